@@ -1,0 +1,50 @@
+# Every target sets up what it needs in .venv, from requirements.lock, and nothing outside this folder.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+help:  ## print this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+lab: $(VENV)/.grading  ## open JupyterLab on the first notebook
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
+demo: $(VENV)/.grading  ## grade a synthetic class of 30, start to finish, in build/demo
+	$(BIN)/nnkit demo
+
+test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+release: $(VENV)/.grading  ## write assignments/ anew from solutions/
+	$(BIN)/nnkit release
+
+doctor: $(VENV)/.grading  ## tell what works on this machine, and what mends the rest
+	$(BIN)/nnkit doctor
+
+lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml (needs uv)
+	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev \
+	    --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
+
+clean:  ## delete the set-up and everything that is made at run time from this repository
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# One stamp a set of extras: a learner's machine does not install the tests' tools.
+$(VENV)/.grading: pyproject.toml requirements.lock
+	$(call install,learn$(comma)grading)
+
+$(VENV)/.dev: pyproject.toml requirements.lock
+	$(call install,dev)
+
+comma := ,
+define install
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"nnkit needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.11")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@echo "installing [$(1)] into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
+	@touch $@
+endef
+
+.PHONY: help lab demo test release doctor lock clean

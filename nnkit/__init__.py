@@ -1,0 +1,34 @@
+"""nnkit: learn backpropagation by writing it.
+
+Importing it costs little more than NumPy: `nnkit.check` and `nnkit.view` load when first used, and with
+them whatever they need (matplotlib, networkx, IPython).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from nnkit.arrays import ShapeError
+from nnkit.gates.base import Gate
+from nnkit.graph import Graph
+
+__version__ = "0.1.0"
+__all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
+
+_ROOMS = ("check", "gates", "graph", "grading", "jacobian", "numerical", "view")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"nnkit.{name}")
+    raise AttributeError(f"nnkit has no {name!r}; it has {', '.join(sorted({*__all__, *_ROOMS}))}.")
+
+
+def _draw(graph: Graph) -> str:
+    from nnkit.view import drawing
+
+    return drawing.html(graph)
+
+
+Graph.draw = staticmethod(_draw)

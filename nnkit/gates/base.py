@@ -1,0 +1,74 @@
+"""What all gates share, and what is asked of a gate that somebody else wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from nnkit.arrays import Array, ShapeError, input_names, name_of
+
+Gradients = tuple[Array, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What all gates share. A gate of your own needs `forward` and `backward`; this class is optional."""
+
+    symbol: ClassVar[str] = ""
+    """What a drawing writes inside the gate."""
+
+    forward: ClassVar[Callable[..., tuple[Any, Any]]]
+    backward: ClassVar[Callable[..., Gradients]]
+
+    def __call__(self, *inputs: Any) -> Any:
+        """On nodes: record this gate in their graph and return its node. On numbers: the output alone."""
+        for x in inputs:
+            if hasattr(x, "graph"):
+                return x.graph.add(self, *inputs)
+        return self.forward(*inputs)[0]
+
+
+def run_forward(gate: Any, *inputs: Array) -> tuple[Array, Any]:
+    """`gate.forward(*inputs)`, after a look at what came back: TypeError unless it is (out, cache)."""
+    returned = gate.forward(*inputs)
+    if not isinstance(returned, tuple | list) or len(returned) != 2:
+        what = f"a {type(returned).__name__}" if not isinstance(returned, tuple | list) else f"{len(returned)} things"
+        raise TypeError(f"{name_of(gate)}.forward must return the pair (out, cache); it returned {what}.")
+    out, cache = returned
+    return out, cache
+
+
+def run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ...]) -> Gradients:
+    """`gate.backward(upstream, cache)` as a tuple with one gradient for each input.
+
+    A list is taken for a tuple, and a gate with one input may return its gradient bare. Raises TypeError
+    when gradients are missing, ShapeError when one has not its input's shape. None stands for an input
+    without a derivative, so it is allowed for integer arrays only.
+    """
+    returned = gate.backward(upstream, cache)
+    names = [*input_names(gate)[: len(inputs)], *(f"input {i + 1}" for i in range(len(inputs)))][: len(inputs)]
+    return check_gradients(f"{name_of(gate)}.backward", returned, names, inputs)
+
+
+def check_gradients(who: str, returned: Any, names: list[str], inputs: tuple[Array, ...]) -> Gradients:
+    """What `who` returned, as one gradient for each input; see `run_backward`."""
+    wanted = f"one gradient for each input ({', '.join(names)})"
+    if isinstance(returned, list) and len(inputs) == 1 and np.shape(inputs[0]):
+        returned = returned[0] if len(returned) == 1 else np.asarray(returned)
+    if not isinstance(returned, tuple | list):
+        returned = (returned,)
+    if len(returned) != len(inputs):
+        raise TypeError(f"{who} must return {wanted}; it returned {len(returned)}.")
+    for name, gradient, x in zip(names, returned, inputs):
+        if gradient is None:
+            if getattr(x, "dtype", np.dtype(float)).kind not in "iu":
+                raise TypeError(f"{who} must return {wanted}; it returned None for {name}.")
+        elif np.shape(gradient) != np.shape(x):
+            raise ShapeError(
+                f"{who}: the gradient of {name} is {np.shape(gradient)}, but {name} is {np.shape(x)}. "
+                "A gradient has the shape of what it is the gradient of."
+            )
+    return tuple(returned)
