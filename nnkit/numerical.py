@@ -83,7 +83,7 @@ def jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) ->
         columns.append(along(function, inputs, wrt, direction, size=float(x[index])))
     fields = ("value", "error", "below", "above", "kink")
     stacked = (np.stack([getattr(column, field) for column in columns], axis=-1) for field in fields)
-    return Estimate(*(field.reshape(*field.shape[:-1], *x.shape) for field in stacked))
+    return Estimate(*(field.reshape((*field.shape[:-1], *x.shape)) for field in stacked))
 
 
 def along(

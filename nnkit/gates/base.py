@@ -33,7 +33,11 @@ class Gate:
 
 def run_forward(gate: Any, *inputs: Array) -> tuple[Array, Any]:
     """`gate.forward(*inputs)`, after a look at what came back: TypeError unless it is (out, cache)."""
-    returned = gate.forward(*inputs)
+    return check_pair(gate, gate.forward(*inputs))
+
+
+def check_pair(gate: Any, returned: Any) -> tuple[Array, Any]:
+    """What a forward returned, as (out, cache); see `run_forward`."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         what = f"a {type(returned).__name__}" if not isinstance(returned, tuple | list) else f"{len(returned)} things"
         raise TypeError(f"{name_of(gate)}.forward must return the pair (out, cache); it returned {what}.")
@@ -49,8 +53,13 @@ def run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ..
     without a derivative, so it is allowed for integer arrays only.
     """
     returned = gate.backward(upstream, cache)
-    names = [*input_names(gate)[: len(inputs)], *(f"input {i + 1}" for i in range(len(inputs)))][: len(inputs)]
-    return check_gradients(f"{name_of(gate)}.backward", returned, names, inputs)
+    return check_gradients(f"{name_of(gate)}.backward", returned, names_of(gate, len(inputs)), inputs)
+
+
+def names_of(function: Any, count: int) -> list[str]:
+    """Names for `count` inputs: the function's own, or x1, x2, ... where it does not tell."""
+    own = input_names(function)
+    return own if len(own) == count else [f"x{i + 1}" if count > 1 else "x" for i in range(count)]
 
 
 def check_gradients(who: str, returned: Any, names: list[str], inputs: tuple[Array, ...]) -> Gradients:

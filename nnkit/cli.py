@@ -1,0 +1,111 @@
+"""The `nnkit` command: one small function a verb."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """tell what works on this machine, and what mends the rest"""
+    from nnkit import doctor
+
+    print(doctor.report(doctor.examine()))
+    return 0
+
+
+def release(args: argparse.Namespace) -> int:
+    """write assignments/ anew from solutions/"""
+    from nnkit.grading import course
+
+    names = course.release(args.course)
+    print(f"released {', '.join(names)} into {args.course / 'assignments'}")
+    return 0
+
+
+def demo_class(args: argparse.Namespace) -> int:
+    """write a synthetic class of submissions, and a manifest of what was planted in each"""
+    from nnkit.grading.demo_class import make_class
+
+    students = make_class(args.course, args.assignment, args.number, args.seed)
+    print(f"wrote {len(students)} submissions below {args.course / 'submitted'}")
+    return 0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """release, make a class, autograde it, write feedback, export the grades: all in build/demo"""
+    from nnkit.grading import course
+    from nnkit.grading.demo_class import make_class
+
+    folder = (args.course / "build" / "demo").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    course.copy_course(args.course, folder)
+    course.generate(folder)
+    students = make_class(folder, args.assignment, args.number, args.seed)
+    failures = _grade_with_progress(folder, args.assignment, [student.id for student in students])
+    table = course.scores(folder, args.assignment)
+    course.export(table, folder / "grades.csv")
+    print(f"\n{'student':<12}{'is':<11}{'planted':<38}{'expected':>9}{'scored':>8}")
+    differing = 0
+    for student in students:
+        planted = ", ".join(f"{p['label']} in {p['cell']}" for p in student.planted)
+        scored = sum(table.get(student.id, {}).values())
+        differing += scored != student.score
+        mark = "" if scored == student.score else "  differs"
+        print(f"{student.id:<12}{student.kind:<11}{planted:<38}{student.score:>9g}{scored:>8g}{mark}")
+    print(f"\n{len(students) - differing} of {len(students)} scores are what was planted.")
+    print(f"grades      {folder / 'grades.csv'}\nfeedback    {folder / 'feedback'}\ngradebook   {folder / 'gradebook.db'}")
+    print(f"Formgrader  cd {folder} && jupyter lab   (menu Nbgrader → Formgrader)")
+    for failure in failures:
+        print(failure, file=sys.stderr)
+    return 1 if failures or differing else 0
+
+
+def _grade_with_progress(folder: Path, assignment: str, students: list[str]) -> list[str]:
+    from tqdm import tqdm
+
+    from nnkit.grading import course
+
+    failures = []
+    for student, fault in tqdm(course.grade(folder, assignment, students), total=len(students), unit="submission"):
+        if fault:
+            failures.append(f"{student}: {fault}")
+    return failures
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, a sub-command for each verb."""
+    top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for verb in (doctor, release, demo_class, demo):
+        sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
+        sub.set_defaults(run=verb)
+        sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+        if verb in (demo_class, demo):
+            given = {"nargs": "?", "default": "ps1"} if verb is demo else {}
+            sub.add_argument("assignment", **given)  # type: ignore[arg-type]
+            sub.add_argument("-n", "--number", type=int, default=30, help="how many submissions (default: 30)")
+            sub.add_argument("--seed", type=int, default=0, help="the same seed, the same class (default: 0)")
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; a fault that a user can mend is told in one line."""
+    args = parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        return code
+    except (FileNotFoundError, ValueError, RuntimeError) as fault:
+        print(f"nnkit: {fault}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as missing:
+        print(f"nnkit: {missing.name} is not installed: pip install 'nnkit[grading]'", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

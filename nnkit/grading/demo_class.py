@@ -1,0 +1,116 @@
+"""A synthetic class: submissions made from the released notebook and from answers, right and wrong.
+
+What each student did, and the score that follows from it, is written down in a manifest, so that a grader
+can be held to it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nnkit.grading.answers import Answer, read_answers
+
+KINDS = ("perfect", "mistaken", "partial", "perfect", "mistaken", "blank", "mistaken", "crashing", "mistaken", "looping")
+"""What the students are, in turn."""
+
+
+@dataclass
+class Student:
+    id: str
+    kind: str
+    planted: list[dict[str, Any]] = field(default_factory=list)
+    """What was planted: answer cell, label (a mistake's id), and the points that each test cell loses by it."""
+    score: float = 0.0
+    """The autograded score that follows."""
+
+
+def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) -> list[Student]:
+    """Write `count` submissions of `assignment` below `course`/submitted, and a manifest beside them.
+
+    Raises FileNotFoundError, saying what to run first, where the release or the answers are missing.
+    """
+    released = _notebook(course / "assignments" / assignment / f"{assignment}.ipynb", "run `nnkit release` first")
+    solved = _notebook(course / "solutions" / assignment / f"{assignment}.ipynb", "is the assignment's name right?")
+    answers_file = course / "solutions" / f"{assignment}_answers.py"
+    if not answers_file.exists():
+        raise FileNotFoundError(f"There is no {answers_file}: a class needs answers to hand in (see docs/author.md).")
+    maker = _Maker(released, _solutions(solved), read_answers(answers_file), random.Random(seed))
+    # Mistakes are dealt out in turn, so that a class large enough has each of them.
+    mistakes = itertools.cycle([answer for answer in maker.answers if answer.kind == "mistake"])
+    students = []
+    for number in range(count):
+        student = Student(f"student{number + 1:02}", KINDS[number % len(KINDS)])
+        dealt = [next(mistakes)] if student.kind == "mistaken" else []
+        notebook = maker.submission(student, dealt)
+        folder = course / "submitted" / student.id / assignment
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{assignment}.ipynb").write_text(json.dumps(notebook, indent=1), encoding="utf-8")
+        students.append(student)
+    manifest = [asdict(student) for student in students]
+    (course / f"demo_class_{assignment}.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return students
+
+
+class _Maker:
+    def __init__(self, released: Any, solutions: dict[str, str], answers: Sequence[Answer], rng: random.Random):
+        self.released = json.dumps(released)
+        self.solutions = solutions
+        self.answers = answers
+        self.rng = rng
+        cells = (cell for cell in released["cells"] if "nbgrader" in cell["metadata"])
+        marks = [cell["metadata"]["nbgrader"] for cell in cells]
+        self.points = {m["grade_id"]: float(m["points"]) for m in marks if m["grade"] and not m["solution"]}
+
+    def submission(self, student: Student, dealt: list[Answer]) -> dict[str, Any]:
+        """The student's notebook; fills in what was planted and the score."""
+        sources = {cell: self._right(cell) for cell in self.solutions}
+        earned = dict(self.points)
+        if student.kind == "blank":
+            sources, earned = {}, dict.fromkeys(earned, 0.0)
+        elif student.kind == "partial":
+            dropped = self.rng.sample([c for c in sources if f"test-{c}" in earned and c != "order"], 3)
+            for cell in dropped:
+                del sources[cell]
+                earned[f"test-{cell}"] = 0.0
+        elif student.kind in ("crashing", "looping"):
+            wanted = "crash" if student.kind == "crashing" else "loop"
+            dealt = [self.rng.choice([a for a in self.answers if a.kind == wanted])]
+        for answer in dealt:
+            sources[answer.cell] = answer.source
+            lost = {test: points or self.points[test] for test, points in answer.loses.items()}
+            student.planted.append({"cell": answer.cell, "label": answer.label, "loses": lost})
+            for test, points in lost.items():
+                earned[test] -= points
+        student.score = sum(earned.values())
+        notebook: dict[str, Any] = json.loads(self.released)
+        for cell in notebook["cells"]:
+            grade_id = cell["metadata"].get("nbgrader", {}).get("grade_id")
+            if grade_id in sources:
+                cell["source"] = sources[grade_id]
+        return notebook
+
+    def _right(self, cell: str) -> str:
+        styles = [a.source for a in self.answers if a.cell == cell and a.kind == "style"]
+        return self.rng.choice([self.solutions[cell], *styles])
+
+
+def _solutions(notebook: Any) -> dict[str, str]:
+    """The answer cells of the instructors' notebook: id → source."""
+    found = {}
+    for cell in notebook["cells"]:
+        mark = cell["metadata"].get("nbgrader", {})
+        if mark.get("solution"):
+            found[mark["grade_id"]] = "".join(cell["source"])
+    return found
+
+
+def _notebook(path: Path, advice: str) -> Any:
+    if not path.exists():
+        raise FileNotFoundError(f"There is no {path}: {advice}.")
+    return json.loads(path.read_text(encoding="utf-8"))
