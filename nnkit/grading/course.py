@@ -31,7 +31,8 @@ def api(course: Path) -> Any:
 
 def assignments(course: Path) -> list[str]:
     """The names of the assignments, in order."""
-    return sorted(path.parent.name for path in (course / "solutions").glob("*/*.ipynb") if path.parent.name == path.stem)
+    notebooks = (course / "solutions").glob("*/*.ipynb")
+    return sorted(path.stem for path in notebooks if path.parent.name == path.stem)
 
 
 def release(course: Path, into: Path | None = None) -> list[str]:

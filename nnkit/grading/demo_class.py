@@ -16,7 +16,10 @@ from typing import Any
 
 from nnkit.grading.answers import Answer, read_answers
 
-KINDS = ("perfect", "mistaken", "partial", "perfect", "mistaken", "blank", "mistaken", "crashing", "mistaken", "looping")
+KINDS = (
+    *("perfect", "mistaken", "partial", "mistaken", "mistaken"),
+    *("blank", "mistaken", "crashing", "mistaken", "looping"),
+)
 """What the students are, in turn."""
 
 

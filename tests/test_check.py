@@ -1,0 +1,250 @@
+"""The tester, tested: right answers in many styles pass, planted mistakes fail with their own name."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnkit import gates
+from nnkit.check import (
+    WrongDerivative,
+    check_backward,
+    check_gradient,
+    check_jacobian,
+    check_order,
+    check_value,
+    partial_credit,
+)
+
+
+class Product:
+    """x · y with a backward of our choosing."""
+
+    def __init__(self, backward: Any):
+        self._backward = backward
+
+    def forward(self, x: Any, y: Any) -> Any:
+        return x * y, (x, y)
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        return self._backward(upstream, *cache)
+
+
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(3)
+    return rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+
+
+RIGHT = {
+    "tuple": lambda g, x, y: (g * y, g * x),
+    "list": lambda g, x, y: [y * g, x * g],
+    "einsum": lambda g, x, y: (np.einsum("ij,ij->ij", g, y), np.einsum("ij,ij->ij", g, x)),
+    "loop": lambda g, x, y: tuple(
+        np.array([[g[i, j] * v[i, j] for j in range(3)] for i in range(2)]) for v in (y, x)
+    ),
+}
+
+
+@pytest.mark.parametrize("style", RIGHT)
+def test_right_answers_pass_in_every_style(style: str) -> None:
+    assert check_backward(Product(RIGHT[style]), *pair(), of=lambda x, y: x * y).passed
+
+
+WRONG = {
+    "no-upstream": lambda g, x, y: (y, x),
+    "upstream-twice": lambda g, x, y: (g * g * y, g * g * x),
+    "own-input": lambda g, x, y: (g * x, g * y),
+    "sign": lambda g, x, y: (-g * y, -g * x),
+    "factor-2": lambda g, x, y: (2 * g * y, 2 * g * x),
+    "factor-half": lambda g, x, y: (g * y / 2, g * x),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_planted_mistakes_fail_with_their_own_name(mistake: str) -> None:
+    verdict = check_backward(Product(WRONG[mistake]), *pair())
+    assert verdict.status == "wrong"
+    assert verdict.mistake == mistake
+    assert verdict.hint
+
+
+def test_swapped_inputs_are_named() -> None:
+    class Quotient(gates.Divide):
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            return super().backward(upstream, cache)[::-1]
+
+    assert check_backward(Quotient(), np.array([1.0, 2.0]), np.array([3.0, 4.0])).mistake == "swapped-inputs"
+
+
+def test_a_transposed_gradient_of_a_square_matrix_is_named() -> None:
+    class Product2(gates.MatMul):
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            dx, dw = super().backward(upstream, cache)
+            return dx, dw.T
+
+    rng = np.random.default_rng(0)
+    assert check_backward(Product2(), rng.normal(size=(4, 3)), rng.normal(size=(3, 3))).mistake == "transposed"
+
+
+@pytest.mark.parametrize("factor", [1 + 1e-6, 1.005, 1 - 1e-6])
+def test_a_small_factor_is_caught_and_not_guessed_at(factor: float) -> None:
+    verdict = check_backward(Product(lambda g, x, y: (g * y * factor, g * x)), *pair())
+    assert verdict.status == "wrong"
+    assert verdict.mistake == ""
+    assert verdict.entries[0].where == "dx[0, 0]"
+
+
+SENTENCES = {
+    "it returned 1": lambda g, x, y: (g * y,),
+    "it returned None for y": lambda g, x, y: (g * y, None),
+    "the gradient of y is (), but y is (2, 3)": lambda g, x, y: (g * y, 1.0),
+    "raised ZeroDivisionError": lambda g, x, y: 1 / 0,
+    "is float32": lambda g, x, y: (np.float32(g * y), g * x),
+    "changed x in place": lambda g, x, y: (x.__imul__(2), g * x),
+    "changed the upstream gradient in place": lambda g, x, y: (g.__imul__(2), g * x),
+    "dx is nan": lambda g, x, y: (g * y * np.nan, g * x),
+    "must hold numbers": lambda g, x, y: (np.full((2, 3), "a"), g * x),
+}
+
+
+@pytest.mark.parametrize("sentence", SENTENCES)
+def test_what_a_backward_returns_amiss_gets_a_sentence(sentence: str) -> None:
+    verdict = check_backward(Product(SENTENCES[sentence]), *pair())
+    assert not verdict.passed
+    assert sentence in verdict.headline
+    assert "\n" not in verdict.headline
+
+
+INPUTS = {
+    "must hold numbers, not the text 'abc'": "abc",
+    "is empty (shape (0, 2))": np.ones((0, 2)),
+    "holds NaN or infinity": np.array([np.nan, 1.0]),
+    "array of integers": np.array([1, 2]),
+    "rectangular": [[1.0], [1.0, 2.0]],
+    "has 3000 entries": np.ones(3000),
+}
+
+
+@pytest.mark.parametrize("sentence", INPUTS)
+def test_bad_inputs_get_a_sentence(sentence: str) -> None:
+    verdict = check_backward(gates.Tanh(), INPUTS[sentence])
+    assert verdict.status == "error"
+    assert sentence in verdict.headline
+
+
+def test_a_wrong_shape_names_both_shapes() -> None:
+    verdict = check_backward(gates.Affine(), np.ones((2, 3)), np.ones((4, 5)), np.ones(5))
+    assert "(2, 3)" in verdict.headline
+    assert "(4, 5)" in verdict.headline
+
+
+@pytest.mark.parametrize("placeholder", [None, NotImplemented, ...])
+def test_not_attempted_is_a_status_of_its_own(placeholder: Any) -> None:
+    assert check_backward(Product(lambda g, x, y: placeholder), *pair()).status == "not attempted"
+    assert check_gradient(lambda x: placeholder, 1.0).status == "not attempted"
+    assert check_value(placeholder, 1.0).status == "not attempted"
+
+
+def test_state_kept_between_calls_is_caught() -> None:
+    kept = []
+
+    def backward(g: Any, x: Any, y: Any) -> Any:
+        kept.append(1)
+        return g * y * len(kept), g * x
+
+    assert "second call" in check_backward(Product(backward), *pair()).headline
+
+
+def test_an_upstream_that_is_not_used_linearly_is_caught() -> None:
+    """Right for the random upstream, but with an offset that only backward(0) shows."""
+    verdict = check_backward(Product(lambda g, x, y: (g * y + 1e-12, g * x)), *pair())
+    assert not verdict.passed
+
+
+def test_a_kink_is_recognised_and_any_slope_between_is_accepted() -> None:
+    at_kink = np.array([0.0, 1.0, -1.0])
+    verdict = check_backward(gates.ReLU(), at_kink)
+    assert verdict.passed
+    assert "kink" in verdict.notes[0]
+
+
+def test_a_kink_does_not_excuse_the_other_entries() -> None:
+    class Mask(gates.ReLU):
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            return (upstream * (cache[0] <= 0),)
+
+    assert not check_backward(Mask(), np.array([0.0, 1.0, -1.0])).passed
+
+
+@pytest.mark.parametrize("gate", [gates.Sigmoid(), gates.Tanh(), gates.Exp(), gates.ELU(), gates.Power(3)])
+def test_the_library_gates_pass_at_random_points(gate: Any) -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        assert check_backward(gate, rng.normal(scale=3, size=(2, 3)), rng=1).passed
+
+
+def test_check_gradient_compares_with_the_trusted_function() -> None:
+    assert check_gradient(lambda x, y: (x * y, (y, x)), 2.0, 3.0, of=lambda x, y: x * y).passed
+    assert "not what it should be" in check_gradient(lambda x: (x, 1.0), 2.0, of=lambda x: x**2).headline
+    assert not check_gradient(lambda x, y: (x * y, (x, y)), 2.0, 3.0).passed
+    assert "pair (value, gradients)" in check_gradient(lambda x: x, 2.0).headline
+
+
+def test_check_jacobian() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    assert check_jacobian(lambda x: np.diag(2 * x), x, of=lambda x: x**2).passed
+    verdict = check_jacobian(lambda x: np.diag(x), x, of=lambda x: x**2)
+    assert verdict.where == "J[2, 2]"
+    assert "(3, 3)" in check_jacobian(np.ones(3), x, of=lambda x: x**2).headline
+
+
+def test_check_value_of_numbers_arrays_dicts_and_names() -> None:
+    assert check_value(0.1 + 0.2, 0.3).passed
+    assert not check_value(0.3001, 0.3).passed
+    assert check_value(0.7311, 0.731058, rtol=1e-3).passed
+    assert check_value([1, 2], np.array([1.0, 2.0])).passed
+    assert "keys are missing: b" in check_value({"a": 1.0}, {"a": 1.0, "b": 2.0}).headline
+    assert not check_value(["a", "c"], ["a", "b"]).passed
+    assert not check_value(np.nan, 1.0).passed
+
+
+def test_check_order() -> None:
+    needs = {"x": [], "q": ["x"], "f": ["q", "x"]}
+    assert check_order(["x", "q", "f"], needs).passed
+    for order, sentence in [
+        (["q", "x", "f"], "before"),
+        (["x", "q"], "missing"),
+        (["x", "x", "q", "f"], "twice"),
+        (["x", "z"], "no node"),
+        ("x q f", "must be a list"),
+    ]:
+        assert sentence in check_order(order, needs).headline
+
+
+def test_partial_credit_counts_and_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    assert partial_credit(4, check_value(1.0, 1.0), check_value(1.0, 2.0)) == 2.0
+    assert "not what it should be" in capsys.readouterr().out
+
+
+def test_a_verdict_under_assert_raises_with_its_text() -> None:
+    verdict = check_value(1.0, 2.0, name="q")
+    with pytest.raises(WrongDerivative) as raised:
+        assert verdict
+    assert str(raised.value) == str(verdict)
+    assert raised.value._render_traceback_() == str(verdict).splitlines()
+
+
+def test_a_verdict_has_html_and_json_forms() -> None:
+    verdict = check_value(1.0, 2.0, name="<b>q</b>")
+    assert "&lt;b&gt;q" in verdict._repr_html_()
+    ElementTree.fromstring(verdict._repr_html_())
+    assert json.loads(json.dumps(verdict.to_dict()))["status"] == "wrong"
+
+
+def test_the_same_rng_gives_the_same_verdict() -> None:
+    gate = Product(WRONG["sign"])
+    assert str(check_backward(gate, *pair(), rng=7)) == str(check_backward(gate, *pair(), rng=7))

@@ -1,0 +1,138 @@
+"""Dependencies are declared once, in pyproject.toml; what repeats them says the same."""
+
+from __future__ import annotations
+
+import copy
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[1]
+REPEATED = ("learn", "grading")
+LOCKED = ("learn", "grading", "dev")
+
+
+@pytest.fixture
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture
+def environment() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def lock() -> list[str]:
+    return (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+
+
+def parsed(lines: Iterable[str]) -> dict[str, SpecifierSet]:
+    """Name → versions that fit; nnkit's own extras are left out."""
+    requirements = [Requirement(line) for line in lines]
+    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name != "nnkit"}
+
+
+def declared(project: dict[str, Any], extras: Iterable[str]) -> dict[str, SpecifierSet]:
+    extra_lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return parsed([*project["dependencies"], *extra_lines])
+
+
+def drift(project: dict[str, Any], environment: dict[str, Any]) -> list[str]:
+    """Where environment.yml says something else than pyproject.toml, a sentence each."""
+    lines = [line for line in environment["dependencies"] if isinstance(line, str)]
+    said = parsed(lines)
+    wanted = declared(project, REPEATED) | {"python": SpecifierSet(project["requires-python"])}
+    faults = [f"{name} comes twice" for name in said if len([x for x in lines if name in parsed([x])]) > 1]
+    for name in sorted(wanted.keys() | said.keys() - {"pip"}):
+        if name not in said:
+            faults.append(f"{name} is missing from environment.yml")
+        elif name not in wanted:
+            faults.append(f"{name} is not in pyproject.toml")
+        elif said[name] != wanted[name]:
+            faults.append(f"{name}: {said[name]} in environment.yml, {wanted[name]} in pyproject.toml")
+    return faults
+
+
+def unpinned(project: dict[str, Any], lock: Iterable[str]) -> list[str]:
+    """Which declared dependencies the lock file does not pin to a version that fits, a sentence each."""
+    pins: dict[str, list[str]] = {}
+    faults = []
+    for line in filter(None, lock):
+        requirement = Requirement(line)
+        versions = [s.version for s in requirement.specifier if s.operator == "=="]
+        if len(versions) != 1:
+            faults.append(f"{line} is no pin")
+        pins.setdefault(canonicalize_name(requirement.name), []).extend(versions)
+    for name, wanted in sorted(declared(project, LOCKED).items()):
+        if name not in pins:
+            faults.append(f"{name} is not pinned")
+        faults += [f"{name}=={pin} does not fit {wanted}" for pin in pins.get(name, []) if not wanted.contains(pin)]
+    return faults
+
+
+def test_conda_gets_what_pyproject_declares(project: dict[str, Any], environment: dict[str, Any]) -> None:
+    assert drift(project, environment) == []
+    assert environment["name"] == "nnkit"
+    assert environment["channels"] == ["conda-forge"]
+    assert {"pip": ["-e ."]} in environment["dependencies"]
+
+
+def test_the_lock_file_pins_every_dependency(project: dict[str, Any], lock: list[str]) -> None:
+    assert unpinned(project, lock) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("numpy>=2.0", "numpy>=1.26", "numpy: >=1.26 in environment.yml, >=2.0 in pyproject.toml"),
+        ("numpy>=2.0", None, "numpy is missing from environment.yml"),
+        ("numpy>=2.0", "numpy>=2.0 pandas", None),
+        ("python>=3.11", "python>=3.10", "python: >=3.10 in environment.yml, >=3.11 in pyproject.toml"),
+        ("python>=3.11", None, "python is missing from environment.yml"),
+    ],
+)
+def test_planted_drift_is_caught(
+    project: dict[str, Any], environment: dict[str, Any], old: str, new: str | None, told: str | None
+) -> None:
+    lines = environment["dependencies"]
+    lines.remove(old)
+    lines += new.split() if new else []
+    assert drift(project, environment) == [told or "pandas is not in pyproject.toml"]
+
+
+def test_planted_drift_on_the_other_side_is_caught(project: dict[str, Any], environment: dict[str, Any]) -> None:
+    changed = copy.deepcopy(project)
+    changed["optional-dependencies"]["learn"].append("pandas>=2")
+    assert drift(changed, environment) == ["pandas is missing from environment.yml"]
+
+
+def test_planted_faults_in_the_lock_file_are_caught(project: dict[str, Any], lock: list[str]) -> None:
+    others = [line for line in lock if not line.startswith("numpy==")]
+    assert unpinned(project, others) == ["numpy is not pinned"]
+    assert unpinned(project, [*others, "numpy==1.26.4"]) == ["numpy==1.26.4 does not fit >=2.0"]
+    assert unpinned(project, [*others, "numpy>=2.0"]) == ["numpy>=2.0 is no pin"]
+
+
+def test_make_alone_prints_every_target_with_a_line() -> None:
+    make = shutil.which("make")
+    assert make, "make is not installed"
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run([make], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    printed = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1:] for line in done.stdout.splitlines()}
+    assert set(printed) == set(phony[1].split())
+    assert all(printed.values())
+    assert done.stderr == ""
