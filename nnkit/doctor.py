@@ -15,6 +15,8 @@ from pathlib import Path
 TIMEOUT = 60.0
 """Seconds that any one program may take to answer."""
 
+OLDEST_PYTHON = (3, 11)
+
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 MAC_BROWSERS = ("Chromium", "Google Chrome", "Firefox")
 
@@ -79,12 +81,11 @@ def report(findings: list[Finding]) -> str:
 
 
 def _python() -> Finding:
-    version = platform.python_version()
-    if sys.version_info >= (3, 11):
+    version, oldest = platform.python_version(), ".".join(map(str, OLDEST_PYTHON))
+    if sys.version_info >= OLDEST_PYTHON:
         return Finding("Python", True, version, "", "learners, TAs, admins")
-    return Finding(
-        "Python", False, f"{version} is older than 3.11", "make clean lab PYTHON=python3.11", "learners, TAs, admins"
-    )
+    mend = f"make clean lab PYTHON=python{oldest}"
+    return Finding("Python", False, f"{version} is older than {oldest}", mend, "learners, TAs, admins")
 
 
 def _package(name: str, package: str, needed_for: str) -> Finding:

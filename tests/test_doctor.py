@@ -75,6 +75,13 @@ def test_a_sandbox_that_is_installed_but_forbidden_is_missing(monkeypatch: pytes
     assert "sysctl" in finding.mend
 
 
+def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
+    finding = doctor._python()
+    assert not finding.ok
+    assert finding.detail.endswith("is older than 99.0")
+
+
 def test_a_device_that_hangs_does_not_hang_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "TIMEOUT", 0.5)
     monkeypatch.setattr(doctor, "JAX_PROBE", "import time; time.sleep(60)")

@@ -104,17 +104,17 @@ CATALOGUE: tuple[Mistake, ...] = (
 
 def diagnose(trials: Sequence[Trial]) -> Mistake | None:
     """The one mistake that explains every trial, or None: then the checker does not guess."""
-    candidates = [m for m in CATALOGUE if all(_explains(m, trial) for trial in trials)]
+    # A mistake can be invisible in one trial (a symmetric product hides a transpose): ask for the
+    # gradients that are wrong in any trial, in all of them.
+    wrong = {i for t in trials for i, (w, r) in enumerate(zip(t.returned, t.right)) if not _same(w, r)}
+    candidates = [m for m in CATALOGUE if wrong and all(_explains(m, trial, wrong) for trial in trials)]
     return candidates[0] if len(candidates) == 1 else None
 
 
-def _explains(mistake: Mistake, trial: Trial) -> bool:
-    """Whether the mistake gives what was returned, in every wrong gradient and in no harmless way."""
+def _explains(mistake: Mistake, trial: Trial, wrong: set[int]) -> bool:
+    """Whether the mistake gives what was returned, in every gradient that is wrong."""
     would = mistake.would_return(trial)
-    if len(would) != len(trial.returned):
-        return False
-    wrong = [i for i, (w, r) in enumerate(zip(trial.returned, trial.right)) if not _same(w, r)]
-    return bool(wrong) and all(_same(trial.returned[i], would[i]) for i in wrong)
+    return len(would) == len(trial.returned) and all(_same(trial.returned[i], would[i]) for i in wrong)
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:

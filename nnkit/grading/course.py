@@ -20,8 +20,7 @@ def api(course: Path) -> Any:
     from nbgrader.apps.api import NbGraderAPI
     from traitlets.config import PyFileConfigLoader
 
-    if not (course / "nbgrader_config.py").exists():
-        raise FileNotFoundError(f"{course.resolve()} is not a course folder: it has no nbgrader_config.py.")
+    _require_course(course)
     # nbgrader runs `alembic` by name; it lies beside this Python, on the PATH only of an activated environment.
     here = str(Path(sys.executable).parent)
     if here not in os.environ["PATH"].split(os.pathsep):
@@ -61,6 +60,7 @@ def generate(course: Path) -> list[str]:
 
 def copy_course(course: Path, to: Path) -> None:
     """What an instructor wrote, and nothing that grading made."""
+    _require_course(course)
     for name in SHARED:
         source = course / name
         if source.is_dir():
@@ -87,7 +87,7 @@ def scores(course: Path, assignment: str) -> dict[str, dict[str, float]]:
     with Gradebook(f"sqlite:///{course / 'gradebook.db'}", course_id="nnkit") as book:
         for submission in book.assignment_submissions(assignment):
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
-            found[submission.student.id] = {g.name: g.auto_score for g in grades if g.auto_score is not None}
+            found[submission.student.id] = {g.name: g.auto_score for g in grades if g.cell.cell_type == "code"}
     return found
 
 
@@ -99,6 +99,12 @@ def export(table: dict[str, dict[str, float]], path: Path) -> None:
         writer.writerow(["student", *columns, "total"])
         for student, row in sorted(table.items()):
             writer.writerow([student, *(row.get(cell, "") for cell in columns), sum(row.values())])
+
+
+def _require_course(course: Path) -> None:
+    for name in SHARED:
+        if not (course / name).exists():
+            raise FileNotFoundError(f"{course.resolve()} is not a course folder: it has no {name}.")
 
 
 def _last_line(result: dict[str, Any]) -> str:

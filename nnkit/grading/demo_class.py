@@ -80,12 +80,13 @@ class _Maker:
             dropped = self.rng.sample([c for c in sources if f"test-{c}" in earned and c != "order"], 3)
             for cell in dropped:
                 del sources[cell]
-                earned[f"test-{cell}"] = 0.0
+                dealt.append(Answer(cell, "mistake", "left out", "", {f"test-{cell}": None}))
         elif student.kind in ("crashing", "looping"):
             wanted = "crash" if student.kind == "crashing" else "loop"
             dealt = [self.rng.choice([a for a in self.answers if a.kind == wanted])]
         for answer in dealt:
-            sources[answer.cell] = answer.source
+            if answer.source:
+                sources[answer.cell] = answer.source
             lost = {test: points or self.points[test] for test, points in answer.loses.items()}
             student.planted.append({"cell": answer.cell, "label": answer.label, "loses": lost})
             for test, points in lost.items():

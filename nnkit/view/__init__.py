@@ -1,0 +1,24 @@
+"""What nnkit shows: the drawing of a computational graph.
+
+    view.svg(graph)     # a standalone SVG document
+    view.html(graph)    # the same for a web page or a notebook
+
+Each name loads its module, and networkx with it, when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__all__ = ["drawing", "html", "layout", "svg"]
+
+_MODULES = ("drawing", "layout")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"nnkit.view.{name}")
+    if name in __all__:
+        return getattr(import_module("nnkit.view.drawing"), name)
+    raise AttributeError(f"nnkit.view has no {name!r}; it has {', '.join(__all__)}.")

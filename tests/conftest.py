@@ -1,0 +1,36 @@
+"""What every test run shares: JAX in float64 on the CPU, repeatable properties, and no silent skips."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault("JAX_ENABLE_X64", "1")
+
+from typing import Any  # noqa: E402  (JAX reads its settings when first imported)
+
+import pytest  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("nnkit", deadline=None, derandomize=True, database=None, max_examples=60)
+settings.load_profile("nnkit")
+
+
+def _forbidden_skips(config: pytest.Config) -> list[Any]:
+    """The skipped tests of this run, if NNKIT_NO_SKIPS=1 says that there must be none."""
+    reporter: Any = config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("NNKIT_NO_SKIPS") != "1" or reporter is None:
+        return []
+    return list(reporter.stats.get("skipped", []))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if _forbidden_skips(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    skipped = _forbidden_skips(config)
+    if skipped:
+        terminalreporter.write_line(f"NNKIT_NO_SKIPS=1: the run fails, for {len(skipped)} tests were skipped.", red=True)
