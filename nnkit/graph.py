@@ -116,7 +116,8 @@ class Graph:
         taken = {node.name for node in self.nodes if node.gate is None} & set(values)
         if taken:
             raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs its own name.")
-        return tuple(self._input(name, value) for name, value in values.items())
+        checked = {name: self._checked(name, value) for name, value in values.items()}
+        return tuple(self._input(name, value) for name, value in checked.items())
 
     def add(self, gate: Any, *inputs: Any, name: str = "") -> Node:
         """Record `gate` on these nodes (or numbers) and return its output's node.
@@ -126,34 +127,40 @@ class Graph:
         for method in ("forward", "backward"):
             if not callable(getattr(gate, method, None)):
                 raise TypeError(f"{name_of(gate)} is not a gate: it has no method {method!r}.")
-        node = Node(self, gate, tuple(self._node(x) for x in inputs), name)
-        self._compute(node)
-        if isinstance(node.value, tuple):
-            raise TypeError(
-                f"{name_of(gate)} has several outputs; a node carries one. To copy a wire, use its node more than once."
-            )
+        before = len(self.nodes)
+        try:
+            node = Node(self, gate, tuple(self._node(x) for x in inputs), name)
+            self._compute(node)
+            if isinstance(node.value, tuple):
+                raise TypeError(
+                    f"{name_of(gate)} has several outputs; a node carries one. "
+                    "To copy a wire, use its node more than once."
+                )
+        except Exception:
+            del self.nodes[before:]  # constants made on the way
+            raise
         node.index, node.name = len(self.nodes), name or f"#{len(self.nodes)}"
         self.nodes.append(node)
         return node
 
     def _input(self, name: str, value: Array, constant: bool = False) -> Node:
         node = Node(self, None, (), name, constant)
-        node.value = self._checked(name, value)
+        node.value = value
         self.nodes.append(node)
         return node
 
     def _node(self, x: Any) -> Node:
         if not isinstance(x, Node):
-            return self._input(show(x), x, constant=True)
+            value = self._checked("constant", x)
+            return self._input(show(value), value, constant=True)
         if x.graph is not self:
             raise ValueError(f"{x.name!r} belongs to another graph; a gate's inputs must be nodes of one graph.")
         return x
 
     @staticmethod
     def _checked(name: str, value: Array) -> Array:
-        value = value if hasattr(value, "dtype") or isinstance(value, float) else np.asarray(value)[()]
         (floats,) = numbers(_Named(f"input {name}"), value)
-        return value if np.ndim(value) else floats  # integer arrays stay: they may be labels
+        return np.asarray(value) if _is_integer(value) else floats  # integer arrays stay: they may be labels
 
     # -- running ----------------------------------------------------------------------------------
 
@@ -163,6 +170,11 @@ class Graph:
         if not self.nodes:
             raise ValueError("The graph is empty: name its inputs with graph.inputs(x=...), then compute with them.")
         return self.nodes[-1]
+
+    def _own(self, output: Node | None) -> Node:
+        if output is not None and output.graph is not self:
+            raise ValueError(f"{output.name!r} belongs to another graph.")
+        return output or self.output
 
     def forward(self, **values: Array) -> Array:
         """Compute every node again, some inputs changed, and return the output's value."""
@@ -179,7 +191,7 @@ class Graph:
         starts afresh, so a second call gives the same gradients. An output that is not a scalar needs
         an `upstream` of its shape. Inputs that the output does not depend on get zeros.
         """
-        for _ in self._backward_steps(output or self.output, upstream):
+        for _ in self._backward_steps(self._own(output), upstream):
             pass
         return {
             node.name: _zeros(node.value) if node.grad is None else node.grad
@@ -189,7 +201,7 @@ class Graph:
 
     def steps(self, output: Node | None = None, upstream: Array | None = None) -> Iterator[Step]:
         """Both passes, one gate a step. Until its step has come, a wire has no value (no gradient)."""
-        output = output or self.output
+        output = self._own(output)
         for node in self.nodes:
             node.grad = None
             if node.gate is not None:
@@ -202,10 +214,12 @@ class Graph:
 
     def _set(self, values: dict[str, Array]) -> None:
         known = {node.name: node for node in self.nodes if node.gate is None and not node.constant}
-        for name, value in values.items():
+        for name in values:
             if name not in known:
                 raise ValueError(f"The graph has no input {name!r}; its inputs are {', '.join(known) or 'none'}.")
-            known[name].value = self._checked(name, value)
+        checked = {name: self._checked(name, value) for name, value in values.items()}
+        for name, value in checked.items():
+            known[name].value = value
 
     def _compute(self, node: Node) -> None:
         node.value, node.cache = run_forward(node.gate, *(x.value for x in node.inputs))
@@ -294,14 +308,21 @@ def _first_upstream(output: Node, upstream: Array | None) -> Array:
                 f"The output {output.name} is {shape}, not a scalar: say graph.backward(upstream=...) with a gradient "
                 "of that shape, or end the graph in a scalar loss."
             )
-        return 1.0
+        value = output.value
+        return 1.0 if isinstance(value, float) else namespace(value).ones_like(value)[()]
     if np.shape(upstream) != shape:
         raise ShapeError(f"The upstream gradient is {np.shape(upstream)}, but the output {output.name} is {shape}.")
     return upstream
 
 
+def _is_integer(value: Array) -> bool:
+    if isinstance(value, list | tuple):
+        return np.asarray(value).dtype.kind in "iu"
+    return bool(np.ndim(value)) and value.dtype.kind in "iu"
+
+
 def _zeros(value: Array) -> Array:
-    if getattr(value, "dtype", np.dtype(float)).kind in "iu":
+    if _is_integer(value):
         return None
     return namespace(value).zeros_like(value)[()]
 

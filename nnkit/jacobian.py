@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
-from nnkit.arrays import Array, name_of, numbers
+from nnkit.arrays import Array, check_upstream, name_of, numbers
 from nnkit.gates.base import Gradients, run_backward, run_forward
 
 
@@ -43,6 +43,7 @@ def vjp(function: Any, *inputs: Array, upstream: Array) -> Gradients:
         _, cache = run_forward(function, *inputs)
         return run_backward(function, upstream, cache, inputs)
     inputs = numbers(function, *inputs)
+    check_upstream(function, upstream, np.shape(function(*inputs)))
 
     def weighted(*moved: Array) -> Array:
         return np.sum(upstream * function(*moved))
@@ -61,4 +62,4 @@ def readable_bytes(count: int) -> str:
     unit = next(units)
     while size >= 1000 and unit != "PiB":
         size, unit = size / 1024, next(units)
-    return f"{size:.3g} {unit}"
+    return f"{size:.{4 if size >= 1000 else 3}g} {unit}"

@@ -42,12 +42,15 @@ def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
         middle = _float64(phi(0.0))
         plus = np.stack([_float64(phi(+h)) for h in steps])
         minus = np.stack([_float64(phi(-h)) for h in steps])
-        return _extrapolate(steps.reshape(-1, *(1,) * middle.ndim), minus, middle, plus, _epsilon(phi(0.0)))
+        return _extrapolate(steps.reshape(-1, *(1,) * middle.ndim), minus, middle, plus, _epsilon(phi(0.0)), abs(size))
 
 
-def _extrapolate(h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, epsilon: float) -> Estimate:
-    rounding = epsilon * np.maximum(np.abs(plus), np.abs(minus)) / h
+def _extrapolate(
+    h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, epsilon: float, size: float
+) -> Estimate:
     column = (plus - minus) / (2 * h)
+    # Both f and the point x + h, at which it is taken, are rounded.
+    rounding = epsilon * (np.maximum(np.abs(plus), np.abs(minus)) + size * np.abs(column)) / h
     value, error = column[-1], np.full(middle.shape, np.inf)
     for order in range(1, len(h)):
         better = column[1:] + (column[1:] - column[:-1]) / (4.0**order - 1)

@@ -7,10 +7,10 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 
-from typing import Any  # noqa: E402  (JAX reads its settings when first imported)
+from typing import Any
 
-import pytest  # noqa: E402
-from hypothesis import settings  # noqa: E402
+import pytest
+from hypothesis import settings
 
 settings.register_profile("nnkit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("nnkit")
@@ -33,4 +33,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     skipped = _forbidden_skips(config)
     if skipped:
-        terminalreporter.write_line(f"NNKIT_NO_SKIPS=1: the run fails, for {len(skipped)} tests were skipped.", red=True)
+        terminalreporter.write_line(
+            f"NNKIT_NO_SKIPS=1: the run fails, for {len(skipped)} tests were skipped.", red=True
+        )

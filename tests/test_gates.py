@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError, dataclass, fields
 from typing import Any
 
 import jax
@@ -106,7 +106,7 @@ ROWS = (
     Row(gates.SquaredError(), (apart(2, 3), apart(2, 3)), lambda p, t: jnp.sum((p - t) ** 2)),
 )
 every_row = pytest.mark.parametrize("row", ROWS, ids=str)
-every_gate = pytest.mark.parametrize("gate", [row.gate for row in ROWS], ids=repr)
+every_gate = pytest.mark.parametrize("gate", list(dict.fromkeys(row.gate for row in ROWS)), ids=repr)
 
 
 def is_float(x: Any) -> bool:
@@ -433,7 +433,7 @@ WITH_EVERY_POSITION = [(row, wrt) for row in ROWS for wrt in range(len(row.maker
 def assert_one_sentence(message: str, *names: str) -> None:
     assert message.endswith("."), message
     assert "\n" not in message
-    assert ". " not in message
+    assert ". " not in message.replace("...", "")
     assert all(name in message for name in names), message
 
 
@@ -472,8 +472,7 @@ def test_gates_are_frozen(gate: Any) -> None:
 
 @every_gate
 def test_gates_are_values(gate: Any) -> None:
-    fields = {name: getattr(gate, name) for name in getattr(gate, "__dataclass_fields__", ())}
-    twin = type(gate)(**fields)
+    twin = type(gate)(**{field.name: getattr(gate, field.name) for field in fields(gate)})
     assert gate == twin
     assert hash(gate) == hash(twin)
 

@@ -40,7 +40,7 @@ def test_runs_top_to_bottom(path: Path) -> None:
     notebook = read(path)
     client = NotebookClient(
         notebook,
-        timeout=60,
+        timeout=120,  # the first cell that imports JAX may be slow on a busy machine
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         shutdown_kernel="immediate",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,15 +13,33 @@ from nnkit.arrays import Array, ShapeError, input_names, name_of
 Gradients = tuple[Array, ...]
 
 
-@dataclass(frozen=True)
 class Gate:
-    """What all gates share. A gate of your own needs `forward` and `backward`; this class is optional."""
+    """What all gates share. A gate of your own needs `forward` and `backward`; this class is optional.
+
+    Gates are equal if they are of one kind with the same settings. They keep no state, so they cannot be
+    changed; settings are the fields of a frozen dataclass, as in `Power`.
+    """
 
     symbol: ClassVar[str] = ""
     """What a drawing writes inside the gate."""
 
     forward: ClassVar[Callable[..., tuple[Any, Any]]]
     backward: ClassVar[Callable[..., Gradients]]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise FrozenInstanceError(
+            f"{name_of(self)} keeps no state: hand what backward needs through the cache, and make settings "
+            "the fields of a @dataclass(frozen=True)."
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+    def __repr__(self) -> str:
+        return f"{name_of(self)}()"
 
     def __call__(self, *inputs: Any) -> Any:
         """On nodes: record this gate in their graph and return its node. On numbers: the output alone."""

@@ -86,7 +86,7 @@ class SoftmaxCrossEntropy(Gate):
     def forward(self, logits: Array, labels: Array) -> tuple[Array, Any]:
         (logits,) = numbers(self, logits)
         xp = namespace(logits)
-        labels = _check_labels(np.shape(logits), labels if hasattr(labels, "dtype") else xp.asarray(labels))
+        labels = _check_labels(np.shape(logits), labels)
         shifted = logits - logits.max(axis=-1, keepdims=True)
         exps = xp.exp(shifted)
         total = exps.sum(axis=-1, keepdims=True)
@@ -102,13 +102,18 @@ class SoftmaxCrossEntropy(Gate):
 
 
 def _check_labels(logits: tuple[int, ...], labels: Array) -> Array:
+    if not hasattr(labels, "dtype"):
+        try:
+            labels = np.asarray(labels)
+        except ValueError as ragged:
+            raise TypeError("SoftmaxCrossEntropy: labels must be one integer for each example.") from ragged
+    if labels.dtype.kind not in "iu":
+        raise TypeError(f"SoftmaxCrossEntropy: labels must be integers from 0 to C-1, not {labels.dtype.name}.")
     if len(logits) != 2 or 0 in logits or labels.shape != logits[:1]:
         raise ShapeError(
             f"SoftmaxCrossEntropy: logits are {logits} and labels {labels.shape}; expected (N, C) and (N,), "
             "with at least one example and one class."
         )
-    if labels.dtype.kind not in "iu":
-        raise TypeError(f"SoftmaxCrossEntropy: labels must be integers 0 ... C-1, not {labels.dtype.name}.")
     # A negative label would silently count from the end. A tracer has no values to look at.
     if isinstance(labels, np.ndarray) and not (labels.min() >= 0 and labels.max() < logits[1]):
         raise ValueError(

@@ -1,9 +1,9 @@
-"""What nnkit shows: the drawing of a computational graph.
+"""What nnkit shows: drawings of computational graphs, and the figures of the lectures (`plots`).
 
     view.svg(graph)     # a standalone SVG document
     view.html(graph)    # the same for a web page or a notebook
 
-Each name loads its module, and networkx with it, when first used.
+Each name loads its module, and with it networkx or matplotlib, when first used.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["drawing", "html", "layout", "svg"]
+__all__ = ["drawing", "html", "layout", "plots", "svg"]
 
-_MODULES = ("drawing", "layout")
+_MODULES = ("drawing", "layout", "plots")
 
 
 def __getattr__(name: str) -> Any:

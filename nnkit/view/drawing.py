@@ -31,12 +31,12 @@ _FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _LIGHT = "--nnk-value:#0072b2;--nnk-grad:#b04a00"
 _DARK = "--nnk-value:#56b4e9;--nnk-grad:#e69f00"
 _STYLE = """
-#ID{LIGHT;font:14px/1.2 "DejaVu Sans",Verdana,Arial,sans-serif;color:currentColor}
+#ID{display:block;LIGHT;font:14px/1.2 "DejaVu Sans",Verdana,Arial,sans-serif;color:currentColor}
 svg#ID:root{background:#fff;color:#1a1a1a}
 @media (prefers-color-scheme: dark){#ID{DARK}svg#ID:root{background:#111;color:#eee}}
 [data-jp-theme-light="true"] #ID{LIGHT}
 [data-jp-theme-light="false"] #ID{DARK}
-#ID .nnk-wire{fill:none;stroke:currentColor;stroke-width:1.4;stroke-opacity:.75}
+#ID .nnk-wire{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linecap:round}
 #ID .nnk-box{fill:none;stroke:currentColor;stroke-width:1.6}
 #ID .nnk-dot,#ID .nnk-arrow{fill:currentColor}
 #ID text{fill:currentColor}
@@ -58,12 +58,14 @@ def svg(graph: Graph) -> str:
     """The drawing as an SVG document."""
     if len(graph.nodes) > MOST:
         raise ValueError(f"The graph has {len(graph.nodes)} nodes; at most {MOST} can be drawn. print(graph) shows it.")
-    parts = [_Part.of(node) for node in _drawn(graph)]
+    nodes = _drawn(graph)
+    margin = 6 + max((_wide(_short(_name(node))) for node in nodes if node.gate is None), default=0.0)
+    parts = [_Part.of(node, margin) for node in nodes]
     number = {id(part.node): i for i, part in enumerate(parts)}
     plan = layout.place([part.item(number) for part in parts])
     width, height = plan.width + 2 * MARGIN, plan.height + 2 * MARGIN
     title, desc = _text(_title(graph)), _text(_description(graph))
-    body = "\n".join([*_wires(plan), *(line for part, at in zip(parts, plan.places) for line in part.draw(at))])
+    body = "\n".join([*_wires(parts, plan), *(line for part, at in zip(parts, plan.places) for line in part.draw(at))])
     key = "nnk-" + sha256(f"{title}\0{desc}\0{body}".encode()).hexdigest()[:12]
     style = _STYLE.replace("ID", key).replace("LIGHT", _LIGHT).replace("DARK", _DARK)
     return (
@@ -118,9 +120,11 @@ class _Part:
     name: str
     value: str
     grad: str
+    margin: float
+    """The room that the inputs' names share, so that their wires begin in one line."""
 
     @classmethod
-    def of(cls, node: Node) -> _Part:
+    def of(cls, node: Node, margin: float) -> _Part:
         lines = (_name(node),) if node.gate is None else tuple(_symbol(node).split("\n"))
         grad = show(node.grad)
         return cls(
@@ -129,14 +133,15 @@ class _Part:
             "" if node.gate is None or not _name(node) else f"{_short(_name(node))} = ",
             _short(show(node.value)),
             f"∂ {_short(grad)}" if grad else "",
+            margin,
         )
 
     @property
     def box(self) -> tuple[float, float]:
         """Width and height of the box; for an input, of the name that stands in its place."""
-        wide = max(_wide(line) for line in self.lines)
         if self.node.gate is None:
-            return wide + 6 if wide else 0.0, BOX
+            return self.margin, BOX
+        wide = max(_wide(line) for line in self.lines)
         ports = len([x for x in self.node.inputs if x is not _folded(self.node)])
         return max(BOX, wide + 18), max(BOX, LINE * len(self.lines) + 14, layout.PORT * ports + 8)
 
@@ -144,14 +149,14 @@ class _Part:
         """What the layout must know."""
         width, height = self.box
         inputs = tuple(number[id(x)] for x in self.node.inputs if x is not _folded(self.node))
-        wire = 20 + max(_wide(self.name) + _wide(self.value, bold=True), _wide(self.grad))
+        wire = 14 + max(_wide(self.name) + _wide(self.value, bold=True), _wide(self.grad))
         return layout.Item(inputs, width, wire, max(height, 2 * LINE + 10) + 14)
 
     def draw(self, at: layout.Place) -> list[str]:
         """The box or the input's name, the straight wire behind it, and the wire's labels."""
         width, height = self.box
         x, middle = at.x + width, (at.x + width + at.end) / 2
-        lines = [_line(x, at.end, at.y)]
+        lines: list[str] = []
         if self.node.gate is None:
             lines += [_label("nnk-input", x - 6, at.y + 5, self.lines[0], "end")] if self.lines[0] else []
         else:
@@ -159,9 +164,7 @@ class _Part:
         name = f'<tspan class="nnk-name">{_text(self.name)}</tspan>' if self.name else ""
         if self.name or self.value:
             shown = f'{name}<tspan class="nnk-value">{_text(self.value)}</tspan>'
-            lines.append(
-                f'<text class="nnk-above" x="{middle:.1f}" y="{at.y - 6:.1f}" text-anchor="middle">{shown}</text>'
-            )
+            lines.append(_marked("nnk-above", middle, at.y - 6, shown, "middle"))
         if self.grad:
             lines.append(_label("nnk-grad", middle, at.y + 17, self.grad, "middle"))
         if self.node is self.node.graph.output:
@@ -170,38 +173,47 @@ class _Part:
         return lines
 
     def _gate(self, at: layout.Place, width: float, height: float) -> list[str]:
-        top = at.y - LINE * (len(self.lines) - 1) / 2 + 5
         radius = BOX / 2 if width == height == BOX else 12.0
-        box = f'<rect class="nnk-box" x="{at.x:.1f}" y="{at.y - height / 2:.1f}" width="{width:.1f}" height="{height:.1f}" '
+        size = f'width="{width:.1f}" height="{height:.1f}" rx="{radius:g}"'
+        box = f'<rect class="nnk-box" x="{at.x:.1f}" y="{at.y - height / 2:.1f}" {size}/>'
+        middle = at.x + width / 2
+        if len(symbol := "".join(self.lines)) == 1:
+            return [box, _label("nnk-symbol", middle, at.y + 7, symbol, "middle", size=20)]
+        top = at.y - LINE * (len(self.lines) - 1) / 2 + 5
         return [
-            f'{box}rx="{radius:g}"/>',
-            *(
-                _label("nnk-symbol", at.x + width / 2, top + LINE * i, line, "middle")
-                for i, line in enumerate(self.lines)
-            ),
+            box,
+            *(_label("nnk-symbol", middle, top + LINE * i, line, "middle") for i, line in enumerate(self.lines)),
         ]
 
 
 # -- shapes ----------------------------------------------------------------------------------------
 
 
-def _wires(plan: layout.Layout) -> list[str]:
-    """The bends between columns, the wires that pass a column, and a dot wherever a wire splits."""
-    lines = [_line(left, right, y) for _, left, right, y in plan.passing]
+def _wires(parts: list[_Part], plan: layout.Layout) -> list[str]:
+    """Every node's wire, one path with all its branches, and a dot wherever a wire splits."""
+    wires = [[_straight(at.x + part.box[0], at.end, at.y)] for part, at in zip(parts, plan.places)]
+    for source, left, right, y in plan.passing:
+        wires[source].append(_straight(left, right, y))
     for bend in plan.bends:
         (x, y), (to_x, to_y) = bend.start, bend.stop
         half = (x + to_x) / 2
         curve = f"M{x:.1f} {y:.1f}C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
-        lines.append(f'<path class="nnk-wire" d="{curve}"/>')
-    return lines + [f'<circle class="nnk-dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in plan.splits]
+        wires[bend.source].append(curve)
+    paths = [f'<path class="nnk-wire" d="{"".join(wire)}"/>' for wire in wires]
+    return paths + [f'<circle class="nnk-dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in plan.splits]
 
 
-def _line(left: float, right: float, y: float) -> str:
-    return f'<path class="nnk-wire" d="M{left:.1f} {y:.1f}H{right:.1f}"/>'
+def _straight(left: float, right: float, y: float) -> str:
+    return f"M{left:.1f} {y:.1f}H{right:.1f}"
 
 
-def _label(kind: str, x: float, y: float, words: str, anchor: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{_text(words)}</text>'
+def _label(kind: str, x: float, y: float, words: str, anchor: str, size: int = 0) -> str:
+    return _marked(kind, x, y, _text(words), anchor, size)
+
+
+def _marked(kind: str, x: float, y: float, markup: str, anchor: str, size: int = 0) -> str:
+    font = f' font-size="{size}"' if size else ""
+    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{font}>{markup}</text>'
 
 
 # -- words -----------------------------------------------------------------------------------------
@@ -218,8 +230,17 @@ def _short(words: str) -> str:
 
 def _wide(words: str, bold: bool = False) -> float:
     """About how wide the words are drawn; rather too much than too little."""
-    ems = sum(1.05 if east_asian_width(c) in "WF" else 0.0 if combining(c) else 0.68 for c in words)
+    ems = sum(_em(c) for c in words)
     return ems * FONT * (1.1 if bold else 1.0)
+
+
+def _em(c: str) -> float:
+    """How wide a character is in ems, in a wide font (DejaVu Sans, Verdana)."""
+    if east_asian_width(c) in "WF" or c in "mwMW@%…":
+        return 1.05
+    if combining(c):
+        return 0.0
+    return 0.4 if c in " .,;:'|()[]ijl" else 0.86 if c in "−+×÷=" else 0.68
 
 
 def _title(graph: Graph) -> str:

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import networkx as nx
 
-GAP = 34.0  # between columns, at least
+GAP = 24.0  # between columns, at least
 PORT = 16.0  # between the wires into one box
 PASSING = 16.0  # height of the row of a wire that only passes
 SWEEPS = 12
@@ -175,9 +175,9 @@ def _settle(stops: list[_Stop], layers: list[list[int]]) -> None:
     """Move each row towards the rows it is joined to, without changing an order or closing a distance."""
     for layer in layers:
         _spread(stops, layer, [0.0] * len(layer))
-    for sweep in range(2 * SWEEPS):
-        forward = sweep % 2 == 1
-        both = sweep >= SWEEPS
+    for sweep in range(2 * SWEEPS + 1):
+        forward = sweep % 2 == 0  # so the last sweep is, which leaves chains straight
+        both = SWEEPS <= sweep < 2 * SWEEPS
         for layer in layers if forward else reversed(layers):
             _spread(stops, layer, [_wish(stops, stops[i], forward or both, not forward or both) for i in layer])
 
@@ -234,10 +234,8 @@ def _columns(items: list[Item], stops: list[_Stop], layers: list[list[int]]) -> 
     for layer in layers:
         end = x + max(items[i].box + items[i].wire for i in layer if i < len(items))
         columns.append((x, end))
-        rise = max(
-            (abs(stops[b].y + stops[b].port(s) - stops[i].y) for i in layer for b, s in stops[i].after), default=0
-        )
-        x = end + GAP + min(40.0, rise / 5)
+        rises = [abs(stops[b].y + stops[b].port(slot) - stops[i].y) for i in layer for b, slot in stops[i].after]
+        x = end + GAP + min(40.0, max(rises, default=0.0) / 4)
     return columns, columns[-1][1] if columns else 0.0
 
 
