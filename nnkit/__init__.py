@@ -26,9 +26,9 @@ def __getattr__(name: str) -> Any:
 
 
 def _draw(graph: Graph) -> str:
-    from nnkit.view import drawing
+    from nnkit.view.drawing import html
 
-    return drawing.html(graph)
+    return html(graph)
 
 
 Graph.draw = staticmethod(_draw)

@@ -9,7 +9,11 @@ Each name loads its module, and with it networkx or matplotlib, when first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnkit.view import drawing, layout, plots
+    from nnkit.view.drawing import html, svg
 
 __all__ = ["drawing", "html", "layout", "plots", "svg"]
 
