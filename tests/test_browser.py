@@ -77,8 +77,10 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: str) -> None:
         page.get_by_text("Run", exact=True).first.click()
         page.get_by_text("Run All Cells", exact=True).click()
         drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
-        drawing.wait_for(timeout=60_000)
-        drawing.scroll_into_view_if_needed()
+        drawing.wait_for(timeout=60_000, state="attached")
+        waiting = "[...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"
+        page.wait_for_function(f"() => !({waiting})", timeout=90_000)
+        drawing.evaluate("element => element.scrollIntoView({block: 'center'})")
         page.wait_for_timeout(1500)
         page.screenshot(path=str(pictures / "lecture_01.png"))
         assert drawing.locator("title").count() == 1
