@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 REPOSITORY = Path(__file__).parent.parent
 FLAGS = [
@@ -63,6 +63,18 @@ def _wait_for(address: str, server: subprocess.Popen) -> None:
     raise AssertionError("JupyterLab did not answer")
 
 
+def _wait_until_quiet(page: Page) -> None:
+    """Until the kernel has been idle for three seconds on end: all cells have run."""
+    quiet = 0
+    for _ in range(120):
+        page.wait_for_timeout(1000)
+        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').count()
+        quiet = quiet + 1 if idle else 0
+        if quiet == 3:
+            return
+    raise AssertionError("the lecture was still running after two minutes")
+
+
 def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: str) -> None:
     pictures = REPOSITORY / "build"
     pictures.mkdir(exist_ok=True)
@@ -78,12 +90,14 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: str) -> None:
         page.get_by_text("Run All Cells", exact=True).click()
         drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
         drawing.wait_for(timeout=60_000, state="attached")
-        waiting = "[...document.querySelectorAll('.jp-InputPrompt')].some(e => e.textContent.includes('*'))"
-        page.wait_for_function(f"() => !({waiting})", timeout=90_000)
-        drawing.evaluate("element => element.scrollIntoView({block: 'center'})")
-        page.wait_for_timeout(1500)
+        _wait_until_quiet(page)
+        page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
+        drawing.wait_for(timeout=10_000)
+        drawing.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
         page.screenshot(path=str(pictures / "lecture_01.png"))
         assert drawing.locator("title").count() == 1
-        assert page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
-        assert page.locator(".jp-OutputArea-output.jp-mod-error, .jp-RenderedText .ansi-red-fg").count() == 0
+        errors = page.locator(".jp-OutputArea-output:has(.ansi-red-fg)").all_text_contents()
+        assert not errors, errors[0][-1500:]
+        assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_text_contents() == []
         chromium.close()
