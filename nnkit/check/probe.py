@@ -125,7 +125,7 @@ def checked(subject: str, returned: Any, names: list[str], inputs: Sequence[Any]
     if isinstance(returned, tuple | list) and len(returned) and all(g is None for g in returned):
         attempted(None, subject)
     try:
-        return check_gradients(subject, returned, names, tuple(inputs))
+        return check_gradients(subject, returned, lambda: names, tuple(inputs))
     except (TypeError, ValueError) as fault:
         raise Stop("wrong", str(fault)) from None
 

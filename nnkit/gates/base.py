@@ -71,7 +71,7 @@ def run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ..
     without a derivative, so it is allowed for integer arrays only.
     """
     returned = gate.backward(upstream, cache)
-    return check_gradients(f"{name_of(gate)}.backward", returned, names_of(gate, len(inputs)), inputs)
+    return check_gradients(f"{name_of(gate)}.backward", returned, lambda: names_of(gate, len(inputs)), inputs)
 
 
 def names_of(function: Any, count: int) -> list[str]:
@@ -80,22 +80,27 @@ def names_of(function: Any, count: int) -> list[str]:
     return own if len(own) == count else [f"x{i + 1}" if count > 1 else "x" for i in range(count)]
 
 
-def check_gradients(who: str, returned: Any, names: list[str], inputs: tuple[Array, ...]) -> Gradients:
-    """What `who` returned, as one gradient for each input; see `run_backward`."""
-    wanted = f"one gradient for each input ({', '.join(names)})"
+def check_gradients(who: str, returned: Any, names: Callable[[], list[str]], inputs: tuple[Array, ...]) -> Gradients:
+    """What `who` returned, as one gradient for each input; see `run_backward`. The names are asked for only
+    when something is amiss, since finding them out costs more than most gates."""
     if isinstance(returned, list) and len(inputs) == 1 and np.shape(inputs[0]):
         returned = returned[0] if len(returned) == 1 else np.asarray(returned)
     if not isinstance(returned, tuple | list):
         returned = (returned,)
     if len(returned) != len(inputs):
-        raise TypeError(f"{who} must return {wanted}; it returned {len(returned)}.")
-    for name, gradient, x in zip(names, returned, inputs):
+        raise TypeError(f"{who} must return {_wanted(names())}; it returned {len(returned)}.")
+    for position, (gradient, x) in enumerate(zip(returned, inputs)):
         if gradient is None:
             if getattr(x, "dtype", np.dtype(float)).kind not in "iu":
-                raise TypeError(f"{who} must return {wanted}; it returned None for {name}.")
+                raise TypeError(f"{who} must return {_wanted(names())}; it returned None for {names()[position]}.")
         elif np.shape(gradient) != np.shape(x):
+            name = names()[position]
             raise ShapeError(
                 f"{who}: the gradient of {name} is {np.shape(gradient)}, but {name} is {np.shape(x)}. "
                 "A gradient has the shape of what it is the gradient of."
             )
     return tuple(returned)
+
+
+def _wanted(names: list[str]) -> str:
+    return f"one gradient for each input ({', '.join(names)})"
