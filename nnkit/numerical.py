@@ -5,19 +5,30 @@ h = 0 (Richardson; the ladder of Ridders, "Accurate computation of F'(x) and F'(
 entries of the extrapolation table the one with the least estimated error is taken, so the step suits the
 function: large steps lose to curvature, small ones to rounding, and a step across a kink disagrees with
 its neighbours. Where f has a kink *at* x, the slopes from below and above go on disagreeing as h shrinks.
+
+For larger arrays the complex step Im f(x + ih) / h (Squire and Trapp, 1998) is exact to rounding and needs
+one evaluation an entry. It is used only where it agrees with the ladder along a random direction, in which
+every entry takes part: a function that drops the imaginary part (abs, comparisons) does not pass.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 LEVELS = 8
 FIRST_STEP = 0.05  # times |x|, or times 0.1 near zero
+SMALLEST = 0.1
+IMAGINARY = 1e-30
+CHUNK = 2_000_000  # numbers held at once
+SHRINK = (2.0**-8, 2.0**-16)
+PAYS = 3  # entries from which on the complex step costs less than the ladder
 
 
 @dataclass(frozen=True)
@@ -35,76 +46,239 @@ class Estimate:
 
 def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
     """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
-    h = FIRST_STEP * max(abs(size), 0.1)
-    levels = LEVELS + max(0, math.ceil(math.log2(max(abs(size), 1.0))))
-    steps = h * 0.5 ** np.arange(levels)
+    steps = _steps(np.array([abs(size)]), SMALLEST, abs(size))
     with np.errstate(all="ignore"):
-        middle = _float64(phi(0.0))
-        plus = np.stack([_float64(phi(+h)) for h in steps])
-        minus = np.stack([_float64(phi(-h)) for h in steps])
-        return _extrapolate(steps.reshape(-1, *(1,) * middle.ndim), minus, middle, plus, _epsilon(phi(0.0)), abs(size))
-
-
-def _extrapolate(
-    h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, epsilon: float, size: float
-) -> Estimate:
-    column = (plus - minus) / (2 * h)
-    # Both f and the point x + h, at which it is taken, are rounded.
-    rounding = epsilon * (np.maximum(np.abs(plus), np.abs(minus)) + size * np.abs(column)) / h
-    value, error = column[-1], np.full(middle.shape, np.inf)
-    for order in range(1, len(h)):
-        better = column[1:] + (column[1:] - column[:-1]) / (4.0**order - 1)
-        errors = np.maximum(np.abs(better - column[1:]), np.abs(better - column[:-1])) + rounding[order:]
-        errors = np.where(np.isfinite(errors), errors, np.inf)
-        best = np.expand_dims(errors.argmin(axis=0), 0)
-        least = np.take_along_axis(errors, best, 0)[0]
-        value = np.where(least < error, np.take_along_axis(better, best, 0)[0], value)
-        error = np.minimum(error, least)
-        column = better
-    below, above, kink = _one_sided(h, minus, middle, plus, rounding)
-    return Estimate(value, error, np.where(kink, below, value), np.where(kink, above, value), kink)
-
-
-def _one_sided(
-    h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, rounding: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    left, right = (middle - minus) / h, (plus - middle) / h
-    # First-order terms removed, so that curvature does not pass for a kink.
-    below, above = 2 * left[-1] - left[-2], 2 * right[-1] - right[-2]
-    gap, coarser = np.abs(above - below), np.abs(2 * right[-3] - right[-4] - (2 * left[-3] - left[-4]))
-    noise = 100 * rounding[-1] + 1e-5 * (np.abs(above) + np.abs(below))
-    return below, above, (gap > noise) & (gap > 0.5 * coarser)
+        ladder = _Ladder(phi(0.0), steps, np.array([abs(size)]), abs(size))
+        ladder.climb(0, phi)
+        estimate = ladder.estimate()
+    return Estimate(*(field[0] for field in fields(estimate)))
 
 
 def jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
     """∂function/∂inputs[wrt], every entry: arrays of shape (*output, *input)."""
+    shape = np.shape(inputs[wrt])
+    chunks = [fields(chunk) for chunk in columns(function, inputs, wrt)]
+    stacked = (np.moveaxis(np.concatenate(field), 0, -1) for field in zip(*chunks))
+    return Estimate(*(field.reshape((*field.shape[:-1], *shape)) for field in stacked))
+
+
+def columns(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Iterator[Estimate]:
+    """The Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays of shape (chunk, *output)."""
     x = np.array(inputs[wrt], dtype=float)
-    columns = []
-    for index in np.ndindex(x.shape):
-        direction = np.zeros(x.shape)
-        direction[index] = 1.0
-        columns.append(along(function, inputs, wrt, direction, size=float(x[index])))
-    fields = ("value", "error", "below", "above", "kink")
-    stacked = (np.stack([getattr(column, field) for column in columns], axis=-1) for field in fields)
-    return Estimate(*(field.reshape((*field.shape[:-1], *x.shape)) for field in stacked))
+    middle = function(*_moved(inputs, wrt, x))
+    chunk = max(1, CHUNK // (2 * LEVELS * max(1, np.size(middle))))
+    entries = [range(start, min(start + chunk, x.size)) for start in range(0, x.size, chunk)]
+    column = _complex_columns if _allows_complex_step(function, inputs, wrt) else _real_columns
+    with np.errstate(all="ignore"):
+        for part in entries:
+            yield column(function, inputs, wrt, part, middle)
 
 
 def along(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray, size: float = 1.0
 ) -> Estimate:
     """The directional derivative of `function` as inputs[wrt] moves along `direction`: the output's shape."""
-
-    def phi(t: float) -> Any:
-        # Fresh copies each time: whatever the function does to its arguments stays its own affair.
-        moved = [np.array(x) if hasattr(x, "dtype") else x for x in inputs]
-        moved[wrt] = (np.asarray(inputs[wrt], dtype=float) + t * direction)[()]
-        return function(*moved)
-
-    return slope(phi, size)
+    x = np.asarray(inputs[wrt], dtype=float)
+    return slope(lambda t: function(*_moved(inputs, wrt, x + t * direction)), size)
 
 
-def _float64(value: Any) -> np.ndarray:
-    return np.asarray(value, dtype=np.float64)
+def sharpest_along(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray) -> Estimate:
+    """The directional derivative, by the complex step where it agrees with the ladder."""
+    real = along(function, inputs, wrt, direction)
+    exact = _complex_along(function, inputs, wrt, direction)
+    if exact is None or not _agree(exact, real):
+        return real
+    return _exact(exact)
+
+
+def random_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
+    """A direction in which every entry of x takes part, each in proportion to its size: a step of 1 doubles it."""
+    direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), SMALLEST)
+    return direction
+
+
+def _real_columns(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range, middle: Any
+) -> Estimate:
+    x = np.array(inputs[wrt], dtype=float)
+    sizes = np.abs(x).ravel()[entries.start : entries.stop]
+    magnitude = float(np.max(np.abs(x)))
+
+    def climbed(rows: np.ndarray, shrink: float) -> Estimate:
+        steps = shrink * _steps(sizes[rows], SMALLEST, magnitude if shrink == 1.0 else 1.0)
+        ladder = _Ladder(middle, steps, sizes[rows], magnitude)
+        for row, entry in enumerate(rows.tolist()):
+            ladder.climb(row, lambda t: function(*_moved(inputs, wrt, _nudged(x, entries[entry], t))))  # noqa: B023
+        return ladder.estimate()
+
+    estimate = climbed(np.arange(len(entries)), 1.0)
+    # A step may cross a pole, a kink or the end of where f is defined, which a smaller one does not.
+    for shrink in SHRINK:
+        again = np.flatnonzero(_unsure(estimate).reshape(len(entries), -1).any(axis=1))
+        if not again.size:
+            break
+        finer = climbed(again, shrink)
+        better = _improves(finer, Estimate(*(field[again] for field in fields(estimate))))
+        for field, fine in zip(fields(estimate), fields(finer)):
+            field[again] = np.where(better, fine, field[again])
+    return estimate
+
+
+def _improves(finer: Estimate, coarse: Estimate) -> np.ndarray:
+    """Where an estimate with smaller steps is surer."""
+    surer = ~_unsure(finer) | ((finer.error < coarse.error) & ~coarse.kink)
+    improves: np.ndarray = surer | (~np.isfinite(coarse.value) & np.isfinite(finer.value))
+    return improves
+
+
+def _unsure(estimate: Estimate) -> np.ndarray:
+    unsure: np.ndarray = ~(estimate.error <= 1e-7 * np.abs(estimate.value) + 1e-12) | estimate.kink
+    return unsure
+
+
+def _nudged(x: np.ndarray, entry: int, t: float) -> np.ndarray:
+    moved = x.copy()
+    moved.flat[entry] += t
+    return moved
+
+
+def _complex_columns(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range, middle: Any
+) -> Estimate:
+    x = np.array(inputs[wrt], dtype=complex)
+    rows = []
+    for entry in entries:
+        moved = x.copy()
+        moved.flat[entry] += 1j * IMAGINARY
+        rows.append(np.imag(function(*_moved(inputs, wrt, moved))) / IMAGINARY)
+    return _exact(np.stack(rows).astype(float))
+
+
+def _allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> bool:
+    x = np.asarray(inputs[wrt], dtype=float)
+    if x.size < PAYS:
+        return False
+    direction = random_direction(x, np.random.default_rng(x.size))
+    exact = _complex_along(function, inputs, wrt, direction)
+    return exact is not None and _agree(exact, along(function, inputs, wrt, direction))
+
+
+def _complex_along(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray
+) -> np.ndarray | None:
+    x = np.asarray(inputs[wrt], dtype=float)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("error")  # a discarded imaginary part is only warned of
+        try:
+            out = function(*_moved(inputs, wrt, x + 1j * IMAGINARY * direction))
+            return np.asarray(np.imag(out), dtype=float) / IMAGINARY
+        except Exception:  # whatever it raises, it does not allow it
+            return None
+
+
+def _agree(exact: np.ndarray, real: Estimate) -> bool:
+    """Whether the complex step gives what the ladder does, where the ladder is sure enough to tell."""
+    if exact.shape != real.value.shape or real.kink.any():
+        return False
+    size = np.abs(real.value)
+    sure = real.error <= 1e-6 * size + 1e-9 * np.max(size, initial=0.0) + 1e-12
+    return bool(np.all(sure & (np.abs(exact - real.value) <= 4 * real.error + 1e-10 * size)))
+
+
+def _exact(value: np.ndarray) -> Estimate:
+    return Estimate(value, 1e-13 * np.abs(value), value, value, np.zeros(value.shape, dtype=bool))
+
+
+def _moved(inputs: tuple[Any, ...], wrt: int, value: np.ndarray) -> list[Any]:
+    """The inputs with one replaced, all fresh: what the function does to its arguments stays its own affair."""
+    fresh = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
+    fresh[wrt] = value[()]
+    return fresh
+
+
+class _Ladder:
+    """Evaluations at x ± h for several entries at once: `steps` is (levels, entries)."""
+
+    def __init__(self, middle: Any, steps: np.ndarray, sizes: np.ndarray, magnitude: float):
+        self.steps = steps
+        self.sizes = sizes
+        self.magnitude = magnitude
+        self.middle = np.asarray(middle, dtype=float)
+        self.epsilon = _epsilon(middle)
+        self.plus = np.empty((*steps.shape, *self.middle.shape))
+        self.minus = np.empty_like(self.plus)
+
+    def climb(self, row: int, phi: Callable[[float], Any]) -> None:
+        for level, h in enumerate(self.steps[:, row].tolist()):
+            self.plus[level, row] = phi(h)
+            self.minus[level, row] = phi(-h)
+
+    def estimate(self) -> Estimate:
+        ones = (1,) * self.middle.ndim
+        h = self.steps.reshape(*self.steps.shape, *ones)
+        sizes = self.sizes.reshape(-1, *ones)
+        column = (self.plus - self.minus) / (2 * h)
+        # Both f and the point x + h, at which it is taken, are rounded; and f may pass through numbers of x's size.
+        f = np.maximum(np.maximum(np.abs(self.plus), np.abs(self.minus)), self.magnitude)
+        rounding = self.epsilon * (f + sizes * np.abs(column)) / h
+        value, error = _extrapolate(h, column, rounding)
+        below, above, kink = _one_sided(h, self.minus, self.middle, self.plus, rounding)
+        return Estimate(value, error, np.where(kink, below, value), np.where(kink, above, value), kink)
+
+
+def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The entry of the extrapolation table with the least estimated error, and that error."""
+    table = [column]
+    for order in range(1, len(column)):
+        above = table[-1]
+        table.append(above[1:] + (above[1:] - above[:-1]) / (4.0**order - 1))
+    # What f computes on its way may round more than f itself does; the last steps of a column that has long
+    # converged show by how much.
+    scatters = [np.max(np.abs(np.diff(part[-3:], axis=0)) * h[-2:], axis=0) for part in table[1:5]]
+    noise = np.maximum(rounding, np.nan_to_num(np.min(scatters, axis=0), posinf=0.0) / h)
+    value, error = column[-1].copy(), np.full(column.shape[1:], np.inf)
+    for order, (above, better) in enumerate(pairwise(table), start=1):
+        errors = np.maximum(np.abs(better - above[1:]), np.abs(better - above[:-1])) + noise[order:]
+        # Coarse steps may agree by accident (sin 1000x); what they agree on must be what fine steps point to.
+        apart = np.abs(better - better[-1]) > np.abs(better[-1] - above[-2]) + 10 * rounding[-1]
+        errors = np.where(np.isfinite(errors) & ~apart, errors, np.inf)
+        best = np.expand_dims(errors.argmin(axis=0), 0)
+        least = np.take_along_axis(errors, best, 0)[0]
+        value = np.where(least < error, np.take_along_axis(better, best, 0)[0], value)
+        error = np.minimum(error, least)
+    return value, error
+
+
+def _one_sided(
+    h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, rounding: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The slopes from below and above, and whether they differ, at the smallest step at which rounding lets one see."""
+    left, right = (middle - minus) / h, (plus - middle) / h
+    # First-order terms removed, so that curvature does not pass for a kink.
+    below, above = 2 * left[1:] - left[:-1], 2 * right[1:] - right[:-1]
+    gap = np.abs(above - below)
+    seen = gap > 100 * rounding[1:] + 1e-5 * (np.abs(above) + np.abs(below))
+    seen[:2] = False
+    last = np.where(seen, np.arange(len(seen)).reshape(-1, *(1,) * (gap.ndim - 1)), 2).max(axis=0, keepdims=True)
+
+    def at(slopes: np.ndarray, level: np.ndarray) -> np.ndarray:
+        taken: np.ndarray = np.take_along_axis(slopes, level, 0)[0]
+        return taken
+
+    kink = at(seen, last) & (at(gap, last) > 0.5 * at(gap, last - 2))
+    return at(below, last), at(above, last), kink
+
+
+def _steps(sizes: np.ndarray, least: float, largest: float) -> np.ndarray:
+    """A ladder of steps (levels, entries): more levels where x is large, for the function need not scale with it."""
+    levels = LEVELS + math.ceil(math.log2(max(largest, 1.0)))
+    steps: np.ndarray = FIRST_STEP * np.maximum(sizes, least) * 0.5 ** np.arange(levels)[:, None]
+    return steps
+
+
+def fields(estimate: Estimate) -> tuple[np.ndarray, ...]:
+    """An estimate's arrays, in the order of its fields."""
+    return estimate.value, estimate.error, estimate.below, estimate.above, estimate.kink
 
 
 def _epsilon(value: Any) -> float:
