@@ -59,8 +59,8 @@ WRONG = {
     "upstream-twice": lambda g, x, y: (g * g * y, g * g * x),
     "own-input": lambda g, x, y: (g * x, g * y),
     "sign": lambda g, x, y: (-g * y, -g * x),
-    "factor-2": lambda g, x, y: (2 * g * y, 2 * g * x),
-    "factor-half": lambda g, x, y: (g * y / 2, g * x),
+    "factor": lambda g, x, y: (2 * g * y, 2 * g * x),
+    "low-precision": lambda g, x, y: (np.float32(g * y).astype(float), g * x),
 }
 
 
@@ -69,7 +69,7 @@ def test_planted_mistakes_fail_with_their_own_name(mistake: str) -> None:
     verdict = check_backward(Product(WRONG[mistake]), *pair())
     assert verdict.status == "wrong"
     assert verdict.mistake == mistake
-    assert verdict.hint
+    assert len(verdict.hints) == 2
 
 
 def test_swapped_inputs_are_named() -> None:
@@ -90,7 +90,7 @@ def test_a_transposed_gradient_of_a_square_matrix_is_named() -> None:
     assert check_backward(Product2(), rng.normal(size=(4, 3)), rng.normal(size=(3, 3))).mistake == "transposed"
 
 
-@pytest.mark.parametrize("factor", [1 + 1e-6, 1.005, 1 - 1e-6])
+@pytest.mark.parametrize("factor", [1 + 1e-6, 1 + 1e-8, 1 - 1e-6])
 def test_a_small_factor_is_caught_and_not_guessed_at(factor: float) -> None:
     verdict = check_backward(Product(lambda g, x, y: (g * y * factor, g * x)), *pair())
     assert verdict.status == "wrong"
@@ -100,10 +100,10 @@ def test_a_small_factor_is_caught_and_not_guessed_at(factor: float) -> None:
 
 SENTENCES = {
     "it returned 1": lambda g, x, y: (g * y,),
-    "it returned None for y": lambda g, x, y: (g * y, None),
-    "the gradient of y is (), but y is (2, 3)": lambda g, x, y: (g * y, 1.0),
+    "dy is None": lambda g, x, y: (g * y, None),
+    "dy is (), but y is (2, 3): one number stands for all of them": lambda g, x, y: (g * y, 1.0),
     "raised ZeroDivisionError": lambda g, x, y: 1 / 0,
-    "is float32": lambda g, x, y: (np.float32(g * y), g * x),
+    "computed with too few digits": lambda g, x, y: (np.float32(g * y), g * x),
     "changed x in place": lambda g, x, y: (x.__imul__(2), g * x),
     "changed the upstream gradient in place": lambda g, x, y: (g.__imul__(2), g * x),
     "dx is nan": lambda g, x, y: (g * y * np.nan, g * x),
@@ -125,7 +125,7 @@ INPUTS = {
     "holds NaN or infinity": np.array([np.nan, 1.0]),
     "array of integers": np.array([1, 2]),
     "rectangular": [[1.0], [1.0, 2.0]],
-    "has 3000 entries": np.ones(3000),
+    "has 3000000 entries": np.ones(3_000_000),
 }
 
 

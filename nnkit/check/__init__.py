@@ -2,14 +2,22 @@
 
     assert check_backward(Multiply(), 2.0, 3.0)            # a gate against numerical derivatives
     assert check_gradient(value_and_gradients, 3.0, -4.0)   # a scalar function of several inputs
+    assert check_loss(loss, scores, labels)                # its gradient by the prediction; the target is fixed
+    assert check_parameters(network, parameters, x, y)     # dict of arrays in, dict of gradients out
     assert check_jacobian(my_jacobian, x, of=function)
+    assert check_graph(graph_backward)                     # branches, diamonds, called twice
+    assert check_update(update, W, dW, step_size=0.1)      # W - step_size * dW
+    assert check_step(step, parameters, x, y, of=loss)     # forward, backward and update in one
+    assert check_training(losses, accuracy, at_least=0.95)
     assert check_value(q, 3.0, name="q")
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
-raises `WrongDerivative` with the same text.
+raises `WrongDerivative` with the same text. A check ends after `limits.SECONDS`, whatever the checked code does.
 """
 
-from nnkit.check.checks import check_backward, check_gradient, check_jacobian, check_order, check_value, partial_credit
+from nnkit.check.checks import check_backward, check_gradient, check_jacobian, check_loss, check_value, partial_credit
+from nnkit.check.graphs import check_graph, check_order
+from nnkit.check.networks import check_parameters, check_step, check_training, check_update
 from nnkit.check.verdict import Verdict, WrongDerivative
 
 __all__ = [
@@ -17,8 +25,14 @@ __all__ = [
     "WrongDerivative",
     "check_backward",
     "check_gradient",
+    "check_graph",
     "check_jacobian",
+    "check_loss",
     "check_order",
+    "check_parameters",
+    "check_step",
+    "check_training",
+    "check_update",
     "check_value",
     "partial_credit",
 ]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from nnkit import numerical
 from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
 SHOWN = 4
+EPSILON = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True)
@@ -20,31 +24,77 @@ class Target:
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    sharp: np.ndarray
+    """How far off `value` itself may be (at a kink: infinite); the interval leaves room for the learner's rounding."""
     kinks: int
 
-
-def project(estimate: Estimate, upstream: np.ndarray) -> Target:
-    """The vector-Jacobian product of a numerical Jacobian (*output, *input) with an upstream (*output)."""
-    axes = upstream.ndim
-    value = np.tensordot(upstream, estimate.value, axes)
-    error = np.tensordot(np.abs(upstream), estimate.error, axes)
-    # Rounding in the learner's own sum, which may add large terms that cancel.
-    rounding = 64 * np.finfo(float).eps * np.tensordot(np.abs(upstream), np.abs(estimate.value), axes)
-    slack = 10 * error + rounding + 1e-9 * np.abs(value)
-    weight = upstream.reshape((*upstream.shape, *(1,) * (estimate.value.ndim - axes)))
-    ends = weight * estimate.below, weight * estimate.above
-    over = tuple(range(axes))
-    low = np.minimum(*ends).sum(axis=over) if axes else np.minimum(*ends)
-    high = np.maximum(*ends).sum(axis=over) if axes else np.maximum(*ends)
-    kinked = estimate.kink.any(axis=over) if axes else estimate.kink
-    slack = np.where(kinked, slack + 1e-6 * (np.abs(low) + np.abs(high)), slack)
-    low, high = np.where(kinked, low, value) - slack, np.where(kinked, high, value) + slack
-    return Target(value, low, high, int(np.sum(kinked)))
+    def misses(self, returned: Any) -> np.ndarray:
+        """True where `returned` lies outside the interval (a NaN always does); everywhere if its shape differs."""
+        if np.shape(returned) != self.value.shape:
+            return np.ones(self.value.shape, dtype=bool)
+        missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high))
+        return missed
 
 
-def wrong_entries(returned: np.ndarray, target: Target) -> np.ndarray:
-    """True where `returned` lies outside the interval (a NaN always does)."""
-    return ~((returned >= target.low) & (returned <= target.high))
+def pull_back(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    upstreams: Sequence[np.ndarray],
+    rounding: Any = 0.0,
+) -> list[Target]:
+    """The vector-Jacobian products of these upstream gradients with ∂function/∂inputs[wrt], entry by entry.
+
+    `rounding` is what rounding adds to a gradient beside what is estimated here: a number, or one for each entry.
+    """
+    shape = np.shape(inputs[wrt])
+    weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
+    chunks = [_project(column, weights) for column in numerical.columns(function, inputs, wrt)]
+    value, sharp, low, high, kinked = (np.concatenate(parts, axis=-1) for parts in zip(*chunks))
+    # Entries far below the largest one, or below 1, are rounding in whatever cancels on the way to them.
+    largest = np.max(np.abs(value), axis=-1, keepdims=True, initial=0.0)
+    scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0)
+    size = max(1.0, float(np.max(np.abs(inputs[wrt]))))
+    slack = 1e-9 * np.abs(value) + 1e-12 * largest + 64 * EPSILON * scale * size + np.ravel(rounding)
+    low, high = _interval(value, sharp + slack, low, high, kinked)
+    return [
+        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
+        for v, a, b, e, k in zip(value, low, high, sharp, kinked)
+    ]
+
+
+def _interval(
+    value: np.ndarray, slack: np.ndarray, low: np.ndarray, high: np.ndarray, kinked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    slack = np.where(kinked, 1e-6 * (np.abs(low) + np.abs(high)) + 64 * EPSILON, slack)
+    return np.where(kinked, low, value) - slack, np.where(kinked, high, value) + slack
+
+
+def target_of(estimate: Estimate, size: float = 1.0) -> Target:
+    """The entries of an estimate themselves, as a target: for an explicit Jacobian at inputs of this size."""
+    flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.fields(estimate)))
+    value, sharp, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
+    slack = 1e-9 * np.abs(value) + 1e-12 * np.max(np.abs(value), initial=0.0) + 64 * EPSILON * max(1.0, size)
+    ends = _interval(value, sharp + slack, low, high, kinked)
+    shape = estimate.value.shape
+    low, high = ends[0].reshape(shape), ends[1].reshape(shape)
+    return Target(value.reshape(shape), low, high, sharp.reshape(shape), int(np.sum(kinked)))
+
+
+def _project(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """value, sharp, low, high, kinked of each upstream (rows) and entry (columns)."""
+    value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.fields(column))
+    size = np.abs(weights)
+    value, magnitude = weights @ value_of.T, size @ np.abs(value_of).T
+    # Rounding in a sum that may add large terms which cancel.
+    sharp = 30 * (size @ error.T) + 64 * EPSILON * magnitude
+    low, high, kinked = value, value, np.zeros(value.shape, dtype=bool)
+    if kink.any():
+        ends = weights[:, None, :] * below, weights[:, None, :] * above
+        low, high = np.minimum(*ends).sum(axis=-1), np.maximum(*ends).sum(axis=-1)
+        kinked = np.broadcast_to(kink.any(axis=-1), value.shape)
+        sharp = np.where(kinked, np.inf, sharp)
+    return value, sharp, low, high, kinked
 
 
 def table(name: str, returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[Entry, ...]:

@@ -2,37 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 from nnkit.arrays import ShapeError, input_names, name_of
 from nnkit.check.compare import table, worst
-from nnkit.check.verdict import Entry, Status, Verdict
-from nnkit.gates.base import check_gradients, check_pair, names_of
+from nnkit.check.verdict import Entry, Status
 
-LARGEST = 2000  # entries of one input that are checked one by one
+LARGEST = 1_000_000  # entries of one array
 
 
 class Stop(Exception):
-    """Nothing more can be checked; carries the verdict's status and sentence."""
+    """Nothing more can be checked; carries the verdict's status, sentence and named mistakes."""
 
-    def __init__(self, status: Status, headline: str, entries: tuple[Entry, ...] = (), error: float = 0.0):
+    def __init__(
+        self,
+        status: Status,
+        headline: str,
+        mistakes: tuple[str, ...] = (),
+        entries: tuple[Entry, ...] = (),
+        error: float = 0.0,
+        notes: tuple[str, ...] = (),
+    ):
         super().__init__(headline)
         self.status: Status = status
+        self.mistakes = mistakes
         self.entries = entries
         self.error = error
+        self.notes = notes
 
-    def verdict(self, subject: str) -> Verdict:
-        where = self.entries[0].where if self.entries else ""
-        return Verdict(subject, self.status, str(self), largest_error=self.error, where=where, entries=self.entries)
+
+class Raised(Stop):
+    """The learner's code raised; `fault` is what."""
+
+    def __init__(self, headline: str, fault: BaseException, notes: tuple[str, ...] = ()):
+        super().__init__("error", headline, notes=notes)
+        self.fault = fault
 
 
 # ---- the inputs of a check --------------------------------------------------------------------------
 
 
-def arguments(names: list[str], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def arguments(names: Sequence[str], inputs: Sequence[Any]) -> tuple[Any, ...]:
     """The inputs in float64; integer arrays stay as they are (labels). Stop where one is not fit to check."""
     if not inputs:
         raise Stop("error", "there is nothing to differentiate: give the inputs, check_backward(gate, x, y).")
@@ -45,10 +61,7 @@ def arguments(names: list[str], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 def _argument(name: str, x: Any) -> Any:
     if isinstance(x, int | float):
         x = float(x)
-    try:
-        array = np.asarray(x)
-    except ValueError:
-        raise Stop("error", f"{name} must be a rectangular array of numbers.") from None
+    array = _rectangular(name, x, "error")
     if array.dtype.kind not in "biuf":
         raise Stop("error", f"{name} must hold numbers, not {kind(x)}.")
     if array.size == 0:
@@ -62,107 +75,120 @@ def _argument(name: str, x: Any) -> Any:
     return np.asarray(array, dtype=float).copy()[()]
 
 
-def differentiable(inputs: Sequence[Any]) -> list[int]:
+def differentiable(inputs: Sequence[Any]) -> tuple[int, ...]:
     """The positions of the inputs that are not integer arrays."""
-    return [i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f"]
+    return tuple(i for i, x in enumerate(inputs) if np.asarray(x).dtype.kind == "f")
 
 
 def copies(inputs: Sequence[Any]) -> tuple[Any, ...]:
+    """Fresh copies; a 0-d array becomes a NumPy scalar, which is what learners get from their own arithmetic."""
     return tuple(np.array(x)[()] for x in inputs)
 
 
 # ---- calling ----------------------------------------------------------------------------------------
 
 
-def call(function: Callable[..., Any], inputs: Sequence[Any], method: str = "it") -> Any:
-    """`function(*inputs)` on copies; Stop where it raises, returns nothing or changes an input."""
-    given = copies(inputs)
-    returned = _run(function, given, method)
-    _unchanged(input_names(function), given, inputs)
-    return returned
-
-
-def forward(gate: Any, inputs: Sequence[Any]) -> tuple[np.ndarray, Any]:
-    """The gate's output in float64, and its cache."""
-    for method in ("forward", "backward"):
-        if not callable(getattr(gate, method, None)):
-            raise Stop("error", f"{name_of(gate)} has no method {method!r}.")
-    out, cache = checked_pair(gate, call(gate.forward, inputs, "forward"))
-    return number_array(f"{name_of(gate)}.forward", out, None), cache
-
-
-def backward(gate: Any, inputs: Sequence[Any], upstream: np.ndarray) -> tuple[Any, ...]:
-    """The gate's gradients, called twice on one cache: the answers must be equal, the arguments unchanged."""
-    given = copies(inputs)
-    _, cache = checked_pair(gate, _run(gate.forward, given, "forward"))
-    handed = np.array(upstream)[()]
-    subject, names = f"{name_of(gate)}.backward", names_of(gate, len(inputs))
-
-    def run() -> tuple[Any, ...]:
-        returned = checked(subject, _run(gate.backward, (handed, cache), "backward"), names, given)
-        return tuple(None if g is None else np.array(g) for g in returned)
-
-    first = run()
-    _unchanged(["the upstream gradient"], (handed,), (upstream,))
-    _unchanged(names, given, inputs)
-    for a, b in zip(first, run()):
-        if a is not None and not _equal(a, b):
-            raise Stop("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
-    return first
-
-
-def checked_pair(gate: Any, returned: Any) -> tuple[Any, Any]:
-    try:
-        out, cache = check_pair(gate, returned)
-    except TypeError as fault:
-        raise Stop("error", str(fault)) from None
-    attempted(out, "out")
-    return out, cache
-
-
-def checked(subject: str, returned: Any, names: list[str], inputs: Sequence[Any]) -> tuple[Any, ...]:
-    """One gradient for each input, or Stop with the sentence that says what is amiss."""
-    if isinstance(returned, tuple | list) and len(returned) and all(g is None for g in returned):
-        attempted(None, subject)
-    try:
-        return check_gradients(subject, returned, lambda: names, tuple(inputs))
-    except (TypeError, ValueError) as fault:
-        raise Stop("wrong", str(fault)) from None
-
-
-def value_and_gradients(function: Callable[..., Any], inputs: Sequence[Any]) -> tuple[np.ndarray, Any]:
-    """What a function that returns (value, gradients) returned, the value in float64."""
-    returned = call(function, inputs)
-    if not isinstance(returned, tuple | list) or len(returned) != 2:
-        raise Stop("error", f"it must return the pair (value, gradients); it returned {kind(returned)}.")
-    attempted(returned[0], "value")
-    attempted(returned[1], "gradients")
-    return number_array("the value", returned[0], None), returned[1]
-
-
-def _run(function: Callable[..., Any], given: tuple[Any, ...], method: str) -> Any:
+def run(function: Callable[..., Any], given: Sequence[Any], method: str) -> Any:
     """What the call returned; Stop with a sentence where it raised or returned a placeholder."""
     try:
         returned = function(*given)
+    except Stop:
+        raise
     except NotImplementedError:
-        raise Stop("not attempted", "not attempted yet.") from None
+        raise Stop("not attempted", "not attempted yet.", ("not-attempted",)) from None
     except ShapeError as fault:
-        raise Stop("error", str(fault)) from fault
-    except Exception as fault:
-        raise Stop("error", f"{method} raised {type(fault).__name__}: {fault}") from fault
+        raise Raised(str(fault), fault) from fault
+    except (Exception, SystemExit) as fault:
+        said = _said(fault)
+        raise Raised(f"{method} raised {type(fault).__name__}{said}{_line(fault)}", fault) from fault
     attempted(returned, method)
     return returned
 
 
-def _unchanged(labels: list[str], given: Sequence[Any], original: Sequence[Any]) -> None:
+def _said(fault: BaseException) -> str:
+    try:
+        text = str(fault)
+    except Exception:  # an exception can fail even to say what it is
+        return ""
+    return f": {_shortened(text)}" if text else ""
+
+
+def call(function: Callable[..., Any], inputs: Sequence[Any], method: str) -> Any:
+    """`function(*inputs)` on copies; Stop where it raises, returns a placeholder or changes an input."""
+    given = copies(inputs)
+    returned = run(function, given, method)
+    unchanged(input_names(function), given, inputs)
+    return returned
+
+
+def _line(fault: BaseException) -> str:
+    """Where in the learner's code: the last frame outside the packages, as " (line 3: `dx = g * y`)"."""
+    frames = [f for f in traceback.extract_tb(fault.__traceback__)[1:] if not _in_package(f.filename)]
+    return f", in the line `{frames[-1].line}`." if frames and frames[-1].line else "."
+
+
+def _in_package(filename: str) -> bool:
+    return "site-packages" in filename or "/nnkit/check/" in filename or filename.startswith("<frozen")
+
+
+def unchanged(labels: Sequence[str], given: Sequence[Any], original: Sequence[Any]) -> None:
+    """Stop unless the arguments are what they were."""
     for position, (after, before) in enumerate(zip(given, original)):
-        if not _equal(np.asarray(after), np.asarray(before)):
+        if not equal(np.asarray(after), np.asarray(before)):
             label = labels[position] if position < len(labels) else f"input {position + 1}"
-            raise Stop("wrong", f"it changed {label} in place: make a new array, others still need the old values.")
+            raise Stop(
+                "wrong",
+                f"it changed {label} in place: make a new array, others still need the old values.",
+                ("mutated-input",),
+            )
 
 
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+def equal(a: Any, b: Any) -> bool:
+    """Equal shapes and numbers, NaN included."""
+    a, b = np.asarray(a), np.asarray(b)
     return np.array_equal(a, b, equal_nan="f" == a.dtype.kind == b.dtype.kind)
+
+
+def arrays_in(cache: Any) -> list[np.ndarray]:
+    """The arrays of a cache, in tuples, lists and dicts too."""
+    return list(_arrays(cache, 0))
+
+
+def _arrays(value: Any, depth: int) -> Iterator[np.ndarray]:
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        yield value
+    elif isinstance(value, dict | list | tuple) and depth < 5:
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _arrays(part, depth + 1)
+
+
+def measures(function: Callable[..., Any], given: Sequence[Any], points: Sequence[Any]) -> bool:
+    """Whether `function(*given)` calls some function at two points that are close to one of these (itself, or a
+    small step away): that is how a derivative is measured, not how it is computed."""
+    seen: dict[tuple[Any, int], set[bytes]] = {}
+
+    def watch(frame: FrameType, event: str, arg: Any) -> None:
+        code = frame.f_code
+        if event != "call" or "site-packages" in code.co_filename:
+            return
+        for value in [frame.f_locals.get(name) for name in (*code.co_varnames[: code.co_argcount], *code.co_freevars)]:
+            for i, x in enumerate(points):
+                if _close(value, x):
+                    seen.setdefault((code, i), set()).add(np.asarray(value).tobytes())
+
+    old = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        function(*given)
+    finally:
+        sys.setprofile(old)
+    return any(len(different) > 1 for different in seen.values())
+
+
+def _close(value: Any, x: Any) -> bool:
+    if not isinstance(value, float | np.ndarray) or np.shape(value) != np.shape(x) or np.asarray(value).dtype != float:
+        return False
+    return bool(np.all(np.abs(value - x) <= 2e-3 * np.abs(x)))
 
 
 # ---- what came back ---------------------------------------------------------------------------------
@@ -170,47 +196,72 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 def attempted(value: Any, name: str) -> None:
     """Stop with "not attempted" for the placeholders None, NotImplemented and Ellipsis."""
-    if value is None or value is NotImplemented or value is Ellipsis:
-        raise Stop("not attempted", "not attempted yet.")
+    if value is None:
+        raise Stop(
+            "not attempted", f"{name} gives None: not attempted yet, or a `return` is missing.", ("not-attempted",)
+        )
+    if value is NotImplemented or value is Ellipsis:
+        raise Stop("not attempted", "not attempted yet.", ("not-attempted",))
 
 
-def number_array(name: str, value: Any, shape: tuple[int, ...] | None) -> np.ndarray:
-    """`value` as a float64 array of this shape (None: any)."""
+def number_array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """`value` as an array of numbers in the type it came in, of this shape (None: any)."""
     attempted(value, name)
-    try:
-        array = np.asarray(value)
-    except ValueError:
-        raise Stop("error", f"{name} must be a rectangular array of numbers.") from None
+    array = _rectangular(name, value)
     if array.dtype.kind not in "biuf":
-        raise Stop("error", f"{name} must hold numbers, not {kind(value)}.")
+        raise Stop("wrong", f"{name} must hold numbers, not {kind(value)}.")
+    if array.size > 10 * LARGEST:
+        raise Stop("wrong", f"{name} has {array.size} entries, far too many.")
     if shape is not None and array.shape != shape:
-        raise Stop("wrong", f"{name} is {array.shape}, but it should be {shape}.")
-    return array.astype(float)
+        raise Stop("wrong", f"{name} is {array.shape}, but it should be {shape}.", ("wrong-shape",))
+    return array
 
 
-def gradients(returned: Sequence[Any], names: list[str], wrt: list[int]) -> tuple[np.ndarray, ...]:
-    """The gradients of the differentiable inputs, in float64; float32 is told, since it hides small errors."""
-    for i in wrt:
-        if getattr(returned[i], "dtype", np.dtype(float)) in (np.float16, np.float32):
-            raise Stop("wrong", f"d{names[i]} is {returned[i].dtype}: compute in float64, the type of the inputs.")
-    return tuple(number_array(f"d{names[i]}", returned[i], None) for i in wrt)
+def _rectangular(name: str, value: Any, status: Status = "wrong") -> np.ndarray:
+    if isinstance(value, str | bytes | dict | set) or hasattr(value, "__next__"):
+        raise Stop(status, f"{name} must hold numbers, not {kind(value)}.")
+    try:
+        return np.asarray(value)
+    except (ValueError, TypeError):
+        raise Stop(status, f"{name} must be a rectangular array of numbers.") from None
 
 
-def same_value(name: str, value: np.ndarray, expected: np.ndarray, rtol: float = 1e-6) -> None:
-    """Stop unless the arrays agree to `rtol` of the largest expected entry."""
+def same_value(name: str, value: np.ndarray, expected: np.ndarray, rtol: float = 1e-6, floor: float = 1e-18) -> None:
+    """Stop unless the arrays agree to `rtol` of the largest expected entry, or to `floor`."""
     if value.shape != expected.shape:
-        raise Stop("wrong", f"{name} is {value.shape}, but it should be {expected.shape}.")
-    wrong = ~(np.abs(value - expected) <= rtol * max(float(np.max(np.abs(expected))), 1e-12))
+        raise Stop("wrong", f"{name} is {value.shape}, but it should be {expected.shape}.", ("wrong-shape",))
+    near = np.abs(value - expected) <= max(rtol * float(np.max(np.abs(expected))), floor)
+    wrong = ~(near | (value == expected))
     if wrong.any():
         index = worst(value, expected, wrong)
         error = float(abs(value[index] - expected[index]))
-        raise Stop("wrong", f"{name} is not what it should be.", table("value", value, expected, wrong), error)
+        raise Stop("wrong", f"{name} is not what it should be.", (), table("value", value, expected, wrong), error)
 
 
 def kind(value: Any) -> str:
     """What a value is, in words for a sentence."""
     if isinstance(value, str):
-        return f"the text {value[:20]!r}"
+        return f"the text {_shortened(value, 20)!r}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
-    return f"a {type(value).__name__}"
+    if isinstance(value, np.ndarray):
+        return f"an array of type {value.dtype.name}"
+    if isinstance(value, type):
+        return f"the class {value.__name__} (write {value.__name__}() for one of it)"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def _shortened(text: str, most: int = 160) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def gate_name(gate: Any) -> str:
+    """What to call a gate; Stop for a class in place of one of its objects."""
+    if isinstance(gate, type):
+        raise Stop("error", f"this is {kind(gate)}.")
+    for method in ("forward", "backward"):
+        if not callable(getattr(gate, method, None)):
+            raise Stop("error", f"{name_of(gate)} has no method {method!r}.")
+    return name_of(gate)

@@ -1,14 +1,19 @@
-"""What a check found, and how it is told: a sentence, a table, a hint; as text, HTML or JSON."""
+"""What a check found, and how it is told: a sentence, a table, a map, hints; as text, HTML (`html.py`) or JSON."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from html import escape
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
+
+from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
 
 Status = Literal["right", "wrong", "not attempted", "error"]
 MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!"}
-COLOURS = {"right": "#009E73", "wrong": "#D55E00", "not attempted": "#767676", "error": "#D55E00"}  # Okabe–Ito
+# What XML forbids, what a terminal may take for a command, and what turns the direction of writing.
+_FORBIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class WrongDerivative(AssertionError):
@@ -17,10 +22,39 @@ class WrongDerivative(AssertionError):
     def __init__(self, verdict: Verdict):
         super().__init__(str(verdict))
         self.verdict = verdict
+        self._shown_for: Any = None
+
+    def __reduce__(self) -> tuple[type[WrongDerivative], tuple[Verdict]]:
+        """Made again from its verdict, so that it can be pickled to another process."""
+        return type(self), (self.verdict,)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints instead of a stack trace, which would say nothing about the derivative."""
+        """What IPython prints instead of a stack trace, which would say nothing about the derivative.
+
+        In a notebook the verdict is displayed as it displays itself, and its first line alone goes here.
+        """
+        try:
+            if self._shown_in_notebook():
+                return [self.verdict.first_line()]
+        except Exception:
+            pass  # a verdict that cannot be displayed is still printed
         return str(self).splitlines()
+
+    def _shown_in_notebook(self) -> bool:
+        """Display the verdict, once for each time that a cell runs: IPython asks twice, the second time for its
+        history. False where nothing but text can be shown."""
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        if shell is None:
+            return False
+        from IPython.core.displaypub import DisplayPublisher
+
+        if type(shell.display_pub) is DisplayPublisher:  # a terminal's
+            return False
+        run = _run_of(shell)
+        if run is None or run != self._shown_for:
+            shell.display_pub.publish({"text/html": self.verdict._repr_html_(), "text/plain": str(self)})
+            self._shown_for = run
+        return True
 
 
 @dataclass(frozen=True)
@@ -49,14 +83,23 @@ class Verdict:
     where: str = ""
     entries: tuple[Entry, ...] = ()
     """The first few wrong entries, in order."""
-    mistake: str = ""
-    """The id of the catalogue's mistake, if exactly one explains what was returned."""
-    hint: str = ""
-    notes: tuple[str, ...] = field(default=())
+    error_map: ErrorMap | None = None
+    mistakes: tuple[str, ...] = ()
+    """The ids of the catalogue's mistakes: one if exactly one explains what was returned, two if two together do."""
+    hints: tuple[str, ...] = ()
+    """To be opened one at a time: a nudge first, then nearly the answer."""
+    lesson: str = ""
+    """Where the course explains it."""
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
         return self.status == "right"
+
+    @property
+    def mistake(self) -> str:
+        """The named mistakes as one text: "sign", "sign + factor", or "" where none is named."""
+        return " + ".join(self.mistakes)
 
     def __bool__(self) -> bool:
         if not self.passed:
@@ -64,51 +107,142 @@ class Verdict:
         return True
 
     def __str__(self) -> str:
-        lines = [f"{MARKS[self.status]} {self.subject}: {self.headline}"]
+        lines = [self.first_line()]
         if self.entries:
-            rows = [(e.where, _number(e.yours), _number(e.expected)) for e in self.entries]
-            widths = [max(map(len, column)) for column in zip(("entry", "yours", "expected"), *rows)]
-            for row in [("entry", "yours", "expected"), *rows]:
-                lines.append(f"    {row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}")
-        lines += [f"  {note}" for note in self.notes]
-        if self.hint:
-            lines.append(f"  Hint: {self.hint}")
+            lines += [f"    {'  '.join(row).rstrip()}" for row in self.table()]
+        if self.error_map is not None:
+            lines += [f"  {line}" for line in _map(self.error_map)]
+        lines += [_paragraph(note) for note in self.notes]
+        lines += [_paragraph(f"Lesson: {self.lesson}")] if self.lesson else []
+        lines += [_paragraph(f"{'More' if i else 'Hint'}: {hint}") for i, hint in enumerate(self.hints)]
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        """Static HTML without scripts; every value is escaped."""
-        head = f"<b>{MARKS[self.status]} {escape(self.subject)}</b>: {escape(self.headline)}"
-        table = notes = hint = ""
-        if self.entries:
-            cells = "".join(
-                f"<tr><td>{escape(e.where)}</td><td>{_number(e.yours)}</td><td>{_number(e.expected)}</td></tr>"
-                for e in self.entries
-            )
-            table = f"<table><tr><th>entry</th><th>yours</th><th>expected</th></tr>{cells}</table>"
-        if self.notes:
-            notes = "".join(f"<div>{escape(note)}</div>" for note in self.notes)
-        if self.hint:
-            hint = f"<details><summary>Hint</summary>{escape(self.hint)}</details>"
-        style = f"border-left: 4px solid {COLOURS[self.status]}; padding: 0.3em 0.8em"
-        return f'<div class="nnkit-verdict" style="{style}">{head}{table}{notes}{hint}</div>'
+        from nnkit.check.html import card
+
+        return card(self)
+
+    def first_line(self) -> str:
+        """The outcome in one line: "✗ Multiply.backward: dx is wrong."."""
+        return f"{MARKS[self.status]} {one_line(self.subject)}: {one_line(self.headline)}"
+
+    def table(self) -> list[tuple[str, str, str]]:
+        """The entries with their head, each column padded to one width."""
+        pairs = [two_numbers(e.yours, e.expected) for e in self.entries]
+        columns = [
+            _column("entry", [one_line(e.where) for e in self.entries]),
+            _column("yours", aligned([yours for yours, _ in pairs]), right=True),
+            _column("expected", aligned([expected for _, expected in pairs]), right=True),
+        ]
+        return list(zip(*columns))
 
     def to_dict(self) -> dict[str, Any]:
-        """For reports: plain data that `json.dumps` takes."""
+        """For reports: plain data that `json.dumps` takes, as docs/verdict.md and verdict.schema.json describe it.
+
+        Numbers are in strings, because JSON has no NaN and no infinity.
+        """
         return {
             "subject": self.subject,
             "status": self.status,
             "passed": self.passed,
             "headline": self.headline,
-            "largest_error": self.largest_error,
+            "largest_error": written(self.largest_error),
             "where": self.where,
-            "entries": [{"where": e.where, "yours": repr(e.yours), "expected": repr(e.expected)} for e in self.entries],
-            "mistake": self.mistake,
-            "hint": self.hint,
+            "entries": [
+                {"where": e.where, "yours": written(e.yours), "expected": written(e.expected)} for e in self.entries
+            ],
+            "error_map": self.error_map.to_dict() if self.error_map else None,
+            "mistakes": list(self.mistakes),
+            "hints": list(self.hints),
+            "lesson": self.lesson,
             "notes": list(self.notes),
         }
 
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
+        """The verdict that `to_dict` wrote."""
+        return cls(
+            subject=data["subject"],
+            status=data["status"],
+            headline=data["headline"],
+            largest_error=float(data["largest_error"]),
+            where=data["where"],
+            entries=tuple(Entry(e["where"], float(e["yours"]), float(e["expected"])) for e in data["entries"]),
+            error_map=ErrorMap.from_dict(data["error_map"]) if data["error_map"] else None,
+            mistakes=tuple(data["mistakes"]),
+            hints=tuple(data["hints"]),
+            lesson=data["lesson"],
+            notes=tuple(data["notes"]),
+        )
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+
+# -- words -----------------------------------------------------------------------------------------
+
+
+def clean(words: str) -> str:
+    """Words that a terminal and XML may be given, whoever wrote them."""
+    return _FORBIDDEN.sub("�", words.replace("\r\n", "\n"))
+
+
+def one_line(words: str) -> str:
+    return " ".join(clean(words).split())
+
+
+def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
+    """What stands above a map and, where it is not simply the whole array entry by entry, below it."""
+    grid, name = error_map.grid(), one_line(error_map.name)
+    counted = f"{error_map.wrongs} of {error_map.entries} entries wrong"
+    below = []
+    if not error_map.whole:
+        first, last = error_map.place(0, 0), error_map.place(len(error_map.wrong) - 1, len(error_map.wrong[0]) - 1)
+        counted = f"{error_map.wrongs} of the {error_map.entries} entries shown are wrong"
+        below.append(f"{name} is too large to show: this is the part from {one_line(first)} to {one_line(last)}.")
+    if grid.block != (1, 1):
+        below.append(
+            f"Each mark stands for {grid.block[0]} × {grid.block[1]} entries, and is ✗ if any of them is wrong."
+        )
+    return f"{name} {error_map.shape}: {counted}", " ".join(below)
+
+
+def legend(error_map: ErrorMap) -> list[tuple[str, str]]:
+    """The marks that the map has, with their meaning."""
+    marks = {cell.mark for cell in error_map.grid().cells}
+    meanings = [("·", "right"), ("✗", "wrong"), ("!", "NaN or infinite")]
+    return [(mark, meaning) for mark, meaning in meanings if mark in marks]
+
+
+def _run_of(shell: Any) -> Any:
+    """Which run of a cell this is: the id of the message that asked for it, where the shell knows it."""
+    header = getattr(shell, "parent_header", None) or {}
+    return header.get("header", {}).get("msg_id")
+
+
+def _paragraph(words: str) -> str:
+    return "\n".join(f"  {line}" for line in clean(words).splitlines())
+
+
+def _column(head: str, texts: list[str], right: bool = False) -> list[str]:
+    width = max(map(len, [head, *texts]))
+    return [f"{text:>{width}}" if right else f"{text:<{width}}" for text in [head, *texts]]
+
+
+def _map(error_map: ErrorMap) -> Iterable[str]:
+    """The map in characters; none where the table says it all: for a number, or a vector of up to four. Where every
+    mark would be the same, the sentence above the map is enough."""
+    if error_map.entries <= (4 if len(error_map.shape) <= 1 else 1):
+        return
+    grid, marks = error_map.grid(), legend(error_map)
+    above, below = map_sentences(error_map)
+    if len(marks) == 1:
+        yield f"{above}."
+        return
+    yield f"{above}   ({', '.join(f'{mark} {meaning}' for mark, meaning in marks)})"
+    margin = max(map(len, grid.row_labels), default=0)
+    width = max(map(len, grid.column_labels), default=0)
+    yield f"  {'':{margin}}  {' '.join(f'{label:>{width}}' for label in grid.column_labels)}"
+    for label, row in zip(grid.row_labels, grid.rows):
+        yield f"  {label:>{margin}}  {' '.join(f'{cell.mark:>{width}}' for cell in row)}"
+    if below:
+        yield below

@@ -1,0 +1,94 @@
+"""Which mistake is it? Named only if exactly one entry of the catalogue explains every trial, or exactly one pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.mistakes import BY_ID, CATALOGUE, UNDO, Variants
+from nnkit.check.mistakes.base import same
+from nnkit.check.trial import Trial
+
+
+def diagnose(trials: Sequence[Trial]) -> tuple[str, ...]:
+    """The ids of the mistakes that explain every trial: one, two that compose or sit in different gradients, or
+    none, and then the checker does not guess."""
+    # A mistake can be invisible in one trial (a symmetric product hides a transpose): ask for the gradients
+    # that are wrong in any trial, in all of them.
+    wrong = [i for i in range(len(trials[0].targets)) if any(trial.is_wrong(i) for trial in trials)]
+    if not wrong:
+        return ()
+    with np.errstate(all="ignore"):
+        tables = _tables(trials)
+        together = _single(trials, tables, wrong)
+        if together:
+            return _only(together)
+        apart = [_single(trials, tables, [i]) for i in wrong]
+        if all(apart):
+            named = {id for found in apart for id in _only(found)}
+            return tuple(sorted(named)) if len(named) <= 2 and all(map(_only, apart)) else ()
+        return _pair(trials, tables, wrong)
+
+
+def _tables(trials: Sequence[Trial]) -> dict[str, list[Variants]]:
+    """Mistake id → its variants in each trial."""
+    varied = len({trial.batch for trial in trials}) > 1
+    claimed = [m for m in CATALOGUE if varied or not m.needs_batches]
+    return {m.id: [m.variants(trial) for trial in trials] for m in claimed}
+
+
+def _single(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
+    """The ids that explain these gradients in all trials, without those that another explains more tellingly."""
+    every = list(range(len(trials[0].targets)))
+    asked = {id: every if BY_ID[id].whole else wrong for id in tables}
+    found = {id for id, variants in tables.items() if _explaining(trials, variants, asked[id])}
+    return found - {id for telling in found for id in BY_ID[telling].refines}
+
+
+def _explaining(trials: Sequence[Trial], variants: list[Variants], wrong: list[int]) -> set[str]:
+    """The variants that give what came back in every trial, and that are wrong themselves in some."""
+    common = set.intersection(*(set(v) for v in variants))
+    return {
+        key
+        for key in common
+        if all(_explains(t, v[key], wrong) for t, v in zip(trials, variants))
+        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(trials, variants) for i in wrong)
+    }
+
+
+def _explains(trial: Trial, would: tuple, wrong: list[int]) -> bool:
+    return len(would) == len(trial.returned) and all(
+        would[i] is not None and same(trial.returned[i], would[i]) for i in wrong
+    )
+
+
+def _only(found: set[str]) -> tuple[str, ...]:
+    return tuple(found) if len(found) == 1 else ()
+
+
+def _pair(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> tuple[str, ...]:
+    """Two mistakes, one on top of the other, if exactly one such pair explains every trial."""
+    pairs = set()
+    for second, undo in UNDO:
+        undone = [_undone(trial, undo) for trial in trials]
+        for first in tables.keys() - {second, "low-precision", "regularisation"}:
+            mistake = BY_ID[first]
+            variants = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
+            asked = range(len(trials[0].targets)) if mistake.whole else wrong
+            if _explaining(undone, variants, list(asked)):
+                pairs.add(frozenset((first, second)))
+    left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
+    return tuple(sorted(left.pop())) if len(left) == 1 else ()
+
+
+def _undone(trial: Trial, undo: Callable[[Any, Trial], Any]) -> Trial:
+    return replace(trial, returned=tuple(undo(np.asarray(w), trial) for w in trial.returned))
+
+
+def _refines(telling: frozenset[str], plain: frozenset[str]) -> bool:
+    """Whether one pair is the other with a more telling name for one of the two."""
+    (new,), (old,) = (telling - plain, plain - telling) if len(telling & plain) == 1 else ({""}, {""})
+    return old in BY_ID[new].refines if new else False
