@@ -74,6 +74,30 @@ def columns(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> 
             yield column(function, inputs, wrt, part, middle)
 
 
+def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+    """One column of the Jacobian once more, for a second opinion: over steps of all sizes, and in extended precision
+    where the machine has it and the function keeps it. Arrays of the output's shape."""
+    wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
+    x, size, magnitude = wide[wrt], np.abs(np.ravel(inputs[wrt])[[entry]]), float(np.max(np.abs(inputs[wrt])))
+    with np.errstate(all="ignore"):
+        middle, best = function(*_moved(wide, wrt, x)), None
+        for shrink in 2.0 ** -np.arange(0, 40, 8):
+            ladder = _Ladder(
+                middle, shrink * _steps(size, SMALLEST, magnitude if shrink == 1.0 else 1.0), size, magnitude
+            )
+            ladder.climb(0, lambda t: function(*_moved(wide, wrt, _nudged(x, entry, t))))
+            found = ladder.estimate()
+            best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
+    assert best
+    return Estimate(
+        *(np.asarray(field[0], dtype=field.dtype if field.dtype == bool else float) for field in fields(best))
+    )
+
+
+def _chosen(better: Any, new: Estimate, old: Estimate) -> Estimate:
+    return Estimate(*(np.where(better, a, b) for a, b in zip(fields(new), fields(old))))
+
+
 def along(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray, size: float = 1.0
 ) -> Estimate:
@@ -114,13 +138,13 @@ def _real_columns(
     estimate = climbed(np.arange(len(entries)), 1.0)
     # A step may cross a pole, a kink or the end of where f is defined, which a smaller one does not.
     for shrink in SHRINK:
-        again = np.flatnonzero(_unsure(estimate).reshape(len(entries), -1).any(axis=1))
-        if not again.size:
+        unsure = np.flatnonzero(_unsure(estimate).reshape(len(entries), -1).any(axis=1))
+        if not unsure.size:
             break
-        finer = climbed(again, shrink)
-        better = _improves(finer, Estimate(*(field[again] for field in fields(estimate))))
-        for field, fine in zip(fields(estimate), fields(finer)):
-            field[again] = np.where(better, fine, field[again])
+        finer, coarse = climbed(unsure, shrink), Estimate(*(field[unsure] for field in fields(estimate)))
+        chosen = _chosen(_improves(finer, coarse), finer, coarse)
+        for field, new in zip(fields(estimate), fields(chosen)):
+            field[unsure] = new
     return estimate
 
 
@@ -138,7 +162,7 @@ def _unsure(estimate: Estimate) -> np.ndarray:
 
 def _nudged(x: np.ndarray, entry: int, t: float) -> np.ndarray:
     moved = x.copy()
-    moved.flat[entry] += t
+    moved.flat[entry] += x.dtype.type(t)
     return moved
 
 
@@ -203,9 +227,9 @@ class _Ladder:
         self.steps = steps
         self.sizes = sizes
         self.magnitude = magnitude
-        self.middle = np.asarray(middle, dtype=float)
+        self.middle = np.asarray(middle, dtype=np.result_type(np.asarray(middle).dtype, float))
         self.epsilon = _epsilon(middle)
-        self.plus = np.empty((*steps.shape, *self.middle.shape))
+        self.plus = np.empty((*steps.shape, *self.middle.shape), dtype=self.middle.dtype)
         self.minus = np.empty_like(self.plus)
 
     def climb(self, row: int, phi: Callable[[float], Any]) -> None:

@@ -17,8 +17,11 @@ raises `WrongDerivative` with the same text. A check ends after `limits.SECONDS`
 
 from nnkit.check.checks import check_backward, check_gradient, check_jacobian, check_loss, check_value, partial_credit
 from nnkit.check.graphs import check_graph, check_order
+from nnkit.check.html import card
 from nnkit.check.networks import check_parameters, check_step, check_training, check_update
 from nnkit.check.verdict import Verdict, WrongDerivative
+
+Verdict.card = card
 
 __all__ = [
     "Verdict",

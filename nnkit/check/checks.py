@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from nnkit import numerical
 from nnkit.arrays import Array, name_of
 from nnkit.check import probe
-from nnkit.check.compare import place, table, target_of, worst
+from nnkit.check.compare import Target, jacobian_target, place, table, worst
 from nnkit.check.diagnosis import diagnose
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.examine import examine, guarded, told_of
@@ -115,14 +114,12 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         _, xs = _inputs(of, inputs)
         given = probe.call(jacobian, xs, "it") if callable(jacobian) else jacobian
         returned = probe.number_array("it", given)
-        estimate = numerical.jacobian(of, xs, wrt)
-        return _jacobian_verdict(title, returned, estimate, xs)
+        return _jacobian_verdict(title, returned, jacobian_target(of, xs, wrt, returned))
 
     return guarded(title, check)
 
 
-def _jacobian_verdict(title: str, returned: np.ndarray, estimate: Any, inputs: tuple[Any, ...]) -> Verdict:
-    target = target_of(estimate, max(float(np.max(np.abs(x))) for x in inputs))
+def _jacobian_verdict(title: str, returned: np.ndarray, target: Target) -> Verdict:
     right = target.value
     if returned.shape == right.shape and not target.misses(returned).any():
         return Verdict(title, "right", "J agrees with the numerical derivative.")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
-from nnkit.check.compare import pull_back
+from nnkit.check.compare import pull_back, reconsidered
 from nnkit.check.probe import Stop
 from nnkit.check.subjects import Subject
 from nnkit.check.trial import Arrays, Trial
@@ -27,6 +27,7 @@ def trials_at(
     by_input = [pull_back(function, inputs, i, weights, subject.rounding(i, inputs)) for i in subject.wrt]
     trials = []
     for k, g in enumerate(upstreams):
+        returned = first if first is not None and k == 0 else subject.gradients(inputs, g)
         trials.append(
             Trial(
                 function=function,
@@ -34,8 +35,11 @@ def trials_at(
                 wrt=subject.wrt,
                 upstream=g,
                 out=out,
-                returned=first if first is not None and k == 0 else subject.gradients(inputs, g),
-                targets=tuple(targets[2 * k] for targets in by_input),
+                returned=returned,
+                targets=tuple(
+                    reconsidered(targets[2 * k], w, function, inputs, i, g)
+                    for i, w, targets in zip(subject.wrt, returned, by_input)
+                ),
                 squared=tuple(targets[2 * k + 1].value for targets in by_input),
                 unweighted=tuple(targets[-1].value for targets in by_input),
                 batch=batch,

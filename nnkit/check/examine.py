@@ -237,7 +237,7 @@ def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) 
     name, inputs = subject.name(subject.wrt[k]), trial.inputs
     i = subject.wrt[k]
     returned, target = trial.returned[k], trial.targets[k]
-    mistakes = _overflow(subject, trial, k) or diagnose([*trials, *_further(subject, inputs, rng)])
+    mistakes = _overflow(subject, trial, k) or _name(subject, inputs, trials, rng)
     if returned.shape != target.value.shape:
         return _wrong_shape(subject, trial, k, mistakes or _square_name(subject, inputs, rng))
     wrong = target.misses(returned)
@@ -256,6 +256,15 @@ def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) 
         **told_of(mistakes),
         notes=(*_why(mistakes), *_handed(subject, trial)),
     )
+
+
+def _name(subject: Subject, inputs: Arrays, trials: Sequence[Trial], rng: np.random.Generator) -> tuple[str, ...]:
+    """The mistakes that explain these trials and further ones; none if that takes too long, for it is wrong anyway."""
+    try:
+        with time_limit():
+            return diagnose([*trials, *_further(subject, inputs, rng)])
+    except OutOfTime:
+        return ()
 
 
 def _further(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:

@@ -176,12 +176,13 @@ def measures(function: Callable[..., Any], given: Sequence[Any], points: Sequenc
                 if _close(value, x):
                     seen.setdefault((code, i), set()).add(np.asarray(value).tobytes())
 
-    old = sys.getprofile()
+    if sys.getprofile():  # somebody else is watching; there is room for one
+        return False
     sys.setprofile(watch)
     try:
         function(*given)
     finally:
-        sys.setprofile(old)
+        sys.setprofile(None)
     return any(len(different) > 1 for different in seen.values())
 
 

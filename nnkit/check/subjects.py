@@ -64,6 +64,10 @@ class Subject:
         g = rng.uniform(0.3, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape)
         return np.asarray(np.round(g, 2) if g.size <= 12 else g)
 
+    def counts(self, inputs: int) -> set[int]:
+        """How many gradients may come back: one for each input, or only those in `wrt`."""
+        return {inputs, len(self.wrt)}
+
     def name(self, i: int) -> str:
         """What the gradient of input i is called."""
         return f"d{self.names[i]}"
@@ -86,6 +90,9 @@ class GateSubject(Subject):
     """`gate.forward(*inputs) -> (out, cache)`, `gate.backward(upstream, cache)`."""
 
     gate: Any = None
+
+    def counts(self, inputs: int) -> set[int]:
+        return {inputs}  # a graph hands each of them on to its wire
 
     def value(self, inputs: Arrays) -> np.ndarray:
         out, _ = self._forward(probe.copies(inputs), inputs)
@@ -200,15 +207,25 @@ def one_for_each(returned: Any, subject: Subject, inputs: Arrays) -> Arrays:
         returned = returned if _listed(returned, count, shape) else [returned]
     if not isinstance(returned, tuple | list):
         raise Stop("wrong", f"{_wanted(subject)}; it returned {probe.kind(returned)}.", ("wrong-count",))
-    if len(returned) not in {count, len(subject.wrt)}:
+    if len(returned) not in subject.counts(count):
         raise Stop("wrong", f"{_wanted(subject)}; it returned {len(returned)}.", ("wrong-count",))
     if all(g is None for g in returned):
         probe.attempted(None, "every gradient")
     chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
+    for i, gradient in enumerate(returned):
+        if (
+            len(returned) == count
+            and i not in subject.wrt
+            and gradient is not None
+            and np.any(np.asarray(gradient) != 0)
+        ):
+            told = f"{subject.names[i]} is held fixed and has no derivative: return None for it."
+            raise Stop("wrong", told, ("wrong-count",))
     for i, gradient in zip(subject.wrt, chosen):
         if gradient is None:
             raise Stop("wrong", f"{_wanted(subject)}; {subject.name(i)} is None.", ("wrong-count",))
-    return tuple(np.array(probe.number_array(subject.name(i), g)) for i, g in zip(subject.wrt, chosen))
+    arrays = [np.array(probe.number_array(subject.name(i), g)) for i, g in zip(subject.wrt, chosen)]
+    return tuple(a.astype(float) if a.dtype.kind == "b" else a for a in arrays)
 
 
 def _listed(returned: Any, count: int, shape: tuple[int, ...]) -> bool:
@@ -219,5 +236,5 @@ def _listed(returned: Any, count: int, shape: tuple[int, ...]) -> bool:
 
 
 def _wanted(subject: Subject) -> str:
-    names = ", ".join(subject.names[i] for i in subject.wrt)
+    names = ", ".join(subject.names)
     return f"there must be one gradient for each input ({names}), in a tuple"

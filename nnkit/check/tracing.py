@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -215,6 +215,13 @@ class Trace(Graph):
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self._input("x", x) for x in inputs]
 
+    @cached_property
+    def places(self) -> list[Place]:
+        """Every gate of the graph, those that are written out included."""
+        recorded = [node for node in self.nodes if node.gate is not None]
+        own = [Place(node.gate, node.inputs, node) for node in recorded]
+        return [*own, *(place for node in recorded for place in _written_out(self, node))]
+
 
 def trace(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
     """The graph of `function(*inputs)`, its inputs the first nodes; None where it is not made of gates."""
@@ -271,12 +278,6 @@ class Place:
 
     def values(self) -> tuple[Array, ...]:
         return (*(x.value for x in self.inputs), *self.labels)
-
-
-def places(graph: Trace) -> list[Place]:
-    """Every gate of the graph, those that are written out included."""
-    own = [Place(node.gate, node.inputs, node) for node in graph.nodes if node.gate is not None]
-    return [*own, *(place for node in graph.nodes if node.gate is not None for place in _written_out(graph, node))]
 
 
 _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
 
@@ -43,7 +43,7 @@ class WrongDerivative(AssertionError):
     def _shown_in_notebook(self) -> bool:
         """Display the verdict, once for each time that a cell runs: IPython asks twice, the second time for its
         history. False where nothing but text can be shown."""
-        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        shell = _shell()
         if shell is None:
             return False
         from IPython.core.displaypub import DisplayPublisher
@@ -73,6 +73,9 @@ class Verdict:
     Its truth value is for `assert`: a verdict that did not pass raises `WrongDerivative` with the whole
     story. To look without raising, read `passed`.
     """
+
+    card: ClassVar[Callable[[Verdict], str] | None] = None
+    """How a notebook shows it; drawing the card is the affair of `html.py`, which `nnkit.check` puts here."""
 
     subject: str
     """What was checked: "Multiply.backward"."""
@@ -104,6 +107,8 @@ class Verdict:
     def __bool__(self) -> bool:
         if not self.passed:
             raise WrongDerivative(self)
+        if _shell():  # a learner whose assertion holds sees that it did
+            print(self.first_line())
         return True
 
     def __str__(self) -> str:
@@ -119,10 +124,8 @@ class Verdict:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str:
-        from nnkit.check.html import card
-
-        return card(self)
+    def _repr_html_(self) -> str | None:
+        return None if Verdict.card is None else Verdict.card(self)
 
     def first_line(self) -> str:
         """The outcome in one line: "✗ Multiply.backward: dx is wrong."."""
@@ -211,6 +214,11 @@ def legend(error_map: ErrorMap) -> list[tuple[str, str]]:
     marks = {cell.mark for cell in error_map.grid().cells}
     meanings = [("·", "right"), ("✗", "wrong"), ("!", "NaN or infinite")]
     return [(mark, meaning) for mark, meaning in meanings if mark in marks]
+
+
+def _shell() -> Any:
+    """The IPython in which this runs, or None."""
+    return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def _run_of(shell: Any) -> Any:

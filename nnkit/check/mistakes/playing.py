@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.mistakes.base import Variants
-from nnkit.check.tracing import Faulty, Place, Trace, places, pull_back
+from nnkit.check.tracing import Faulty, Place, Trace, pull_back
 from nnkit.check.trial import Trial
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
@@ -19,7 +19,7 @@ def at_gates(trial: Trial, wrong: Mapping[type, Wrong]) -> Variants:
     """The mistake at each gate that it can be made at, and at all of them: a variant each."""
     found: Variants = {}
     for g, graph in enumerate(trial.graphs):
-        spots = [place for place in places(graph) if type(place.gate) in wrong]
+        spots = [place for place in graph.places if type(place.gate) in wrong]
         groups = [[spot] for spot in spots] + ([spots] if len(spots) > 1 else [])
         for group in groups:
             name = f"{g}:" + "+".join(f"{type(spot.gate).__name__}{spot.node.index}" for spot in group)
