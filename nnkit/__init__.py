@@ -31,4 +31,11 @@ def _draw(graph: Graph) -> str:
     return html(graph)
 
 
-Graph.draw = staticmethod(_draw)
+Graph.draw = _draw
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext nnkit` does: it makes `%%check` known (see `nnkit.check.magic`)."""
+    from nnkit.check.magic import register
+
+    register(shell)

@@ -7,6 +7,8 @@ not fit; the sentences say what came, what was expected and what to do.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -30,30 +32,67 @@ def namespace(*arrays: Array) -> ModuleType:
 
 
 def numbers(gate: object, *inputs: Array) -> tuple[Array, ...]:
-    """The inputs as floating point arrays; integers and booleans are converted, text is refused.
+    """The inputs as floating point arrays; integers and booleans are converted.
 
-    Raises TypeError, naming the input, for anything that is not numbers.
+    Raises TypeError, naming the input, for anything else: text, complex numbers, ragged lists, None.
     """
     return tuple(
-        x if type(x) is np.ndarray and x.dtype.kind == "f" else _as_floats(gate, position, x)
+        x if type(x) is np.ndarray and x.dtype.kind == "f" else as_floats(x, partial(_where, gate, position))
         for position, x in enumerate(inputs)
     )
 
 
-def _as_floats(gate: object, position: int, x: Array) -> Array:
+def as_floats(x: Array, where: Callable[[], str]) -> Array:
+    """One array (list, number) as floats, see `numbers`; `where()` is what to call it in a sentence.
+
+    A Python number stays one, so that it leaves the type of the arrays alone that it meets (JAX and NumPy
+    call that weakly typed).
+    """
     if isinstance(x, bool | int | float):
         return float(x)
     if not hasattr(x, "dtype"):
         try:
             x = np.asarray(x)
         except ValueError as ragged:
-            raise TypeError(f"{_where(gate, position)} must be a rectangular array of numbers.") from ragged
+            raise TypeError(f"{where()} must be a rectangular array of numbers.") from ragged
     xp = namespace(x)
-    if xp is np and x.dtype.kind not in "biufcV":
-        raise TypeError(f"{_where(gate, position)} must hold numbers, not {x.dtype.name} ({_short(x)}).")
+    if not _is_real(xp, x.dtype):
+        raise TypeError(f"{where()} must hold numbers, not {_kind(x)}.")
     if xp.isdtype(x.dtype, ("bool", "integral")):
         return xp.asarray(x, dtype=float)
     return x
+
+
+def is_floats(x: Array) -> bool:
+    """Is this what a gate computes with already? The quick question before `as_floats`."""
+    return (type(x) is np.ndarray and x.dtype.kind == "f") or isinstance(x, float)
+
+
+def is_integers(x: Array) -> bool:
+    """Is this an array of integers, and so perhaps labels? A single integer is a number like any other."""
+    x = x if hasattr(x, "dtype") else np.asarray(x)
+    return bool(x.ndim) and x.dtype.kind in "iu"
+
+
+def own(x: Array) -> Array:
+    """The same numbers in an array that nobody else holds; JAX arrays cannot be written into, and stay."""
+    return x.copy() if isinstance(x, np.ndarray) else x
+
+
+def where(condition: Array, x: Array, y: Array) -> Array:
+    """`where` of the arrays' namespace, a scalar where NumPy would give an array without axes."""
+    xp = namespace(condition, x, y)
+    return xp.where(condition, x, y)[()] if xp is np else xp.where(condition, x, y)
+
+
+def quotient(x: Array, y: Array) -> Array:
+    """x / y, with inf or NaN for a zero y of plain Python numbers too, where Python itself would raise."""
+    return float(np.float64(x) / y) if type(y) is float and isinstance(x, int | float) else x / y
+
+
+def raised(x: Array, exponent: float) -> Array:
+    """x ** exponent, for plain Python numbers too as in an array: inf or NaN, neither an error nor complex."""
+    return float(np.float64(x) ** exponent) if type(x) is float else x**exponent
 
 
 def broadcast_shape(gate: object, *inputs: Array) -> tuple[int, ...]:
@@ -71,13 +110,16 @@ def broadcast_shape(gate: object, *inputs: Array) -> tuple[int, ...]:
         ) from misfit
 
 
-def check_upstream(gate: object, upstream: Array, shape: tuple[int, ...]) -> None:
-    """Raise ShapeError unless the upstream gradient has the shape of the gate's output."""
+def check_upstream(gate: object, upstream: Array, shape: tuple[int, ...]) -> Array:
+    """The upstream gradient as floats; ShapeError unless it has the shape of the gate's output."""
+    if type(upstream) is not np.ndarray or upstream.dtype.kind != "f":
+        upstream = as_floats(upstream, lambda: f"{name_of(gate)}.backward: the upstream gradient")
     if np.shape(upstream) != shape:
         raise ShapeError(
             f"{name_of(gate)}.backward: the upstream gradient is {np.shape(upstream)}, but the output was "
             f"{shape}. A gradient has the shape of what it is the gradient of."
         )
+    return upstream
 
 
 def unbroadcast(gradient: Array, x: Array) -> Array:
@@ -113,6 +155,18 @@ def _where(gate: object, position: int) -> str:
     return f"{name_of(gate)}: {names[position] if position < len(names) else f'input {position + 1}'}"
 
 
-def _short(x: Array) -> str:
-    text = repr(x.tolist())
-    return text if len(text) <= 40 else text[:37] + "..."
+def _is_real(xp: ModuleType, dtype: Any) -> bool:
+    if xp is np:
+        return dtype.kind in "biuf" or dtype.isbuiltin == 2  # 2: a type that a library registered, as bfloat16
+    return not xp.isdtype(dtype, "complex floating")
+
+
+def _kind(x: Array) -> str:
+    """What an array holds instead of numbers, with a sample of it."""
+    if not isinstance(x, np.ndarray | np.generic):
+        return "complex ones"
+    if x.shape == () and x.dtype.kind == "O":
+        return "None" if x.item() is None else f"a {type(x.item()).__name__}"
+    words = {"U": "text", "S": "bytes", "c": "complex ones", "O": "objects"}
+    sample = repr(x.tolist())
+    return f"{words.get(x.dtype.kind, x.dtype.name)} ({sample if len(sample) <= 40 else sample[:37] + '...'})"

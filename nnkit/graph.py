@@ -11,21 +11,22 @@ reverse is the order of the backward pass: no recursion, however deep the graph 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nnkit import gates
-from nnkit.arrays import Array, ShapeError, name_of, namespace, numbers
+from nnkit.arrays import Array, ShapeError, as_floats, is_floats, is_integers, name_of, namespace, own
 from nnkit.gates.base import run_backward, run_forward
+from nnkit.graphtext import Step, formula, show, table
+
+_UFUNCS = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.matmul: "matmul",
+           np.power: "pow"}  # fmt: skip
 
 
 class Node:
     """One wire of a graph: its value, its gradient, and the gate that drives it (None for an input)."""
-
-    __array_ufunc__ = None  # so that `array * node` asks the node, not NumPy
 
     def __init__(self, graph: Graph, gate: Any, inputs: tuple[Node, ...], name: str, constant: bool = False):
         self.graph = graph
@@ -41,7 +42,9 @@ class Node:
         self.cache: Any = None
 
     def named(self, name: str) -> Node:
-        """Give the wire a name for drawings and tables, and return it."""
+        """Give the wire a name for drawings and tables, and return it. An input's name must be its own."""
+        if self.gate is None and not self.constant:
+            self.graph._refuse_taken({name}, but=self)
         self.name = name
         return self
 
@@ -81,19 +84,31 @@ class Node:
         return self.graph.add(gates.Negate(), self)
 
     def __pow__(self, exponent: float) -> Node:
-        if not isinstance(exponent, int | float):
+        if not isinstance(exponent, int | float | np.number):
             raise TypeError("x ** p needs a plain number p; for a power that is itself a node, use exp(p * log(x)).")
         return self.graph.add(gates.Power(exponent), self)
+
+    def __rpow__(self, base: Any) -> Node:
+        raise TypeError("There is no gate for a number to the power of a node: write gates.Exp()(x * np.log(base)).")
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        """NumPy asks here what `array * node` is, and `np.exp(node)`."""
+        operator = _UFUNCS.get(ufunc)
+        if operator is None or method != "__call__" or options:
+            raise TypeError(
+                f"np.{ufunc.__name__} computes with arrays, and {self.name} is a node of a graph: apply a gate, "
+                "as in gates.Exp()(x)."
+            )
+        left, right = inputs
+        if isinstance(left, Node):
+            return getattr(left, f"__{operator}__")(right)
+        return getattr(right, f"__r{operator}__")(left)
 
     def formula(self) -> str:
         """How the wire is made from its inputs' names: "x + y", "σ(q)"; an input is "input"."""
         if self.gate is None:
             return "constant" if self.constant else "input"
-        symbol = " ".join((getattr(self.gate, "symbol", "") or name_of(self.gate)).split())
-        names = [node.name for node in self.inputs]
-        if len(names) == 2 and not symbol.isalpha():
-            return f"{names[0]} {symbol} {names[1]}"
-        return f"{symbol}({', '.join(names)})"
+        return formula(self.gate, [node.name for node in self.inputs])
 
     def __repr__(self) -> str:
         return f"Node {self.name} = {self.formula()} = {show(self.value)}, gradient {show(self.grad)}"
@@ -106,17 +121,23 @@ class Graph:
     """How Jupyter shows a graph. Drawing is a floor above this one, so the package's front door
     (`nnkit/__init__.py`) sets this."""
 
+    node_type: ClassVar[type[Node]] = Node
+    """The kind of its wires. The checker's graphs have one that NumPy's functions take for an array."""
+
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self._has_gradients = False
 
     # -- building ---------------------------------------------------------------------------------
 
     def inputs(self, **values: Array) -> tuple[Node, ...]:
-        """One node for each named value, in the order given: `x, y = graph.inputs(x=1.0, y=2.0)`."""
-        taken = {node.name for node in self.nodes if node.gate is None} & set(values)
-        if taken:
-            raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs its own name.")
-        checked = {name: self._checked(name, value) for name, value in values.items()}
+        """One node for each named value, in the order given: `x, y = graph.inputs(x=1.0, y=2.0)`.
+
+        The graph keeps copies. Lists become arrays and numbers floats, but arrays of integers stay as they
+        are: they may be labels.
+        """
+        self._refuse_taken(set(values))
+        checked = {name: _checked(f"input {name}", value) for name, value in values.items()}
         return tuple(self._input(name, value) for name, value in checked.items())
 
     def add(self, gate: Any, *inputs: Any, name: str = "") -> Node:
@@ -124,180 +145,186 @@ class Graph:
 
         Any object with `forward(*inputs) -> (out, cache)` and `backward(upstream, cache)` is a gate.
         """
-        for method in ("forward", "backward"):
-            if not callable(getattr(gate, method, None)):
-                raise TypeError(f"{name_of(gate)} is not a gate: it has no method {method!r}.")
+        _require_gate(gate)
         before = len(self.nodes)
         try:
-            node = Node(self, gate, tuple(self._node(x) for x in inputs), name)
-            self._compute(node)
-            if isinstance(node.value, tuple):
-                raise TypeError(
-                    f"{name_of(gate)} has several outputs; a node carries one. "
-                    "To copy a wire, use its node more than once."
-                )
+            node = self.node_type(self, gate, tuple(self._node(x) for x in inputs), name)
+            node.value, node.cache = _run(gate, (_known(x) for x in node.inputs))
         except Exception:
             del self.nodes[before:]  # constants made on the way
             raise
+        self._forget_gradients()
         node.index, node.name = len(self.nodes), name or f"#{len(self.nodes)}"
         self.nodes.append(node)
         return node
 
+    def _refuse_taken(self, names: set[str], but: Node | None = None) -> None:
+        taken = {node.name for node in self._named_inputs() if node is not but} & names
+        if taken:
+            raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs its own name.")
+
+    def _named_inputs(self) -> list[Node]:
+        return [node for node in self.nodes if node.gate is None and not node.constant]
+
     def _input(self, name: str, value: Array, constant: bool = False) -> Node:
-        node = Node(self, None, (), name, constant)
+        node = self.node_type(self, None, (), name, constant)
         node.value = value
         self.nodes.append(node)
         return node
 
     def _node(self, x: Any) -> Node:
         if not isinstance(x, Node):
-            value = self._checked("constant", x)
+            value = _checked("a constant", x)
             return self._input(show(value), value, constant=True)
         if x.graph is not self:
             raise ValueError(f"{x.name!r} belongs to another graph; a gate's inputs must be nodes of one graph.")
         return x
 
-    @staticmethod
-    def _checked(name: str, value: Array) -> Array:
-        (floats,) = numbers(_Named(f"input {name}"), value)
-        return np.asarray(value) if _is_integer(value) else floats  # integer arrays stay: they may be labels
-
     # -- running ----------------------------------------------------------------------------------
 
     @property
     def output(self) -> Node:
-        """The last node recorded."""
+        """What the last gate computes (the last input, in a graph without gates)."""
         if not self.nodes:
             raise ValueError("The graph is empty: name its inputs with graph.inputs(x=...), then compute with them.")
-        return self.nodes[-1]
+        return next((node for node in reversed(self.nodes) if node.gate is not None), self.nodes[-1])
 
     def _own(self, output: Node | None) -> Node:
         if output is not None and output.graph is not self:
             raise ValueError(f"{output.name!r} belongs to another graph.")
-        return output or self.output
+        return self.output if output is None else output
 
     def forward(self, **values: Array) -> Array:
-        """Compute every node again, some inputs changed, and return the output's value."""
-        self._set(values)
+        """Compute every node again, some inputs changed, and return the output's value.
+
+        The gradients are forgotten, for they belong to the old values. If a gate fails, the graph stays as it was.
+        """
+        given = self._given(values)
+        found: list[tuple[Array, Any]] = []
         for node in self.nodes:
-            if node.gate is not None:
-                self._compute(node)
+            if node.gate is None:
+                found.append((given.get(node.index, node.value), None))
+            else:
+                found.append(_run(node.gate, (found[x.index][0] for x in node.inputs)))
+        for node, (value, cache) in zip(self.nodes, found):
+            node.value, node.cache = value, cache
+        self._forget_gradients()
         return self.output.value
 
     def backward(self, output: Node | None = None, upstream: Array | None = None) -> dict[str, Array]:
-        """The gradient of `output` (the last node, unless told) with respect to every named input.
+        """The gradient of `output` (the last gate's, unless told) with respect to every named input.
 
         Gates run in reverse topological order; where branches meet, their gradients add. Each call
         starts afresh, so a second call gives the same gradients. An output that is not a scalar needs
-        an `upstream` of its shape. Inputs that the output does not depend on get zeros.
+        an `upstream` of its shape. Inputs that the output does not depend on get zeros; arrays of integers,
+        such as labels, None.
         """
-        for _ in self._backward_steps(self._own(output), upstream):
-            pass
-        return {
-            node.name: _zeros(node.value) if node.grad is None else node.grad
-            for node in self.nodes
-            if node.gate is None and not node.constant
-        }
+        try:
+            for _ in self._backward_steps(self._own(output), upstream):
+                pass
+        except Exception:
+            self._forget_gradients()  # rather than keep half of them
+            raise
+        return {node.name: _zeros(node.value) if node.grad is None else own(node.grad) for node in self._named_inputs()}
 
     def steps(self, output: Node | None = None, upstream: Array | None = None) -> Iterator[Step]:
-        """Both passes, one gate a step. Until its step has come, a wire has no value (no gradient)."""
+        """Both passes, one gate a step. Until its step has come, a wire has no value (no gradient).
+
+        Steps that are not taken to the end leave wires without value; `forward` computes them all again.
+        """
         output = self._own(output)
-        for node in self.nodes:
-            node.grad = None
-            if node.gate is not None:
-                node.value = None
-        for node in self.nodes[: output.index + 1]:
-            if node.gate is not None:
-                self._compute(node)
-                yield Step("forward", node)
+        self._forget_gradients()
+        ahead = [node for node in self.nodes[: output.index + 1] if node.gate is not None]
+        for node in ahead:
+            node.value = node.cache = None
+        for node in ahead:
+            values = tuple(_known(x) for x in node.inputs)
+            node.value, node.cache = _run(node.gate, values)
+            yield Step("forward", node, node.value, values, node.cache)
         yield from self._backward_steps(output, upstream)
 
-    def _set(self, values: dict[str, Array]) -> None:
-        known = {node.name: node for node in self.nodes if node.gate is None and not node.constant}
+    def _given(self, values: dict[str, Array]) -> dict[int, Array]:
+        """New values of inputs, by the index of their nodes."""
+        known = {node.name: node.index for node in self._named_inputs()}
         for name in values:
             if name not in known:
                 raise ValueError(f"The graph has no input {name!r}; its inputs are {', '.join(known) or 'none'}.")
-        checked = {name: self._checked(name, value) for name, value in values.items()}
-        for name, value in checked.items():
-            known[name].value = value
-
-    def _compute(self, node: Node) -> None:
-        node.value, node.cache = run_forward(node.gate, *(x.value for x in node.inputs))
+        return {known[name]: _checked(f"input {name}", value) for name, value in values.items()}
 
     def _backward_steps(self, output: Node, upstream: Array | None) -> Iterator[Step]:
+        nodes = self.nodes[: output.index + 1]
+        for node in nodes:
+            _known(node)
         upstream = _first_upstream(output, upstream)
-        for node in self.nodes:
-            node.grad = None
-        output.grad = upstream
-        for node in reversed(self.nodes[: output.index + 1]):
+        self._forget_gradients()
+        output.grad, self._has_gradients = upstream, True
+        for node in reversed(nodes):
             if node.gate is None or node.grad is None:
                 continue
             values = tuple(x.value for x in node.inputs)
             gradients = run_backward(node.gate, node.grad, node.cache, values)
-            for x, gradient in zip(node.inputs, gradients):
-                if gradient is not None:  # never +=: a gate may return its upstream itself
-                    x.grad = gradient if x.grad is None else x.grad + gradient
-            yield Step("backward", node, gradients)
+            totals = tuple(_add_share(x, gradient) for x, gradient in zip(node.inputs, gradients))
+            yield Step("backward", node, node.value, values, node.cache, node.grad, gradients, totals)
+
+    def _forget_gradients(self) -> None:
+        if self._has_gradients:  # the question keeps the building of long graphs linear
+            for node in self.nodes:
+                node.grad = None
+            self._has_gradients = False
 
     # -- looking ----------------------------------------------------------------------------------
 
     def __str__(self) -> str:
         """A table with one row a node: name, formula, value, gradient."""
-        shown = [node for node in self.nodes if not node.constant]
-        rows = [(node.name, node.formula(), show(node.value), show(node.grad)) for node in _ends(shown)]
-        table = [("node", "is", "value", "gradient"), *rows]
-        widths = [max(len(row[column]) for row in table) for column in range(4)]
-        lines = [
-            f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in table
-        ]
-        if len(rows) < len(shown):
-            lines.insert(1 + len(rows) // 2, f"... {len(shown) - len(rows)} more ...")
-        return "\n".join(lines)
+        return table(self.nodes)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str | None:
-        return None if Graph.draw is None else Graph.draw(self)
+        return None if self.draw is None else self.draw()
 
 
-@dataclass(frozen=True)
-class Step:
-    """One gate of a forward or backward pass; `str(step)` is its sentence, with the numbers."""
-
-    phase: Literal["forward", "backward"]
-    node: Node
-    downstream: tuple[Array, ...] = ()
-    """Backward only: what the gate sends to each of its inputs."""
-
-    def local(self) -> tuple[Array, ...]:
-        """The gate's local gradients, for a scalar gate: what it would send for an upstream of 1."""
-        values = tuple(x.value for x in self.node.inputs)
-        return run_backward(self.node.gate, np.ones(np.shape(self.node.value))[()], self.node.cache, values)
-
-    def __str__(self) -> str:
-        node = self.node
-        if self.phase == "forward":
-            return f"{node.name} = {node.formula()} = {show(node.value)}"
-        scalar = not any(np.shape(x.value) for x in (node, *node.inputs))
-        locals_ = self.local() if scalar else (None,) * len(node.inputs)
-        parts = []
-        for x, local, down in zip(node.inputs, locals_, self.downstream):
-            if x.constant or down is None:
-                continue
-            product = f"{show(node.grad)} × {show(local)} = {show(down)}" if scalar else show(down)
-            total = "" if x.grad is down else f"; in all {show(x.grad)}"
-            parts.append(f"to {x.name}: {product}{total}")
-        rule = "upstream × local" if scalar else "upstream through"
-        return f"{rule} {node.formula()}, " + ", ".join(parts)
+def _require_gate(gate: Any) -> None:
+    if isinstance(gate, type):
+        raise TypeError(f"{gate.__name__} is a class: make a gate of it first, as in graph.add({gate.__name__}(), x).")
+    for method in ("forward", "backward"):
+        if not callable(getattr(gate, method, None)):
+            raise TypeError(f"{name_of(gate)} is not a gate: it has no method {method!r}.")
 
 
-class _Named:
-    """Lets an input of a graph be named in `arrays.numbers`' sentences."""
+def _checked(what: str, value: Array) -> Array:
+    """A value as the graph keeps it; see `Graph.inputs`."""
+    floats = as_floats(value, lambda: what)
+    if is_integers(value):
+        return own(value) if hasattr(value, "dtype") else np.asarray(value)
+    return own(floats)
 
-    def __init__(self, name: str):
-        self.__name__ = name
 
-    def forward(self, value: Array) -> None: ...
+def _known(node: Node) -> Array:
+    if node.value is None:
+        raise ValueError(f"{node.name} has no value, since graph.steps() was left half way: run graph.forward() first.")
+    return node.value
+
+
+def _run(gate: Any, values: Iterable[Array]) -> tuple[Array, Any]:
+    out, cache = run_forward(gate, *values)
+    if isinstance(out, tuple):
+        raise TypeError(
+            f"{name_of(gate)} has several outputs; a node carries one. To copy a wire, use its node more than once."
+        )
+    return out, cache
+
+
+def _add_share(x: Node, share: Array) -> Array:
+    """Add one branch's share to the gradient of x, and return the sum; None for a first share.
+
+    Never +=: a gate may return its upstream gradient itself, or one array twice.
+    """
+    if share is None:
+        return None
+    first = x.grad is None
+    x.grad = share if first else x.grad + share
+    return None if first else x.grad
 
 
 def _first_upstream(output: Node, upstream: Array | None) -> Array:
@@ -310,34 +337,12 @@ def _first_upstream(output: Node, upstream: Array | None) -> Array:
             )
         value = output.value
         return 1.0 if isinstance(value, float) else namespace(value).ones_like(value)[()]
+    if not is_floats(upstream):
+        upstream = as_floats(upstream, lambda: "The upstream gradient")
     if np.shape(upstream) != shape:
         raise ShapeError(f"The upstream gradient is {np.shape(upstream)}, but the output {output.name} is {shape}.")
-    return upstream
-
-
-def _is_integer(value: Array) -> bool:
-    if isinstance(value, list | tuple):
-        return np.asarray(value).dtype.kind in "iu"
-    return bool(np.ndim(value)) and value.dtype.kind in "iu"
+    return own(upstream)
 
 
 def _zeros(value: Array) -> Array:
-    if _is_integer(value):
-        return None
-    return namespace(value).zeros_like(value)[()]
-
-
-def _ends(nodes: list[Node], most: int = 60) -> list[Node]:
-    return nodes if len(nodes) <= most else nodes[: most // 2] + nodes[-most // 2 :]
-
-
-def show(value: Array) -> str:
-    """A number as the lecture writes it (four digits), an array by its entries if few, else its shape."""
-    if value is None:
-        return ""
-    shape = np.shape(value)
-    if not shape:
-        return f"{float(value):.4g}".replace("-", "−")
-    if np.size(value) > 6:
-        return f"array {shape}"
-    return np.array2string(np.asarray(value), precision=3, separator=", ").replace("\n", "").replace("-", "−")
+    return None if is_integers(value) else namespace(value).zeros_like(value)[()]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import nnkit
 
 ROOT = Path(nnkit.__file__).parent
 FLOORS = (
-    ("arrays", "numerical", "gates", "graph", "jacobian"),
+    ("arrays", "numerical", "gates", "graphtext", "graph", "jacobian"),
     ("mlp", "train", "jax_path", "data"),
     ("check",),
     ("view",),
@@ -111,3 +113,25 @@ def test_a_planted_fault_is_caught(module: str, planted: str, sentence: str) -> 
     texts = sources()
     texts[module] += f"\n{planted}\n"
     assert any(sentence in fault for fault in faults(texts))
+
+
+def test_the_front_door_loads_nothing_heavy() -> None:
+    heavy = {"jax", "matplotlib", "networkx", "IPython", "ipywidgets", "nbgrader", "scipy"}
+    program = "import sys, nnkit; print(*{name.split('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "numpy" in done.stdout.split()
+    assert not heavy & set(done.stdout.split())
+
+
+def test_a_graph_runs_and_is_told_without_matplotlib_and_jax() -> None:
+    program = """
+import sys
+from nnkit import Graph
+graph = Graph()
+x, y = graph.inputs(x=2.0, y=[1.0, 3.0])
+(x * y @ y).named("f")
+graph.backward()
+assert "<svg" in graph.draw() and str(graph)
+assert not {"jax", "matplotlib"} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

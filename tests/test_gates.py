@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import BroadcastableShapes, mutually_broadcastable_shapes
 
@@ -193,6 +193,36 @@ def test_runs_the_same_under_jit(row: Row) -> None:
     assert_same(row.gate.backward(upstream, cache), compiled)
 
 
+def both_passes(row: Row) -> Callable[[Any, Any], Any]:
+    """(upstream, inputs) ↦ the output and the gradients; None, which JAX cannot stack, is left out."""
+
+    def run(upstream: Any, inputs: Inputs) -> Any:
+        out, cache = row.gate.forward(*inputs)
+        return out, tuple(g for g in row.gate.backward(upstream, cache) if g is not None)
+
+    return run
+
+
+def mapped(run: Any, upstreams: Any, inputs: Any) -> Any:
+    return jax.vmap(run)(upstreams, inputs)
+
+
+def scanned(run: Any, upstreams: Any, inputs: Any) -> Any:
+    return jax.lax.scan(lambda carry, given: (carry, run(*given)), 0, (upstreams, inputs))[1]
+
+
+@every_row
+@pytest.mark.parametrize("together", [mapped, scanned])
+def test_runs_the_same_under_vmap_and_scan(row: Row, together: Callable[..., Any]) -> None:
+    examples = [prepared(row, seed) for seed in (41, 42, 43)]
+    pairs = [(upstream, inputs) for inputs, _, _, upstream in examples]
+    upstreams, inputs = jax.tree.map(lambda *leaves: jnp.stack(list(map(jnp.asarray, leaves))), *pairs)
+    found = together(both_passes(row), upstreams, inputs)
+    for number, pair in enumerate(pairs):
+        leaves = jax.tree.leaves(jax.tree.map(lambda x, n=number: x[n], found))
+        assert_same(leaves, jax.tree.leaves(both_passes(row)(*pair)))
+
+
 # -- shapes and types -----------------------------------------------------------------------------
 
 
@@ -370,6 +400,155 @@ def test_the_lectures_patterns(gate: Any, inputs: Inputs, upstream: Any, expecte
     assert [np.asarray(g).tolist() for g in gradients] == [np.asarray(g).tolist() for g in expected]
 
 
+# -- properties: any shape, any numbers ------------------------------------------------------------
+
+SIDES = st.lists(st.integers(1, 4), max_size=3)
+SHAPES: dict[type[Gate], Any] = {
+    gates.Maxout: st.tuples(SIDES, st.integers(1, 3)).map(lambda s: ((*s[0], 2 * s[1]),)),
+    gates.MatMul: st.tuples(*[st.integers(1, 4)] * 3).map(lambda s: (s[:2], s[1:])),
+    gates.Affine: st.tuples(*[st.integers(1, 4)] * 3).map(lambda s: (s[:2], s[1:], s[2:])),
+    gates.SoftmaxCrossEntropy: st.tuples(*[st.integers(1, 4)] * 2).map(lambda s: (s,)),
+    gates.SquaredError: SIDES.map(lambda s: (tuple(s),) * 2),
+}
+ONE_OF_A_KIND = tuple({type(row.gate): row for row in ROWS if type(row.gate) not in PARTIALS}.values())
+
+
+@pytest.mark.parametrize("row", ONE_OF_A_KIND, ids=lambda row: repr(row.gate))
+@settings(max_examples=5)
+@given(data=st.data())
+def test_every_other_gate_is_that_of_jax_at_any_shape(row: Row, data: st.DataObject) -> None:
+    kind = type(row.gate)
+    shapes = data.draw(SHAPES.get(kind, SIDES.map(lambda s: (tuple(s),))))
+    if isinstance(row.gate, gates.Sum):  # axis=-1
+        shapes = ((*shapes[0], 2),)
+    if isinstance(row.gate, gates.Maxout):  # in three pieces
+        shapes = ((*shapes[0][:-1], shapes[0][-1] // 2 * 3),)
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    scale = data.draw(st.sampled_from([0.01, 1.0, 5.0]))
+    make = positive if row.makers[0].__qualname__.startswith("positive") else apart
+    inputs: Inputs = tuple(scale * make(*shape)(rng) for shape in shapes)
+    if kind is gates.SoftmaxCrossEntropy:
+        inputs = (*inputs, rng.integers(0, shapes[0][1], shapes[0][0]))
+    out, cache = row.gate.forward(*inputs)
+    upstream = random_like(rng, out)
+    assert_same(jax.tree.leaves(out), jax.tree.leaves(row.reference(*map(jnp.asarray, inputs))), rtol=1e-10)
+    ours, theirs = row.gate.backward(upstream, cache), jax_gradients(row, inputs, upstream)
+    for mine, other in zip(ours, theirs, strict=True):
+        assert (mine is None) == (other is None)
+        assert mine is None or np.shape(mine) == np.shape(other)
+        assert mine is None or np.allclose(mine, other, rtol=1e-9, atol=1e-9 * np.max(np.abs(other), initial=1e-9))
+
+
+# -- the ends of what an array can be ---------------------------------------------------------------
+
+
+@every_row
+def test_nan_goes_through_without_a_word(row: Row) -> None:
+    """As documented in `nnkit.gates`: NaN in, NaN out, and no error; so at most a gradient is 0 there."""
+    inputs, _, _, upstream = prepared(row, 51)
+    for wrt in (i for i, x in enumerate(inputs) if is_float(x)):
+        moved = [x.copy() for x in inputs]
+        moved[wrt].flat[0] = np.nan
+        out, cache = row.gate.forward(*moved)
+        assert row.gate == gates.Power(0) or all(np.isnan(branch).any() for branch in jax.tree.leaves(out))
+        for x, gradient in zip(moved, row.gate.backward(upstream, cache), strict=True):
+            assert gradient is None or np.shape(gradient) == np.shape(x)
+
+
+EMPTY: dict[Any, tuple[tuple[int, ...], ...]] = {
+    **{kind(): ((0, 3), (1, 3)) for kind in PARTIALS},
+    **{row.gate: ((0, 3),) for row in ROWS if len(row.makers) == 1},
+    gates.Maxout(): ((3, 0),),
+    gates.Maxout(3): ((0, 6),),
+    gates.MatMul(): ((2, 0), (0, 3)),
+    gates.Affine(): ((0, 2), (2, 3), (3,)),
+    gates.SquaredError(): ((0,), (0,)),
+}
+
+
+@pytest.mark.parametrize("gate", EMPTY, ids=repr)
+def test_empty_arrays_give_empty_gradients(gate: Any) -> None:
+    inputs = tuple(np.ones(shape) for shape in EMPTY[gate])
+    out, cache = gate.forward(*inputs)
+    upstream = jax.tree.map(np.ones_like, out)
+    for x, gradient in zip(inputs, gate.backward(upstream, cache), strict=True):
+        assert np.shape(gradient) == np.shape(x)
+        assert not np.any(gradient) or np.size(x)
+
+
+def test_every_gate_but_the_mean_has_an_answer_for_empty_arrays() -> None:
+    assert {type(gate) for gate in EMPTY} == set(gates.ALL) - {gates.SoftmaxCrossEntropy}
+    _, cache = gates.MatMul().forward(np.ones(0), np.ones((0, 3)))
+    assert [g.shape for g in gates.MatMul().backward(np.ones(3), cache)] == [(0,), (0, 3)]
+
+
+SCALARS = [
+    (gates.Power(0.5), (-1.0,)),
+    (gates.Power(2), (1e200,)),
+    (gates.Power(-1), (0.0,)),
+    (gates.Power(3), (1e200,)),
+    (gates.Reciprocal(), (0.0,)),
+    (gates.Reciprocal(), (1e-200,)),
+    (gates.Divide(), (1.0, 0.0)),
+    (gates.Divide(), (0.0, 0.0)),
+    (gates.Log(), (0.0,)),
+    (gates.Log(), (-1.0,)),
+    (gates.Exp(), (1000.0,)),
+    (gates.Multiply(), (1e200, 1e200)),
+    (gates.SquaredError(), (1e200, 0.0)),
+]
+
+
+@pytest.mark.parametrize(("gate", "inputs"), SCALARS, ids=str)
+@pytest.mark.parametrize("upstream", [1.0, 2])
+def test_a_plain_number_fares_like_the_same_number_in_an_array(gate: Any, inputs: Inputs, upstream: Any) -> None:
+    with np.errstate(all="ignore"):
+        out, gradients = both(gate, *inputs, upstream=upstream)
+        expected, expected_gradients = both(gate, *map(np.array, inputs), upstream=np.array(float(upstream)))
+    np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(gradients, expected_gradients)
+    assert np.isrealobj(out)
+
+
+_OF_ARRAYS = gates.Sum | gates.Maxout | gates.MatMul | gates.Affine | gates.SoftmaxCrossEntropy
+OF_NUMBERS = [kind() for kind in gates.ALL if not issubclass(kind, _OF_ARRAYS)]
+
+
+@pytest.mark.parametrize("gate", OF_NUMBERS, ids=repr)
+def test_gradients_of_numbers_are_numbers(gate: Any) -> None:
+    count = 2 if type(gate) in PARTIALS or isinstance(gate, gates.SquaredError) else 1
+    out, cache = gate.forward(*[1.5] * count)
+    found = jax.tree.leaves((out, gate.backward(jax.tree.map(lambda _: 2.0, out), cache)))
+    assert all(isinstance(x, float) for x in found), found
+
+
+@pytest.mark.parametrize(
+    "gate", [gates.Power(np.float64(2)), gates.LeakyReLU(np.float64(0.1)), gates.ELU(np.float64(2))]
+)
+def test_settings_leave_float32_alone(gate: Any) -> None:
+    out, (dx,) = both(gate, np.array([-1.0, 2.0], np.float32), upstream=np.ones(2, np.float32))
+    assert out.dtype == dx.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "sentence"),
+    [
+        (lambda: gates.Copy(0), ValueError, "Copy(0): a wire is copied to one branch or more."),
+        (lambda: gates.Maxout(0), ValueError, "Maxout(0): a unit is the largest of one piece or more."),
+        (
+            lambda: gates.Sum(5).forward(np.ones((2, 3))),
+            ShapeError,
+            "Sum: there is no axis 5 in x, which is (2, 3).",
+        ),
+        (lambda: gates.Sum(0).forward(1.0), ShapeError, "Sum: there is no axis 0 in x, which is ()."),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(make: Any, error: type[Exception], sentence: str) -> None:
+    with pytest.raises(error) as told:
+        make()
+    assert str(told.value) == sentence
+
+
 # -- what does not fit ----------------------------------------------------------------------------
 
 
@@ -426,7 +605,7 @@ def test_copy_wants_one_upstream_a_branch(upstream: Any) -> None:
         gates.Copy().backward(upstream, cache)
 
 
-NOT_NUMBERS = ["text", None, [[1.0, 2.0], [3.0]], ["a", "b", "c"], {"x": 1.0}, np.array(["a"]), np.array([None])]
+NOT_NUMBERS = ["text", None, [[1.0, 2.0], [3.0]], ["a", "b", "c"], {"x": 1.0}, np.array(["a"]), np.array([None]), 1j]
 WITH_EVERY_POSITION = [(row, wrt) for row in ROWS for wrt in range(len(row.makers))]
 
 
@@ -445,6 +624,30 @@ def test_what_is_not_numbers_is_refused_in_one_sentence(row: Row, wrt: int) -> N
         with pytest.raises(TypeError) as told:
             row.gate.forward(*wrongly)
         assert_one_sentence(str(told.value), type(row.gate).__name__)
+
+
+@every_row
+def test_an_upstream_that_is_not_numbers_is_refused_in_one_sentence(row: Row) -> None:
+    _, out, cache, _ = prepared(row, 16)
+    for wrong in NOT_NUMBERS:
+        upstream = (wrong,) * len(out) if isinstance(out, tuple) else wrong
+        with pytest.raises(TypeError) as told:
+            row.gate.backward(upstream, cache)
+        assert_one_sentence(str(told.value), f"{type(row.gate).__name__}.backward: the upstream gradient")
+
+
+@every_row
+def test_lists_and_integers_are_upstream_gradients_too(row: Row) -> None:
+    _, out, cache, _ = prepared(row, 17)
+    whole = jax.tree.map(lambda branch: np.full(np.shape(branch), 3), out)
+    expected = row.gate.backward(jax.tree.map(lambda u: u.astype(float)[()], whole), cache)
+    assert_same(row.gate.backward(jax.tree.map(lambda u: u[()], whole), cache), expected)
+    assert_same(row.gate.backward(jax.tree.map(np.ndarray.tolist, whole), cache), expected)
+
+
+def test_complex_jax_arrays_are_refused_too() -> None:
+    with pytest.raises(TypeError, match="Exp: x must hold numbers, not complex ones"):
+        gates.Exp().forward(jnp.array([1j]))
 
 
 @pytest.mark.parametrize("wrong", [[0.0, 1.0], [True, False], ["a", "b"]])

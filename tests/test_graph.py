@@ -13,6 +13,7 @@ import pytest
 from nnkit import gates
 from nnkit.arrays import ShapeError
 from nnkit.graph import Graph, Node, Step
+from nnkit.graphtext import formula
 
 
 def lecture_graph() -> tuple[Graph, Node, Node]:
@@ -165,6 +166,31 @@ def test_a_network_with_shared_weights_as_in_jax() -> None:
         np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-12)
 
 
+ARRAYS: dict[str, Callable[..., Any]] = {
+    "add": lambda sigmoid, x, w: (x + w) + (x + x) * (w + x),
+    "broadcast": lambda sigmoid, x, w: (x + w) * x + w * 2.0 - (w + 1.0),
+    "product": lambda sigmoid, x, w: (x @ w + x) @ (w + w) - x @ w,
+    "sigmoid": lambda sigmoid, x, w: sigmoid(x @ w) * (x @ w) + sigmoid(x) - x,
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_branches_of_arrays_add_as_in_jax(name: str) -> None:
+    """Were a share added in place (+=), it would go into every array that a gate handed on as it came."""
+    rng = np.random.default_rng(6)
+    x, w, upstream = rng.normal(size=(5, 3)), rng.normal(size=(3, 3)), rng.normal(size=(5, 3))
+    w = w[:1] if name in ("add", "broadcast") else w
+    graph = Graph()
+    ARRAYS[name](gates.Sigmoid(), *graph.inputs(x=x, w=w))
+    ours = graph.backward(upstream=upstream)
+    out, pull = jax.vjp(lambda x, w: ARRAYS[name](jax.nn.sigmoid, x, w), x, w)
+    np.testing.assert_allclose(graph.output.value, out, rtol=1e-12)
+    for mine, other in zip(ours.values(), pull(jnp.asarray(upstream)), strict=True):
+        np.testing.assert_allclose(mine, other, rtol=1e-11, atol=1e-12)
+    again = graph.backward(upstream=upstream)
+    assert all(np.array_equal(ours[key], again[key]) for key in ours)
+
+
 # -- running --------------------------------------------------------------------------------------
 
 
@@ -185,6 +211,124 @@ def test_forward_again_with_another_input() -> None:
     assert (q.value, f.value) == (6.0, -24.0)
     assert graph.backward() == {"x": -4.0, "y": -4.0, "z": 6.0}
     assert graph.forward() == -24.0
+
+
+def test_forward_and_new_gates_forget_the_old_gradients() -> None:
+    graph, q, f = lecture_graph()
+    graph.backward()
+    graph.forward(x=1.0)
+    assert [node.grad for node in graph.nodes] == [None] * 5
+    graph.backward()
+    _ = q + f
+    assert [node.grad for node in graph.nodes] == [None] * 6
+
+
+def test_a_forward_that_fails_changes_nothing() -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=np.ones(3), y=np.ones(3))
+    f = gates.SquaredNorm()((x * 2.0) + y)
+    graph.backward()
+    before = [(node.value, node.cache, node.grad) for node in graph.nodes]
+    with pytest.raises(ShapeError):
+        graph.forward(x=np.ones(4))
+    assert all(
+        now is then
+        for node, old in zip(graph.nodes, before)
+        for now, then in zip((node.value, node.cache, node.grad), old)
+    )
+    assert graph.forward(y=np.zeros(3)) == f.value == 12.0
+
+
+def test_a_backward_that_fails_leaves_no_half_of_the_gradients() -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=1.0, y=2.0)
+    (graph.add(Tilt((1.0,)), x, y) * 3.0).named("f")
+    with pytest.raises(TypeError):
+        graph.backward()
+    assert [node.grad for node in graph.nodes] == [None] * len(graph.nodes)
+
+
+def test_arrays_belong_to_one_owner_each() -> None:
+    """What goes in is copied, and what comes out is nobody else's: writing into it corrupts nothing."""
+    graph, given, upstream = Graph(), np.array([1.0, 2.0]), np.array([1.0, 1.0])
+    W, b = graph.inputs(W=given, b=np.array([0.5, 0.5]))
+    f = W + b
+    gradients = graph.backward(upstream=upstream)
+    for array in (given, upstream, gradients["W"]):
+        array -= 0.5
+    assert gradients["b"].tolist() == [1.0, 1.0]
+    assert [node.grad.tolist() for node in (W, b, f)] == [[1.0, 1.0]] * 3
+    assert graph.forward().tolist() == [1.5, 2.5]
+    moved = np.array([3.0, 4.0])
+    graph.forward(W=moved)
+    moved -= 0.5
+    assert W.value.tolist() == [3.0, 4.0]
+
+
+def test_the_output_is_the_last_gates() -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=3.0, y=2.0)
+    assert graph.output is y
+    f = x * y
+    graph.inputs(z=1.0)
+    assert graph.output is f
+    assert graph.backward() == {"x": 2.0, "y": 3.0, "z": 0.0}
+    assert graph.forward(z=7.0) == 6.0
+
+
+def test_the_gradients_have_the_type_of_a_float32_output() -> None:
+    graph = Graph()
+    (x,) = graph.inputs(x=np.array([1.0, 2.0], np.float32))
+    f = gates.Sum()(x)
+    graph.backward()
+    assert f.grad.dtype == x.grad.dtype == np.float32
+
+
+def test_a_graph_of_jax_arrays() -> None:
+    rng = np.random.default_rng(5)
+    values = {"x": rng.normal(size=(4, 3)), "w": rng.normal(size=(3, 2)), "labels": np.array([0, 1, 1, 0])}
+
+    def built(values: dict[str, Any]) -> Graph:
+        graph = Graph()
+        x, w, labels = graph.inputs(**values)
+        gates.SoftmaxCrossEntropy()(x @ w * 2.0 + x @ w, labels)
+        return graph
+
+    ours = built({name: jnp.asarray(value) for name, value in values.items()}).backward()
+    expected = built(values).backward()
+    assert ours["labels"] is None
+    for name in ("x", "w"):
+        assert isinstance(ours[name], jax.Array)
+        np.testing.assert_allclose(ours[name], expected[name], rtol=1e-12)
+
+
+def test_a_graph_under_jit() -> None:
+    texts = []
+
+    @jax.jit
+    def gradient(x: Any, scale: Any) -> Any:
+        graph = Graph()
+        (node,) = graph.inputs(x=x)
+        gates.Sum()(node * scale + node * np.ones(3) / 2)  # a traced constant, and one that is not
+        gradients = graph.backward()
+        texts.append(str(graph))
+        return gradients["x"]
+
+    assert gradient(jnp.ones(3), jnp.asarray(2.0)).tolist() == [2.5] * 3
+    assert "traced ()" in texts[0]
+
+
+def test_empty_arrays_and_nan_go_through() -> None:
+    """As in `nnkit.gates`: empty in, empty gradients; NaN in, NaN out, and no error."""
+    graph = Graph()
+    x, w = graph.inputs(x=np.ones((0, 2)), w=np.ones((2, 3)))
+    f = gates.SquaredNorm()(gates.ReLU()(x @ w))
+    gradients = graph.backward()
+    assert (f.value, gradients["x"].shape) == (0.0, (0, 2))
+    assert not gradients["w"].any()
+    assert np.isnan(graph.forward(x=np.full((1, 2), np.nan)))
+    assert "nan" in str(graph)
+    assert graph.backward()["w"].shape == (2, 3)
 
 
 def test_backward_from_an_inner_wire_leaves_the_rest_zero() -> None:
@@ -295,6 +439,45 @@ def test_values_and_gradients_come_with_their_steps() -> None:
     ]
 
 
+def test_steps_to_an_inner_wire_leave_the_rest_its_values() -> None:
+    graph, q, f = lecture_graph()
+    assert len(list(graph.steps(q))) == 2
+    assert f.value == -12.0
+    assert graph.backward() == {"x": -4.0, "y": -4.0, "z": 3.0}
+    list(graph.steps(graph.output))
+    assert graph.backward(q) == {"x": 1.0, "y": 1.0, "z": 0.0}
+
+
+@pytest.mark.parametrize("use", [Graph.backward, lambda graph: graph.nodes[-1] * 2.0])
+def test_after_abandoned_steps_the_graph_says_what_to_do(use: Callable[[Graph], Any]) -> None:
+    graph, _, _ = lecture_graph()
+    steps = graph.steps()
+    next(steps)
+    with pytest.raises(ValueError, match=r"^f has no value, .*: run graph.forward\(\) first\.$"):
+        use(graph)
+    assert graph.forward() == -12.0
+    assert graph.backward() == {"x": -4.0, "y": -4.0, "z": 3.0}
+
+
+def test_a_step_keeps_its_numbers() -> None:
+    graph = Graph()
+    (x,) = graph.inputs(x=3.0)
+    (x * x).named("f")
+    steps = list(graph.steps())
+    before = [str(step) for step in steps]
+    assert before == ["f = x × x = 9", "upstream × local x × x, to x: 1 × 3 = 3, to x: 1 × 3 = 3; in all 6"]
+    graph.forward(x=5.0)
+    graph.backward()
+    assert [str(step) for step in steps] == before
+
+
+def test_steps_tell_the_sum_of_arrays_too() -> None:
+    graph = Graph()
+    (x,) = graph.inputs(x=np.array([1.0, 2.0]))
+    gates.Sum()((x + 0.0).named("a") + x)
+    assert "to x: [1., 1.]; in all [2., 2.]" in str(list(graph.steps())[-1])
+
+
 def test_all_steps_together_are_both_passes() -> None:
     graph, q, f = lecture_graph()
     steps = list(graph.steps(upstream=2.0))
@@ -324,6 +507,19 @@ class Tilt(gates.Gate):
 
     def forward(self, x: Any, y: Any) -> tuple[Any, Any]:
         return x + 2.0 * y, ()
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        return self.returned
+
+
+class Returns:
+    """A gate with one input whose backward returns what it is told to."""
+
+    def __init__(self, returned: Any) -> None:
+        self.returned = returned
+
+    def forward(self, x: Any) -> tuple[Any, Any]:
+        return x * 1.0, ()
 
     def backward(self, upstream: Any, cache: Any) -> Any:
         return self.returned
@@ -362,6 +558,36 @@ def test_a_list_of_gradients_will_do() -> None:
     assert graph.backward(upstream=np.ones(3))["x"] == 0.5
 
 
+@pytest.mark.parametrize("returned", [(0.5, [1.0, 2.0, 3.0]), (1, [1, 2, 3]), [np.array(0.5), np.array([1, 2, 3])]])
+def test_a_gradient_that_is_a_list_or_of_integers_becomes_an_array_of_floats(returned: Any) -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=1.0, y=np.ones(3))
+    graph.add(Tilt(returned), x, y) + graph.add(Tilt(returned), x, y)
+    gradients = graph.backward(upstream=np.ones(3))
+    assert gradients["y"].tolist() == [2.0, 4.0, 6.0]  # added, not joined
+    assert gradients["y"].dtype == np.asarray(gradients["x"]).dtype == float
+
+
+@pytest.mark.parametrize(
+    ("x", "returned", "expected"),
+    [
+        (np.ones((1, 2)), [[2.0, 2.0]], [[2.0, 2.0]]),
+        (np.ones((1, 2)), [np.array([[2.0, 2.0]])], [[2.0, 2.0]]),
+        (np.ones(2), [2.0, 2.0], [2.0, 2.0]),
+        (np.ones(2), [np.array([2.0, 2.0])], [2.0, 2.0]),
+        (np.ones(1), [2.0], [2.0]),
+        (np.ones(1), ([2.0],), [2.0]),
+        (1.0, [2.0], 2.0),
+        (np.ones((2, 1)), [[2.0], [2.0]], [[2.0], [2.0]]),
+    ],
+    ids=repr,
+)
+def test_a_bare_list_is_the_gradient_if_it_has_the_inputs_shape(x: Any, returned: Any, expected: Any) -> None:
+    graph = Graph()
+    graph.add(Returns(returned), *graph.inputs(x=x))
+    assert np.asarray(graph.backward(upstream=np.ones(np.shape(x)))["x"]).tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("returned", "error", "sentence"),
     [
@@ -371,6 +597,19 @@ def test_a_list_of_gradients_will_do() -> None:
         ((1.0, None), TypeError, r"it returned None for y"),
         ((np.ones(3), np.ones(3)), ShapeError, r"the gradient of x is \(3,\), but x is \(\)"),
         ((1.0, np.ones((3, 1))), ShapeError, r"the gradient of y is \(3, 1\), but y is \(3,\)"),
+        ((1.0, [1.0, 2.0]), ShapeError, r"the gradient of y is \(2,\), but y is \(3,\)"),
+        (("a", np.ones(3)), TypeError, r"^Tilt.backward: the gradient of x must hold numbers, not text \('a'\)\.$"),
+        (
+            (1.0, np.ones(3) * 1j),
+            TypeError,
+            r"^Tilt.backward: the gradient of y must hold numbers, not complex ones .*\.$",
+        ),
+        (
+            (1.0, [[1.0], 2.0, 3.0]),
+            TypeError,
+            r"^Tilt.backward: the gradient of y must be a rectangular array of numbers\.$",
+        ),
+        ((1.0, {"y": 1.0}), TypeError, r"^Tilt.backward: the gradient of y must hold numbers, not a dict\.$"),
     ],
     ids=repr,
 )
@@ -387,6 +626,50 @@ def test_a_forward_must_return_a_pair(returned: Any, what: str) -> None:
     (x,) = graph.inputs(x=1.0)
     with pytest.raises(TypeError, match=rf"Answers\.forward must return the pair \(out, cache\); it returned {what}"):
         graph.add(Answers(returned), x)
+
+
+@pytest.mark.parametrize("out", [[1.0, 2.0], [1, 2], np.array([1, 2])])
+def test_an_output_that_is_a_list_or_of_integers_becomes_an_array_of_floats(out: Any) -> None:
+    graph = Graph()
+    node = graph.add(Answers((out, ())), *graph.inputs(x=np.ones(2)))
+    assert node.value.tolist() == [1.0, 2.0]
+    assert node.value.dtype == float
+
+
+@pytest.mark.parametrize(
+    ("out", "end"),
+    [
+        (None, "must hold numbers, not None."),
+        ("text", "must hold numbers, not text ('text')."),
+        ([[1.0], [2.0, 3.0]], "must be a rectangular array of numbers."),
+        (1j, "must hold numbers, not complex ones (1j)."),
+    ],
+)
+def test_an_output_must_be_numbers(out: Any, end: str) -> None:
+    with pytest.raises(TypeError) as told:
+        Graph().add(Answers((out, ())), 1.0)
+    assert str(told.value) == f"Answers.forward: out, the first of the pair (out, cache), {end}"
+
+
+@pytest.mark.parametrize("upstream", [[1.0, -1.0, 0.5], [2, 0, 1], np.array([2, 0, 1])])
+def test_an_upstream_may_be_a_list_or_integers(upstream: Any) -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=np.ones(3), y=2.0)
+    _ = x * y
+    assert graph.backward(upstream=upstream)["x"].tolist() == [2.0 * u for u in upstream]
+
+
+@pytest.mark.parametrize("upstream", ["text", [[1.0], [2.0, 3.0]], 1j, {}])
+def test_an_upstream_must_be_numbers(upstream: Any) -> None:
+    graph, _, _ = lecture_graph()
+    with pytest.raises(TypeError, match=r"^The upstream gradient must .*numbers.*\.$"):
+        graph.backward(upstream=upstream)
+
+
+def test_a_class_is_not_a_gate_yet() -> None:
+    graph, _, f = lecture_graph()
+    with pytest.raises(TypeError, match=r"^Exp is a class: make a gate of it first, as in graph\.add\(Exp\(\), x\)\.$"):
+        graph.add(gates.Exp, f)
 
 
 def test_what_has_no_backward_is_not_a_gate() -> None:
@@ -441,6 +724,16 @@ def test_two_inputs_of_one_name_are_refused() -> None:
         graph.inputs(x=2.0)
 
 
+def test_an_input_cannot_take_the_name_of_another() -> None:
+    graph = Graph()
+    x, y = graph.inputs(x=1.0, y=2.0)
+    with pytest.raises(ValueError, match="has an input 'x' already"):
+        y.named("x")
+    assert y.named("z").named("z").name == "z"
+    (x + y).named("x")  # a wire inside may: it is neither set nor returned by name
+    assert graph.backward() == {"x": 1.0, "z": 1.0}
+
+
 def test_a_gate_that_fails_leaves_the_graph_as_it_was() -> None:
     graph, _, f = lecture_graph()
     before = list(graph.nodes)
@@ -464,7 +757,7 @@ def test_inputs_that_fail_leave_the_graph_as_it_was() -> None:
 
 @pytest.mark.parametrize("wrong", ["text", None, [[1.0], [2.0, 3.0]]])
 def test_an_input_must_be_numbers(wrong: Any) -> None:
-    with pytest.raises(TypeError, match=r"^input x: value must .*\.$"):
+    with pytest.raises(TypeError, match=r"^input x must .*\.$"):
         Graph().inputs(x=wrong)
 
 
@@ -472,6 +765,21 @@ def test_a_power_must_be_a_plain_number() -> None:
     x, p = Graph().inputs(x=1.0, p=2.0)
     with pytest.raises(TypeError, match="needs a plain number p"):
         x**p
+    for two in (np.int64(2), np.float32(2)):
+        assert (x**two).gate == gates.Power(2)
+    for base in (2, np.array([2.0])):
+        with pytest.raises(TypeError, match=r"write gates\.Exp\(\)\(x \* np\.log\(base\)\)\."):
+            base**x
+
+
+def test_numpys_functions_are_no_gates() -> None:
+    (x,) = Graph().inputs(x=1.0)
+    for use in (lambda: np.exp(x), lambda: np.maximum(x, 2.0), lambda: np.add.reduce(x)):
+        with pytest.raises(TypeError, match=r"^np\.\w+ computes with arrays, and x is a node of a graph: .*\.$"):
+            use()
+    assert np.multiply(x, 2.0).formula() == "x × 2"
+    assert np.subtract(2.0, x).formula() == "2 − x"
+    assert np.power(x, 2).gate == gates.Power(2)
 
 
 # -- operators ------------------------------------------------------------------------------------
@@ -514,3 +822,22 @@ def test_the_table_of_a_graph() -> None:
     assert lines[0] == ["node", "is", "value", "gradient"]
     assert lines[4] == ["q", "x", "+", "y", "3", "−4"]
     assert lines[5] == ["f", "q", "×", "z", "−12", "1"]
+
+
+def test_formulas_are_one_line_and_infix_for_operators_only() -> None:
+    class Own:
+        symbol = "two\nlines"
+
+        def forward(self, x: Any, y: Any) -> Any:
+            return x, ()
+
+    class Star(Own):
+        symbol = "*"
+
+    names = ["x", "y"]
+    told = {gate: formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
+    assert list(told.values()) == ["x − y", "x @ y", "max(x, y)"]
+    assert formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
+    assert formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
+    assert formula(Own(), names) == "two lines(x, y)"
+    assert formula(Star(), names) == "x * y"

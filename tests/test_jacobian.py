@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -76,6 +77,89 @@ def test_vjp_of_a_gate_wants_an_upstream_of_the_outputs_shape() -> None:
 def test_vjp_of_a_function_wants_an_upstream_of_the_outputs_shape() -> None:
     with pytest.raises(ShapeError, match=r"\(1, 3\).*\(3, 1\)"):
         vjp(lambda x: x * 2.0, np.ones((3, 1)), upstream=np.ones((1, 3)))
+
+
+LOGITS, LABELS = np.array([[1.0, 2.0, 0.0], [0.0, 1.0, 3.0]]), np.array([1, 0])
+LOSS = gates.SoftmaxCrossEntropy()
+
+
+def loss(logits: Any, labels: Any) -> Any:
+    return LOSS.forward(logits, labels)[0]
+
+
+@pytest.mark.parametrize("function", [LOSS, loss], ids=["gate", "function"])
+@pytest.mark.parametrize("right", [LABELS, LABELS.tolist(), jnp.asarray(LABELS)], ids=type)
+def test_labels_have_no_derivative(function: Any, right: Any) -> None:
+    exact, _ = LOSS.backward(2.0, LOSS.forward(LOGITS, LABELS)[1])
+    np.testing.assert_allclose(2.0 * jacobian(function, LOGITS, right), exact, rtol=1e-8)
+    dlogits, dlabels = vjp(function, LOGITS.tolist(), right, upstream=2)
+    np.testing.assert_allclose(dlogits, exact, rtol=1e-8)
+    assert dlabels is None
+    for wrt in (1, -1):
+        with pytest.raises(TypeError, match="labels holds integers, as labels do, and has no derivative"):
+            jacobian(function, LOGITS, right, wrt=wrt)
+
+
+def test_a_single_integer_and_those_of_other_gates_are_numbers() -> None:
+    assert jacobian(lambda x: x * x, 3) == pytest.approx(6.0)
+    np.testing.assert_allclose(jacobian(gates.Exp(), [0, 1]), np.diag(np.exp([0.0, 1.0])))
+
+
+def test_the_copy_gate_has_products_but_no_one_jacobian() -> None:
+    with pytest.raises(TypeError, match="Copy has several outputs; a Jacobian is that of one"):
+        jacobian(gates.Copy(), np.ones(2))
+    (dx,) = vjp(gates.Copy(), np.ones(2), upstream=([1.0, 2.0], [3.0, 4.0]))
+    assert dx.tolist() == [4.0, 6.0]
+
+
+@pytest.mark.parametrize("function", [gates.Exp(), np.exp], ids=repr)
+def test_empty_inputs_have_empty_jacobians(function: Any) -> None:
+    assert jacobian(function, np.zeros((0, 2))).shape == (0, 2, 0, 2)
+    (dx,) = vjp(function, np.zeros((0, 2)), upstream=np.zeros((0, 2)))
+    assert np.shape(dx) == (0, 2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_and_infinity_are_for_gates_only(bad: float) -> None:
+    x = np.array([1.0, bad])
+    assert jacobian(gates.Tanh(), x).shape == (2, 2)
+    for use in (lambda: jacobian(np.tanh, x), lambda: vjp(np.tanh, x, upstream=x)):
+        with pytest.raises(
+            ValueError, match=r"^tanh: x\w* holds NaN or infinity, where there is no slope to measure\.$"
+        ):
+            use()
+
+
+@pytest.mark.parametrize(
+    ("returned", "end"),
+    [
+        (None, "must hold numbers, not None."),
+        ("a", "must hold numbers, not text ('a')."),
+        ([[1.0], [2.0, 3.0]], "must be a rectangular array of numbers."),
+    ],
+)
+def test_a_function_must_return_numbers(returned: Any, end: str) -> None:
+    def answers(x: Any) -> Any:
+        return returned
+
+    for use in (lambda: jacobian(answers, 1.0), lambda: vjp(answers, 1.0, upstream=1.0)):
+        with pytest.raises(TypeError) as told:
+            use()
+        assert str(told.value) == f"answers: what it returns {end}"
+
+
+def test_a_function_may_return_a_list() -> None:
+    np.testing.assert_allclose(jacobian(lambda x: [x[0] * x[1], 3 * x[1]], [1.0, 2.0]), [[2, 1], [0, 3]], atol=1e-9)
+
+
+def test_a_long_output_needs_no_square_matrix() -> None:
+    tracemalloc.start()
+    try:
+        assert jacobian(gates.Add(), np.zeros(3000), 1.0, wrt=1).shape == (3000,)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 10_000_000  # 3000 × 3000 numbers would be 72 MB
 
 
 @pytest.mark.parametrize(

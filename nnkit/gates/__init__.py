@@ -12,6 +12,11 @@ Gates keep no state. They compute in the array namespace of their inputs, so the
 and, under `jax.jit`, `vmap` and `scan`, on whatever JAX runs on. Elementwise gates broadcast. Integers
 count as floats. Wrong shapes raise `ShapeError`, what is not a number `TypeError`.
 
+NaN and infinity go through as in NumPy: NaN in, NaN out. No comparison holds for NaN, so where a gate's
+derivative asks one (ReLU, max), it takes the side of "not greater". A plain Python number fares like the same
+number in an array. Empty arrays give empty gradients; only the mean over a batch (`SoftmaxCrossEntropy`) needs
+an example.
+
 Source of the formulas: CS231n, lecture 4 (computational graphs; vector and matrix derivatives).
 """
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, check_upstream, namespace, numbers
+from nnkit.arrays import Array, ShapeError, check_upstream, namespace, numbers, where
 from nnkit.gates.base import Gate, Gradients
 
 
@@ -28,7 +28,7 @@ class Sigmoid(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (out,) = cache
-        check_upstream(self, upstream, np.shape(out))
+        upstream = check_upstream(self, upstream, np.shape(out))
         return (upstream * out * (1.0 - out),)
 
 
@@ -44,7 +44,7 @@ class Tanh(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (out,) = cache
-        check_upstream(self, upstream, np.shape(out))
+        upstream = check_upstream(self, upstream, np.shape(out))
         return (upstream * (1.0 - out * out),)
 
 
@@ -59,8 +59,8 @@ class ReLU(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, np.shape(x))
-        return (namespace(x, upstream).where(x > 0, upstream, 0.0),)
+        upstream = check_upstream(self, upstream, np.shape(x))
+        return (where(x > 0, upstream, 0.0),)
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class LeakyReLU(Gate):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         (x,) = numbers(self, x)
-        return namespace(x).where(x > 0, x, self.slope * x), (x,)
+        return where(x > 0, x, self.slope * x), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, np.shape(x))
-        return (namespace(x, upstream).where(x > 0, upstream, self.slope * upstream),)
+        upstream = check_upstream(self, upstream, np.shape(x))
+        return (where(x > 0, upstream, self.slope * upstream),)
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class ELU(Gate):
         (x,) = numbers(self, x)
         xp = namespace(x)
         below = self.alpha * xp.expm1(xp.minimum(x, 0.0))
-        return xp.where(x > 0, x, below), (x, below)
+        return where(x > 0, x, below), (x, below)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, below = cache
-        check_upstream(self, upstream, np.shape(x))
-        return (upstream * namespace(x).where(x > 0, 1.0, below + self.alpha),)
+        upstream = check_upstream(self, upstream, np.shape(x))
+        return (upstream * where(x > 0, 1.0, below + self.alpha),)
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,11 @@ class Maxout(Gate):
     pieces: int = 2
     symbol: ClassVar[str] = "maxout"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pieces < 1:
+            raise ValueError(f"Maxout({self.pieces}): a unit is the largest of one piece or more.")
+
     def forward(self, x: Array) -> tuple[Array, Any]:
         (x,) = numbers(self, x)
         shape = np.shape(x)
@@ -123,7 +128,7 @@ class Maxout(Gate):
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
         xp, scores = namespace(x, upstream), self._split(x)
-        check_upstream(self, upstream, (*scores.shape[:-2], scores.shape[-1]))
+        upstream = check_upstream(self, upstream, (*scores.shape[:-2], scores.shape[-1]))
         winner = xp.expand_dims(xp.argmax(scores, axis=-2), axis=-2)
         wins = xp.reshape(xp.arange(self.pieces), (-1, 1)) == winner
         return (xp.reshape(xp.where(wins, xp.expand_dims(upstream, axis=-2), 0.0), x.shape),)

@@ -7,7 +7,18 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit.arrays import Array, broadcast_shape, check_upstream, namespace, numbers, unbroadcast
+from nnkit.arrays import (
+    Array,
+    ShapeError,
+    broadcast_shape,
+    check_upstream,
+    namespace,
+    numbers,
+    quotient,
+    raised,
+    unbroadcast,
+    where,
+)
 from nnkit.gates.base import Gate, Gradients
 
 
@@ -23,7 +34,7 @@ class Add(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
-        check_upstream(self, upstream, broadcast_shape(self, x, y))
+        upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
         return unbroadcast(upstream, x), unbroadcast(upstream, y)
 
 
@@ -39,7 +50,7 @@ class Subtract(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
-        check_upstream(self, upstream, broadcast_shape(self, x, y))
+        upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
         return unbroadcast(upstream, x), unbroadcast(-upstream, y)
 
 
@@ -55,7 +66,7 @@ class Multiply(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
-        check_upstream(self, upstream, broadcast_shape(self, x, y))
+        upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
         return unbroadcast(upstream * y, x), unbroadcast(upstream * x, y)
 
 
@@ -67,13 +78,13 @@ class Divide(Gate):
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
         x, y = numbers(self, x, y)
         broadcast_shape(self, x, y)
-        return x / y, (x, y)
+        return quotient(x, y), (x, y)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
-        check_upstream(self, upstream, broadcast_shape(self, x, y))
-        dx = upstream / y
-        return unbroadcast(dx, x), unbroadcast(-dx * (x / y), y)
+        upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
+        dx = quotient(upstream, y)
+        return unbroadcast(dx, x), unbroadcast(-dx * quotient(x, y), y)
 
 
 class Negate(Gate):
@@ -87,7 +98,7 @@ class Negate(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, np.shape(x))
+        upstream = check_upstream(self, upstream, np.shape(x))
         return (-upstream,)
 
 
@@ -98,13 +109,13 @@ class Reciprocal(Gate):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         (x,) = numbers(self, x)
-        out = 1.0 / x
+        out = quotient(1.0, x)
         return out, (out,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (out,) = cache
-        check_upstream(self, upstream, np.shape(out))
-        return (-upstream * out**2,)
+        upstream = check_upstream(self, upstream, np.shape(out))
+        return (-upstream * out * out,)
 
 
 class Exp(Gate):
@@ -119,7 +130,7 @@ class Exp(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (out,) = cache
-        check_upstream(self, upstream, np.shape(out))
+        upstream = check_upstream(self, upstream, np.shape(out))
         return (upstream * out,)
 
 
@@ -134,8 +145,8 @@ class Log(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, np.shape(x))
-        return (upstream / x,)
+        upstream = check_upstream(self, upstream, np.shape(x))
+        return (quotient(upstream, x),)
 
 
 @dataclass(frozen=True)
@@ -150,19 +161,19 @@ class Power(Gate):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         (x,) = numbers(self, x)
-        return x**self.exponent, (x,)
+        return raised(x, self.exponent), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, np.shape(x))
+        upstream = check_upstream(self, upstream, np.shape(x))
         if self.exponent == 0:  # p · x⁻¹ would be 0 · inf at x = 0
             return (upstream * 0.0,)
-        return (upstream * (self.exponent * x ** (self.exponent - 1)),)
+        return (upstream * (self.exponent * raised(x, self.exponent - 1)),)
 
 
 class Max(Gate):
     """out = the larger of x and y, entry by entry. Routes: the winner gets the upstream gradient, the
-    other 0. At a tie x wins (any split would be a subgradient; JAX takes half and half)."""
+    other 0. At a tie x wins (any split would be a subgradient; JAX takes half and half); beside a NaN, y does."""
 
     symbol = "max"
 
@@ -173,10 +184,9 @@ class Max(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
-        check_upstream(self, upstream, broadcast_shape(self, x, y))
-        xp = namespace(x, y, upstream)
+        upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
         x_wins = x >= y
-        return unbroadcast(xp.where(x_wins, upstream, 0.0), x), unbroadcast(xp.where(x_wins, 0.0, upstream), y)
+        return unbroadcast(where(x_wins, upstream, 0.0), x), unbroadcast(where(x_wins, 0.0, upstream), y)
 
 
 @dataclass(frozen=True)
@@ -189,6 +199,11 @@ class Copy(Gate):
     branches: int = 2
     symbol: ClassVar[str] = "copy"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.branches < 1:
+            raise ValueError(f"Copy({self.branches}): a wire is copied to one branch or more.")
+
     def forward(self, x: Array) -> tuple[tuple[Array, ...], Any]:
         (x,) = numbers(self, x)
         return (x,) * self.branches, (x,)
@@ -197,9 +212,8 @@ class Copy(Gate):
         (x,) = cache
         if not isinstance(upstream, tuple | list) or len(upstream) != self.branches:
             raise TypeError(f"Copy.backward needs a tuple of {self.branches} upstream gradients, one a branch.")
-        for branch in upstream:
-            check_upstream(self, branch, np.shape(x))
-        return (sum(upstream[1:], start=upstream[0]),)
+        first, *rest = (check_upstream(self, branch, np.shape(x)) for branch in upstream)
+        return (sum(rest, start=first),)
 
 
 @dataclass(frozen=True)
@@ -211,13 +225,15 @@ class Sum(Gate):
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         (x,) = numbers(self, x)
+        if self.axis is not None and not -np.ndim(x) <= self.axis < np.ndim(x):
+            raise ShapeError(f"Sum: there is no axis {self.axis} in x, which is {np.shape(x)}.")
         return namespace(x).sum(x, axis=self.axis), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
         xp, shape = namespace(x, upstream), np.shape(x)
         kept = () if self.axis is None else tuple(np.delete(shape, self.axis).tolist())
-        check_upstream(self, upstream, kept)
+        upstream = check_upstream(self, upstream, kept)
         if self.axis is not None:
             upstream = xp.expand_dims(upstream, axis=self.axis)
         return (upstream + xp.zeros_like(x),)
@@ -234,5 +250,5 @@ class SquaredNorm(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        check_upstream(self, upstream, ())
+        upstream = check_upstream(self, upstream, ())
         return (2.0 * upstream * x,)

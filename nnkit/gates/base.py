@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, input_names, name_of
+from nnkit.arrays import Array, ShapeError, as_floats, input_names, is_floats, name_of
 
 Gradients = tuple[Array, ...]
 
@@ -25,6 +25,13 @@ class Gate:
 
     forward: ClassVar[Callable[..., tuple[Any, Any]]]
     backward: ClassVar[Callable[..., Gradients]]
+
+    def __post_init__(self) -> None:
+        """For gates with settings (`@dataclass` calls it): NumPy's numbers become Python's, since an array of
+        float32 times NumPy's 0.1 would be one of float64."""
+        for name, value in list(vars(self).items()):
+            if isinstance(value, np.generic):
+                object.__setattr__(self, name, value.item())
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise FrozenInstanceError(
@@ -50,12 +57,16 @@ class Gate:
 
 
 def run_forward(gate: Any, *inputs: Array) -> tuple[Array, Any]:
-    """`gate.forward(*inputs)`, after a look at what came back: TypeError unless it is (out, cache)."""
-    return check_pair(gate, gate.forward(*inputs))
+    """`gate.forward(*inputs)`, after a look at what came back: TypeError unless it is (out, cache) with an
+    array of numbers for out. A list of numbers is made one. (A tuple is left alone: the copy gate's.)"""
+    out, cache = check_pair(gate, gate.forward(*inputs))
+    if not is_floats(out) and not isinstance(out, tuple):
+        out = as_floats(out, lambda: f"{name_of(gate)}.forward: out, the first of the pair (out, cache),")
+    return out, cache
 
 
-def check_pair(gate: Any, returned: Any) -> tuple[Array, Any]:
-    """What a forward returned, as (out, cache); see `run_forward`."""
+def check_pair(gate: Any, returned: Any) -> tuple[Any, Any]:
+    """What a forward returned, as (out, cache); TypeError unless it is a pair."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         what = f"a {type(returned).__name__}" if not isinstance(returned, tuple | list) else f"{len(returned)} things"
         raise TypeError(f"{name_of(gate)}.forward must return the pair (out, cache); it returned {what}.")
@@ -66,9 +77,9 @@ def check_pair(gate: Any, returned: Any) -> tuple[Array, Any]:
 def run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ...]) -> Gradients:
     """`gate.backward(upstream, cache)` as a tuple with one gradient for each input.
 
-    A list is taken for a tuple, and a gate with one input may return its gradient bare. Raises TypeError
-    when gradients are missing, ShapeError when one has not its input's shape. None stands for an input
-    without a derivative, so it is allowed for integer arrays only.
+    A list is taken for a tuple, a list of numbers for an array, and a gate with one input may return its
+    gradient bare. Raises TypeError when gradients are missing or not numbers, ShapeError when one has not its
+    input's shape. None stands for an input without a derivative, so it is allowed for integer arrays only.
     """
     returned = gate.backward(upstream, cache)
     return check_gradients(f"{name_of(gate)}.backward", returned, lambda: names_of(gate, len(inputs)), inputs)
@@ -83,23 +94,45 @@ def names_of(function: Any, count: int) -> list[str]:
 def check_gradients(who: str, returned: Any, names: Callable[[], list[str]], inputs: tuple[Array, ...]) -> Gradients:
     """What `who` returned, as one gradient for each input; see `run_backward`. The names are asked for only
     when something is amiss, since finding them out costs more than most gates."""
-    if isinstance(returned, list) and len(inputs) == 1 and np.shape(inputs[0]):
-        returned = returned[0] if len(returned) == 1 else np.asarray(returned)
+    gradients = returned if type(returned) is tuple else _in_a_tuple(returned, inputs)
+    if len(gradients) != len(inputs):
+        raise TypeError(f"{who} must return {_wanted(names())}; it returned {len(gradients)}.")
+    return tuple(
+        _gradient(who, gradient, names, position, x) for position, (gradient, x) in enumerate(zip(gradients, inputs))
+    )
+
+
+def _in_a_tuple(returned: Any, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
+    """A list is either the gradients of the inputs, or, bare, the only input's gradient: if it has its shape."""
     if not isinstance(returned, tuple | list):
-        returned = (returned,)
-    if len(returned) != len(inputs):
-        raise TypeError(f"{who} must return {_wanted(names())}; it returned {len(returned)}.")
-    for position, (gradient, x) in enumerate(zip(returned, inputs)):
+        return (returned,)
+    if len(inputs) == 1 and np.shape(inputs[0]) and (len(returned) != 1 or _shape(returned) == np.shape(inputs[0])):
+        return (returned,)
+    return tuple(returned)
+
+
+def _shape(x: Any) -> tuple[int, ...] | None:
+    try:
+        shape: tuple[int, ...] = np.shape(x)
+        return shape
+    except ValueError:  # ragged
+        return None
+
+
+def _gradient(who: str, gradient: Any, names: Callable[[], list[str]], position: int, x: Array) -> Array:
+    if not is_floats(gradient):
         if gradient is None:
             if getattr(x, "dtype", np.dtype(float)).kind not in "iu":
                 raise TypeError(f"{who} must return {_wanted(names())}; it returned None for {names()[position]}.")
-        elif np.shape(gradient) != np.shape(x):
-            name = names()[position]
-            raise ShapeError(
-                f"{who}: the gradient of {name} is {np.shape(gradient)}, but {name} is {np.shape(x)}. "
-                "A gradient has the shape of what it is the gradient of."
-            )
-    return tuple(returned)
+            return None
+        gradient = as_floats(gradient, lambda: f"{who}: the gradient of {names()[position]}")
+    if np.shape(gradient) != np.shape(x):
+        name = names()[position]
+        raise ShapeError(
+            f"{who}: the gradient of {name} is {np.shape(gradient)}, but {name} is {np.shape(x)}. "
+            "A gradient has the shape of what it is the gradient of."
+        )
+    return gradient
 
 
 def _wanted(names: list[str]) -> str:

@@ -26,12 +26,13 @@ class MatMul(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, w = cache
-        check_upstream(self, upstream, x.shape[:-1] + w.shape[1:])
+        upstream = check_upstream(self, upstream, x.shape[:-1] + w.shape[1:])
         if x.ndim == 2 == w.ndim:
             return upstream @ w.T, x.T @ upstream  # (N, H) @ (H, D), (D, N) @ (N, H)
         # A vector on the left is a matrix of one row, on the right of one column.
         xp = namespace(x, w, upstream)
-        rows, columns = xp.reshape(x, (-1, x.shape[-1])), xp.reshape(w, (w.shape[0], -1))
+        rows = x if x.ndim == 2 else xp.expand_dims(x, axis=0)
+        columns = w if w.ndim == 2 else xp.expand_dims(w, axis=1)
         upstream = xp.reshape(upstream, (rows.shape[0], columns.shape[1]))
         return xp.reshape(upstream @ columns.T, x.shape), xp.reshape(rows.T @ upstream, w.shape)
 
@@ -56,7 +57,7 @@ class Affine(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, w = cache
-        check_upstream(self, upstream, x.shape[:-1] + w.shape[1:])
+        upstream = check_upstream(self, upstream, x.shape[:-1] + w.shape[1:])
         if x.ndim == 1:
             return upstream @ w.T, namespace(x).outer(x, upstream), upstream
         return upstream @ w.T, x.T @ upstream, upstream.sum(axis=0)
@@ -95,7 +96,7 @@ class SoftmaxCrossEntropy(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         p, labels = cache
-        check_upstream(self, upstream, ())
+        upstream = check_upstream(self, upstream, ())
         xp = namespace(p, upstream)
         onehot = labels[:, None] == xp.arange(p.shape[1])
         return (p - onehot) * (upstream / p.shape[0]), None
@@ -143,6 +144,6 @@ class SquaredError(Gate):
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (difference,) = cache
-        check_upstream(self, upstream, ())
+        upstream = check_upstream(self, upstream, ())
         dprediction = 2.0 * upstream * difference
         return dprediction, -dprediction

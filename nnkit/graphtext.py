@@ -1,0 +1,96 @@
+"""A graph in words: numbers as the lecture writes them, formulas, the sentence of a step, the table.
+
+Knows of nodes only that they have names, values and gradients; `nnkit.graph` makes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from nnkit.arrays import Array, name_of
+from nnkit.gates.base import run_backward
+
+ROWS = 60
+"""A longer table is cut in its middle."""
+
+
+def show(value: Array) -> str:
+    """A number as the lecture writes it (four digits), an array by its entries if few, else its shape."""
+    if value is None:
+        return ""
+    shape = np.shape(value)
+    try:
+        if not shape:
+            return f"{float(value):.4g}".replace("-", "−")
+        if np.size(value) > 6:
+            return f"array {shape}"
+        return np.array2string(np.asarray(value), precision=3, separator=", ").replace("\n", "").replace("-", "−")
+    except TypeError:  # under jax.jit there are no numbers to show yet
+        return f"traced {shape}"
+
+
+def symbol_of(gate: Any) -> str:
+    """What to write for a gate, in one line: its symbol, or its name where it has none."""
+    return " ".join(str(getattr(gate, "symbol", "") or name_of(gate)).split())
+
+
+def formula(gate: Any, names: Sequence[str]) -> str:
+    """A gate applied to inputs of these names: "x + y" where its symbol is an operator, else "σ(q)"."""
+    symbol = symbol_of(gate)
+    if len(names) == 2 and len(symbol) == 1 and not symbol.isalnum():
+        return f"{names[0]} {symbol} {names[1]}"
+    return f"{symbol}({', '.join(names)})"
+
+
+def table(nodes: Sequence[Any]) -> str:
+    """One row a node: name, formula, value, gradient."""
+    shown = [node for node in nodes if not node.constant]
+    ends = shown if len(shown) <= ROWS else shown[: ROWS // 2] + shown[-ROWS // 2 :]
+    rows = [("node", "is", "value", "gradient")]
+    rows += [(node.name, node.formula(), show(node.value), show(node.grad)) for node in ends]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
+    if len(ends) < len(shown):
+        lines.insert(1 + len(ends) // 2, f"... {len(shown) - len(ends)} more ...")
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One gate of a forward or backward pass; `str(step)` is its sentence, with the numbers of that moment."""
+
+    phase: Literal["forward", "backward"]
+    node: Any
+    value: Array
+    inputs: tuple[Array, ...]
+    """The values of the gate's inputs."""
+    cache: Any
+    upstream: Array = None
+    """Backward only, as are the next two: the gradient that arrives."""
+    downstream: tuple[Array, ...] = ()
+    """What the gate sends to each of its inputs."""
+    totals: tuple[Array, ...] = ()
+    """For each input the gradient so far, if this was not its first share; else None."""
+
+    def local(self) -> tuple[Array, ...]:
+        """The gate's local gradients, for a scalar gate: what it would send for an upstream of 1."""
+        return run_backward(self.node.gate, np.ones(np.shape(self.value))[()], self.cache, self.inputs)
+
+    def __str__(self) -> str:
+        formula = self.node.formula()
+        if self.phase == "forward":
+            return f"{self.node.name} = {formula} = {show(self.value)}"
+        scalar = not any(np.shape(x) for x in (self.value, *self.inputs))
+        locals_ = self.local() if scalar else (None,) * len(self.inputs)
+        parts = []
+        for x, local, down, total in zip(self.node.inputs, locals_, self.downstream, self.totals):
+            if x.constant or down is None:
+                continue
+            product = f"{show(self.upstream)} × {show(local)} = {show(down)}" if scalar else show(down)
+            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in all {show(total)}"))
+        rule = "upstream × local" if scalar else "upstream through"
+        return f"{rule} {formula}, " + ", ".join(parts)
