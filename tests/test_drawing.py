@@ -196,6 +196,23 @@ def test_a_branch_has_a_dot_and_a_square_two_wires() -> None:
     assert not list(parsed(lecture()).iter(f"{SVG}circle"))
 
 
+class Rows(gates.Subtract):
+    symbol = "row\nby row²"
+
+
+KINDS = [gates.Add, gates.Subtract, gates.Divide, gates.Max, gates.SquaredError, gates.MatMul, Rows]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gate_is_written_in_its_box_as_in_its_formula(kind: type) -> None:
+    graph = Graph()
+    (x,) = graph.inputs(x=np.array([3.0]))
+    node = graph.add(kind(), x, np.array([2.0]))
+    formula = node.formula()
+    assert "\n" not in formula
+    assert words(parsed(graph), "nnk-symbol") == [formula.removeprefix("x ") if kind is gates.Add else formula]
+
+
 def test_names_are_escaped_and_shortened() -> None:
     graph = Graph()
     (x,) = graph.inputs(**{"<a&\"b'\x00": 1.0})
@@ -222,6 +239,8 @@ def test_arrays_and_own_gates() -> None:
     graph.backward()
     root = parsed(graph)
     assert "Twice" in words(root, "nnk-symbol")
+    assert "softmax loss(x, [0, 1, 2])" in words(root, "nnk-symbol")
+    assert "is softmax loss(#1, [0, 1, 2])" in root.findtext(f"{SVG}desc", "")
     assert words(root, "nnk-value")[0] == "array (3, 4)"
 
 
@@ -255,6 +274,8 @@ def test_jupyter_shows_the_drawing() -> None:
     page = lecture()._repr_html_()
     assert page == drawing.html(lecture())
     assert view.svg(lecture()) in page
+    assert lecture().draw() == page
+    assert lecture().draw()._repr_html_() == page
     assert nnkit.view.html is drawing.html
     with pytest.raises(AttributeError, match="has no 'nothing'"):
         _ = view.nothing

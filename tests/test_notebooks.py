@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +51,53 @@ def test_runs_top_to_bottom(path: Path) -> None:
         for output in cell.get("outputs", ()):
             assert output.output_type != "error", f"{cell.id}: {output.evalue}"
             assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
+
+
+LECTURES = [path for path in PATHS if path.parent.name == "notebooks"]
+lectures = pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.name)
+
+
+@lectures
+def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
+    """All from the top, and then all again from the bottom up: a learner goes back and runs an earlier cell."""
+    notebook = read(path)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    again = [nbformat.v4.new_code_cell(cell.source) for cell in reversed(code)]
+    notebook.cells = [*code, *again]
+    NotebookClient(notebook, timeout=120, kernel_name="python3", shutdown_kernel="immediate").execute()
+    for first, second in zip(code, reversed(again), strict=True):
+        assert plain(first) == plain(second), first.id
+
+
+def plain(cell: Any) -> list[str]:
+    """What a cell shows, as text; numbers that a run draws (ids, the time of a check) are left out."""
+    texts = [str(output.get("text") or output.get("data", {}).get("text/plain")) for output in cell.outputs]
+    return [re.sub(r"0x[0-9a-f]+|IPY_MODEL_\w+|model_id.*", "", text) for text in texts]
+
+
+@lectures
+def test_a_name_means_one_thing(path: Path) -> None:
+    """No name of a notebook is given to things of two sections (heading of level 2 or 3)."""
+    section, given = "", {}
+    for cell in read(path).cells:
+        if cell.cell_type == "markdown":
+            found = re.findall(r"^#{1,3} +(.+)$", cell.source, re.MULTILINE)
+            section = found[-1] if found else section
+        else:
+            for name in assigned(cell.source):
+                assert given.setdefault(name, section) == section, (name, given[name], section)
+
+
+def assigned(source: str) -> set[str]:
+    """The names that the cell's own lines assign or define; not those of loops, functions and imports."""
+    found: set[str] = set()
+    for statement in ast.parse(re.sub(r"^[%!].*$", "", source, flags=re.MULTILINE)).body:
+        if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+            found.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            targets = [target for whole in statement.targets for target in ast.walk(whole)]
+            found |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return found
 
 
 @notebooks

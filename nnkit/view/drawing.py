@@ -13,7 +13,8 @@ from html import escape
 from unicodedata import combining, east_asian_width
 
 from nnkit.arrays import name_of
-from nnkit.graph import Graph, Node, show
+from nnkit.graph import Graph, Node
+from nnkit.graphtext import formula, show, symbol_of
 from nnkit.view import layout
 
 MOST = 200
@@ -46,12 +47,19 @@ svg#ID:root{background:#fff;color:#1a1a1a}
 """
 
 
-def html(graph: Graph) -> str:
-    """The drawing for a web page, in a box that scrolls; for a graph too big to draw, its table."""
+class Page(str):
+    """A text of HTML, which a notebook shows as such."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+def html(graph: Graph) -> Page:
+    """The drawing for a web page or a notebook, in a box that scrolls; for a graph too big to draw, its table."""
     if len(graph.nodes) > MOST:
         words = f"{len(graph.nodes)} nodes are too many to draw (at most {MOST}), so here is the table."
-        return f"<div><p>{words}</p><pre>{_text(str(graph))}</pre></div>"
-    return f'<div style="overflow-x:auto;max-width:100%">{svg(graph)}</div>'
+        return Page(f"<div><p>{words}</p><pre>{_text(str(graph))}</pre></div>")
+    return Page(f'<div style="overflow-x:auto;max-width:100%">{svg(graph)}</div>')
 
 
 def svg(graph: Graph) -> str:
@@ -94,16 +102,14 @@ def _drawn(graph: Graph) -> list[Node]:
 
 
 def _symbol(node: Node) -> str:
-    """What stands in the gate's box, its constant included: "×", "+ 1", "x − 1"."""
-    symbol = str(getattr(node.gate, "symbol", "") or name_of(node.gate))
+    """What stands in the gate's box, its constant included: "×", "+ 1", "x − 1", "max(x, 0)"."""
     constant = _folded(node)
     if constant is None:
-        return symbol
-    number = show(constant.value)
+        return str(getattr(node.gate, "symbol", "") or name_of(node.gate))
+    number, symbol = show(constant.value), symbol_of(node.gate)
     if symbol in _COMMUTE:
         return f"{symbol} {number}"
-    a, b = (number, "x") if node.inputs[0] is constant else ("x", number)
-    return f"{symbol}({a}, {b})" if any(c.isalpha() for c in symbol) else f"{a} {symbol} {b}"
+    return formula(node.gate, [number if x is constant else "x" for x in node.inputs])
 
 
 def _name(node: Node) -> str:

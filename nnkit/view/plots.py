@@ -1,12 +1,18 @@
-"""Figures for the lectures: small functions that return a matplotlib figure.
+"""Figures for the lectures: small functions that return a picture and the same in words.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart, and nothing is said by colour
-alone: every series has its own marker or line style, and a label. matplotlib loads when first called.
+alone: every series has its own marker or line style, and a label. The words are the picture's alternative
+text, and what `print` shows. matplotlib loads when first called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+from io import BytesIO
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +25,25 @@ if TYPE_CHECKING:
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
 
 Scalar = Callable[[Any], Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A matplotlib figure and what it shows, in words; a notebook shows the one with the other as its alt text."""
+
+    figure: Figure
+    words: str
+
+    def __str__(self) -> str:
+        return self.words
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        png = BytesIO()
+        self.figure.savefig(png, format="png")
+        source = b64encode(png.getvalue()).decode("ascii")
+        return f'<img alt="{escape(self.words)}" src="data:image/png;base64,{source}" style="max-width:100%">'
 
 
 def square_loss(W: Any) -> Any:
@@ -50,7 +75,7 @@ def descend(gradient: Scalar, start: Any, step_size: float, steps: int) -> np.nd
     return np.array(path)
 
 
-def tangent(function: Scalar, at: float, slope: float, reach: float = 1.5) -> Figure:
+def tangent(function: Scalar, at: float, slope: float, reach: float = 1.5) -> Picture:
     """A curve, one point of it, and the straight line of this slope through the point."""
     figure, axes = _axes()
     x = np.linspace(at - reach, at + reach, 200)
@@ -60,10 +85,18 @@ def tangent(function: Scalar, at: float, slope: float, reach: float = 1.5) -> Fi
     axes.plot(at, y, "o", color=ORANGE, label=f"x = {at:.4g}, f = {y:.4g}")
     axes.set(xlabel="x", ylabel="f(x)", title="A derivative is the slope of the line that touches")
     axes.legend()
-    return figure
+    told = f"A curve through the point x = {_n(at)}, f = {_n(y)}, and the line of slope {_n(slope)} through it."
+    return Picture(figure, " ".join([told, *(_gap(function, at, slope, side) for side in (-0.5, 0.5))]))
 
 
-def update_step(step_size: float = 0.1, start: float = 0.0, steps: int = 5) -> Figure:
+def _gap(function: Scalar, at: float, slope: float, side: float) -> str:
+    """Where the line is beside the point: it touches the curve if it is on one side of it, left and right."""
+    gap = float(function(at)) + slope * side - float(function(at + side))
+    place = "on the curve" if abs(gap) < 1e-9 else f"{_n(abs(gap))} {'above' if gap > 0 else 'below'} the curve"
+    return f"At x = {_n(at + side)} the line is {place}."
+
+
+def update_step(step_size: float = 0.1, start: float = 0.0, steps: int = 5) -> Picture:
     """`W -= step_size * dW`, drawn: the loss of one weight, and where each update takes it."""
     figure, axes = _axes()
     path = descend(square_loss_gradient, start, step_size, steps)
@@ -81,10 +114,11 @@ def update_step(step_size: float = 0.1, start: float = 0.0, steps: int = 5) -> F
         title=f"first update: W = {path[0]:.4g} − {step_size:.4g} × ({dW:.4g}) = {path[0] - step_size * dW:.4g}",
     )
     axes.legend()
-    return figure
+    told = f"The loss (W − 3)², and the updates of step_size {_n(step_size)}: W is {_listed(path)}"
+    return Picture(figure, f"{told}; the loss is {_listed(square_loss(path))}.")
 
 
-def update_path(step_size: float = 0.08, start: Sequence[float] = (-2.5, 0.9), steps: int = 12) -> Figure:
+def update_path(step_size: float = 0.08, start: Sequence[float] = (-2.5, 0.9), steps: int = 12) -> Picture:
     """The same with two weights: contours of `valley`, and the path that the updates take across them."""
     figure, axes = _axes()
     path = descend(valley_gradient, start, step_size, steps)
@@ -97,10 +131,13 @@ def update_path(step_size: float = 0.08, start: Sequence[float] = (-2.5, 0.9), s
     axes.plot(0.0, 0.0, "*", color=GREEN, markersize=12, label="lowest loss")
     axes.set(xlabel="W[0]", ylabel="W[1]", title=f"step_size = {step_size:.4g}: fast across the valley, slow along it")
     axes.legend(loc="upper right")
-    return figure
+    told = f"The loss W[0]² + 8 W[1]², and {steps} updates of step_size {_n(step_size)} from W = {_point(path[0])}"
+    shown = path[1:] if steps <= 4 else [*path[1:4], path[-1]]
+    middle = "" if steps <= 4 else ", the last of these after all"
+    return Picture(figure, f"{told}: {', '.join(map(_point, shown))}{middle}; the loss ends at {_n(valley(path[-1]))}.")
 
 
-def when_updated(step_size: float = 0.1, start: float = 0.0, rounds: int = 3) -> Figure:
+def when_updated(step_size: float = 0.1, start: float = 0.0, rounds: int = 3) -> Picture:
     """W over time: it stands still through forward and backward, and jumps at the update only."""
     figure, axes = _axes(height=3.0)
     path = descend(square_loss_gradient, start, step_size, rounds)
@@ -115,23 +152,27 @@ def when_updated(step_size: float = 0.1, start: float = 0.0, rounds: int = 3) ->
         axes.annotate(f"{after:.3g}", (3 * i + 3, after), textcoords="offset points", xytext=(6, -12))
     axes.set_xticks(np.arange(3 * rounds) + 0.5, phases * rounds, rotation=35, ha="right")
     axes.set(ylabel="W", title="W changes only in the update, after the backward pass", xlim=(0, 3 * rounds + 0.8))
-    return figure
+    told = "W over time, through forward, backward and update in turn: it changes in each update and stays in between"
+    return Picture(figure, f"{told}. W is {_listed(path)}.")
 
 
-def loss_curves(step_sizes: Sequence[float] = (0.05, 0.3, 1.02), start: float = 0.0, steps: int = 20) -> Figure:
+def loss_curves(step_sizes: Sequence[float] = (0.05, 0.3, 1.02), start: float = 0.0, steps: int = 20) -> Picture:
     """The loss after each update, for several step sizes: too small, good, too large."""
     figure, axes = _axes()
-    styles = zip(step_sizes, (BLUE, GREEN, ORANGE, PURPLE, GREY), ("o", "s", "^", "D", "v"))
-    for step_size, colour, marker in styles:
-        losses = square_loss(descend(square_loss_gradient, start, step_size, steps))
+    curves = {size: square_loss(descend(square_loss_gradient, start, size, steps)) for size in step_sizes}
+    styles = zip(curves.items(), (BLUE, GREEN, ORANGE, PURPLE, GREY), ("o", "s", "^", "D", "v"))
+    for (step_size, losses), colour, marker in styles:
         axes.plot(losses, color=colour, marker=marker, markersize=4, label=f"step_size = {step_size:.4g}")
     axes.set(xlabel="updates", ylabel="loss (log scale)", yscale="log", ylim=(1e-6, None), title="Three step sizes")
     axes.legend()
-    return figure
+    every = max(1, steps // 4)
+    told = "; ".join(f"step_size {_n(size)}: {_listed(losses[::every])}" for size, losses in curves.items())
+    return Picture(figure, f"The loss over {steps} updates, told after every {every}. {told}.")
 
 
 def animate_update(step_size: float = 0.1, start: float = 0.0, steps: int = 8) -> Any:
-    """`update_step` as a little film with its own controls (play, pause, one frame), as HTML.
+    """`update_step` as a little film with its own controls (play, pause, one frame), as HTML that needs nothing
+    from the network.
 
     It plays once, so nothing goes on moving beside the text.
     """
@@ -158,7 +199,28 @@ def animate_update(step_size: float = 0.1, start: float = 0.0, steps: int = 8) -
         return trail, ball, line
 
     film = FuncAnimation(figure, frame, frames=len(path), interval=700)
-    return HTML(film.to_jshtml(default_mode="once"))  # type: ignore[no-untyped-call]
+    told = f"Updates of step_size {_n(step_size)}, one a frame: W is {_listed(path)}."
+    return HTML(_self_contained(film.to_jshtml(default_mode="once"), told))  # type: ignore[no-untyped-call]
+
+
+def _self_contained(page: str, words: str) -> str:
+    """matplotlib's page without the font of symbols that it fetches: its buttons say in words what they do."""
+    page = re.sub(r"<link\b[^>]*>", "", page)
+    page = re.sub(r'(<button title="([^"]*)"[^>]*>)\s*<i class="fa [^"]*"></i>', r"\1\2", page)
+    page = page.replace("padding: 0;\n    width: 36px;", "padding: 2px 6px;")
+    return page.replace("<img id=", f'<img alt="{escape(words)}" id=')
+
+
+def _n(number: Any) -> str:
+    return f"{float(number):.4g}".replace("-", "−")
+
+
+def _listed(numbers: Iterable[Any]) -> str:
+    return ", ".join(map(_n, numbers))
+
+
+def _point(W: Any) -> str:
+    return f"({_listed(W)})"
 
 
 def _around(path: np.ndarray) -> np.ndarray:
