@@ -6,8 +6,18 @@ BIN    := $(VENV)/bin
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
+# Its root is this folder, so that the file browser reaches notebooks/ and assignments/ alike. It asks the network
+# for neither news nor updates.
+LAB := $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
+    --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+
 lab: $(VENV)/.grading  ## open JupyterLab on the first notebook
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+ifeq ($(shell id -u),0)
+	@echo "You are root, as is usual in a container: JupyterLab is told to allow that (--allow-root)."
+	$(LAB) --allow-root notebooks/00_start_here.ipynb
+else
+	$(LAB) notebooks/00_start_here.ipynb
+endif
 
 demo: $(VENV)/.grading  ## grade a synthetic class of 30, start to finish, in build/demo
 	$(BIN)/nnkit demo
@@ -17,17 +27,18 @@ test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suit
 	$(BIN)/mypy
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-release: $(VENV)/.grading  ## write assignments/ anew from solutions/
+release: $(VENV)/.grading  ## for instructors: write assignments/ anew from solutions/
 	$(BIN)/nnkit release
 
 doctor: $(VENV)/.grading  ## tell what works on this machine, and what mends the rest
 	$(BIN)/nnkit doctor
 
-lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml (needs uv)
-	uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev \
+lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev \
 	    --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
 
-clean:  ## delete the set-up and everything that is made at run time from this repository
+clean:  ## delete the set-up, the caches and the demo; submissions and grades stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

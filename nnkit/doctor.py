@@ -59,7 +59,6 @@ def examine() -> list[Finding]:
         _browser,
         _sandbox,
         _fonts,
-        _node,
     )
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(pool.map(lambda check: check(), checks))
@@ -195,14 +194,6 @@ def _fonts() -> Finding:
         mend = _install(apt="fonts-dejavu-core", brew="--cask font-dejavu")
         return Finding("fonts", False, "none that a browser could use", mend, "learners, tests")
     return Finding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
-
-
-def _node() -> Finding:
-    node = shutil.which("node")
-    if not node:
-        return Finding("Node", False, "not on the PATH", _install(apt="nodejs", brew="node"), "tests")
-    answer, fault = _ask([node, "--version"])
-    return Finding("Node", not fault, fault or answer, fault and _install(apt="nodejs", brew="node"), "tests")
 
 
 def _install(apt: str, brew: str = "") -> str:

@@ -222,18 +222,22 @@ def graph_backward(needs, local, output):
     return grad
 
 # %% update style=stepwise
-def update(W, dW, step_size):
-    step = step_size * dW
-    return np.subtract(W, step)
+def update(weights, gradients, step_size):
+    new = dict(weights)
+    for name in gradients:
+        step = step_size * gradients[name]
+        new[name] = np.subtract(new[name], step)
+    return new
 
 # %% update mistake=mutated-input loses=test-update
-def update(W, dW, step_size):
-    W -= step_size * dW
-    return W
+def update(weights, gradients, step_size):
+    for name in weights:
+        weights[name] -= step_size * gradients[name]
+    return weights
 
 # %% update mistake=sign loses=test-update
-def update(W, dW, step_size):
-    return W + step_size * dW
+def update(weights, gradients, step_size):
+    return {name: W + step_size * gradients[name] for name, W in weights.items()}
 
 # %% exp crash=syntax loses=test-exp
 class ExpGate

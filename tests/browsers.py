@@ -47,7 +47,7 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
-    options = ["--IdentityProvider.token=", "--allow-root", "--LabApp.news_url="]
+    options = ["--IdentityProvider.token=", "--allow-root", "--LabApp.news_url=None"]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     environment = {**os.environ, **{name: str(folder / name) for name in names}}
     with (folder / "lab.log").open("w") as log:

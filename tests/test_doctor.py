@@ -11,7 +11,7 @@ import pytest
 from nnkit import doctor
 from nnkit.doctor import Finding, examine, report
 
-NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "browser", "sandbox", "fonts", "Node"]
+NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "browser", "sandbox", "fonts"]
 
 
 def by_name(findings: list[Finding]) -> dict[str, Finding]:
@@ -48,13 +48,13 @@ def test_the_report_fits_one_screen_and_says_ok_in_words(here: list[Finding]) ->
     assert "\x1b" not in report(here)
 
 
-def test_with_nothing_on_the_path_browser_sandbox_and_node_are_missing(
+def test_with_nothing_on_the_path_browser_and_sandbox_are_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
     monkeypatch.setattr(doctor, "_mac_browser", lambda: None)
-    for check, package in ((doctor._browser, "chromium"), (doctor._sandbox, "bubblewrap"), (doctor._node, "nodejs")):
+    for check, package in ((doctor._browser, "chromium"), (doctor._sandbox, "bubblewrap")):
         finding = check()
         assert not finding.ok
         assert finding.mend == f"sudo apt-get install {package}"

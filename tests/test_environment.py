@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
+import shlex
 import shutil
+import socket
 import subprocess
+import sys
+import time
 import tomllib
+import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -136,3 +142,86 @@ def test_make_alone_prints_every_target_with_a_line() -> None:
     assert set(printed) == set(phony[1].split())
     assert all(printed.values())
     assert done.stderr == ""
+
+
+def _lab_command() -> list[str]:
+    """What `make lab` runs to open JupyterLab, word by word."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", "-n", "lab"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    (line,) = [
+        line for line in done.stdout.replace("\\\n", " ").splitlines() if "jupyter lab" in line and "echo" not in line
+    ]
+    return shlex.split(line)
+
+
+def test_make_lab_serves_the_whole_course_without_news(tmp_path: Path) -> None:
+    command = _lab_command()
+    assert command[-1] == "notebooks/00_start_here.ipynb"
+    assert ("--allow-root" in command) == (os.getuid() == 0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
+    folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    lab = [sys.executable, "-m", "jupyter", *command[1:]]  # the tests' own Python, whether or not it is in .venv
+    server = subprocess.Popen(
+        [*lab, *options], cwd=ROOT, env={**os.environ, **folders}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        contents = json.loads(_fetched(f"http://127.0.0.1:{port}/api/contents", server))
+        assert {"notebooks", "assignments"} <= {entry["name"] for entry in contents["content"]}
+        page = _fetched(f"http://127.0.0.1:{port}/lab", server)
+        config = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+        assert config["news"] == {"disabled": True}
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _fetched(address: str, server: subprocess.Popen) -> str:
+    for _ in range(240):
+        assert server.poll() is None, "JupyterLab stopped"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError("JupyterLab did not answer")
+
+
+@pytest.mark.parametrize("here", [(), ("chromium",), ("chromium", "bwrap"), ("chromium", "bwrap", "fonts", "venv")])
+def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[str, ...]) -> None:
+    programs, fonts = tmp_path / "bin", tmp_path / "fonts"
+    programs.mkdir()
+    fonts.mkdir()
+    for tool in ("bash", "dirname", "id", "find", "grep"):
+        (programs / tool).symlink_to(shutil.which(tool) or tool)
+    stubs = {"make": "", "apt-get": 'echo "$@"', "sudo": '"$@"', "python3": f"exit {int('venv' not in here)}"}
+    for name, body in {**stubs, **dict.fromkeys({"chromium", "bwrap"} & set(here), "")}.items():
+        (programs / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
+        (programs / name).chmod(0o755)
+    if "fonts" in here:
+        (fonts / "DejaVuSans.ttf").touch()
+    (tmp_path / ".ci").mkdir()
+    script = (ROOT / ".ci" / "run").read_text().replace(">/dev/null\nfi", "\nfi")  # let apt-get's words through
+    (tmp_path / ".ci" / "run").write_text(script)
+    environ = {"PATH": str(programs), "FONTS": str(fonts)}
+    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    needs = {"chromium": "chromium", "bwrap": "bubblewrap", "fonts": "fonts-dejavu-core", "venv": "python3-venv"}
+    installed = [line.split()[4:] for line in done.stdout.splitlines() if line.startswith("install")]
+    assert installed == ([[needs[name] for name in needs if name not in here]] if set(needs) - set(here) else [])
+
+
+def test_what_runs_leave_behind_is_ignored() -> None:
+    leavings = ["submitted/a/ps1/ps1.ipynb", "gradebook.db", "grades.csv", "demo_class_ps1.json", "build/demo/x"]
+    done = subprocess.run(["git", "check-ignore", *leavings], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == leavings
+
+
+def test_make_lock_brings_its_own_uv() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", "-n", "lock"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    commands = [line.split()[0] for line in done.stdout.splitlines() if "uv" in line.split()]
+    assert [line for line in done.stdout.splitlines() if " uv pip" in line] == []
+    assert commands == [".venv/bin/pip"]
+    assert ".venv/bin/uv pip compile" in done.stdout

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import random
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from nnkit import cli
-from nnkit.grading import course
+from nnkit.grading import course, demo_class
 from nnkit.grading.answers import read_answers
 from nnkit.grading.demo_class import make_class
 
@@ -77,7 +80,8 @@ def test_each_answer_names_cells_that_exist() -> None:
 def test_a_class_scores_exactly_what_was_planted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Right answers in every style keep all their points; each planted mistake loses its own and no others."""
     answers = read_answers(folder / "solutions" / "ps1_answers.py")
-    assert cli.main(["demo", "--course", str(folder), "-n", "38"]) == 0, capsys.readouterr()
+    assert cli.main(["demo", "--course", str(folder)]) == 0, capsys.readouterr()
+    assert "17 of the 17 planted mistakes of ps1 were made at least once." in capsys.readouterr().out
     demo = folder / "build" / "demo"
     manifest = {student["id"]: student for student in json.loads((demo / "demo_class_ps1.json").read_text())}
     planted = {(p["cell"], p["label"]) for student in manifest.values() for p in student["planted"]}
@@ -92,7 +96,7 @@ def test_a_class_scores_exactly_what_was_planted(folder: Path, capsys: pytest.Ca
         if manifest[student]["kind"] == "blank":
             assert sum(row.values()) == 0
     with (demo / "grades.csv").open() as file:
-        assert len(list(csv.DictReader(file))) == 38
+        assert len(list(csv.DictReader(file))) == 30
     assert (demo / "feedback" / "student01" / "ps1" / "ps1.html").stat().st_size > 10_000
 
 
@@ -105,6 +109,129 @@ def test_the_same_seed_gives_the_same_class(folder: Path) -> None:
 
     assert written(4) == written(4)
     assert written(4) != written(5)
+
+
+@pytest.mark.parametrize(
+    ("count", "mistakes"), [(0, 17), (1, 17), (3, 17), (12, 17), (22, 17), (30, 17), (60, 17), (9, 0)]
+)
+def test_a_class_has_all_kinds_and_each_mistake_as_soon_as_it_is_large_enough(count: int, mistakes: int) -> None:
+    kinds = demo_class._kinds(count, mistakes, random.Random(0))
+    assert len(kinds) == count
+    assert kinds[:1] == ["perfect"][:count]
+    assert kinds.count("mistaken") >= min(mistakes, max(count - 5, count // 2))
+    if count >= 10:
+        assert set(kinds) == {*demo_class.OTHERS, "mistaken"}
+
+
+def test_a_smaller_class_replaces_a_larger_one_and_touches_nobody_else(folder: Path) -> None:
+    course.generate(folder)
+    make_class(folder, "ps1", 5)
+    real = folder / "submitted" / "ada" / "ps1" / "ps1.ipynb"
+    other = folder / "submitted" / "student05" / "ps2" / "ps2.ipynb"
+    for path in (real, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    make_class(folder, "ps1", 2)
+    handed_in = {path.parent.parent.name for path in (folder / "submitted").glob("*/ps1/ps1.ipynb")}
+    assert handed_in == {"student01", "student02", "ada"}
+    assert other.exists()
+    for path in (real, other):
+        shutil.rmtree(path.parent)
+
+
+def small_course(tmp_path: Path, answers: str) -> Path:
+    """A course whose only assignment is called hw, with exercises a and b, b of two test cells."""
+
+    def cell(grade_id: str, points: int | None) -> dict:
+        mark = {"grade_id": grade_id, "grade": points is not None, "solution": points is None, "points": points}
+        return {"cell_type": "code", "source": "", "metadata": {"nbgrader": mark}}
+
+    cells = [cell("a", None), cell("b", None), cell("checks-a", 2), cell("checks-b", 3), cell("more-b", 5)]
+    for room in ("assignments", "solutions"):
+        (tmp_path / room / "hw").mkdir(parents=True)
+        (tmp_path / room / "hw" / "hw.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "solutions" / "hw_answers.py").write_text(answers)
+    return tmp_path
+
+
+ANSWERS = """# %% a mistake=free loses=checks-a=0
+pass
+# %% b mistake=dear loses=checks-b,more-b=4
+pass
+# %% a crash=bad loses=checks-a
+pass
+# %% a loop=long loses=checks-a
+pass
+"""
+
+
+def test_a_class_of_any_assignment(tmp_path: Path) -> None:
+    students = make_class(small_course(tmp_path, ANSWERS), "hw", 20)
+    scores = {(student.kind, *(p["label"] for p in student.planted)): student.score for student in students}
+    assert scores["mistaken", "free"] == 10.0  # a mistake that loses 0 points loses no more
+    assert scores["mistaken", "dear"] == 3.0
+    assert scores["partial", "left out"] == 8.0  # b is tested by two cells, so what leaving it out costs is not known
+    assert scores["perfect",] == 10.0
+
+
+# -- a cell that has not been graded, a gradebook elsewhere, work that a release would overwrite ------
+
+UNGRADED: dict[str, course.Points] = {"bo": {"test-a": None, "test-b": 2.0}, "al": {"test-a": 1.0, "test-b": 2.0}}
+
+
+def test_a_cell_that_has_not_been_graded_counts_nothing_and_stays_blank(tmp_path: Path) -> None:
+    assert course.total(UNGRADED["bo"]) == 2.0
+    course.export(UNGRADED, tmp_path / "grades.csv")
+    rows = (tmp_path / "grades.csv").read_text().splitlines()
+    assert rows == ["student,test-a,test-b,total", "al,1.0,2.0,3.0", "bo,,2.0,2.0"]
+
+
+def test_scores_come_from_the_gradebook_that_the_config_names(tmp_path: Path) -> None:
+    course.copy_course(REPOSITORY, tmp_path)
+    with (tmp_path / "nbgrader_config.py").open("a") as config:
+        config.write(f"c.CourseDirectory.db_url = 'sqlite:///{tmp_path / 'elsewhere.db'}'\n")
+        config.write("c.CourseDirectory.course_id = 'another'\n")
+    course.generate(tmp_path)
+    assert course.api(tmp_path).coursedir.course_id == "another"
+    with course.api(tmp_path).gradebook as book:
+        book.add_student("ada")
+        book.add_submission("ps1", "ada")
+    (scores,) = course.scores(tmp_path, "ps1").values()
+    assert "test-multiply" in scores
+    assert set(scores.values()) == {None}
+    assert course.total(scores) == 0
+    assert not (tmp_path / "gradebook.db").exists()
+
+
+def test_a_release_keeps_what_somebody_wrote_in_assignments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    course.copy_course(REPOSITORY, tmp_path)
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    assert course.kept(tmp_path) == []
+    released = (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8")
+    work = released.replace("raise NotImplementedError", "return 42", 1)
+    (tmp_path / "assignments" / "ps1" / "ps1.ipynb").write_text(work, encoding="utf-8")
+    (tmp_path / "assignments" / "ps1" / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    (kept,) = course.kept(tmp_path)
+    assert f"what was there and differs is kept in {kept}" in capsys.readouterr().out
+    assert (kept / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == work
+    assert (kept / "ps1" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == released
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    assert course.kept(tmp_path) == [kept]
+
+
+def test_the_lecture_does_not_give_an_answer_of_the_assignment_away() -> None:
+    """No line of a solution of ps1 that computes what it returns stands in lecture 01."""
+    lecture = json.loads((REPOSITORY / "notebooks" / "01_computational_graphs.ipynb").read_text(encoding="utf-8"))
+    lines = [line for cell in lecture["cells"] for line in cell["source"]]
+    shown = {line.strip() for line in lines} | {piece for line in lines for piece in re.findall(r"`([^`]+)`", line)}
+    solved = json.loads((REPOSITORY / "solutions" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8"))
+    answers = {line.strip() for cell in solved["cells"] for line in _secrets(cell)}
+    answers = {line for line in answers if re.match(r"return .*\w ?([*/+-]|\*\*) ?\w", line)}
+    assert len(answers) > 5
+    assert not shown & answers
 
 
 def test_faults_that_a_user_can_mend_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,14 @@ import shutil
 import sys
 import tempfile
 import warnings
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 SHARED = ("nbgrader_config.py", "solutions")
+
+Points = dict[str, float | None]
+"""Test cell → autograded points; None where a cell has not been graded, which counts 0."""
 
 
 def api(course: Path) -> Any:
@@ -37,15 +41,34 @@ def assignments(course: Path) -> list[str]:
 def release(course: Path, into: Path | None = None) -> list[str]:
     """Write `into` (assignments/) anew from solutions/: without answers and hidden tests, deterministic.
 
-    nbgrader works in a copy, so that the course's own gradebook is not touched.
+    nbgrader works in a copy, so that the course's own gradebook is not touched. Nothing is lost: files that
+    would be, because somebody worked in them, are kept beside `into` (`kept`).
     """
     into = into or course / "assignments"
     with tempfile.TemporaryDirectory() as scratch:
         copy_course(course, Path(scratch))
         names = generate(Path(scratch))
+        _keep_what_differs(into, Path(scratch) / "assignments")
         shutil.rmtree(into, ignore_errors=True)
         shutil.copytree(Path(scratch) / "assignments", into)
     return names
+
+
+def _keep_what_differs(old: Path, new: Path) -> None:
+    """Copy the files of `old` that are not in `new`, or not the same there, into a folder of their own."""
+    to = old.with_name(f"{old.name}-before-{datetime.now():%Y%m%d-%H%M%S-%f}")
+    for path in sorted(old.rglob("*")):
+        within = path.relative_to(old)
+        if not path.is_file() or ".ipynb_checkpoints" in within.parts:
+            continue
+        if not (new / within).is_file() or path.read_bytes() != (new / within).read_bytes():
+            (to / within).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, to / within)
+
+
+def kept(course: Path) -> list[Path]:
+    """Where releases have kept the files that they replaced, the latest last."""
+    return sorted(course.glob("assignments-before-*"))
 
 
 def generate(course: Path) -> list[str]:
@@ -79,26 +102,29 @@ def grade(course: Path, assignment: str, students: list[str]) -> Any:
         yield student, "" if graded["success"] else _last_line(graded)
 
 
-def scores(course: Path, assignment: str) -> dict[str, dict[str, float]]:
-    """From the gradebook: student → test cell → autograded points."""
-    from nbgrader.api import Gradebook
-
-    found: dict[str, dict[str, float]] = {}
-    with Gradebook(f"sqlite:///{course / 'gradebook.db'}", course_id="nnkit") as book:
+def scores(course: Path, assignment: str) -> dict[str, Points]:
+    """From the gradebook that nbgrader_config.py names: student → test cell → autograded points."""
+    found: dict[str, Points] = {}
+    with api(course).gradebook as book:
         for submission in book.assignment_submissions(assignment):
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             found[submission.student.id] = {g.name: g.auto_score for g in grades if g.cell.cell_type == "code"}
     return found
 
 
-def export(table: dict[str, dict[str, float]], path: Path) -> None:
-    """The grades as CSV: a row a student, a column a test cell, and the total."""
+def total(points: Points) -> float:
+    """A student's sum; a cell that has not been graded counts 0."""
+    return sum(value or 0.0 for value in points.values())
+
+
+def export(table: dict[str, Points], path: Path) -> None:
+    """The grades as CSV: a row a student, a column a test cell (blank if not graded), and the total."""
     columns = sorted({cell for row in table.values() for cell in row})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["student", *columns, "total"])
         for student, row in sorted(table.items()):
-            writer.writerow([student, *(row.get(cell, "") for cell in columns), sum(row.values())])
+            writer.writerow([student, *(row.get(cell) for cell in columns), total(row)])
 
 
 def _require_course(course: Path) -> None:

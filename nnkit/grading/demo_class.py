@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,11 +17,11 @@ from typing import Any
 
 from nnkit.grading.answers import Answer, read_answers
 
-KINDS = (
-    *("perfect", "mistaken", "partial", "mistaken", "mistaken"),
-    *("blank", "mistaken", "crashing", "mistaken", "looping"),
-)
-"""What the students are, in turn."""
+OTHERS = ("perfect", "partial", "blank", "crashing", "looping")
+"""What students are who do not make one of the planted mistakes, in turn."""
+
+LEFT_OUT = 3
+"""How many exercises a partial submission leaves out."""
 
 
 @dataclass
@@ -40,15 +41,16 @@ def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) ->
     """
     released = _notebook(course / "assignments" / assignment / f"{assignment}.ipynb", "run `nnkit release` first")
     solved = _notebook(course / "solutions" / assignment / f"{assignment}.ipynb", "is the assignment's name right?")
-    answers_file = course / "solutions" / f"{assignment}_answers.py"
-    if not answers_file.exists():
-        raise FileNotFoundError(f"There is no {answers_file}: a class needs answers to hand in (see docs/author.md).")
-    maker = _Maker(released, _solutions(solved), read_answers(answers_file), random.Random(seed))
-    # Mistakes are dealt out in turn, so that a class large enough has each of them.
-    mistakes = itertools.cycle([answer for answer in maker.answers if answer.kind == "mistake"])
+    answers = answers_file(course, assignment)
+    if not answers.exists():
+        raise FileNotFoundError(f"There is no {answers}: a class needs answers to hand in (see docs/author.md).")
+    maker = _Maker(released, _solutions(solved), read_answers(answers), random.Random(seed))
+    manifest_file = course / f"demo_class_{assignment}.json"
+    _delete_earlier_class(course, assignment, manifest_file)
+    mistakes = itertools.cycle(maker.mistakes)
     students = []
-    for number in range(count):
-        student = Student(f"student{number + 1:02}", KINDS[number % len(KINDS)])
+    for number, kind in enumerate(_kinds(count, len(maker.mistakes), maker.rng)):
+        student = Student(f"student{number + 1:02}", kind)
         dealt = [next(mistakes)] if student.kind == "mistaken" else []
         notebook = maker.submission(student, dealt)
         folder = course / "submitted" / student.id / assignment
@@ -56,8 +58,30 @@ def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) ->
         (folder / f"{assignment}.ipynb").write_text(json.dumps(notebook, indent=1), encoding="utf-8")
         students.append(student)
     manifest = [asdict(student) for student in students]
-    (course / f"demo_class_{assignment}.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    manifest_file.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return students
+
+
+def answers_file(course: Path, assignment: str) -> Path:
+    """Where the answers are that a class hands in."""
+    return course / "solutions" / f"{assignment}_answers.py"
+
+
+def _kinds(count: int, mistakes: int, rng: random.Random) -> list[str]:
+    """What each student is: at least half make a mistake, and as many as it takes to make each of them, if
+    the class is large enough to have one of the others too. The first student is perfect."""
+    mistaken = min(max(count // 2, mistakes), max(count - len(OTHERS), count // 2))
+    others = list(itertools.islice(itertools.cycle(OTHERS), count - mistaken))
+    rest = [*others[1:], *["mistaken"] * mistaken]
+    rng.shuffle(rest)
+    return [*others[:1], *rest]
+
+
+def _delete_earlier_class(course: Path, assignment: str, manifest: Path) -> None:
+    """Students of a larger class would be graded along with this one's; only those of a manifest are touched."""
+    if manifest.exists():
+        for student in json.loads(manifest.read_text(encoding="utf-8")):
+            shutil.rmtree(course / "submitted" / student["id"] / assignment, ignore_errors=True)
 
 
 class _Maker:
@@ -69,6 +93,15 @@ class _Maker:
         cells = (cell for cell in released["cells"] if "nbgrader" in cell["metadata"])
         marks = [cell["metadata"]["nbgrader"] for cell in cells]
         self.points = {m["grade_id"]: float(m["points"]) for m in marks if m["grade"] and not m["solution"]}
+        self.mistakes = [answer for answer in answers if answer.kind == "mistake"]
+        self.may_be_left_out = self._tested_alone()
+
+    def _tested_alone(self) -> dict[str, str]:
+        """Answer cell → test cell, for answers that one test cell looks at and no other: it tells what they cost."""
+        tests: dict[str, set[str]] = {}
+        for answer in self.mistakes:
+            tests.setdefault(answer.cell, set()).update(answer.loses)
+        return {cell: next(iter(losing)) for cell, losing in tests.items() if len(losing) == 1}
 
     def submission(self, student: Student, dealt: list[Answer]) -> dict[str, Any]:
         """The student's notebook; fills in what was planted and the score."""
@@ -77,17 +110,16 @@ class _Maker:
         if student.kind == "blank":
             sources, earned = {}, dict.fromkeys(earned, 0.0)
         elif student.kind == "partial":
-            dropped = self.rng.sample([c for c in sources if f"test-{c}" in earned and c != "order"], 3)
-            for cell in dropped:
+            for cell in self.rng.sample(list(self.may_be_left_out), min(LEFT_OUT, len(self.may_be_left_out))):
                 del sources[cell]
-                dealt.append(Answer(cell, "mistake", "left out", "", {f"test-{cell}": None}))
+                dealt.append(Answer(cell, "mistake", "left out", "", {self.may_be_left_out[cell]: None}))
         elif student.kind in ("crashing", "looping"):
             wanted = "crash" if student.kind == "crashing" else "loop"
             dealt = [self.rng.choice([a for a in self.answers if a.kind == wanted])]
         for answer in dealt:
             if answer.source:
                 sources[answer.cell] = answer.source
-            lost = {test: points or self.points[test] for test, points in answer.loses.items()}
+            lost = {test: self.points[test] if p is None else p for test, p in answer.loses.items()}
             student.planted.append({"cell": answer.cell, "label": answer.label, "loses": lost})
             for test, points in lost.items():
                 earned[test] -= points
