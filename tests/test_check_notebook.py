@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from nnkit import cli
-from nnkit.check import notebook
+from nnkit.check import runner
+from nnkit.check.cells import exercises, read
 from nnkit.check.notebook import Report, check_notebook, earned, summary
 
 REPOSITORY = Path(__file__).parent.parent
@@ -227,7 +228,7 @@ def test_what_a_cell_starts_ends_with_it(tmp_path: Path) -> None:
 
 def test_what_is_printed_is_bounded(tmp_path: Path) -> None:
     report = check(tmp_path, graded("t", "import os\nprint('é' * 10**7)\nos.write(1, b'x' * 10**6)\nassert False"))
-    assert len(report.results[0].printed) < notebook.PRINTED + 50
+    assert len(report.results[0].printed) < runner.PRINTED + 50
     assert report.results[0].printed.endswith("… and more")
 
 
@@ -254,7 +255,7 @@ def test_headings_points_and_ids(tmp_path: Path) -> None:
         markdown("YOUR ANSWER HERE", grade_id="words", grade=True, solution=True, points=3),
         markdown("## A task", grade_id="task", task=True, points=4),
     )
-    found = notebook.exercises(notebook.read(path))
+    found = exercises(read(path))
     assert [e.title for e in found] == ["first", "One x", "One x", "In words", "A task"]
     assert [e.id for e in found] == ["first", "two answers", "same heading", "words", "task"]
     assert [e.points for e in found] == [2, 1.5, 2, 3, 4]

@@ -212,13 +212,9 @@ def one_for_each(returned: Any, subject: Subject, inputs: Arrays) -> Arrays:
     if all(g is None for g in returned):
         probe.attempted(None, "every gradient")
     chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
-    for i, gradient in enumerate(returned):
-        if (
-            len(returned) == count
-            and i not in subject.wrt
-            and gradient is not None
-            and np.any(np.asarray(gradient) != 0)
-        ):
+    for i in [i for i in range(count) if i not in subject.wrt and len(returned) == count]:
+        zeros = np.shape(returned[i]) == np.shape(inputs[i]) and not np.any(np.asarray(returned[i]) != 0)
+        if returned[i] is not None and not zeros:
             told = f"{subject.names[i]} is held fixed and has no derivative: return None for it."
             raise Stop("wrong", told, ("wrong-count",))
     for i, gradient in zip(subject.wrt, chosen):

@@ -1,0 +1,129 @@
+"""A notebook file as cells, and its graded exercises."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Cell:
+    kind: str
+    source: str
+    mark: Mapping[str, Any]
+    """nbgrader's metadata; empty for other cells."""
+
+    @property
+    def id(self) -> str:
+        return str(self.mark.get("grade_id", ""))
+
+    @property
+    def name(self) -> str:
+        """What to call it in a sentence."""
+        first = next((line for line in self.source.splitlines() if line.strip()), "")
+        return f"the cell {self.id!r}" if self.id else f"the cell that begins {first.strip()[:50]!r}"
+
+    @property
+    def changed(self) -> bool | None:
+        """Whether it differs from what was handed out; None where nbgrader left no checksum."""
+        return None if "checksum" not in self.mark else self.mark["checksum"] != _checksum(self)
+
+
+def read(path: Path) -> list[Cell]:
+    """The notebook's cells. Raises FileNotFoundError or ValueError with one sentence on what is amiss."""
+    if not path.exists():
+        raise FileNotFoundError(f"There is no file {path}.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder: name the notebook in it, a file that ends in .ipynb.")
+    try:
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as fault:
+        raise ValueError(f"{path} is no notebook: it is not JSON (line {fault.lineno}). Was it cut off?") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no notebook: it is not text in UTF-8.") from None
+    cells = notebook.get("cells") if isinstance(notebook, dict) else None
+    if isinstance(notebook, dict) and "worksheets" in notebook:
+        raise ValueError(f"{path} is in an old format: open it in Jupyter and save it.")
+    if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
+        raise ValueError(f"{path} is no notebook: it has no list of cells.")
+    return [_cell(cell) for cell in cells]
+
+
+def _cell(cell: dict[str, Any]) -> Cell:
+    source = cell.get("source", "")
+    text = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    metadata = cell.get("metadata")
+    mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
+    return Cell(str(cell.get("cell_type", "raw")), text, mark if isinstance(mark, dict) else {})
+
+
+def _checksum(cell: Cell) -> str:
+    """As `nbgrader.utils.compute_checksum`."""
+    grade, solution = bool(cell.mark.get("grade")), bool(cell.mark.get("solution"))
+    locked = not solution and (grade or bool(cell.mark.get("locked")))
+    parts = [cell.source, cell.kind, str(grade), str(solution), str(locked), cell.id]
+    parts += [str(_points(cell))] if grade else []
+    return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
+
+
+def _points(cell: Cell) -> float:
+    points = cell.mark.get("points", 0)
+    return float(points) if isinstance(points, int | float) else 0.0
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A graded cell, and the answer cells above it."""
+
+    id: str
+    """What to call it on the command line: its one answer cell, else its test cell."""
+    names: frozenset[str]
+    """The ids of all its cells."""
+    title: str
+    cell: int
+    answers: tuple[int, ...]
+    points: float
+    when_graded: str = ""
+    """Why nothing can be checked now: "graded by hand", or "its tests run when it is graded"."""
+
+
+def exercises(cells: Sequence[Cell]) -> list[Exercise]:
+    """The exercises in order, each under the last heading above it."""
+    found: list[Exercise] = []
+    answers: list[int] = []
+    heading = ""
+    for index, cell in enumerate(cells):
+        if cell.kind == "markdown":
+            heading = _heading(cell.source) or heading
+        if cell.mark.get("grade") or cell.mark.get("task"):
+            names = [cells[answer].id for answer in answers]
+            name = names[0] if len(names) == 1 else cell.id
+            ids = frozenset([*names, cell.id])
+            found.append(Exercise(name, ids, heading or name, index, tuple(answers), _points(cell), _later(cell)))
+            answers = []
+        elif cell.mark.get("solution") and cell.kind == "code":
+            answers.append(index)
+    return found
+
+
+def _heading(markdown: str) -> str:
+    """The text of the last heading outside of code fences, or ""."""
+    prose = re.sub(r"^(```|~~~).*?^\1", "", markdown, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#{1,6}\s+(.+?)\s*#*\s*$", prose, flags=re.MULTILINE)
+    return re.sub(r"[*`]", "", headings[-1]) if headings else ""
+
+
+def _later(cell: Cell) -> str:
+    if cell.kind != "code" or cell.mark.get("solution") or cell.mark.get("task"):
+        return "graded by hand"
+    with contextlib.suppress(SyntaxError, ValueError):
+        if not ast.parse(cell.source).body:
+            return "its tests run when it is graded"
+    return ""
