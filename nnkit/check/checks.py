@@ -12,7 +12,7 @@ from nnkit.check import probe
 from nnkit.check.compare import Target, jacobian_target, place, table, worst
 from nnkit.check.diagnosis import diagnose
 from nnkit.check.error_map import ErrorMap
-from nnkit.check.examine import examine, guarded, told_of
+from nnkit.check.examine import examine, guarded, titles, told_of
 from nnkit.check.probe import Stop
 from nnkit.check.subjects import FunctionSubject, GateSubject
 from nnkit.check.trial import Trial
@@ -133,20 +133,15 @@ def _jacobian_verdict(title: str, returned: np.ndarray, target: Target) -> Verdi
     wrong = target.misses(returned)
     index = worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
-    found = "; and ".join(title_of for title_of in map(_title, mistakes))
     headline = (
-        f"J is wrong: {found}." if mistakes else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
+        f"J is wrong: {titles(mistakes)}."
+        if mistakes
+        else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
     )
     return Verdict(
         title, "wrong", headline, error, place("J", index), table("J", returned, right, wrong),
         ErrorMap.of("J", returned, right, wrong), mistakes, **told_of(mistakes),
     )  # fmt: skip
-
-
-def _title(id: str) -> str:
-    from nnkit.check.mistakes import BY_ID
-
-    return BY_ID[id].title
 
 
 def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:

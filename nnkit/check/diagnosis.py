@@ -10,6 +10,9 @@ import numpy as np
 
 from nnkit.check.mistakes import BY_ID, CATALOGUE, UNDO, Variants
 from nnkit.check.mistakes.base import same
+from nnkit.check.mistakes.local import FORWARDS
+from nnkit.check.mistakes.playing import forward_with
+from nnkit.check.tracing import recognise, trace
 from nnkit.check.trial import Trial
 
 
@@ -31,6 +34,18 @@ def diagnose(trials: Sequence[Trial]) -> tuple[str, ...]:
             named = {id for found in apart for id in _only(found)}
             return tuple(sorted(named)) if len(named) <= 2 and all(map(_only, apart)) else ()
         return _pair(trials, tables, wrong)
+
+
+def diagnose_value(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
+    """The mistake in the forward that gives this value in place of the function's own, if one is known to."""
+    graphs = (trace(function, inputs), recognise(inputs, np.asarray(function(*inputs))))
+    found = set()
+    for graph in graphs:
+        for id, forwards in FORWARDS.items():
+            spots = [place for place in graph.places if type(place.gate) in forwards] if graph else []
+            if graph and any(same(value, forward_with(graph, spot, forwards[type(spot.gate)])) for spot in spots):
+                found.add(id)
+    return _only(found)
 
 
 def _tables(trials: Sequence[Trial]) -> dict[str, list[Variants]]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.check import evidence, limits, shape_rule
 from nnkit.check.compare import place, pull_back, table, worst
-from nnkit.check.diagnosis import diagnose
+from nnkit.check.diagnosis import diagnose, diagnose_value
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.mistakes import BY_ID
@@ -108,7 +108,21 @@ def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
         )
     if expected is not None:
         largest = max(1.0, *(float(np.max(np.abs(x))) for x in inputs))
-        same_value(what, out, expected, floor=1e-14 * largest)
+        try:
+            same_value(what, out, expected, floor=1e-14 * largest)
+        except Stop as stop:
+            raise _named_value(subject.of, inputs, out, stop) from None
+
+
+def _named_value(of: Callable[..., Any] | None, inputs: Arrays, out: np.ndarray, stop: Stop) -> Stop:
+    mistakes = diagnose_value(of, inputs, out) if of and not stop.mistakes else ()
+    if not mistakes:
+        return stop
+    return Stop("wrong", f"{str(stop)[:-1]}: {titles(mistakes)}.", mistakes, stop.entries, stop.error)
+
+
+def titles(mistakes: Sequence[str]) -> str:
+    return "; and ".join(BY_ID[id].title for id in mistakes)
 
 
 def _first_odd(out: np.ndarray) -> float:
@@ -280,7 +294,7 @@ def _headline(
     name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, mistakes: Sequence[str]
 ) -> str:
     if mistakes:
-        return f"{name} is wrong: {'; and '.join(BY_ID[id].title for id in mistakes)}."
+        return f"{name} is wrong: {titles(mistakes)}."
     at = f" at {place(name, index)}" if index else ""
     if not np.isfinite(returned[index]):
         return f"{name} is {returned[index]}{at}."
@@ -330,7 +344,7 @@ def _wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ..
     i = subject.wrt[k]
     told = shape_rule.sentence(subject.name(i), trial.returned[k].shape, subject.names[i], np.shape(trial.inputs[i]))
     rule = shape_rule.only_order(subject, trial, k)
-    headline = f"{told[:-1]}: {'; and '.join(BY_ID[id].title for id in mistakes)}." if mistakes else told
+    headline = f"{told[:-1]}: {titles(mistakes)}." if mistakes else told
     named = mistakes or ("wrong-shape",)
     return Verdict(
         subject.title,
@@ -356,5 +370,5 @@ def _named_by_square(subject: Subject, inputs: Arrays, rng: np.random.Generator,
     if not mistakes:
         return stop
     rule = shape_rule.products(subject, inputs)
-    headline = f"{str(stop).rstrip('.')}: {'; and '.join(BY_ID[id].title for id in mistakes)}."
+    headline = f"{str(stop).rstrip('.')}: {titles(mistakes)}."
     return Stop("wrong", headline, mistakes, notes=rule)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import io
+import os
 import signal
 import sys
 import threading
@@ -12,7 +13,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
 from typing import Any
 
-SECONDS = 10.0
+SECONDS = float(os.environ.get("NNKIT_CHECK_SECONDS", "10"))
 """How long one check may take."""
 SHOWN = 500
 """How many of the characters that the checked code prints are passed on."""

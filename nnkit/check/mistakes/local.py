@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,16 @@ def _softmax_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
     p = _softmax(inputs[0], 0)
     mixed = out * (g - (g * out).sum(axis=0, keepdims=True))
     return [(p * (g - (g * p).sum(axis=0, keepdims=True)),), (mixed,)]
+
+
+def _loss_over_batch(scores: Any, labels: Any) -> Any:
+    return -np.log(_softmax(scores, 0)[np.arange(len(labels)), labels]).mean()
+
+
+FORWARDS: dict[str, dict[type, Callable[..., Any]]] = {
+    "softmax-wrong-axis": {Softmax: lambda x: _softmax(x, 0), G.SoftmaxCrossEntropy: _loss_over_batch},
+}
+"""Mistakes that are made in the forward too: what the gate would give."""
 
 
 def _losers(g: Any, inputs: Any, out: Any) -> Any:

@@ -48,6 +48,17 @@ def given(graph: Trace, grads: list[Any], trial: Trial) -> tuple[Any, ...]:
     return tuple(grads[wire.index] for wire in wires)
 
 
+def forward_with(graph: Trace, place: Place, forward: Callable[..., Any]) -> Any:
+    """The graph's value if one gate went forward in another way."""
+    values: list[Any] = [node.value for node in graph.nodes]
+    for node in graph.nodes:
+        if node is place.node:
+            values[node.index] = forward(*(values[x.index] for x in place.inputs), *place.labels)
+        elif node.gate is not None:
+            values[node.index] = node.gate.forward(*(values[x.index] for x in node.inputs))[0]
+    return values[-1]
+
+
 class _NoMore(Exception):
     """There are fewer ways than this."""
 
