@@ -17,6 +17,7 @@ import numpy as np
 
 from mutation.mutate import Mutant
 from nnkit.check import examine, limits
+from nnkit.check.diagnosis import Diagnosis
 
 SECONDS = 2.0
 SEEDS = 12
@@ -81,7 +82,7 @@ class TooLong(BaseException):
 def judge(subject: Subject, mutant: Mutant, naming: bool = True) -> Outcome:
     """`naming`: whether the checker also looks for the mistake's name, which takes most of the time."""
     function = build(subject, mutant.source)
-    unnamed = contextlib.nullcontext() if naming else patch.object(examine, "diagnose", lambda trials: ())
+    unnamed = contextlib.nullcontext() if naming else patch.object(examine, "diagnose", lambda trials: Diagnosis())
     with quiet(), unnamed:
         try:
             fault = verdict(subject, function)

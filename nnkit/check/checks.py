@@ -35,7 +35,7 @@ def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: i
 
     def check() -> Verdict:
         probe.gate_name(gate)
-        names, xs = _inputs(gate, inputs)
+        names, xs = _inputs(gate, inputs, of)
         return examine(GateSubject(title, names, probe.differentiable(xs), of, gate=gate), xs, rng)
 
     return guarded(title, check)
@@ -52,7 +52,7 @@ def check_gradient(
     title = name or name_of(function)
 
     def check() -> Verdict:
-        names, xs = _inputs(function, inputs)
+        names, xs = _inputs(function, inputs, of)
         return examine(FunctionSubject(title, names, probe.differentiable(xs), of, pair=function), xs, rng)
 
     return guarded(title, check)
@@ -69,7 +69,7 @@ def check_loss(
     title = name or name_of(loss)
 
     def check() -> Verdict:
-        names, xs = _inputs(loss, (prediction, target))
+        names, xs = _inputs(loss, (prediction, target), of)
         subject = FunctionSubject(title, names, (0,), of, pair=loss)
         try:
             verdict = examine(subject, xs, rng)
@@ -125,7 +125,7 @@ def _jacobian_verdict(title: str, returned: np.ndarray, target: Target) -> Verdi
         return Verdict(title, "right", "J agrees with the numerical derivative.")
     one, square = np.ones(()), (right,)
     trial = Trial(lambda *xs: None, (right,), (0,), one, one, (returned,), (target,), square, square)
-    mistakes = tuple(id for id in diagnose([trial]) if id != "factor" or right.size > 1)
+    mistakes = tuple(id for id in diagnose([trial]).mistakes if id != "factor" or right.size > 1)
     if returned.shape != right.shape:
         told = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
         named = mistakes or ("wrong-shape",)
@@ -217,6 +217,8 @@ def partial_credit(points: float, *verdicts: Verdict) -> float:
     return points * sum(verdict.passed for verdict in verdicts) / len(verdicts)
 
 
-def _inputs(function: Any, inputs: Sequence[Any]) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+def _inputs(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tuple[str, ...], tuple[Any, ...]]:
+    if of is not None and not callable(of):
+        raise Stop("error", f"of= must be a function of the inputs; it is {probe.kind(of)}.")
     names = tuple(names_of(function, len(inputs)))
     return names, probe.arguments(names, inputs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,24 +16,41 @@ from nnkit.check.tracing import recognise, trace
 from nnkit.check.trial import Trial
 
 
-def diagnose(trials: Sequence[Trial]) -> tuple[str, ...]:
-    """The ids of the mistakes that explain every trial: one, two that compose or sit in different gradients, or
-    none, and then the checker does not guess."""
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is the matter: one mistake, two that are made on top of each other or in different gradients, or none."""
+
+    mistakes: tuple[str, ...] = ()
+    """Ids; the first is that of the first gradient that is wrong."""
+    gradients: tuple[int, ...] = ()
+    """Where mistakes sit in different gradients: the position of the first gradient that has each."""
+
+
+def diagnose(trials: Sequence[Trial]) -> Diagnosis:
+    """The mistakes that explain every trial; where not exactly one does, or one pair, the checker does not guess."""
     # A mistake can be invisible in one trial (a symmetric product hides a transpose): ask for the gradients
     # that are wrong in any trial, in all of them.
     wrong = [i for i in range(len(trials[0].targets)) if any(trial.is_wrong(i) for trial in trials)]
     if not wrong:
-        return ()
+        return Diagnosis()
     with np.errstate(all="ignore"):
         tables = _tables(trials)
         together = _single(trials, tables, wrong)
         if together:
-            return _only(together)
+            return Diagnosis(_only(together))
         apart = [_single(trials, tables, [i]) for i in wrong]
         if all(apart):
-            named = {id for found in apart for id in _only(found)}
-            return tuple(sorted(named)) if len(named) <= 2 and all(map(_only, apart)) else ()
-        return _pair(trials, tables, wrong)
+            return _in_different_gradients(wrong, [_only(found) for found in apart])
+        return Diagnosis(_pair(trials, tables, wrong))
+
+
+def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
+    first: dict[str, int] = {}
+    for i, found in zip(wrong, named):
+        if not found:
+            return Diagnosis()
+        first.setdefault(found[0], i)
+    return Diagnosis(tuple(first), tuple(first.values()) if len(first) > 1 else ()) if len(first) <= 2 else Diagnosis()
 
 
 def diagnose_value(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.check import evidence, limits, shape_rule
 from nnkit.check.compare import place, pull_back, table, worst
-from nnkit.check.diagnosis import diagnose, diagnose_value
+from nnkit.check.diagnosis import Diagnosis, diagnose, diagnose_value
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.mistakes import BY_ID
@@ -121,8 +121,12 @@ def _named_value(of: Callable[..., Any] | None, inputs: Arrays, out: np.ndarray,
     return Stop("wrong", f"{str(stop)[:-1]}: {titles(mistakes)}.", mistakes, stop.entries, stop.error)
 
 
-def titles(mistakes: Sequence[str]) -> str:
-    return "; and ".join(BY_ID[id].title for id in mistakes)
+def titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
+    """What the mistakes are, in one phrase; `names` are the gradients that they sit in, where these differ."""
+    told = [BY_ID[id].title for id in mistakes]
+    return "; and ".join(
+        [*told[:1], *(f"{name}: {title}" for name, title in zip(names[1:], told[1:]))] if names else told
+    )
 
 
 def _first_odd(out: np.ndarray) -> float:
@@ -256,9 +260,11 @@ def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) 
     name, inputs = subject.name(subject.wrt[k]), trial.inputs
     i = subject.wrt[k]
     returned, target = trial.returned[k], trial.targets[k]
-    mistakes = _overflow(subject, trial, k) or _name(subject, inputs, trials, rng)
+    found = Diagnosis(_overflow(subject, trial, k))
+    found = found if found.mistakes else _name(subject, inputs, trials, rng)
+    mistakes, named = found.mistakes, [subject.name(subject.wrt[i]) for i in found.gradients]
     if returned.shape != target.value.shape:
-        return _wrong_shape(subject, trial, k, mistakes or _square_name(subject, inputs, rng))
+        return _wrong_shape(subject, trial, k, mistakes or _square_name(subject, inputs, rng), named)
     wrong = target.misses(returned)
     yours, expected = (subject.shown(i, inputs, a) for a in (returned, target.value))
     index = worst(yours, expected, wrong)
@@ -266,7 +272,7 @@ def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) 
     return Verdict(
         subject.title,
         "wrong",
-        _headline(name, yours, wrong, index, error, mistakes),
+        f"{name} is wrong: {titles(mistakes, named)}." if mistakes else _headline(name, yours, wrong, index, error),
         largest_error=error,
         where=place(name, index),
         entries=table(name, yours, expected, wrong),
@@ -277,24 +283,20 @@ def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) 
     )
 
 
-def _name(subject: Subject, inputs: Arrays, trials: Sequence[Trial], rng: np.random.Generator) -> tuple[str, ...]:
+def _name(subject: Subject, inputs: Arrays, trials: Sequence[Trial], rng: np.random.Generator) -> Diagnosis:
     """The mistakes that explain these trials and further ones; none if that takes too long, for it is wrong anyway."""
     try:
         with time_limit():
             return diagnose([*trials, *_further(subject, inputs, rng)])
     except OutOfTime:
-        return ()
+        return Diagnosis()
 
 
 def _further(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
     return [t for one in (subject, *subject.variations()) for t in evidence.evidence(one, inputs, rng)]
 
 
-def _headline(
-    name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, mistakes: Sequence[str]
-) -> str:
-    if mistakes:
-        return f"{name} is wrong: {titles(mistakes)}."
+def _headline(name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float) -> str:
     at = f" at {place(name, index)}" if index else ""
     if not np.isfinite(returned[index]):
         return f"{name} is {returned[index]}{at}."
@@ -322,7 +324,11 @@ def _handed(subject: Subject, trial: Trial) -> tuple[str, ...]:
 
 
 def _short(x: Any) -> str:
-    return np.array2string(np.asarray(x), precision=6, separator=", ").replace("\n", "")
+    return (
+        f"{float(x):.6g}"
+        if np.ndim(x) == 0
+        else np.array2string(np.asarray(x), precision=6, separator=", ").replace("\n", "")
+    )
 
 
 def _overflow(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
@@ -340,26 +346,26 @@ def _overflow(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
 # ---- shapes -----------------------------------------------------------------------------------------
 
 
-def _wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...]) -> Verdict:
+def _wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
     i = subject.wrt[k]
     told = shape_rule.sentence(subject.name(i), trial.returned[k].shape, subject.names[i], np.shape(trial.inputs[i]))
     rule = shape_rule.only_order(subject, trial, k)
-    headline = f"{told[:-1]}: {titles(mistakes)}." if mistakes else told
-    named = mistakes or ("wrong-shape",)
+    headline = f"{told[:-1]}: {titles(mistakes, named)}." if mistakes else told
+    mistakes = mistakes or ("wrong-shape",)
     return Verdict(
         subject.title,
         "wrong",
         headline,
         where=subject.name(i),
-        mistakes=named,
-        **told_of(named),
+        mistakes=mistakes,
+        **told_of(mistakes),
         notes=(*_why(mistakes), *shape_rule.origins(subject, trial, k), *rule),
     )
 
 
 def _square_name(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> tuple[str, ...]:
     trials = evidence.square_evidence(subject, inputs, rng)
-    return diagnose(trials) if trials else ()
+    return diagnose(trials).mistakes if trials else ()
 
 
 def _named_by_square(subject: Subject, inputs: Arrays, rng: np.random.Generator, stop: Raised) -> Stop:

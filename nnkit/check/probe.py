@@ -124,7 +124,7 @@ def call(function: Callable[..., Any], inputs: Sequence[Any], method: str) -> An
 def _line(fault: BaseException) -> str:
     """Where in the learner's code: the last frame outside the packages, as " (line 3: `dx = g * y`)"."""
     frames = [f for f in traceback.extract_tb(fault.__traceback__)[1:] if not _in_package(f.filename)]
-    return f", in the line `{frames[-1].line}`." if frames and frames[-1].line else "."
+    return f", in the line `{_shortened(frames[-1].line, 80)}`." if frames and frames[-1].line else "."
 
 
 def _in_package(filename: str) -> bool:
