@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 LEVELS = 8
+ORDERS = 4
 FIRST_STEP = 0.05  # times |x|, or times 0.1 near zero
 SMALLEST = 0.1
 IMAGINARY = 1e-30
@@ -46,12 +47,20 @@ class Estimate:
 
 def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
     """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
-    steps = _steps(np.array([abs(size)]), SMALLEST, abs(size))
+    middle, sizes = phi(0.0), np.array([abs(size)])
     with np.errstate(all="ignore"):
-        ladder = _Ladder(phi(0.0), steps, np.array([abs(size)]), abs(size))
-        ladder.climb(0, phi)
-        estimate = ladder.estimate()
-    return Estimate(*(field[0] for field in fields(estimate)))
+        best = None
+        for shrink in (1.0, *SHRINK):
+            ladder = _Ladder(
+                middle, shrink * _steps(sizes, SMALLEST, abs(size) if shrink == 1.0 else 1.0), sizes, abs(size)
+            )
+            ladder.climb(0, phi)
+            found = ladder.estimate()
+            best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
+            if not _unsure(best).any():
+                break
+    assert best
+    return Estimate(*(field[0] for field in fields(best)))
 
 
 def jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
@@ -253,24 +262,25 @@ class _Ladder:
 def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The entry of the extrapolation table with the least estimated error, and that error."""
     table = [column]
-    for order in range(1, len(column)):
+    for order in range(1, ORDERS + 1):
         above = table[-1]
         table.append(above[1:] + (above[1:] - above[:-1]) / (4.0**order - 1))
     # What f computes on its way may round more than f itself does; the last steps of a column that has long
     # converged show by how much.
-    scatters = [np.max(np.abs(np.diff(part[-3:], axis=0)) * h[-2:], axis=0) for part in table[1:5]]
+    scatters = [np.max(np.abs(np.diff(part[-3:], axis=0)) * h[-2:], axis=0) for part in table[1:]]
     noise = np.maximum(rounding, np.nan_to_num(np.min(scatters, axis=0), posinf=0.0) / h)
-    value, error = column[-1].copy(), np.full(column.shape[1:], np.inf)
+    found = []
     for order, (above, better) in enumerate(pairwise(table), start=1):
         errors = np.maximum(np.abs(better - above[1:]), np.abs(better - above[:-1])) + noise[order:]
         # Coarse steps may agree by accident (sin 1000x); what they agree on must be what fine steps point to.
         apart = np.abs(better - better[-1]) > np.abs(better[-1] - above[-2]) + 10 * rounding[-1]
-        errors = np.where(np.isfinite(errors) & ~apart, errors, np.inf)
-        best = np.expand_dims(errors.argmin(axis=0), 0)
-        least = np.take_along_axis(errors, best, 0)[0]
-        value = np.where(least < error, np.take_along_axis(better, best, 0)[0], value)
-        error = np.minimum(error, least)
-    return value, error
+        found.append(np.where(np.isfinite(errors) & ~apart, errors, np.inf))
+    values, errors = (
+        np.concatenate([column[-1:], *table[1:]]),
+        np.concatenate([np.full_like(column[-1:], np.inf), *found]),
+    )
+    best = errors.argmin(axis=0)[None]
+    return np.take_along_axis(values, best, 0)[0], np.take_along_axis(errors, best, 0)[0]
 
 
 def _one_sided(

@@ -86,17 +86,17 @@ def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
     except Raised as stop:
         raise _named_by_square(subject, inputs, draw, stop) from stop.fault
     _same_again(subject, inputs, upstreams[0], first, second)
-    trials = _disagreeing(subject, inputs, upstreams, first, draw)
-    if trials:
-        return _wrong(subject, trials, draw)
+    trials = _trials(subject, inputs, upstreams, first, draw)
+    wrong = trials if _any_wrong(trials) else _wrong_nearby(subject, inputs, draw)
+    if wrong:
+        return _wrong(subject, wrong, draw)
     _well_behaved(subject, inputs, upstreams[0], first, draw)
-    kinks = _kinks(subject, inputs, upstreams[0])
-    return _right(subject, kinks)
+    return _right(subject, sum(target.kinks for target in trials[0].targets) if trials else 0)
 
 
 def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
     """Stop where the value is not what it should be, or no number at all."""
-    what = "forward" if isinstance(subject, GateSubject) else "the value"
+    what = _what(subject)
     expected = None if subject.of is None else np.asarray(subject.of(*inputs), dtype=float)
     if not np.all(np.isfinite(out)) and (expected is None or np.all(np.isfinite(expected))):
         calm = evidence.moderate(inputs)
@@ -107,11 +107,19 @@ def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
             ("overflow",) if overflows else (),
         )
     if expected is not None:
-        largest = max(1.0, *(float(np.max(np.abs(x))) for x in inputs))
         try:
-            same_value(what, out, expected, floor=1e-14 * largest)
+            same_value(what, out, expected, floor=_floor(inputs))
         except Stop as stop:
             raise _named_value(subject.of, inputs, out, stop) from None
+
+
+def _what(subject: Subject) -> str:
+    return "forward" if isinstance(subject, GateSubject) else "the value"
+
+
+def _floor(inputs: Arrays) -> float:
+    """Below this, values are rounding."""
+    return 1e-14 * max(1.0, *(float(np.max(np.abs(x))) for x in inputs))
 
 
 def _named_value(of: Callable[..., Any] | None, inputs: Arrays, out: np.ndarray, stop: Stop) -> Stop:
@@ -164,49 +172,51 @@ def _same_again(subject: Subject, inputs: Arrays, g: np.ndarray, first: Arrays, 
     raise Stop("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
 
 
-def _disagreeing(
+def _trials(
     subject: Subject, inputs: Arrays, upstreams: Sequence[np.ndarray], first: Arrays, rng: np.random.Generator
 ) -> list[Trial]:
-    """Trials in which something is wrong, at these inputs or nearby; none where all agrees."""
+    """Trials at these inputs, entry by entry; none for large arrays that agree along random directions."""
     batch = evidence.batch_of(subject, inputs)
-    if max(np.size(inputs[i]) for i in subject.wrt) <= EVERY:
-        trials = evidence.trials_at(subject, inputs, upstreams, first, batch)
-        if not all(map(_exact, trials)) and _measures(subject, inputs, upstreams[0], rng):
-            raise Stop("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
-        if any(trial.is_wrong(k) for trial in trials for k in range(len(subject.wrt))):
-            return trials
-    elif not evidence.agrees_along(subject, inputs, upstreams[0], first, rng, evidence.DIRECTIONS):
-        return _gone_through(subject, inputs, upstreams[0], first, batch)
-    return _disagreeing_nearby(subject, inputs, rng, batch)
+    if _large(subject, inputs):
+        if evidence.agrees_along(subject, inputs, upstreams[0], first, rng, evidence.DIRECTIONS):
+            return []
+        if max(np.size(inputs[i]) for i in subject.wrt) > MOST:
+            names = " or ".join(subject.name(i) for i in subject.wrt)
+            raise Stop("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+        return evidence.trials_at(subject, inputs, upstreams[:1], first, batch)
+    trials = evidence.trials_at(subject, inputs, upstreams, first, batch)
+    if not all(map(_exact, trials)) and _measures(subject, inputs, upstreams[0], rng):
+        raise Stop("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
+    return trials
 
 
-def _gone_through(subject: Subject, inputs: Arrays, g: np.ndarray, first: Arrays, batch: int) -> list[Trial]:
-    """A large array in which something is off: every entry after all, if there are not too many."""
-    if max(np.size(inputs[i]) for i in subject.wrt) > MOST:
-        names = " or ".join(subject.name(i) for i in subject.wrt)
-        raise Stop("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
-    trials = evidence.trials_at(subject, inputs, [g], first, batch)
-    return trials if any(trials[0].is_wrong(k) for k in range(len(subject.wrt))) else []
+def _large(subject: Subject, inputs: Arrays) -> bool:
+    return max(np.size(inputs[i]) for i in subject.wrt) > EVERY
 
 
-def _disagreeing_nearby(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Trial]:
-    """A point that was chosen can hide a mistake (2x and x² agree at 2), or lie on a kink: step away from it."""
+def _any_wrong(trials: Sequence[Trial]) -> bool:
+    return any(trial.is_wrong(k) for trial in trials for k in range(len(trial.targets)))
+
+
+def _wrong_nearby(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
+    """Trials in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x and x² agree
+    at 2), or lie on a kink."""
     for amount in (0.2, 0.01):
         others = evidence.nearby(subject, inputs, rng, amount)
         try:
-            out = subject.value(others)
-            if not np.all(np.isfinite(out)) or not np.all(np.isfinite(subject.function(*others))):
-                continue
+            out, expected = subject.value(others), np.asarray(subject.function(*others), dtype=float)
             g = subject.upstream(out.shape, rng)
             returned = subject.gradients(others, g)
-            if evidence.agrees_along(subject, others, g, returned, rng, 1):
-                return []
-            if max(np.size(inputs[i]) for i in subject.wrt) > EVERY:
-                return []  # a kink on the way, as a large array always has one somewhere
-            trials = evidence.trials_at(subject, others, [g], returned, batch)
         except (Stop, ArithmeticError, ValueError):  # outside of where the function is defined
             continue
-        return trials if any(trials[0].is_wrong(k) for k in range(len(subject.wrt))) else []
+        if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
+            continue
+        same_value(_what(subject), out, expected, floor=_floor(others))
+        # A large array always has a kink somewhere on the way; it has been looked at where it was given.
+        if evidence.agrees_along(subject, others, g, returned, rng, 1) or _large(subject, inputs):
+            return []
+        trials = evidence.trials_at(subject, others, [g], returned, evidence.batch_of(subject, inputs))
+        return trials if _any_wrong(trials) else []
     return []
 
 
@@ -235,12 +245,6 @@ def _own_cache(subject: GateSubject, inputs: Arrays, g: np.ndarray, first: Array
         if not all(map(equal, first, between)):
             told = "it used another forward's values: after two forwards, the first one's backward is wrong."
             raise Stop("wrong", told, ("stale-cache",))
-
-
-def _kinks(subject: Subject, inputs: Arrays, g: np.ndarray) -> int:
-    if max(np.size(inputs[i]) for i in subject.wrt) > EVERY:
-        return 0
-    return sum(pull_back(subject.function, inputs, i, [g])[0].kinks for i in subject.wrt)
 
 
 # ---- saying it --------------------------------------------------------------------------------------

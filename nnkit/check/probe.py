@@ -189,7 +189,7 @@ def measures(function: Callable[..., Any], given: Sequence[Any], points: Sequenc
 def _close(value: Any, x: Any) -> bool:
     if not isinstance(value, float | np.ndarray) or np.shape(value) != np.shape(x) or np.asarray(value).dtype != float:
         return False
-    return bool(np.all(np.abs(value - x) <= 2e-3 * np.abs(x)))
+    return bool(np.max(np.abs(value - x)) <= 2e-3 * np.max(np.abs(x)))
 
 
 # ---- what came back ---------------------------------------------------------------------------------
