@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -71,16 +71,23 @@ def jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) ->
     return Estimate(*(field.reshape((*field.shape[:-1], *shape)) for field in stacked))
 
 
-def columns(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Iterator[Estimate]:
-    """The Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays of shape (chunk, *output)."""
+def columns(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, exact: bool | None = None
+) -> Iterator[Estimate]:
+    """The Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays of shape (chunk, *output).
+
+    `exact` is what `allows_complex_step` said, if it was asked.
+    """
     x = np.array(inputs[wrt], dtype=float)
     middle = function(*_moved(inputs, wrt, x))
     chunk = max(1, CHUNK // (2 * LEVELS * max(1, np.size(middle))))
     entries = [range(start, min(start + chunk, x.size)) for start in range(0, x.size, chunk)]
-    column = _complex_columns if _allows_complex_step(function, inputs, wrt) else _real_columns
+    if exact is None:
+        exact = x.size >= PAYS and allows_complex_step(function, inputs, (wrt,))
     with np.errstate(all="ignore"):
         for part in entries:
-            yield column(function, inputs, wrt, part, middle)
+            column = _complex_columns(function, inputs, wrt, part) if exact else None
+            yield column or _real_columns(function, inputs, wrt, part, middle)
 
 
 def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
@@ -107,21 +114,46 @@ def _chosen(better: Any, new: Estimate, old: Estimate) -> Estimate:
     return Estimate(*(np.where(better, a, b) for a, b in zip(fields(new), fields(old))))
 
 
-def along(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray, size: float = 1.0
+def along(function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]) -> Estimate:
+    """The directional derivative of `function` as several inputs move at once, each along its own direction: the
+    output's shape. A step of 1 is as large as the inputs (see `random_direction`)."""
+    return slope(lambda t: function(*_moved_along(inputs, directions, t)))
+
+
+def sharpest_along(
+    function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate:
-    """The directional derivative of `function` as inputs[wrt] moves along `direction`: the output's shape."""
-    x = np.asarray(inputs[wrt], dtype=float)
-    return slope(lambda t: function(*_moved(inputs, wrt, x + t * direction)), size)
-
-
-def sharpest_along(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray) -> Estimate:
     """The directional derivative, by the complex step where it agrees with the ladder."""
-    real = along(function, inputs, wrt, direction)
-    exact = _complex_along(function, inputs, wrt, direction)
-    if exact is None or not _agree(exact, real):
-        return real
-    return _exact(exact)
+    real, exact = along(function, inputs, directions), _complex_along(function, inputs, directions)
+    return real if exact is None or not _agree(exact, real) else _exact(exact)
+
+
+def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: Sequence[int]) -> bool:
+    """Whether the complex step gives the derivatives with respect to these inputs: along one random direction, in which
+    every entry of each takes part, it must agree with the ladder."""
+    rng = np.random.default_rng(len(inputs))
+    directions = {i: random_direction(inputs[i], rng) for i in wrt}
+    exact = _complex_along(function, inputs, directions)
+    return exact is not None and _agree(exact, along(function, inputs, directions))
+
+
+def _moved_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+    moved = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
+    for i, direction in directions.items():
+        moved[i] = (np.asarray(inputs[i], dtype=float) + t * direction)[()]
+    return moved
+
+
+def _complex_along(
+    function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
+) -> np.ndarray | None:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("error")  # a discarded imaginary part is only warned of
+        try:
+            out = function(*_moved_along(inputs, directions, 1j * IMAGINARY))
+            return np.asarray(np.imag(out), dtype=float) / IMAGINARY
+        except Exception:  # whatever it raises, it does not allow it
+            return None
 
 
 def random_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
@@ -169,44 +201,24 @@ def _unsure(estimate: Estimate) -> np.ndarray:
     return unsure
 
 
-def _nudged(x: np.ndarray, entry: int, t: float) -> np.ndarray:
+def _nudged(x: np.ndarray, entry: int, t: complex) -> np.ndarray:
     moved = x.copy()
     moved.flat[entry] += x.dtype.type(t)
     return moved
 
 
 def _complex_columns(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range, middle: Any
-) -> Estimate:
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range
+) -> Estimate | None:
+    """None where the function, which took all inputs complex, does not take this one alone."""
     x = np.array(inputs[wrt], dtype=complex)
     rows = []
-    for entry in entries:
-        moved = x.copy()
-        moved.flat[entry] += 1j * IMAGINARY
-        rows.append(np.imag(function(*_moved(inputs, wrt, moved))) / IMAGINARY)
+    try:
+        for entry in entries:
+            rows.append(np.imag(function(*_moved(inputs, wrt, _nudged(x, entry, 1j * IMAGINARY)))) / IMAGINARY)
+    except Exception:
+        return None
     return _exact(np.stack(rows).astype(float))
-
-
-def _allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> bool:
-    x = np.asarray(inputs[wrt], dtype=float)
-    if x.size < PAYS:
-        return False
-    direction = random_direction(x, np.random.default_rng(x.size))
-    exact = _complex_along(function, inputs, wrt, direction)
-    return exact is not None and _agree(exact, along(function, inputs, wrt, direction))
-
-
-def _complex_along(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, direction: np.ndarray
-) -> np.ndarray | None:
-    x = np.asarray(inputs[wrt], dtype=float)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("error")  # a discarded imaginary part is only warned of
-        try:
-            out = function(*_moved(inputs, wrt, x + 1j * IMAGINARY * direction))
-            return np.asarray(np.imag(out), dtype=float) / IMAGINARY
-        except Exception:  # whatever it raises, it does not allow it
-            return None
 
 
 def _agree(exact: np.ndarray, real: Estimate) -> bool:

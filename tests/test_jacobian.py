@@ -252,7 +252,7 @@ def test_large_inputs_are_met_with_large_steps() -> None:
 
 def test_a_direction_mixes_the_entries() -> None:
     x, direction = np.array([1.0, 2.0, 3.0]), np.array([1.0, -1.0, 0.5])
-    found = numerical.along(lambda x: np.sum(x**2), (x,), 0, direction)
+    found = numerical.along(lambda x: np.sum(x**2), (x,), {0: direction})
     assert found.value == pytest.approx(2 * x @ direction, rel=1e-9)
 
 

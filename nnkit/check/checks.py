@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from nnkit.check.verdict import Verdict
 from nnkit.gates.base import names_of
 
 Function = Callable[..., Any]
+MOST_ROWS = 16
 
 
 def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: int = 0) -> Verdict:
@@ -114,18 +116,42 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         _, xs = _inputs(of, inputs)
         given = probe.call(jacobian, xs, "it") if callable(jacobian) else jacobian
         returned = probe.number_array("it", given)
-        return _jacobian_verdict(title, returned, jacobian_target(of, xs, wrt, returned))
+        target = jacobian_target(of, xs, wrt, returned)
+        if returned.shape == target.value.shape and not target.misses(returned).any():
+            return Verdict(title, "right", "J agrees with the numerical derivative.")
+        return _wrong_jacobian(title, returned, target, _jacobian_mistakes(returned, target, of, xs, wrt))
 
     return guarded(title, check)
 
 
-def _jacobian_verdict(title: str, returned: np.ndarray, target: Target) -> Verdict:
+def _jacobian_mistakes(
+    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int
+) -> tuple[str, ...]:
+    """Row by row, a Jacobian is what a backward gives for a one-hot upstream gradient; and it is an array of its own,
+    which can be transposed."""
+    out = np.asarray(of(*inputs), dtype=float)
+    if returned.shape == target.value.shape and out.size <= MOST_ROWS:
+        named = diagnose([_row(returned, target, of, inputs, wrt, out, k) for k in range(out.size)]).mistakes
+        if named:
+            return named
+    right, one = (target.value,), np.ones(())
+    whole = Trial(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
+    return diagnose([whole]).mistakes
+
+
+def _row(
+    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, out: np.ndarray, k: int
+) -> Trial:
+    i = np.unravel_index(k, out.shape)
+    onehot = np.zeros(out.shape)
+    onehot[i] = 1.0
+    part = replace(target, value=target.value[i], low=target.low[i], high=target.high[i], sharp=target.sharp[i])
+    right = (part.value,)
+    return Trial(of, inputs, (wrt,), onehot, out, (np.asarray(returned[i]),), (part,), right, right)
+
+
+def _wrong_jacobian(title: str, returned: np.ndarray, target: Target, mistakes: tuple[str, ...]) -> Verdict:
     right = target.value
-    if returned.shape == right.shape and not target.misses(returned).any():
-        return Verdict(title, "right", "J agrees with the numerical derivative.")
-    one, square = np.ones(()), (right,)
-    trial = Trial(lambda *xs: None, (right,), (0,), one, one, (returned,), (target,), square, square)
-    mistakes = tuple(id for id in diagnose([trial]).mistakes if id != "factor" or right.size > 1)
     if returned.shape != right.shape:
         told = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
         named = mistakes or ("wrong-shape",)

@@ -42,14 +42,16 @@ def pull_back(
     wrt: int,
     upstreams: Sequence[np.ndarray],
     rounding: Any = 0.0,
+    exact: bool | None = None,
 ) -> list[Target]:
     """The vector-Jacobian products of these upstream gradients with ∂function/∂inputs[wrt], entry by entry.
 
     `rounding` is what rounding adds to a gradient beside what is estimated here: a number, or one for each entry.
+    `exact` is what `numerical.allows_complex_step` said, if it was asked.
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
-    chunks = [_project(column, weights) for column in numerical.columns(function, inputs, wrt)]
+    chunks = [_project(column, weights) for column in numerical.columns(function, inputs, wrt, exact)]
     value, sharp, low, high, kinked = (np.concatenate(parts, axis=-1) for parts in zip(*chunks))
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _size(inputs[wrt])
     slack = _room(value, scale) + np.ravel(rounding)

@@ -135,6 +135,34 @@ def topological(needs: Needs) -> list[str]:
     return order
 
 
+def _one_sweep_after_another(needs: Needs) -> list[str]:
+    """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
+    order: list[str] = []
+    while len(order) < len(needs):
+        for node in needs:
+            if node not in order and all(x in order for x in needs[node]):
+                order.append(node)
+    return order
+
+
+def _after_its_inputs(needs: Needs) -> list[str]:
+    """The same by recursion: each node is appended when all that it needs has been."""
+    order: list[str] = []
+
+    def visit(node: str) -> None:
+        if node not in order:
+            for x in needs[node]:
+                visit(x)
+            order.append(node)
+
+    for node in needs:
+        visit(node)
+    return order
+
+
+ORDERS = (topological, _one_sweep_after_another, _after_its_inputs)
+
+
 def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
     """Backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
     grad: dict[str, float | None] = dict.fromkeys(needs)
@@ -201,12 +229,27 @@ def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
     return grad
 
 
+def _overwriting(order: Callable[[Needs], list[str]]) -> tuple[Pass, ...]:
+    """`=` for `+=` along this order: the share that comes last is kept, or the first; and the same in a loop that
+    does not care whether the output depends on a node."""
+
+    def every(needs: Needs, local: Locals, output: str) -> Gradients:
+        grad = dict.fromkeys(needs, 0.0)
+        grad[output] = 1.0
+        for node in order(needs)[::-1]:
+            for x, slope in zip(needs[node], local[node]):
+                grad[x] = slope * grad[node]
+        return grad
+
+    return (
+        every,
+        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "first"),
+        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "last"),
+    )
+
+
 WRONG: dict[str, tuple[Pass, ...]] = {
-    "overwritten-branch": (
-        lambda n, l, o: _pass(topological(n)[::-1], n, l, o, "first"),
-        lambda n, l, o: _pass(topological(n)[::-1], n, l, o, "last"),
-        lambda n, l, o: _overwritten(n, l, o),
-    ),
+    "overwritten-branch": tuple(way for order in ORDERS for way in _overwriting(order)),
     "wrong-order": (
         _depth_first,
         _breadth_first,
@@ -221,16 +264,6 @@ WRONG: dict[str, tuple[Pass, ...]] = {
     "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
 }
 """What each mistake would have returned, in the ways in which it is made."""
-
-
-def _overwritten(needs: Needs, local: Locals, output: str) -> Gradients:
-    """`=` for `+=` in a loop over every node, those that the output does not depend on included."""
-    grad = dict.fromkeys(needs, 0.0)
-    grad[output] = 1.0
-    for node in topological(needs)[::-1]:
-        for x, slope in zip(needs[node], local[node]):
-            grad[x] = slope * grad[node]
-    return grad
 
 
 def _named(runs: Sequence[tuple[str, Needs, Locals, str, Gradients]]) -> tuple[str, ...]:

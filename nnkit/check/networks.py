@@ -69,7 +69,13 @@ def check_update(
             new, *along = network.split(xs)
             if single:
                 return {"W": update(new["W"], along[0], size)}
-            return update(new, dict(zip(new, along)), size)
+            # The gradients come in another order than the weights: they belong together by name.
+            kept, named = dict(new), dict(reversed(list(zip(new, along))))
+            returned = update(new, named, size)
+            if any(new.get(key) is not array for key, array in kept.items()):
+                told = "it put new arrays into the old dict: make a new dict, others still need the old one."
+                raise Stop("wrong", told, ("mutated-input",))
+            return returned
 
         def loss(*xs: Any) -> Any:
             count = len(network.wrt)

@@ -220,7 +220,11 @@ class Trace(Graph):
         """Every gate of the graph, those that are written out included."""
         recorded = [node for node in self.nodes if node.gate is not None]
         own = [Place(node.gate, node.inputs, node) for node in recorded]
-        return [*own, *(place for node in recorded for place in _written_out(self, node))]
+        written = [place for node in recorded for place in _written_out(self, node)]
+        # The reciprocal at the end of 1 / (1 + exp(-z)) is not a gate that its writer thought of.
+        ends = {place.node.index for place in written}
+        thought_of = [p for p in own if type(p.gate) is not gates.Reciprocal or p.node.index not in ends]
+        return [*thought_of, *written]
 
 
 def trace(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:

@@ -151,7 +151,7 @@ def one_over_a_sum(x, y):
     return np.sum(y + 1 / den), (dden * 2 * x, 1 + dden * np.exp(y))
 
 
-@gate("reciprocal-sign", at=at("nd"), of=lambda z: 1 / (1 + np.exp(-z)))
+@gate("sign", at=at("nd"), of=lambda z: 1 / (1 + np.exp(-z)))
 class SigmoidGateByGate:
     def forward(self, z):
         e = np.exp(-z)

@@ -71,9 +71,9 @@ MISTAKES = (
         "overflow",
         "large numbers overflow to NaN or infinity",
         "e^1000 is more than a float holds; at moderate inputs everything is right.",
-        "Softmax stays the same when every score of a row falls by the same number. Which number helps?",
-        "Subtract each row's largest score before np.exp; for a sigmoid, take np.exp of -abs(x) only.",
-        "lecture 03, Softmax cross-entropy",
+        "Which number on the way becomes too large, and how can the same result be had without it?",
+        "For a sigmoid, take np.exp of -abs(x) only; for softmax, subtract each row's largest score before np.exp.",
+        "lecture 02, Safe at both ends",
     ),
     Mistake(
         "broadcast-pair",
