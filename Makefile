@@ -7,8 +7,8 @@ help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # Its root is this folder, so that the file browser reaches notebooks/ and assignments/ alike. It asks the network
-# for neither news nor updates.
-LAB := $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
+# for neither news nor updates. The tools of authors and graders (Create Assignment, Formgrader) are turned off there.
+LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
     --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lab: $(VENV)/.grading  ## open JupyterLab on the first notebook

@@ -11,8 +11,16 @@ c.CourseDirectory.release_directory = "assignments"
 
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError"}
 
-# A cell that never ends costs its own points only: it is interrupted, and the next cell runs.
-c.ExecutePreprocessor.timeout = 10
+# Feedback shows no hidden tests: the last of these folds them. Without this line nbgrader shows them.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+    "nnkit.grading.feedback.HideHiddenTests",
+]
+
+# A cell that never ends costs its own points only: it is interrupted, and the next cell runs. A check ends by itself
+# after 10 seconds (NNKIT_CHECK_SECONDS in the environment), with a sentence that says so: leave it the time.
+c.ExecutePreprocessor.timeout = 30
 c.ExecutePreprocessor.interrupt_on_timeout = True
 # The kernel's orderly shutdown can linger for seconds; it has nothing to save.
 c.ExecutePreprocessor.shutdown_kernel = "immediate"

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnkit.grading.demo_class import Student
+
+DEMO_SECONDS = "4"
+"""How long a check may take in the demo, in which some answers never end; it changes none of the scores."""
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -54,8 +62,7 @@ def demo_class(args: argparse.Namespace) -> int:
 def demo(args: argparse.Namespace) -> int:
     """release, make a class, autograde it, write feedback, export the grades: all in build/demo"""
     from nnkit.grading import course
-    from nnkit.grading.answers import read_answers
-    from nnkit.grading.demo_class import answers_file, make_class
+    from nnkit.grading.demo_class import make_class
 
     folder = (args.course / "build" / "demo").resolve()
     shutil.rmtree(folder, ignore_errors=True)
@@ -63,28 +70,55 @@ def demo(args: argparse.Namespace) -> int:
     course.copy_course(args.course, folder)
     course.generate(folder)
     students = make_class(folder, args.assignment, args.number, args.seed)
+    os.environ.setdefault("NNKIT_CHECK_SECONDS", DEMO_SECONDS)
     failures = _grade_with_progress(folder, args.assignment, [student.id for student in students])
     table = course.scores(folder, args.assignment)
     course.export(table, folder / "grades.csv")
-    planted = {s.id: ", ".join(f"{p['label']} in {p['cell']}" for p in s.planted) for s in students}
-    width = max([len("planted"), *map(len, planted.values())])
-    print(f"\n{'student':<12}{'is':<11}{'planted':<{width}}{'expected':>11}{'scored':>8}")
-    differing = 0
-    for student in students:
-        scored = course.total(table.get(student.id, {}))
-        differing += scored != student.score
-        mark = "" if scored == student.score else "  differs"
-        print(f"{student.id:<12}{student.kind:<11}{planted[student.id]:<{width}}{student.score:>11g}{scored:>8g}{mark}")
-    print(f"\n{len(students) - differing} of {len(students)} scores are what was planted.")
-    mistakes = {(a.cell, a.label) for a in read_answers(answers_file(folder, args.assignment)) if a.kind == "mistake"}
-    made = mistakes & {(p["cell"], p["label"]) for student in students for p in student.planted}
-    print(f"{len(made)} of the {len(mistakes)} planted mistakes of {args.assignment} were made at least once.")
-    for what, name in (("grades", "grades.csv"), ("feedback", "feedback"), ("gradebook", "gradebook.db")):
-        print(f"{what:<12}{folder / name}")
-    print(f"Formgrader  cd {folder} && jupyter lab   (menu Nbgrader → Formgrader)")
+    scored = {student.id: course.total(table.get(student.id, {})) for student in students}
+    _tell_demo(folder, args.assignment, students, scored)
     for failure in failures:
         print(failure, file=sys.stderr)
-    return 1 if failures or differing else 0
+    return 1 if failures or any(scored[student.id] != student.score for student in students) else 0
+
+
+def _tell_demo(folder: Path, assignment: str, students: Sequence[Student], scored: Mapping[str, float]) -> None:
+    from nnkit.grading import course
+    from nnkit.grading.answers import read_answers
+    from nnkit.grading.demo_class import answers_file
+
+    by_tests, by_hand = course.full_marks(folder, assignment)
+    print(f"\n{_demo_table(students, scored, by_tests)}\n")
+    agreeing = sum(scored[student.id] == student.score for student in students)
+    print(f"{agreeing} of {len(students)} scores are what was planted.")
+    print(f"Full marks are {by_tests + by_hand:g} points: {by_tests:g} by tests, {by_hand:g} by hand.")
+    mistakes = {(a.cell, a.label) for a in read_answers(answers_file(folder, assignment)) if a.kind == "mistake"}
+    made = mistakes & {(p["cell"], p["label"]) for student in students for p in student.planted}
+    print(f"{len(made)} of the {len(mistakes)} planted mistakes of {assignment} were made at least once.")
+    for what, name in (("grades", "grades.csv"), ("feedback", "feedback"), ("gradebook", "gradebook.db")):
+        print(f"{what:<12}{folder / name}")
+    print(f"Formgrader  {_formgrader(folder)}\n            then choose Nbgrader → Formgrader in the menu")
+
+
+def _demo_table(students: Sequence[Student], scored: Mapping[str, float], most: float) -> str:
+    """A row a student: what was planted, the score that follows from it, and the score of the grader."""
+    rows = [("student", "is", "planted", "expected", f"scored of {most:g}", "")]
+    for student in students:
+        planted = ", ".join(f"{p['label']} in {p['cell']}" for p in student.planted)
+        got = scored[student.id]
+        differs = "" if got == student.score else "differs"
+        rows.append((student.id, student.kind, planted, f"{student.score:g}", f"{got:g}", differs))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    sides = "<<<>><"
+    lines = ("  ".join(f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _formgrader(folder: Path) -> str:
+    """The command that opens JupyterLab on a course folder, from wherever it is typed."""
+    jupyter = Path(sys.executable).with_name("jupyter")
+    lab = [str(jupyter) if jupyter.exists() else "jupyter", "lab"]
+    lab += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    return f"cd {shlex.quote(str(folder))} && {shlex.join(lab)}"
 
 
 def _grade_with_progress(folder: Path, assignment: str, students: list[str]) -> list[str]:
@@ -134,6 +168,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (FileNotFoundError, ValueError, RuntimeError) as fault:
         print(f"nnkit: {fault}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("nnkit: interrupted.", file=sys.stderr)
+        return 130
     except ModuleNotFoundError as missing:
         print(f"nnkit: {missing.name} is not installed: pip install 'nnkit[grading]'", file=sys.stderr)
         return 2

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
+import urllib.error
 import urllib.request
 from collections.abc import Iterable
 from pathlib import Path
@@ -99,6 +100,14 @@ def test_the_lock_file_pins_every_dependency(project: dict[str, Any], lock: list
     assert unpinned(project, lock) == []
 
 
+def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(project: dict[str, Any], lock: list[str]) -> None:
+    extras = project["optional-dependencies"]
+    peers = parsed(extras["bench"])
+    assert all(str(version).startswith("==") for version in peers.values())
+    others = [line for name, lines in extras.items() if name != "bench" for line in [*lines, *filter(None, lock)]]
+    assert not peers.keys() & parsed(others).keys()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
@@ -154,8 +163,9 @@ def _lab_command() -> list[str]:
     return shlex.split(line)
 
 
-def test_make_lab_serves_the_whole_course_without_news(tmp_path: Path) -> None:
-    command = _lab_command()
+def test_make_lab_serves_the_whole_course_without_news_or_graders_tools(tmp_path: Path) -> None:
+    setting, *command = _lab_command()
+    assert setting == f"JUPYTER_CONFIG_PATH={ROOT / '.jupyter' / 'learner'}"
     assert command[-1] == "notebooks/00_start_here.ipynb"
     assert ("--allow-root" in command) == (os.getuid() == 0)
     with socket.socket() as free:
@@ -163,6 +173,7 @@ def test_make_lab_serves_the_whole_course_without_news(tmp_path: Path) -> None:
         port = free.getsockname()[1]
     options = ["--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
     folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    folders |= [setting.split("=", 1)]
     lab = [sys.executable, "-m", "jupyter", *command[1:]]  # the tests' own Python, whether or not it is in .venv
     server = subprocess.Popen(
         [*lab, *options], cwd=ROOT, env={**os.environ, **folders}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -173,6 +184,11 @@ def test_make_lab_serves_the_whole_course_without_news(tmp_path: Path) -> None:
         page = _fetched(f"http://127.0.0.1:{port}/lab", server)
         config = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
         assert config["news"] == {"disabled": True}
+        graders = {f"@jupyter/nbgrader:{tool}" for tool in ("course-list", "create-assignment", "formgrader")}
+        assert graders <= set(config["disabledExtensions"])
+        assert "@jupyter/nbgrader" in {extension["name"] for extension in config["federated_extensions"]}
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/formgrader", timeout=20)
     finally:
         server.terminate()
         server.wait(20)
@@ -216,6 +232,27 @@ def test_what_runs_leave_behind_is_ignored() -> None:
     leavings = ["submitted/a/ps1/ps1.ipynb", "gradebook.db", "grades.csv", "demo_class_ps1.json", "build/demo/x"]
     done = subprocess.run(["git", "check-ignore", *leavings], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stdout.split() == leavings
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_example_prints_what_the_readme_shows() -> None:
+    code, shown = re.search(r"^```python\n(.*?)^```\n\n```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE).groups()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == shown
+
+
+def test_the_readmes_drawing_is_what_the_library_draws() -> None:
+    from nnkit import Graph
+    from nnkit.view import drawing
+
+    graph = Graph()
+    x, y, z = graph.inputs(x=-2.0, y=5.0, z=-4.0)
+    ((x + y).named("q") * z).named("f")
+    graph.backward()
+    drawn = (ROOT / "docs" / "graph.svg").read_text(encoding="utf-8")
+    assert drawn.rstrip("\n") == drawing.svg(graph).rstrip("\n"), "nnkit.view draws it otherwise now: write it anew"
 
 
 def test_make_lock_brings_its_own_uv() -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import random
 import re
+import shlex
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from nnkit import cli
@@ -77,11 +84,20 @@ def test_each_answer_names_cells_that_exist() -> None:
             assert {answer.cell, *answer.loses} <= ids
 
 
-def test_a_class_scores_exactly_what_was_planted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_class_scores_exactly_what_was_planted(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Right answers in every style keep all their points; each planted mistake loses its own and no others."""
+    monkeypatch.setenv("NNKIT_CHECK_SECONDS", "4")
     answers = read_answers(folder / "solutions" / "ps1_answers.py")
     assert cli.main(["demo", "--course", str(folder)]) == 0, capsys.readouterr()
-    assert "17 of the 17 planted mistakes of ps1 were made at least once." in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "30 of 30 scores are what was planted." in out
+    assert "Full marks are 40 points: 38 by tests, 2 by hand." in out
+    assert "17 of the 17 planted mistakes of ps1 were made at least once." in out
+    _, where, and_, program, verb, *_ = shlex.split(re.search(r"^Formgrader +(cd .*)$", out, re.MULTILINE)[1])
+    assert (Path(where), and_, verb) == ((folder / "build" / "demo").resolve(), "&&", "lab")
+    assert shutil.which(program)
     demo = folder / "build" / "demo"
     manifest = {student["id"]: student for student in json.loads((demo / "demo_class_ps1.json").read_text())}
     planted = {(p["cell"], p["label"]) for student in manifest.values() for p in student["planted"]}
@@ -97,7 +113,149 @@ def test_a_class_scores_exactly_what_was_planted(folder: Path, capsys: pytest.Ca
             assert sum(row.values()) == 0
     with (demo / "grades.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 30
-    assert (demo / "feedback" / "student01" / "ps1" / "ps1.html").stat().st_size > 10_000
+    pages = {student: (demo / "feedback" / student / "ps1" / "ps1.html").read_text() for student in manifest}
+    secrets = hidden_lines(folder / "solutions" / "ps1" / "ps1.ipynb")
+    assert len(secrets) > 10
+    for student, page in pages.items():
+        assert len(page) > 10_000
+        assert "hidden tests: " in page
+        words = re.sub(r"<[^>]+>", "", page).replace("&quot;", '"').replace("&#39;", "'").replace("&gt;", ">")
+        assert not [line for line in secrets if line in words], student
+        assert not re.search(r"-> +\d+ assert ", words), student  # a traceback that quotes a test cell
+        if manifest[student]["kind"] == "looping":
+            assert "it did not end within 4 seconds" in words
+
+
+def hidden_lines(path: Path) -> list[str]:
+    """The lines of hidden tests of an instructors' notebook."""
+    source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
+    regions = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", source, re.DOTALL)
+    return [line.strip() for region in regions for line in region.splitlines() if len(line.strip()) > 12]
+
+
+def test_the_demos_table_keeps_its_columns_whatever_is_planted() -> None:
+    planted = [{"cell": "a" * 30, "label": "left out"}, {"cell": "b", "label": "sign"}]
+    students = [demo_class.Student("student01", "perfect", score=38.0)]
+    students.append(demo_class.Student("student1000", "mistaken", planted, 3.5))
+    lines = cli._demo_table(students, {"student01": 38.0, "student1000": 12.0}, 38).splitlines()
+    head, first, second = lines
+    for title, left, right in (("is", "perfect", "mistaken"), ("planted", "", "left out in aaa")):
+        assert first.startswith(left, head.index(f"  {title}") + 2)
+        assert second.startswith(right, head.index(f"  {title}") + 2)
+    for title, above, below in (("expected", "38", "3.5"), ("scored of 38", "38", "12")):
+        end = head.index(title) + len(title)
+        assert first[:end].endswith(f" {above}")
+        assert second[:end].endswith(f" {below}")
+    assert (first.endswith("38"), second.endswith("  differs")) == (True, True)
+
+
+# -- feedback without hidden tests ---------------------------------------------------------------------
+
+TEST = """if ready:
+    assert check_value(double(3), 6)
+    ### BEGIN HIDDEN TESTS
+    assert check_value(double(-7), -14)
+
+    assert double("<7>") == "<7><7>"
+    ### END HIDDEN TESTS
+"""
+FOLDED = """if ready:
+    assert check_value(double(3), 6)
+    # hidden tests: 2 lines, run when graded
+"""
+
+
+def graded(source: str, *outputs: dict) -> dict:
+    mark = {"grade": True, "solution": False, "points": 2, "grade_id": "test", "schema_version": 3, "locked": True}
+    return nbformat.v4.new_code_cell(source, metadata={"nbgrader": mark}, outputs=list(outputs))
+
+
+def without_hidden_tests(*cells: dict) -> list:
+    from nnkit.grading.feedback import HideHiddenTests
+
+    notebook, _ = HideHiddenTests()(nbformat.v4.new_notebook(cells=list(cells)), {})
+    return notebook.cells
+
+
+def error(ename: str, evalue: str, *traceback: str) -> dict:
+    return nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=list(traceback))
+
+
+def test_feedback_counts_hidden_tests_and_does_not_show_them() -> None:
+    plain = nbformat.v4.new_code_cell("x = 1  ### BEGIN HIDDEN TESTS")
+    cell, other = without_hidden_tests(graded(TEST), plain)
+    assert cell.source == FOLDED
+    assert other.source == "x = 1  ### BEGIN HIDDEN TESTS"  # a learner's own
+    (cell,) = without_hidden_tests(graded("a\n### BEGIN HIDDEN TESTS\nsecret = 1234567"))  # no end
+    assert cell.source == "a\n# hidden tests: 1 line, run when graded"
+
+
+def test_feedback_shows_of_an_exception_in_a_test_cell_its_last_line() -> None:
+    long = ["-" * 70, "NameError  Traceback", "----> 4 \x1b[32massert\x1b[39m check_value(double(-7), -14)", "..."]
+    name = error("NameError", "name 'double' is not defined", *long)
+    timeout = error("CellTimeoutError", "", "No reply from kernel before timeout")
+    verdict = error("WrongDerivative", "✗ double: it is wrong.\n  Hint: twice.", "✗ double: it is wrong.")
+    (cell,) = without_hidden_tests(graded(TEST, name, timeout, verdict))
+    shown = [output.traceback for output in cell.outputs]
+    assert shown == [["NameError: name 'double' is not defined"], ["CellTimeoutError"], ["✗ double: it is wrong."]]
+
+
+def test_feedback_shows_no_hidden_line_in_any_output() -> None:
+    """A traceback of a learner's own cell stays whole, unless it quotes a hidden line."""
+    card = {"text/html": "<b>assert double(&quot;&lt;7&gt;&quot;) == &quot;&lt;7&gt;&lt;7&gt;&quot;</b>"}
+    printed = nbformat.v4.new_output("stream", text="In[5]: assert check_value(double(-7), -14)\n")
+    shown = nbformat.v4.new_output("display_data", data=card)
+    own = error("SyntaxError", "invalid syntax", "Cell In[3], line 1", "\x1b[31mdef double\x1b[39m")
+    spy = error("ValueError", "x", "-> 3 \x1b[1massert check_value(double(-7), -14)\x1b[0m")
+    learners = nbformat.v4.new_code_cell("...", outputs=[printed, shown, own, spy])
+    _, cell = without_hidden_tests(graded(TEST), learners)
+    assert cell.outputs[0].text == "In[5]: (a hidden test)\n"
+    assert cell.outputs[1].data["text/html"] == "<b>(a hidden test)</b>"
+    assert len(cell.outputs[2].traceback) == 2
+    assert cell.outputs[3].traceback == ["ValueError: x"]
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["doctor", "check", "release", "demo-class", "demo"])
+def test_ctrl_c_ends_each_verb_with_one_line(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, verb.replace("-", "_"), interrupted)
+    interrupted.__name__, interrupted.__doc__ = verb.replace("-", "_"), "x"
+    given = {"check": ["ps1.ipynb"], "demo-class": ["ps1"]}.get(verb, [])
+    assert cli.main([verb, *given]) == 130
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "nnkit: interrupted.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_while_cells_run(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    loop = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\nwhile True:\n    time.sleep(0.1)"
+    path = tmp_path / "loop.ipynb"
+    path.write_text(json.dumps({"cells": [dict(graded(loop))], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    command = [sys.executable, "-m", "nnkit.cli", "check", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY)
+    for _ in range(1200):
+        if begun.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "nnkit: interrupted.\n")
+
+
+def test_ctrl_c_within_a_step_of_nbgrader_ends_the_demo() -> None:
+    """Its API catches all, Ctrl-C too, and reports a failed step."""
+    with pytest.raises(KeyboardInterrupt):
+        course._ended({"success": False, "error": "Traceback ...\n  File x\nKeyboardInterrupt\n"})
+    for result in ({"success": True}, {"success": False, "error": "ValueError: KeyboardInterrupt?"}):
+        assert course._ended(result) is result
 
 
 def test_the_same_seed_gives_the_same_class(folder: Path) -> None:

@@ -69,6 +69,19 @@ def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
         assert plain(first) == plain(second), first.id
 
 
+@pytest.mark.parametrize("name", ["00_start_here", "01_computational_graphs"])
+def test_a_prediction_comes_before_its_answer(name: str) -> None:
+    """After a cell with `my_... = None`, nothing is asserted before an answer that the reader has to unfold."""
+    waiting = ""
+    for cell in read(ROOT / "notebooks" / f"{name}.ipynb").cells:
+        if cell.cell_type == "markdown":
+            waiting = "" if "<details>" in cell.source else waiting
+        elif re.search(r"^my_\w+ = None", cell.source, re.MULTILINE):
+            waiting = cell.id
+        else:
+            assert not (waiting and "assert " in cell.source), f"{cell.id} gives the answer to {waiting} away"
+
+
 def plain(cell: Any) -> list[str]:
     """What a cell shows, as text; numbers that a run draws (ids, the time of a check) are left out."""
     texts = [str(output.get("text") or output.get("data", {}).get("text/plain")) for output in cell.outputs]

@@ -75,7 +75,7 @@ def generate(course: Path) -> list[str]:
     """nbgrader's own release: write assignments/ and enter the assignments into the course's gradebook."""
     nbgrader, names = api(course), assignments(course)
     for name in names:
-        result = nbgrader.generate_assignment(name, force=True, create=True)
+        result = _ended(nbgrader.generate_assignment(name, force=True, create=True))
         if not result["success"]:
             raise RuntimeError(f"The release of {name} failed: {_last_line(result)}")
     return names
@@ -96,9 +96,9 @@ def grade(course: Path, assignment: str, students: list[str]) -> Any:
     """Autograde these submissions and write feedback, one after the other; yields (student, what went wrong)."""
     nbgrader = api(course)
     for student in students:
-        graded = nbgrader.autograde(assignment, student, force=True, create=True)
+        graded = _ended(nbgrader.autograde(assignment, student, force=True, create=True))
         if graded["success"]:
-            nbgrader.generate_feedback(assignment, student, force=True)
+            _ended(nbgrader.generate_feedback(assignment, student, force=True))
         yield student, "" if graded["success"] else _last_line(graded)
 
 
@@ -110,6 +110,13 @@ def scores(course: Path, assignment: str) -> dict[str, Points]:
             grades = [grade for notebook in submission.notebooks for grade in notebook.grades]
             found[submission.student.id] = {g.name: g.auto_score for g in grades if g.cell.cell_type == "code"}
     return found
+
+
+def full_marks(course: Path, assignment: str) -> tuple[float, float]:
+    """How many points an assignment has: those that tests give, and those given by hand."""
+    with api(course).gradebook as book:
+        marks = book.find_assignment(assignment)
+        return marks.max_code_score, marks.max_score - marks.max_code_score
 
 
 def total(points: Points) -> float:
@@ -131,6 +138,13 @@ def _require_course(course: Path) -> None:
     for name in SHARED:
         if not (course / name).exists():
             raise FileNotFoundError(f"{course.resolve()} is not a course folder: it has no {name}.")
+
+
+def _ended(result: dict[str, Any]) -> dict[str, Any]:
+    """The result of one of nbgrader's steps. Its API takes Ctrl-C for a failure of the step; here it ends all."""
+    if str(result.get("error") or "").rstrip().endswith("KeyboardInterrupt"):
+        raise KeyboardInterrupt
+    return result
 
 
 def _last_line(result: dict[str, Any]) -> str:
