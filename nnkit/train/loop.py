@@ -1,0 +1,224 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import Array, ShapeError
+from nnkit.mlp import are_labels
+from nnkit.train import checkpoints
+from nnkit.train.checkpoints import State
+from nnkit.train.history import History, Result, why_stopped
+from nnkit.train.sgd import SGD
+
+Parameters = dict[str, Array]
+
+
+def fit(
+    model: Any,
+    parameters: Parameters,
+    x: Array,
+    y: Array,
+    *,
+    epochs: int = 100,
+    batch_size: int | None = None,
+    optimiser: Any = None,
+    rng: np.random.Generator | int = 0,
+    x_val: Array = None,
+    y_val: Array = None,
+    progress: bool = False,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int | None = None,
+    on_epoch: Callable[[int, Parameters, History], Any] | None = None,
+) -> Result:
+    """Train: `epochs` times through all the examples, one update for each batch. Returns (parameters, history).
+
+    `model` is an `MLP`, or any function (parameters, x, y) → (loss, gradients); `optimiser` is `SGD()` unless told.
+    Without a `batch_size`, one step takes all the examples; else `rng` (a generator, or the seed of one) shuffles
+    them anew for each epoch. The parameters that were given are left alone.
+
+    After each epoch the accuracies (if `y` holds labels) and the validation loss are recorded, and `on_epoch(epoch,
+    parameters, history)` is called, epochs counted from 0. `progress` shows a bar.
+
+    `checkpoint` names a file that is written after each epoch (or every `checkpoint_every` steps) and when the
+    kernel is interrupted. If it exists, training goes on from there, to the same bits that it would have reached
+    uninterrupted: the same call again is all it takes. A larger `epochs` trains a finished network further.
+
+    A loss of NaN or infinity stops the training; `history.stopped` says why, and the parameters are those that gave
+    this loss. Raises ShapeError, TypeError or ValueError for what does not fit, CheckpointError for a checkpoint of
+    another training.
+    """
+    optimiser = SGD() if optimiser is None else optimiser
+    _require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
+    if (x_val is None) != (y_val is None):
+        raise ValueError("x_val and y_val go together: give both, or neither.")
+    if checkpoint_every is not None and checkpoint is None:
+        raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.npz'.")
+    _require_examples(x, y)
+    for inputs, targets in ((x, y), (x_val, y_val)):
+        if inputs is not None and hasattr(model, "check"):
+            model.check(parameters, inputs, targets)
+    training = _Training(
+        model, optimiser, _array(x), _array(y), x_val, y_val, batch_size, np.random.default_rng(rng),
+        None if checkpoint is None else Path(checkpoint), checkpoint_every, on_epoch,
+    )  # fmt: skip
+    return training.run(parameters, epochs, progress)
+
+
+def minibatches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The numbers 0 ... n-1 in random order, `batch_size` at a time; the last batch may be smaller."""
+    _require_counts(batch_size=batch_size)
+    order = rng.permutation(n)
+    return (order[start : start + batch_size] for start in range(0, n, batch_size))
+
+
+@dataclass
+class _Training:
+    model: Any
+    optimiser: Any
+    x: Array
+    y: Array
+    x_val: Array
+    y_val: Array
+    batch_size: int | None
+    rng: np.random.Generator
+    checkpoint: Path | None
+    checkpoint_every: int | None
+    on_epoch: Callable[[int, Parameters, History], Any] | None
+
+    def run(self, parameters: Parameters, epochs: int, progress: bool) -> Result:
+        self.gradients = getattr(self.model, "gradients", self.model)
+        self.state = State(dict(parameters), self.optimiser.init(parameters), rng=self.rng.bit_generator.state)
+        self.history = History()
+        if self.checkpoint:
+            self._resume(self.checkpoint, parameters)
+        batches = 1 if self.batch_size is None else math.ceil(len(self.x) / self.batch_size)
+        try:
+            with _bar(progress, epochs * batches, self.state.step) as bar:
+                while self.state.epoch < epochs and not self.history.stopped:
+                    self._epoch(bar)
+        except KeyboardInterrupt:
+            self._save()
+            raise
+        if self.checkpoint_every is not None and not self.history.stopped:
+            self._save()
+        return Result(self.state.parameters, self.history)
+
+    def _epoch(self, bar: Any) -> None:
+        """One epoch, or what is left of it."""
+        batches = self._batches()
+        # An overflow is told in a sentence, by history.stopped; NumPy's warnings would only come before it.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for batch in batches[self.state.batch :]:
+                if not self._step(batch):
+                    return
+                if bar is not None:
+                    bar.update()
+            self._record()
+        rng = self.state.rng if self.batch_size is None else self.rng.bit_generator.state
+        self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, rng=rng)
+        if self.checkpoint_every is None:
+            self._save()
+        if bar is not None:
+            bar.set_postfix_str(f"loss {self.history.loss[-1]:.4g}", refresh=False)
+        if self.on_epoch:
+            self.on_epoch(self.state.epoch - 1, self.state.parameters, self.history)
+
+    def _batches(self) -> list[Any]:
+        """The indices of each batch of an epoch that begins; `...` stands for all the examples, not copied."""
+        if self.batch_size is None:
+            return [...]
+        self.state = replace(self.state, rng=self.rng.bit_generator.state)
+        return list(minibatches(len(self.x), self.batch_size, self.rng))
+
+    def _step(self, batch: Any) -> bool:
+        """Forward, backward, update; False if the loss is not finite."""
+        old, losses = self.state, self.history.loss
+        x, y = (self.x, self.y) if batch is ... else (self.x[batch], self.y[batch])
+        loss, gradients = self.gradients(old.parameters, x, y)
+        if not losses:
+            _require_gradients(gradients, old.parameters)
+        value = float(loss)
+        if not math.isfinite(value):
+            rate = self.optimiser.rate(old.step) if hasattr(self.optimiser, "rate") else None
+            self.history.stopped = why_stopped(value, losses, old.parameters, x, rate)
+            losses.append(value)
+            return False
+        parameters, memory = self.optimiser.update(old.parameters, gradients, old.memory, old.step)
+        losses.append(value)  # first this, then the state: what a checkpoint holds is cut to the state's length
+        self.state = State(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
+        if self.checkpoint_every is not None and self.state.step % self.checkpoint_every == 0:
+            self._save()
+        return True
+
+    def _record(self) -> None:
+        """The entries of an epoch that ends."""
+        history, parameters, accuracy = self.history, self.state.parameters, getattr(self.model, "accuracy", None)
+        if accuracy and are_labels(self.y):
+            history.train_accuracy.append(float(accuracy(parameters, self.x, self.y)))
+        if self.x_val is not None:
+            if accuracy and are_labels(self.y_val):
+                history.val_accuracy.append(float(accuracy(parameters, self.x_val, self.y_val)))
+            history.val_loss.append(float(self._loss(parameters, self.x_val, self.y_val)))
+        history.epoch_ends.append(self.state.step)
+
+    def _loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
+        loss = getattr(self.model, "loss", None)
+        return loss(parameters, x, y) if loss else self.gradients(parameters, x, y)[0]
+
+    def _save(self) -> None:
+        if self.checkpoint:
+            kept = self.history.until(self.state.step, self.state.epoch)
+            checkpoints.save(self.checkpoint, self.state, kept, self.same)
+
+    def _resume(self, path: Path, parameters: Parameters) -> None:
+        data = {"parameters": parameters, "x": self.x, "y": self.y, "x_val": self.x_val, "y_val": self.y_val}
+        self.same = checkpoints.training_of(self.model, self.optimiser, self.batch_size, self.rng, data)
+        if path.exists():
+            self.state, self.history = checkpoints.load(path, self.state, self.same)
+            self.rng.bit_generator.state = self.state.rng
+
+
+def _bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+    if not progress:
+        return nullcontext()
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        raise ImportError("progress=True needs tqdm: pip install 'nnkit[learn]', or leave it out.") from None
+    bar: AbstractContextManager[Any] = tqdm(total=total, initial=done, unit="step")
+    return bar
+
+
+def _array(x: Array) -> Array:
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
+def _require_counts(**counts: int | None) -> None:
+    for name, count in counts.items():
+        least = 0 if name == "epochs" else 1
+        if count is not None and not (isinstance(count, int | np.integer) and count >= least):
+            raise ValueError(f"{name} must be a whole number of {least} or more, not {count}.")
+
+
+def _require_examples(x: Array, y: Array) -> None:
+    shapes = np.shape(x), np.shape(y)
+    if not all(shapes) or shapes[0][0] != shapes[1][0] or not shapes[0][0]:
+        raise ShapeError(f"x is {shapes[0]} and y {shapes[1]}; both must have an entry for each of N examples, N > 0.")
+
+
+def _require_gradients(gradients: Any, parameters: Parameters) -> None:
+    """A gradient of another shape would broadcast, and change the parameter's shape without a word."""
+    if not isinstance(gradients, Mapping) or gradients.keys() != parameters.keys():
+        told = ", ".join(map(str, gradients)) if isinstance(gradients, Mapping) else f"a {type(gradients).__name__}"
+        raise ValueError(f"The gradients must be a dict with the keys {', '.join(parameters)}; they are {told}.")
+    for name, p in parameters.items():
+        if np.shape(gradients[name]) != np.shape(p):
+            raise ShapeError(f"The gradient of {name} is {np.shape(gradients[name])}, but {name} is {np.shape(p)}.")
