@@ -1,0 +1,559 @@
+# Answers to ps3 as a class writes them, for `nnkit demo-class ps3`: right ones in several styles, and wrong ones
+# with a planted mistake. A cell's header names the answer cell it replaces and either its style, or the mistake's
+# id (or a word for it) and the test cells that lose their points by it: `cell=points lost`.
+
+# %% tanh-jacobian style=loop
+def tanh_jacobian(x):
+    J = np.zeros((len(x), len(x)))
+    for i in range(len(x)):
+        J[i, i] = 1 / np.cosh(x[i]) ** 2
+    return J
+
+# %% tanh-jacobian style=identity
+def tanh_jacobian(x):
+    return np.eye(len(x)) * (1 - np.tanh(x) ** 2)
+
+# %% tanh-jacobian mistake=wrong-shape loses=test-tanh-jacobian
+def tanh_jacobian(x):
+    return 1 - np.tanh(x) ** 2
+
+# %% tanh-jacobian mistake=tanh-of-input loses=test-tanh-jacobian
+def tanh_jacobian(x):
+    return np.diag(1 - x**2)
+
+# %% by-input style=loops
+def by_input(W, x):
+    J = np.zeros(W.shape)
+    for i in range(W.shape[0]):
+        for j in range(W.shape[1]):
+            J[i, j] = W[i, j]
+    return J
+
+# %% by-input style=bare
+def by_input(W, x):
+    return W
+
+# %% by-input mistake=transposed loses=test-by-input
+def by_input(W, x):
+    return W.T
+
+# %% by-input mistake=wrong-shape loses=test-by-input
+def by_input(W, x):
+    return W @ x
+
+# %% by-weights style=einsum
+def by_weights(W, x):
+    return np.einsum("ia,b->iab", np.eye(len(W)), x)
+
+# %% by-weights style=four-loops
+def by_weights(W, x):
+    M, D = W.shape
+    J = np.zeros((M, M, D))
+    for i in range(M):
+        for a in range(M):
+            for b in range(D):
+                if i == a:
+                    J[i, a, b] = x[b]
+    return J
+
+# %% by-weights mistake=everywhere loses=test-by-weights
+def by_weights(W, x):
+    M, D = W.shape
+    return np.zeros((M, M, D)) + x
+
+# %% by-weights mistake=transposed loses=test-by-weights
+def by_weights(W, x):
+    M, D = W.shape
+    J = np.zeros((D, M, M))
+    for i in range(M):
+        J[:, i, i] = x
+    return J
+
+# %% by-weights mistake=kept-dims loses=test-by-weights
+def by_weights(W, x):
+    return np.kron(np.eye(len(W)), x)
+
+# %% softmax-jacobian style=loops
+def softmax_jacobian(s):
+    p = np.exp(s - max(s))
+    p = p / sum(p)
+    J = np.zeros((len(s), len(s)))
+    for i in range(len(s)):
+        for j in range(len(s)):
+            J[i, j] = p[i] * ((i == j) - p[j])
+    return J
+
+# %% softmax-jacobian mistake=softmax-diagonal loses=test-softmax-jacobian
+def softmax_jacobian(s):
+    p = np.exp(s) / np.exp(s).sum()
+    return np.diag(p * (1 - p))
+
+# %% softmax-jacobian mistake=sign loses=test-softmax-jacobian
+def softmax_jacobian(s):
+    p = np.exp(s) / np.exp(s).sum()
+    return np.outer(p, p) - np.diag(p)
+
+# %% squared-norm style=norm
+class SquaredNormGate:
+    def forward(self, x):
+        return np.linalg.norm(x) ** 2, {"x": x}
+
+    def backward(self, upstream, cache):
+        return (upstream * cache["x"] + cache["x"] * upstream,)
+
+# %% squared-norm mistake=factor loses=test-squared-norm
+class SquaredNormGate:
+    def forward(self, x):
+        return (x * x).sum(), x
+
+    def backward(self, upstream, cache):
+        return upstream * cache
+
+# %% squared-norm mistake=no-upstream loses=test-squared-norm
+class SquaredNormGate:
+    def forward(self, x):
+        return (x * x).sum(), x
+
+    def backward(self, upstream, cache):
+        return 2 * cache
+
+# %% matmul style=einsum
+class MatMulGate:
+    def forward(self, x, w):
+        return np.einsum("nd,dm->nm", x, w), (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return np.einsum("nm,dm->nd", upstream, w), np.einsum("nd,nm->dm", x, upstream)
+
+# %% matmul style=sum-of-outer-products
+class MatMulGate:
+    def forward(self, x, w):
+        return np.dot(x, w), [x, w]
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        dx = (w @ upstream.T).T
+        dw = sum(np.outer(a, g) for a, g in zip(x, upstream))
+        return [dx, dw]
+
+# %% matmul mistake=transposed loses=test-matmul
+class MatMulGate:
+    def forward(self, x, w):
+        return x @ w, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return upstream @ w.T, upstream.T @ x
+
+# %% matmul mistake=wrong-order-product loses=test-matmul
+class MatMulGate:
+    def forward(self, x, w):
+        return x @ w, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return w.T @ upstream, upstream @ x.T
+
+# %% matmul mistake=swapped-inputs loses=test-matmul
+class MatMulGate:
+    def forward(self, x, w):
+        return x @ w, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return x.T @ upstream, upstream @ w.T
+
+# %% affine style=row-of-ones
+class AffineGate:
+    def forward(self, x, w, b):
+        return x @ w + b[None, :], {"x": x, "w": w}
+
+    def backward(self, upstream, cache):
+        ones = np.ones(len(upstream))
+        return np.dot(upstream, cache["w"].T), np.dot(cache["x"].T, upstream), ones @ upstream
+
+# %% affine mistake=bias-not-summed loses=test-affine
+class AffineGate:
+    def forward(self, x, w, b):
+        return x @ w + b, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return upstream @ w.T, x.T @ upstream, upstream
+
+# %% affine mistake=bias-mean loses=test-affine
+class AffineGate:
+    def forward(self, x, w, b):
+        return x @ w + b, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return upstream @ w.T, x.T @ upstream, upstream.mean(axis=0)
+
+# %% affine mistake=sum-all loses=test-affine
+class AffineGate:
+    def forward(self, x, w, b):
+        return x @ w + b, (x, w)
+
+    def backward(self, upstream, cache):
+        x, w = cache
+        return upstream @ w.T, x.T @ upstream, upstream.sum()
+
+# %% add-column style=reshape
+class AddColumnGate:
+    def forward(self, z, c):
+        return z + c, c.shape
+
+    def backward(self, upstream, cache):
+        return upstream, upstream.sum(axis=-1).reshape(cache)
+
+# %% add-column mistake=kept-dims loses=test-add-column
+class AddColumnGate:
+    def forward(self, z, c):
+        return z + c, None
+
+    def backward(self, upstream, cache):
+        return upstream, upstream.sum(axis=1)
+
+# %% add-column mistake=wrong-shape loses=test-add-column
+class AddColumnGate:
+    def forward(self, z, c):
+        return z + c, None
+
+    def backward(self, upstream, cache):
+        return upstream, upstream
+
+# %% scale-row style=einsum
+class ScaleRowGate:
+    def forward(self, z, r):
+        return z * r, (z, r)
+
+    def backward(self, upstream, cache):
+        z, r = cache
+        return np.einsum("nd,d->nd", upstream, r), np.einsum("nd,nd->d", upstream, z)
+
+# %% scale-row mistake=bias-not-summed loses=test-scale-row
+class ScaleRowGate:
+    def forward(self, z, r):
+        return z * r, (z, r)
+
+    def backward(self, upstream, cache):
+        z, r = cache
+        return upstream * r, upstream * z
+
+# %% scale-row mistake=bias-mean loses=test-scale-row
+class ScaleRowGate:
+    def forward(self, z, r):
+        return z * r, (z, r)
+
+    def backward(self, upstream, cache):
+        z, r = cache
+        return upstream * r, (upstream * z).mean(axis=0)
+
+# %% sum-rows style=ones
+class SumRowsGate:
+    def forward(self, x):
+        return np.ones(len(x)) @ x, len(x)
+
+    def backward(self, upstream, cache):
+        return np.outer(np.ones(cache), upstream)
+
+# %% sum-rows style=add-to-zeros
+class SumRowsGate:
+    def forward(self, x):
+        return x.sum(axis=0), x
+
+    def backward(self, upstream, cache):
+        return (np.zeros_like(cache) + upstream,)
+
+# %% sum-rows mistake=wrong-shape loses=test-sum-rows
+class SumRowsGate:
+    def forward(self, x):
+        return x.sum(axis=0), None
+
+    def backward(self, upstream, cache):
+        return upstream
+
+# %% sum-rows mistake=no-batch-mean loses=test-sum-rows
+class SumRowsGate:
+    def forward(self, x):
+        return x.sum(axis=0), len(x)
+
+    def backward(self, upstream, cache):
+        return np.tile(upstream / cache, (cache, 1))
+
+# %% mean-columns style=outer
+class MeanColumnsGate:
+    def forward(self, x):
+        return x.sum(axis=1) / x.shape[1], x.shape[1]
+
+    def backward(self, upstream, cache):
+        return np.outer(upstream, np.ones(cache)) / cache
+
+# %% mean-columns mistake=factor loses=test-mean-columns
+class MeanColumnsGate:
+    def forward(self, x):
+        return x.mean(axis=1), x
+
+    def backward(self, upstream, cache):
+        return upstream[:, None] * np.ones_like(cache)
+
+# %% mean-columns mistake=no-batch-mean loses=test-mean-columns
+class MeanColumnsGate:
+    def forward(self, x):
+        return x.mean(axis=1), x
+
+    def backward(self, upstream, cache):
+        return upstream[:, None] * np.ones_like(cache) / len(cache)
+
+# %% softmax style=jacobian-of-each-row
+class SoftmaxGate:
+    def forward(self, scores):
+        e = np.exp(scores.T - scores.max(axis=1))
+        return (e / e.sum(axis=0)).T, scores
+
+    def backward(self, upstream, cache):
+        p, _ = self.forward(cache)
+        return np.array([g @ (np.diag(q) - np.outer(q, q)) for g, q in zip(upstream, p)])
+
+# %% softmax mistake=softmax-diagonal loses=test-softmax
+class SoftmaxGate:
+    def forward(self, scores):
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return p, p
+
+    def backward(self, upstream, cache):
+        return upstream * cache * (1 - cache)
+
+# %% softmax mistake=softmax-wrong-axis loses=test-softmax
+class SoftmaxGate:
+    def forward(self, scores):
+        e = np.exp(scores - scores.max(axis=1, keepdims=True))
+        p = e / e.sum(axis=1, keepdims=True)
+        return p, p
+
+    def backward(self, upstream, cache):
+        return cache * (upstream - (upstream * cache).sum(axis=0, keepdims=True))
+
+# %% softmax mistake=overflow loses=test-softmax
+class SoftmaxGate:
+    def forward(self, scores):
+        e = np.exp(scores)
+        p = e / e.sum(axis=1, keepdims=True)
+        return p, p
+
+    def backward(self, upstream, cache):
+        return cache * (upstream - (upstream * cache).sum(axis=1, keepdims=True))
+
+# %% softmax-loss style=onehot
+class SoftmaxLossGate:
+    def forward(self, scores, labels):
+        shifted = scores - scores.max(axis=1)[:, None]
+        onehot = np.eye(scores.shape[1])[labels]
+        losses = np.log(np.exp(shifted).sum(axis=1)) - (onehot * shifted).sum(axis=1)
+        e = np.exp(shifted)
+        return losses.mean(), (e / e.sum(axis=1)[:, None] - onehot) / len(labels)
+
+    def backward(self, upstream, cache):
+        return [upstream * cache, None]
+
+# %% softmax-loss mistake=softmax-no-label loses=test-softmax-loss
+class SoftmaxLossGate:
+    def forward(self, scores, labels):
+        t = scores - scores.max(axis=1, keepdims=True)
+        log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+        return -log_p[np.arange(len(labels)), labels].mean(), np.exp(log_p)
+
+    def backward(self, upstream, cache):
+        return upstream * cache / len(cache), None
+
+# %% softmax-loss mistake=no-batch-mean loses=test-softmax-loss
+class SoftmaxLossGate:
+    def forward(self, scores, labels):
+        t = scores - scores.max(axis=1, keepdims=True)
+        log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+        return -log_p[np.arange(len(labels)), labels].mean(), (np.exp(log_p), labels)
+
+    def backward(self, upstream, cache):
+        p, labels = cache
+        return upstream * (p - np.eye(p.shape[1])[labels]), None
+
+# %% softmax-loss mistake=overflow loses=test-softmax-loss=2
+class SoftmaxLossGate:
+    def forward(self, scores, labels):
+        p = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+        return -np.log(p[np.arange(len(labels)), labels]).mean(), (p, labels)
+
+    def backward(self, upstream, cache):
+        p, labels = cache
+        return upstream * (p - np.eye(p.shape[1])[labels]) / len(p), None
+
+# %% softmax-loss mistake=mutated-input loses=test-softmax-loss
+class SoftmaxLossGate:
+    def forward(self, scores, labels):
+        t = scores - scores.max(axis=1, keepdims=True)
+        log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+        return -log_p[np.arange(len(labels)), labels].mean(), (np.exp(log_p), labels)
+
+    def backward(self, upstream, cache):
+        dscores, labels = cache
+        dscores[np.arange(len(labels)), labels] -= 1
+        return upstream * dscores / len(labels), None
+
+# %% squared-error style=vector-and-back
+def squared_error(prediction, target):
+    difference = prediction.ravel() - target
+    gradient = (difference + difference) / target.size
+    return difference @ difference / target.size, gradient.reshape(prediction.shape)
+
+# %% squared-error mistake=broadcast-pair loses=test-squared-error=1
+def squared_error(prediction, target):
+    error = prediction - target
+    return np.mean(error**2), 2 * error.reshape(len(error), -1).mean(axis=1).reshape(prediction.shape) / len(error)
+
+# %% squared-error mistake=factor loses=test-squared-error
+def squared_error(prediction, target):
+    error = prediction - target.reshape(prediction.shape)
+    return np.mean(error**2), error / len(error)
+
+# %% squared-error mistake=no-batch-mean loses=test-squared-error
+def squared_error(prediction, target):
+    error = prediction - target.reshape(prediction.shape)
+    return np.mean(error**2), 2 * error
+
+# %% mean-norm style=one-example-at-a-time
+def mean_norm(x, W):
+    N = len(x)
+    f, dW, dx = 0.0, np.zeros(W.shape), np.zeros(x.shape)
+    for n in range(N):
+        q = W @ x[n]
+        f += (q**2).sum() / N
+        dW += np.outer(2 * q, x[n]) / N
+        dx[n] = W.T @ (2 * q) / N
+    return f, (dx, dW)
+
+# %% mean-norm mistake=no-batch-mean loses=test-mean-norm
+def mean_norm(x, W):
+    q = x @ W.T
+    return np.sum(q**2) / len(x), (2 * q @ W, 2 * q.T @ x)
+
+# %% mean-norm mistake=factor loses=test-mean-norm
+def mean_norm(x, W):
+    q = x @ W.T
+    dq = q / len(x)
+    return np.sum(q**2) / len(x), (dq @ W, dq.T @ x)
+
+# %% mean-norm mistake=transposed loses=test-mean-norm
+def mean_norm(x, W):
+    q = x @ W.T
+    dq = 2 * q / len(x)
+    return np.sum(q**2) / len(x), (dq @ W, x.T @ dq)
+
+# %% transposed-product style=transposed-back
+class TransposedProductGate:
+    def forward(self, a, b):
+        return np.transpose(a) @ b, (a, b)
+
+    def backward(self, upstream, cache):
+        a, b = cache
+        d_transposed = upstream @ b.T
+        return d_transposed.T, (upstream.T @ a.T).T
+
+# %% transposed-product mistake=transposed loses=test-transposed-product
+class TransposedProductGate:
+    def forward(self, a, b):
+        return a.T @ b, (a, b)
+
+    def backward(self, upstream, cache):
+        a, b = cache
+        return upstream @ b.T, a @ upstream
+
+# %% transposed-product mistake=no-upstream loses=test-transposed-product
+class TransposedProductGate:
+    def forward(self, a, b):
+        return a.T @ b, (a, b)
+
+    def backward(self, upstream, cache):
+        a, b = cache
+        ones = np.ones((a.shape[1], b.shape[1]))
+        return b @ ones.T, a @ ones
+
+# %% classifier style=onehot
+def classifier(parameters, x, labels):
+    w, b = parameters["w"], parameters["b"]
+    scores = np.dot(x, w) + b
+    e = np.exp(scores - scores.max(axis=1)[:, None])
+    p = e / e.sum(axis=1)[:, None]
+    onehot = np.eye(len(b))[labels]
+    dscores = (p - onehot) / len(labels)
+    return -np.log((p * onehot).sum(axis=1)).mean(), {"b": dscores.sum(0), "w": np.dot(x.T, dscores)}
+
+# %% classifier mistake=no-batch-mean loses=test-classifier
+def classifier(parameters, x, labels):
+    scores = x @ parameters["w"] + parameters["b"]
+    t = scores - scores.max(axis=1, keepdims=True)
+    log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+    dscores = np.exp(log_p) - np.eye(t.shape[1])[labels]
+    return -log_p[np.arange(len(x)), labels].mean(), {"w": x.T @ dscores, "b": dscores.sum(axis=0)}
+
+# %% classifier mistake=bias-mean loses=test-classifier
+def classifier(parameters, x, labels):
+    scores = x @ parameters["w"] + parameters["b"]
+    t = scores - scores.max(axis=1, keepdims=True)
+    log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+    dscores = (np.exp(log_p) - np.eye(t.shape[1])[labels]) / len(x)
+    return -log_p[np.arange(len(x)), labels].mean(), {"w": x.T @ dscores, "b": dscores.mean(axis=0)}
+
+# %% classifier mistake=softmax-no-label loses=test-classifier
+def classifier(parameters, x, labels):
+    scores = x @ parameters["w"] + parameters["b"]
+    t = scores - scores.max(axis=1, keepdims=True)
+    log_p = t - np.log(np.exp(t).sum(axis=1, keepdims=True))
+    dscores = np.exp(log_p) / len(x)
+    return -log_p[np.arange(len(x)), labels].mean(), {"w": x.T @ dscores, "b": dscores.sum(axis=0)}
+
+# %% puzzles style=computed
+def puzzles():
+    shape = (32, 5) + (10, 5)
+    return {"axes": [0, 2], "bytes": int(np.prod(shape)) * 4, "jacobian": list(shape)}
+
+# %% puzzles mistake=input-first loses=test-puzzles=1
+def puzzles():
+    return {"jacobian": (10, 5, 32, 5), "bytes": 32 * 5 * 10 * 5 * 4, "axes": (0, 2)}
+
+# %% puzzles mistake=one-axis loses=test-puzzles=1
+def puzzles():
+    return {"jacobian": (32, 5, 10, 5), "bytes": 32 * 5 * 10 * 5 * 4, "axes": (0,)}
+
+# %% puzzles mistake=float64 loses=test-puzzles=2
+def puzzles():
+    return {"jacobian": (32, 5, 10, 5), "bytes": 32 * 5 * 10 * 5 * 8, "axes": (2,)}
+
+# %% affine crash=syntax loses=test-affine
+class AffineGate
+    def forward(self, x, w, b):
+        return x @ w + b, (x, w)
+
+# %% softmax-jacobian crash=undefined-name loses=test-softmax-jacobian
+J = my_softmax_from_the_other_notebook
+
+
+def softmax_jacobian(s):
+    return J
+
+# %% puzzles crash=type loses=test-puzzles
+def puzzles():
+    return "(32, 5, 10, 5)"
+
+# %% sum-rows loop=endless loses=test-sum-rows
+class SumRowsGate:
+    def forward(self, x):
+        return x.sum(axis=0), x
+
+    def backward(self, upstream, cache):
+        dx = np.zeros_like(cache)
+        while len(dx):
+            dx[0] = upstream
+        return dx
