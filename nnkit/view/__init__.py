@@ -1,4 +1,5 @@
-"""What nnkit shows: drawings of computational graphs, and the figures of the lectures (`plots`).
+"""What nnkit shows: drawings of computational graphs, and the figures of the lectures
+(`plots`, `activations`, `jacobians`, `training`, `speed`; `explorers` shows a still figure for each explorer).
 
     view.svg(graph)     # a standalone SVG document
     view.html(graph)    # the same for a web page or a notebook
@@ -12,12 +13,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnkit.view import drawing, layout, plots
+    from nnkit.view import activations, drawing, explorers, jacobians, layout, plots, speed, training
     from nnkit.view.drawing import html, svg
 
-__all__ = ["drawing", "html", "layout", "plots", "svg"]
-
-_MODULES = ("drawing", "layout", "plots")
+_MODULES = ("activations", "drawing", "explorers", "jacobians", "layout", "plots", "speed", "training")
+__all__ = [
+    "activations", "drawing", "explorers", "html", "jacobians", "layout", "plots", "speed", "svg", "training",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
