@@ -92,18 +92,24 @@ def columns(
 
 def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
     """One column of the Jacobian once more, for a second opinion: over steps of all sizes, and in extended precision
-    where the machine has it and the function keeps it. Arrays of the output's shape."""
+    where the machine has it and the function takes it. Arrays of the output's shape."""
     wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
-    x, size, magnitude = wide[wrt], np.abs(np.ravel(inputs[wrt])[[entry]]), float(np.max(np.abs(inputs[wrt])))
     with np.errstate(all="ignore"):
-        middle, best = function(*_moved(wide, wrt, x)), None
-        for shrink in 2.0 ** -np.arange(0, 40, 8):
-            ladder = _Ladder(
-                middle, shrink * _steps(size, SMALLEST, magnitude if shrink == 1.0 else 1.0), size, magnitude
-            )
-            ladder.climb(0, lambda t: function(*_moved(wide, wrt, _nudged(x, entry, t))))
-            found = ladder.estimate()
-            best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
+        try:
+            return _over_all_steps(function, wide, wrt, entry)
+        except Exception:  # linear algebra, SciPy and JAX do not know the type
+            return _over_all_steps(function, inputs, wrt, entry)
+
+
+def _over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+    x = np.asarray(inputs[wrt])
+    size, magnitude = np.abs(np.ravel(x)[[entry]]).astype(float), float(np.max(np.abs(x)))
+    middle, best = function(*_moved(inputs, wrt, x)), None
+    for shrink in 2.0 ** -np.arange(0, 40, 8):
+        ladder = _Ladder(middle, shrink * _steps(size, SMALLEST, magnitude if shrink == 1.0 else 1.0), size, magnitude)
+        ladder.climb(0, lambda t: function(*_moved(inputs, wrt, _nudged(x, entry, t))))
+        found = ladder.estimate()
+        best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
     assert best
     return Estimate(
         *(np.asarray(field[0], dtype=field.dtype if field.dtype == bool else float) for field in fields(best))

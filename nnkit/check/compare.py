@@ -13,6 +13,7 @@ from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
 SHOWN = 4
+COUPLED = 4_000_000
 EPSILON = float(np.finfo(float).eps)
 
 
@@ -51,10 +52,12 @@ def pull_back(
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
-    chunks = [_project(column, weights) for column in numerical.columns(function, inputs, wrt, exact)]
-    value, sharp, low, high, kinked = (np.concatenate(parts, axis=-1) for parts in zip(*chunks))
+    columns = list(numerical.columns(function, inputs, wrt, exact))
+    value, sharp, low, high, kinked = (
+        np.concatenate(p, axis=-1) for p in zip(*(_project(c, weights) for c in columns))
+    )
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _size(inputs[wrt])
-    slack = _room(value, scale) + np.ravel(rounding)
+    slack = _room(value, _coupled(columns, weights, value), scale) + np.ravel(rounding)
     low, high = _interval(value, sharp + slack, low, high, kinked)
     return [
         Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
@@ -63,15 +66,24 @@ def pull_back(
 
 
 def _size(x: Any) -> float:
-    return max(1.0, float(np.max(np.abs(x))))
+    return min(max(1.0, float(np.max(np.abs(x)))), 1e4)
 
 
-def _room(value: np.ndarray, scale: Any) -> np.ndarray:
-    """Room for the learner's own rounding: entries far below the largest one, or below what goes in, are what is left
-    of larger numbers that cancel."""
-    largest = np.max(np.abs(value), axis=-1, keepdims=True, initial=0.0)
+def _room(value: np.ndarray, largest: np.ndarray, scale: Any) -> np.ndarray:
+    """Room for the learner's own rounding: entries far below the largest that they are mixed with, or below what goes
+    in, are what is left of larger numbers that cancel."""
     room: np.ndarray = 1e-9 * np.abs(value) + 1e-12 * largest + 64 * EPSILON * scale
     return room
+
+
+def _coupled(columns: Sequence[Estimate], weights: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """For each entry the largest share that any entry has in an output that this one changes too: an elementwise gate
+    mixes nothing, a normalisation everything."""
+    jacobian = np.abs(np.concatenate([c.value.reshape(len(c.value), -1) for c in columns])).T  # (output, input)
+    if jacobian.size > COUPLED:
+        return np.broadcast_to(np.max(np.abs(value), axis=-1, keepdims=True, initial=0.0), value.shape)
+    rows = np.abs(weights) * np.max(jacobian, axis=1, initial=0.0)
+    return np.stack([np.max(np.where(jacobian > 0, row[:, None], 0.0), axis=0, initial=0.0) for row in rows])
 
 
 def reconsidered(
@@ -121,7 +133,13 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
     estimate = numerical.jacobian(function, inputs, wrt)
     flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.fields(estimate)))
     value, sharp, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
-    low, high = _interval(value, sharp + _room(value, _size(inputs[wrt])), low, high, kinked)
+    low, high = _interval(
+        value,
+        sharp + _room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _size(inputs[wrt])),
+        low,
+        high,
+        kinked,
+    )
     shape = estimate.value.shape
     value, low, high, sharp = (part.reshape(shape) for part in (value, low, high, sharp))
     target = Target(value, low, high, sharp, int(np.sum(kinked)))

@@ -93,8 +93,17 @@ def _explaining(trials: Sequence[Trial], variants: list[Variants], wrong: list[i
 
 def _explains(trial: Trial, would: tuple, wrong: list[int]) -> bool:
     return len(would) == len(trial.returned) and all(
-        would[i] is not None and same(trial.returned[i], would[i]) for i in wrong
+        would[i] is not None and same(trial.returned[i], would[i]) and _better_than_right(trial, would[i], i)
+        for i in wrong
     )
+
+
+def _better_than_right(trial: Trial, would: Any, i: int) -> bool:
+    """What explains an error leaves little of it over."""
+    returned, right = trial.returned[i], trial.right[i]
+    if np.shape(returned) != np.shape(right) or not trial.is_wrong(i):
+        return True
+    return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
 
 
 def _only(found: set[str]) -> tuple[str, ...]:

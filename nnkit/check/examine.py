@@ -42,6 +42,9 @@ def guarded(subject: str, check: Callable[[], Verdict]) -> Verdict:
             verdict = Verdict(subject, "error", "it calls itself without an end.")
         except MemoryError:
             verdict = Verdict(subject, "error", "it needs more memory than there is.")
+        except Exception as fault:
+            told = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
+            verdict = Verdict(subject, "error", told)
     if written[0] > limits.SHOWN:
         verdict = replace(
             verdict,
@@ -80,6 +83,8 @@ def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
     draw = np.random.default_rng([SALT, rng])
     try:
         out = subject.value(inputs)
+        if not equal(out, subject.value(inputs)):
+            raise Stop("wrong", f"{_what(subject)} gives something else each time: is something random, or kept?")
         _finite(subject, inputs, out)
         upstreams = [subject.upstream(out.shape, draw) for _ in range(2 if isinstance(subject, GateSubject) else 1)]
         first, second = subject.twice(inputs, upstreams[0])

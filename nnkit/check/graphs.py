@@ -99,7 +99,12 @@ def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str)
 
 
 def _same(a: Gradients, b: Gradients) -> bool:
-    return all(abs(a[node] - b[node]) <= 1e-9 * max(1.0, abs(b[node])) for node in b)
+    return all(
+        a[node] == b[node]
+        or (np.isnan(a[node]) and np.isnan(b[node]))
+        or abs(a[node] - b[node]) <= 1e-9 * max(1.0, abs(b[node]))
+        for node in b
+    )
 
 
 def _wrong(
@@ -107,7 +112,7 @@ def _wrong(
 ) -> Verdict:
     nodes = list(needs)
     yours, expected = np.array([first[n] for n in nodes]), np.array([right[n] for n in nodes])
-    wrong = np.abs(yours - expected) > 1e-9 * np.maximum(1.0, np.abs(expected))
+    wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
     entries = tuple(
         type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
         for e in table("", yours, expected, wrong)

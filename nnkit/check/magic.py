@@ -38,6 +38,7 @@ import numpy as np
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
+from nnkit.check import limits
 from nnkit.check.checks import check_backward, check_gradient
 from nnkit.check.verdict import Verdict
 
@@ -156,11 +157,11 @@ def _run(statements: Sequence[ast.stmt], names: dict[str, Any]) -> None:
         exec(code, names)
     except NotImplementedError:
         raise
-    except Exception as fault:
+    except (Exception, SystemExit) as fault:
         raise CellError(f"line {_line(fault) + 1} stopped with {type(fault).__name__}: {fault}") from fault
 
 
-def _line(fault: Exception) -> int:
+def _line(fault: BaseException) -> int:
     if isinstance(fault, SyntaxError):
         return fault.lineno or 0
     lines, trace = [0], fault.__traceback__
@@ -199,7 +200,13 @@ class _Cell:
         self.before = dict(names)
 
     def check(self) -> Verdict:
-        value = self._first_run()
+        try:
+            with limits.time_limit():
+                value = self._first_run()
+        except limits.OutOfTime:
+            raise CellError(
+                f"it did not end within {limits.SECONDS:g} seconds: is there a loop without an end?"
+            ) from None
         # Like a function's own signature, this tells the checks what the inputs are called.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         signature = inspect.Signature([inspect.Parameter(name, kind) for name in self.inputs])

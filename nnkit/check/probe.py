@@ -218,12 +218,21 @@ def number_array(name: str, value: Any, shape: tuple[int, ...] | None = None) ->
     return array
 
 
+def double(name: str, array: np.ndarray) -> np.ndarray:
+    """The array in float64; Stop where it is of a smaller type, in which a small error could not be seen."""
+    if array.dtype in (np.float16, np.float32):
+        told = f"{name} is {array.dtype}: compute in float64, the type of the inputs"
+        hint = " (JAX: jax.config.update('jax_enable_x64', True))."
+        raise Stop("wrong", told + (hint if array.dtype == np.float32 else "."), ("low-precision",))
+    return array.astype(float)
+
+
 def _rectangular(name: str, value: Any, status: Status = "wrong") -> np.ndarray:
     if isinstance(value, str | bytes | dict | set) or hasattr(value, "__next__"):
         raise Stop(status, f"{name} must hold numbers, not {kind(value)}.")
     try:
         return np.asarray(value)
-    except (ValueError, TypeError):
+    except Exception:  # ragged lists, or an object whose __array__ fails
         raise Stop(status, f"{name} must be a rectangular array of numbers.") from None
 
 
@@ -231,8 +240,10 @@ def same_value(name: str, value: np.ndarray, expected: np.ndarray, rtol: float =
     """Stop unless the arrays agree to `rtol` of the largest expected entry, or to `floor`."""
     if value.shape != expected.shape:
         raise Stop("wrong", f"{name} is {value.shape}, but it should be {expected.shape}.", ("wrong-shape",))
-    near = np.abs(value - expected) <= max(rtol * float(np.max(np.abs(expected))), floor)
-    wrong = ~(near | (value == expected))
+    finite = np.where(np.isfinite(expected), np.abs(expected), 0.0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(value - expected) <= max(rtol * float(np.max(finite, initial=0.0)), floor)
+    wrong = ~((near & np.isfinite(expected)) | (value == expected))
     if wrong.any():
         index = worst(value, expected, wrong)
         error = float(abs(value[index] - expected[index]))

@@ -96,7 +96,7 @@ class GateSubject(Subject):
 
     def value(self, inputs: Arrays) -> np.ndarray:
         out, _ = self._forward(probe.copies(inputs), inputs)
-        return probe.number_array(f"{self.title.removesuffix('backward')}forward", out).astype(float)
+        return probe.double("forward", probe.number_array("forward", out))
 
     def plain(self, inputs: Arrays) -> Any:
         return self.gate.forward(*inputs)[0]
@@ -153,7 +153,7 @@ class FunctionSubject(Subject):
     pair: Function = tuple
 
     def value(self, inputs: Arrays) -> np.ndarray:
-        value = probe.number_array("the value", self._call(inputs)[0]).astype(float)
+        value = probe.double("the value", probe.number_array("the value", self._call(inputs)[0]))
         if value.shape:
             raise Stop("wrong", f"the value must be a scalar, but it is {value.shape}.", ("wrong-shape",))
         return value

@@ -35,6 +35,8 @@ class Trial:
     """The right gradients for the upstream multiplied by itself."""
     batch: int = 0
     """The size of the axis that the evidence varies as its batch; 0 where there is none."""
+    resized: bool = False
+    """Its sizes are not those that were given, and its batch axis is the only one of its size."""
     parameters: bool = False
     """The inputs are a network's parameters."""
     step_size: float = 0.0

@@ -22,7 +22,7 @@ def _unsummed(trial: Trial) -> Variants:
     """What came back, where it has an axis that the input lacks and is right once that is summed."""
     claims = []
     for x, r, returned in zip(trial.given, trial.right, trial.returned):
-        copied = np.shape(x)[:1] != (trial.batch,) and _broadcasts(np.shape(x), np.shape(returned))
+        copied = not _has_batch(x, trial) and _broadcasts(np.shape(x), np.shape(returned))
         unsummed = copied and same(unbroadcast(returned, x), r)
         claims.append(returned if unsummed else None)
     return {"": tuple(claims)}
@@ -35,8 +35,13 @@ def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
 
 
 def _mean_for_sum(r: Any, trial: Trial, i: int) -> Any:
-    lacks_batch = np.ndim(trial.given[i]) <= 1 and np.shape(trial.given[i])[:1] != (trial.batch,)
-    return r / trial.batch if trial.batch > 1 and lacks_batch else None
+    bias = np.ndim(trial.given[i]) <= 1 and not _has_batch(trial.given[i], trial)
+    return r / trial.batch if trial.batch > 1 and bias else None
+
+
+def _has_batch(x: Any, trial: Trial) -> bool:
+    """Whether x has the batch axis, as far as sizes tell: a bias can be as long as the batch that was given."""
+    return trial.resized and np.shape(x)[:1] == (trial.batch,)
 
 
 def _sum_all(r: Any, trial: Trial, i: int) -> Any:
