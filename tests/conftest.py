@@ -6,6 +6,8 @@ import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+# One thread a process: several test processes that each use all cores only wait for one another.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from typing import Any
 

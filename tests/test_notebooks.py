@@ -84,7 +84,10 @@ def test_a_prediction_comes_before_its_answer(name: str) -> None:
 
 def plain(cell: Any) -> list[str]:
     """What a cell shows, as text; numbers that a run draws (ids, the time of a check) are left out."""
-    texts = [str(output.get("text") or output.get("data", {}).get("text/plain")) for output in cell.outputs]
+    # What a cell prints comes in pieces, split wherever the clock says.
+    printed = "".join(output["text"] for output in cell.outputs if output.output_type == "stream")
+    shown = [o.get("data", {}).get("text/plain") for o in cell.outputs if o.output_type != "stream"]
+    texts = [printed, *map(str, shown)]
     return [re.sub(r"0x[0-9a-f]+|IPY_MODEL_\w+|model_id.*", "", text) for text in texts]
 
 

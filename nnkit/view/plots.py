@@ -176,9 +176,6 @@ def animate_update(step_size: float = 0.1, start: float = 0.0, steps: int = 8) -
 
     It plays once, so nothing goes on moving beside the text.
     """
-    from IPython.display import HTML
-    from matplotlib.animation import FuncAnimation
-
     figure, axes = _axes(dpi=72)
     path = descend(square_loss_gradient, start, step_size, steps)
     W = _around(path)
@@ -198,9 +195,29 @@ def animate_update(step_size: float = 0.1, start: float = 0.0, steps: int = 8) -
         axes.set_title(f"after {i} updates: {told}   (next: W −= {step_size:.4g} × dW)")
         return trail, ball, line
 
-    film = FuncAnimation(figure, frame, frames=len(path), interval=700)
     told = f"Updates of step_size {_n(step_size)}, one a frame: W is {_listed(path)}."
-    return HTML(_self_contained(film.to_jshtml(default_mode="once"), told))  # type: ignore[no-untyped-call]
+    return film(figure, frame, len(path), told, interval=700)
+
+
+BEGIN = "setTimeout(function() {"
+WAIT = "if (!document.getElementById(img_id)) { setTimeout(begin, 200); return; }"
+
+
+def film(figure: Figure, frame: Callable[[int], Any], frames: int, words: str, interval: int = 600) -> Any:
+    """A film of these frames with its own controls, as HTML that needs nothing from the network; `words` say what it
+    shows."""
+    from IPython.display import HTML
+    from matplotlib.animation import FuncAnimation
+
+    animation = FuncAnimation(figure, frame, frames=frames, interval=interval)
+    page = _self_contained(animation.to_jshtml(default_mode="once"), words)
+    # A notebook may put the output of a cell that is out of sight into the page later: wait for it.
+    page = page.replace(BEGIN, f"{BEGIN.replace('function', 'function begin')} {WAIT}")
+    # The first frame is there before any script runs, and where none may run; and Chromium gives no height to an
+    # image that begins without a source.
+    (script,) = re.findall(r'frames\[0\] = "([^"]*)"', page)
+    first = re.sub(r"\\?\s", "", script)
+    return HTML(page.replace("<img alt=", f'<img src="{first}" alt=', 1))  # type: ignore[no-untyped-call]
 
 
 def _self_contained(page: str, words: str) -> str:
