@@ -30,6 +30,9 @@ test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suit
 release: $(VENV)/.grading  ## for instructors: write assignments/ anew from solutions/
 	$(BIN)/nnkit release
 
+bundle: $(VENV)/.grading  ## for instructors: write build/nnkit-course.zip, the course as learners get it
+	$(BIN)/nnkit bundle
+
 doctor: $(VENV)/.grading  ## tell what works on this machine, and what mends the rest
 	$(BIN)/nnkit doctor
 
@@ -58,4 +61,4 @@ define install
 	@touch $@
 endef
 
-.PHONY: help lab demo test release doctor lock clean
+.PHONY: help lab demo test release bundle doctor lock clean

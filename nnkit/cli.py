@@ -50,6 +50,16 @@ def release(args: argparse.Namespace) -> int:
     return 0
 
 
+def bundle(args: argparse.Namespace) -> int:
+    """write the zip that learners get: lectures, assignments and nnkit, without answers and hidden tests"""
+    from nnkit.grading.bundle import bundle
+
+    to = args.output or args.course / "build" / "nnkit-course.zip"
+    names = bundle(args.course, to)
+    print(f"wrote {to}: {len(names)} files, {to.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
 def demo_class(args: argparse.Namespace) -> int:
     """write a synthetic class of submissions, and a manifest of what was planted in each"""
     from nnkit.grading.demo_class import make_class
@@ -138,10 +148,12 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_check(verbs)
-    for verb in (doctor, release, demo_class, demo):
+    for verb in (doctor, release, bundle, demo_class, demo):
         sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
         sub.set_defaults(run=verb)
         sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+        if verb is bundle:
+            sub.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: build/nnkit-course.zip")
         if verb in (demo_class, demo):
             given = {"nargs": "?", "default": "ps1"} if verb is demo else {}
             sub.add_argument("assignment", **given)  # type: ignore[arg-type]
@@ -172,8 +184,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("nnkit: interrupted.", file=sys.stderr)
         return 130
     except ModuleNotFoundError as missing:
-        print(f"nnkit: {missing.name} is not installed: pip install 'nnkit[grading]'", file=sys.stderr)
+        print(f"nnkit: {_told_missing(str(missing.name))}", file=sys.stderr)
         return 2
+
+
+def _told_missing(name: str) -> str:
+    if name.startswith("nnkit."):
+        return "this is the course as learners get it: the tools of authors and graders are not in it."
+    return f"{name} is not installed: pip install 'nnkit[grading]'"
 
 
 if __name__ == "__main__":

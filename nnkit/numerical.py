@@ -29,7 +29,6 @@ SMALLEST = 0.1
 IMAGINARY = 1e-30
 CHUNK = 2_000_000  # numbers held at once
 SHRINK = (2.0**-8, 2.0**-16)
-PAYS = 3  # entries from which on the complex step costs less than the ladder
 
 
 @dataclass(frozen=True)
@@ -83,7 +82,7 @@ def columns(
     chunk = max(1, CHUNK // (2 * LEVELS * max(1, np.size(middle))))
     entries = [range(start, min(start + chunk, x.size)) for start in range(0, x.size, chunk)]
     if exact is None:
-        exact = x.size >= PAYS and allows_complex_step(function, inputs, (wrt,))
+        exact = allows_complex_step(function, inputs, (wrt,))
     with np.errstate(all="ignore"):
         for part in entries:
             column = _complex_columns(function, inputs, wrt, part) if exact else None
@@ -198,6 +197,8 @@ def _real_columns(
 def _improves(finer: Estimate, coarse: Estimate) -> np.ndarray:
     """Where an estimate with smaller steps is surer."""
     surer = ~_unsure(finer) | ((finer.error < coarse.error) & ~coarse.kink)
+    # A kink that lay on the way of a larger step, not at the point itself.
+    surer |= coarse.kink & ~finer.kink & (finer.error <= 1e-4 * np.abs(coarse.above - coarse.below))
     improves: np.ndarray = surer | (~np.isfinite(coarse.value) & np.isfinite(finer.value))
     return improves
 

@@ -60,7 +60,7 @@ def _secrets(cell: dict) -> list[str]:
     for line in "".join(cell["source"]).splitlines():
         if line.strip().startswith("### "):
             inside = "BEGIN" in line
-        elif inside and len(line.strip()) > 12:
+        elif inside and len(line.strip()) > 12 and not line.startswith("@"):  # a decorator is given beside the answer
             found.append(line)
     return found
 

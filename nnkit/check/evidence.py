@@ -12,6 +12,9 @@ from nnkit.check.compare import pull_back, reconsidered
 from nnkit.check.subjects import Subject
 from nnkit.check.trial import Arrays, Trial
 
+STEPS = tuple(10.0**-k for k in range(2, 8))
+"""Steps with which people measure derivatives."""
+
 DIRECTIONS = 3
 SQUARE = 4
 
@@ -28,7 +31,7 @@ def trials_at(
     function = subject.function
     out = np.asarray(function(*inputs), dtype=float)
     weights = [w for g in upstreams for w in (g, g * g)] + [np.ones(out.shape)]
-    exact = numerical.allows_complex_step(function, inputs, subject.wrt) if _worthwhile(subject, inputs) else False
+    exact = numerical.allows_complex_step(function, inputs, subject.wrt)
     by_input = [pull_back(function, inputs, i, weights, subject.rounding(i, inputs), exact) for i in subject.wrt]
     trials = []
     for k, g in enumerate(upstreams):
@@ -84,22 +87,52 @@ def agrees_along(
     return True
 
 
-def _worthwhile(subject: Subject, inputs: Arrays) -> bool:
-    """Whether there are entries enough for the complex step to cost less than the ladder, its own check included."""
-    return sum(np.size(inputs[i]) for i in subject.wrt) >= numerical.PAYS
-
-
 def evidence(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
     """More trials, for a name: nearby, and with a batch of another size. Where the learner's code or the function
     does not take such inputs, there are none."""
-    batch = _batch(subject, inputs)
+    batch = batch_of(subject, inputs)
     found = _try(subject, nearby(subject, inputs, rng), rng, batch)
-    if batch:
-        fixed = subject.wrt if subject.parameters else ()
-        taken = {size for x in inputs for size in np.shape(x)}
-        other = next(size for size in range(batch + 1, batch + len(taken) + 2) if size not in taken)
-        found += _try(subject, resized(inputs, {batch: other}, rng, fixed), rng, other, True)
-    return found
+    return found + (_other_batch(subject, inputs, rng, batch) if batch else [])
+
+
+def _other_batch(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Trial]:
+    """A trial with another number of examples. Whose first axis is the batch? That of all inputs which are as long as
+    the first, or the first one's alone, or every axis of that size: the first guess that the function takes."""
+    taken = {size for x in inputs for size in np.shape(x)}
+    other = next(size for size in range(batch + 1, batch + len(taken) + 2) if size not in taken)
+    free = [i for i in range(len(inputs)) if not (subject.parameters and i in subject.wrt)]
+    as_long = [i for i in free if np.shape(inputs[i])[:1] == (batch,)]
+    guesses = [_longer(inputs, chosen, other, rng) for chosen in (as_long, as_long[:1])]
+    guesses.append(resized(inputs, {batch: other}, rng, subject.wrt if subject.parameters else ()))
+    for guess in guesses:
+        found = _try(subject, guess, rng, other, True)
+        if found:
+            return found
+    return []
+
+
+def _longer(inputs: Arrays, chosen: Sequence[int], length: int, rng: np.random.Generator) -> Arrays:
+    """The inputs with the first axis of the chosen ones made so long, filled with (moved) numbers of their own."""
+    found = list(inputs)
+    for i in chosen:
+        rows = inputs[i][rng.integers(len(inputs[i]), size=length)]
+        found[i] = rows if _is_mask(inputs[i]) else _moved(rows, rng, 0.2)
+    return tuple(found)
+
+
+def _is_mask(x: np.ndarray) -> bool:
+    return x.dtype.kind in "iu" or set(np.unique(x)) <= {0.0, 1.0}
+
+
+def smaller(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
+    """Trials with the same axes, but few entries on each: what is wrong with a large array is seen on a small one."""
+    sizes = sorted({size for x in inputs for size in np.shape(x) if size > 1})
+    fewer = {size: min(size, few) for few, size in enumerate(sizes, start=4)}
+    return [
+        t
+        for _ in range(2)
+        for t in _try(subject, resized(inputs, fewer, rng), rng, fewer.get(batch_of(subject, inputs), 0), True)
+    ]
 
 
 def square_evidence(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
@@ -124,10 +157,6 @@ def _try(
 
 def batch_of(subject: Subject, inputs: Arrays) -> int:
     """The size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
-    return _batch(subject, inputs)
-
-
-def _batch(subject: Subject, inputs: Arrays) -> int:
     shapes = [np.shape(x) for i, x in enumerate(inputs) if not (subject.parameters and i in subject.wrt)]
     return next((shape[0] for shape in shapes if shape), 0)
 
@@ -158,7 +187,7 @@ def _resized(x: Any, sizes: dict[int, int], rng: np.random.Generator) -> Any:
     if not shape:
         return x
     filled = rng.choice(np.ravel(x), size=shape)
-    return filled if filled.dtype.kind in "iu" or set(np.unique(x)) <= {0.0, 1.0} else _moved(filled, rng, 0.2)
+    return filled if _is_mask(np.asarray(x)) else _moved(filled, rng, 0.2)
 
 
 def _moved(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
@@ -169,3 +198,44 @@ def _moved(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray
     sign = rng.choice([-1.0, 1.0], size=x.shape)
     moved: np.ndarray = (x + sign * amount * scale * rng.uniform(0.3, 1.0, size=x.shape))[()]
     return moved
+
+
+def are_quotients(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) -> bool:
+    """Whether these trials, and one nearby, came from a difference quotient."""
+    if not all(map(_is_quotient, trials)):
+        return False
+    others = _try(subject, nearby(subject, trials[0].inputs, rng), rng, 0)
+    return bool(others) and all(map(_is_quotient, others))
+
+
+def _is_quotient(trial: Trial) -> bool:
+    """Whether what came back is a difference quotient with one of the usual steps, rather than the derivative: it is
+    far closer to it than to what is right."""
+    if any(w.shape != r.shape for w, r in zip(trial.returned, trial.right)):
+        return False
+    return any(
+        all(_near_quotient(trial, k, h, one_sided) for k in range(len(trial.wrt)))
+        for h in STEPS
+        for one_sided in (False, True)
+    )
+
+
+def _near_quotient(trial: Trial, k: int, h: float, one_sided: bool) -> bool:
+    i, w, right = trial.wrt[k], trial.returned[k], trial.right[k]
+    quotients = np.empty(np.shape(w))
+    for entry in range(quotients.size):
+        above, below = (_value_at(trial, i, entry, step) for step in (h, 0.0 if one_sided else -h))
+        quotients.flat[entry] = np.sum(trial.upstream * (above - below)) / (h if one_sided else 2 * h)
+    error, left = np.abs(w - right), np.abs(w - quotients)
+    seen = error > trial.targets[k].sharp  # what the estimate itself cannot explain
+    # Far below 1 of what is right: where f is flat, rounding of any origin looks like a quotient.
+    measured = (left <= 0.02 * error) & (error <= 0.05 * np.abs(right))
+    return bool(np.mean(seen) >= 0.5 and np.all(measured[seen]))
+
+
+def _value_at(trial: Trial, i: int, entry: int, step: float) -> np.ndarray:
+    inputs = list(trial.inputs)
+    inputs[i] = np.array(inputs[i], dtype=float)
+    inputs[i].flat[entry] += step
+    inputs[i] = inputs[i][()]
+    return np.asarray(trial.function(*inputs), dtype=float)

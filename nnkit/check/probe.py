@@ -14,7 +14,7 @@ from nnkit.arrays import ShapeError, input_names, name_of
 from nnkit.check.compare import table, worst
 from nnkit.check.verdict import Entry, Status
 
-LARGEST = 1_000_000  # entries of one array
+LARGEST = 300_000  # entries of one array
 
 
 class Stop(Exception):
