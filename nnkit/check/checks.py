@@ -13,9 +13,10 @@ from nnkit.check import probe
 from nnkit.check.compare import Target, jacobian_target, place, table, worst
 from nnkit.check.diagnosis import diagnose
 from nnkit.check.error_map import ErrorMap
-from nnkit.check.examine import examine, guarded, titles, told_of
+from nnkit.check.examine import examine, guarded
 from nnkit.check.probe import Stop
 from nnkit.check.subjects import FunctionSubject, GateSubject
+from nnkit.check.telling import titles, told_of, verdict_of
 from nnkit.check.trial import Trial
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import names_of
@@ -211,8 +212,6 @@ def _check_mapping(actual: Any, expected: Mapping[str, Any], name: str, rtol: fl
         try:
             verdict = _check_value(actual[key], expected[key], f"{name}[{key!r}]", rtol)
         except Stop as stop:
-            from nnkit.check.examine import verdict_of
-
             return verdict_of(f"{name}[{key!r}]", stop)
         if not verdict.passed:
             return verdict

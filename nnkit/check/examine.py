@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check import evidence, limits, shape_rule
-from nnkit.check.compare import place, pull_back, table, worst
+from nnkit.check import evidence, limits, shape_rule, telling
+from nnkit.check.compare import pull_back
 from nnkit.check.diagnosis import Diagnosis, diagnose, diagnose_value
-from nnkit.check.error_map import ErrorMap
 from nnkit.check.limits import OutOfTime, output_limit, time_limit
-from nnkit.check.mistakes import BY_ID
 from nnkit.check.mistakes.base import same
 from nnkit.check.probe import Raised, Stop, equal, same_value
 from nnkit.check.subjects import GateSubject, Subject
@@ -34,7 +32,7 @@ def guarded(subject: str, check: Callable[[], Verdict]) -> Verdict:
             with time_limit(), np.errstate(all="ignore"):
                 verdict = check()
         except Stop as stop:
-            verdict = verdict_of(subject, stop)
+            verdict = telling.verdict_of(subject, stop)
         except OutOfTime:
             told = f"it did not end within {limits.SECONDS:g} seconds: is there a loop without an end?"
             verdict = Verdict(subject, "error", told)
@@ -51,31 +49,6 @@ def guarded(subject: str, check: Callable[[], Verdict]) -> Verdict:
             notes=(*verdict.notes, f"It printed {written[0]:,} characters; the first {limits.SHOWN} are shown."),
         )
     return verdict
-
-
-def verdict_of(subject: str, stop: Stop) -> Verdict:
-    """What stopped a check, as a verdict."""
-    where = stop.entries[0].where if stop.entries else ""
-    return Verdict(
-        subject,
-        stop.status,
-        str(stop),
-        largest_error=stop.error,
-        where=where,
-        entries=stop.entries,
-        mistakes=stop.mistakes,
-        **told_of(stop.mistakes),
-        notes=stop.notes,
-    )
-
-
-def told_of(mistakes: Sequence[str]) -> dict[str, Any]:
-    """What the catalogue says of the named mistakes."""
-    if not mistakes or mistakes == ("not-attempted",):
-        return {}
-    named = [BY_ID[id] for id in mistakes]
-    nudges, hints = " ".join(m.nudge for m in named), " ".join(m.hint for m in named)
-    return {"hints": (nudges, hints), "lesson": named[0].lesson}
 
 
 def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
@@ -96,7 +69,7 @@ def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
     if wrong:
         return _wrong(subject, wrong, draw)
     _well_behaved(subject, inputs, upstreams[0], first, draw)
-    return _right(subject, sum(target.kinks for target in trials[0].targets) if trials else 0)
+    return telling.right(subject, sum(target.kinks for target in trials[0].targets) if trials else 0)
 
 
 def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
@@ -131,15 +104,7 @@ def _named_value(of: Callable[..., Any] | None, inputs: Arrays, out: np.ndarray,
     mistakes = diagnose_value(of, inputs, out) if of and not stop.mistakes else ()
     if not mistakes:
         return stop
-    return Stop("wrong", f"{str(stop)[:-1]}: {titles(mistakes)}.", mistakes, stop.entries, stop.error)
-
-
-def titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
-    """What the mistakes are, in one phrase; `names` are the gradients that they sit in, where these differ."""
-    told = [BY_ID[id].title for id in mistakes]
-    return "; and ".join(
-        [*told[:1], *(f"{name}: {title}" for name, title in zip(names[1:], told[1:]))] if names else told
-    )
+    return Stop("wrong", f"{str(stop)[:-1]}: {telling.titles(mistakes)}.", mistakes, stop.entries, stop.error)
 
 
 def _first_odd(out: np.ndarray) -> float:
@@ -262,44 +227,19 @@ def _own_cache(subject: GateSubject, inputs: Arrays, g: np.ndarray, first: Array
             raise Stop("wrong", told, ("stale-cache",))
 
 
-# ---- saying it --------------------------------------------------------------------------------------
-
-
-def _right(subject: Subject, kinks: int) -> Verdict:
-    where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
-    notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
-    names = [subject.name(i) for i in subject.wrt]
-    listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-    verb = "agrees" if len(names) == 1 else "agree"
-    return Verdict(subject.title, "right", f"{listed} {verb} with the numerical derivative.", notes=notes)
+# ---- naming it --------------------------------------------------------------------------------------
 
 
 def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) -> Verdict:
     trial, k = next((t, k) for t in trials for k in range(len(t.targets)) if t.is_wrong(k))
-    name, inputs = subject.name(subject.wrt[k]), trial.inputs
-    i = subject.wrt[k]
-    returned, target = trial.returned[k], trial.targets[k]
+    inputs = trial.inputs
     found = Diagnosis(_overflow(subject, trial, k))
     found = found if found.mistakes else _name(subject, inputs, trials, rng)
     mistakes, named = found.mistakes, [subject.name(subject.wrt[i]) for i in found.gradients]
-    if returned.shape != target.value.shape:
-        return _wrong_shape(subject, trial, k, mistakes or _square_name(subject, inputs, rng), named)
-    wrong = target.misses(returned)
-    yours, expected = (subject.shown(i, inputs, a) for a in (returned, target.value))
-    index = worst(yours, expected, wrong)
-    error = float(np.abs(yours[index] - expected[index]))
-    return Verdict(
-        subject.title,
-        "wrong",
-        f"{name} is wrong: {titles(mistakes, named)}." if mistakes else _headline(name, yours, wrong, index, error),
-        largest_error=error,
-        where=place(name, index),
-        entries=table(name, yours, expected, wrong),
-        error_map=ErrorMap.of(name, yours, expected, wrong),
-        mistakes=mistakes,
-        **told_of(mistakes),
-        notes=(*_why(mistakes), *_handed(subject, trial)),
-    )
+    if trial.returned[k].shape != trial.targets[k].value.shape:
+        mistakes = mistakes or _square_name(subject, inputs, rng)
+        return telling.wrong_shape(subject, trial, k, mistakes, named)
+    return telling.wrong(subject, trial, k, mistakes, named)
 
 
 def _name(subject: Subject, inputs: Arrays, trials: Sequence[Trial], rng: np.random.Generator) -> Diagnosis:
@@ -315,44 +255,6 @@ def _further(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list
     return [t for one in (subject, *subject.variations()) for t in evidence.evidence(one, inputs, rng)]
 
 
-def _headline(name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float) -> str:
-    at = f" at {place(name, index)}" if index else ""
-    if not np.isfinite(returned[index]):
-        return f"{name} is {returned[index]}{at}."
-    count = int(wrong.sum())
-    if wrong.size == 1:
-        return f"{name} is wrong: it is off by {error:.3g}."
-    verb = "is" if count == 1 else "are"
-    return (
-        f"{name} is wrong: {count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {place(name, index)})."
-    )
-
-
-def _why(mistakes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(BY_ID[id].why for id in mistakes)
-
-
-def _handed(subject: Subject, trial: Trial) -> tuple[str, ...]:
-    """What was tried: the sizes if they are not those given, the numbers if they are few enough to check by hand."""
-    if trial.resized:
-        sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, trial.inputs))
-        return (f"Shown on a smaller example: {sizes}.",)
-    if not isinstance(subject, GateSubject) or np.size(trial.upstream) > 3:
-        return ()
-    shown = [f"{name} = {_short(x)}" for name, x in zip(subject.names, trial.inputs) if np.size(x) <= 4]
-    if len(shown) < len(trial.inputs):
-        return ()
-    return (f"At {', '.join(shown)}, with upstream = {_short(trial.upstream)}.",)
-
-
-def _short(x: Any) -> str:
-    return (
-        f"{float(x):.6g}"
-        if np.ndim(x) == 0
-        else np.array2string(np.asarray(x), precision=6, separator=", ").replace("\n", "")
-    )
-
-
 def _overflow(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
     """Whether what is NaN or infinite here is right for moderate inputs."""
     if np.all(np.isfinite(trial.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in trial.inputs):
@@ -363,26 +265,6 @@ def _overflow(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
     except Stop:
         return ()
     return () if there.is_wrong(k) else ("overflow",)
-
-
-# ---- shapes -----------------------------------------------------------------------------------------
-
-
-def _wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
-    i = subject.wrt[k]
-    told = shape_rule.sentence(subject.name(i), trial.returned[k].shape, subject.names[i], np.shape(trial.inputs[i]))
-    rule = shape_rule.only_order(subject, trial, k)
-    headline = f"{told[:-1]}: {titles(mistakes, named)}." if mistakes else told
-    mistakes = mistakes or ("wrong-shape",)
-    return Verdict(
-        subject.title,
-        "wrong",
-        headline,
-        where=subject.name(i),
-        mistakes=mistakes,
-        **told_of(mistakes),
-        notes=(*_why(mistakes), *shape_rule.origins(subject, trial, k), *rule),
-    )
 
 
 def _square_name(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> tuple[str, ...]:
@@ -398,5 +280,5 @@ def _named_by_square(subject: Subject, inputs: Arrays, rng: np.random.Generator,
     if not mistakes:
         return stop
     rule = shape_rule.products(subject, inputs)
-    headline = f"{str(stop).rstrip('.')}: {titles(mistakes)}."
+    headline = f"{str(stop).rstrip('.')}: {telling.titles(mistakes)}."
     return Stop("wrong", headline, mistakes, notes=rule)

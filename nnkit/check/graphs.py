@@ -11,9 +11,10 @@ import numpy as np
 from nnkit.arrays import name_of
 from nnkit.check import probe
 from nnkit.check.compare import table
-from nnkit.check.examine import guarded, told_of
+from nnkit.check.examine import guarded
 from nnkit.check.mistakes import BY_ID
 from nnkit.check.probe import Stop
+from nnkit.check.telling import told_of
 from nnkit.check.verdict import Verdict
 
 Needs = Mapping[str, Sequence[str]]
