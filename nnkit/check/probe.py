@@ -212,7 +212,7 @@ def number_array(name: str, value: Any, shape: tuple[int, ...] | None = None) ->
     if array.dtype.kind not in "biuf":
         raise Stop("wrong", f"{name} must hold numbers, not {kind(value)}.")
     if array.size > 10 * LARGEST:
-        raise Stop("wrong", f"{name} has {array.size} entries, far too many.")
+        raise Stop("wrong", f"{name} has {array.size} entries, far too many.", ("wrong-shape",))
     if shape is not None and array.shape != shape:
         raise Stop("wrong", f"{name} is {array.shape}, but it should be {shape}.", ("wrong-shape",))
     return array
