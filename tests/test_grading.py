@@ -54,6 +54,18 @@ def test_no_answer_and_no_hidden_test_is_in_the_release() -> None:
             assert not any(secret in source.splitlines() for source in sources), secret
 
 
+def test_a_question_that_is_answered_in_words_is_in_the_release() -> None:
+    """nbgrader empties the cell of a written answer, so what is asked must stand before it."""
+    for path in (REPOSITORY / "assignments").glob("*/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        written = [i for i, c in enumerate(cells) if c["cell_type"] == "markdown" and c["metadata"].get("nbgrader")]
+        assert written, path.stem
+        for i in written:
+            asked = "".join(cells[i - 1]["source"])
+            assert "**" in asked or "?" in asked, path.stem
+            assert "Graded by hand" in asked, path.stem
+
+
 def _secrets(cell: dict) -> list[str]:
     """The lines between solution and hidden-test markers."""
     found, inside = [], False
