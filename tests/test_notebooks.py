@@ -69,7 +69,7 @@ def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
         assert plain(first) == plain(second), first.id
 
 
-@pytest.mark.parametrize("name", ["00_start_here", "01_computational_graphs"])
+@pytest.mark.parametrize("name", ["00_start_here", "01_computational_graphs", "02_the_sigmoid_gate", "03_jacobians"])
 def test_a_prediction_comes_before_its_answer(name: str) -> None:
     """After a cell with `my_... = None`, nothing is asserted before an answer that the reader has to unfold."""
     waiting = ""
