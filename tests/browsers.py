@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
 
 REPOSITORY = Path(__file__).parent.parent
 PICTURES = REPOSITORY / "build"
@@ -69,19 +69,20 @@ def open_notebook(page: Page, lab: str, path: str) -> None:
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
 
 
-def run_all_cells(page: Page) -> None:
-    """Until the first cell has its number or its star: a kernel that is only just there may not hear the first time."""
+def run_all_cells(page: Page, last: Locator | None = None) -> None:
+    """Until `last` is there (or the first cell has its number or its star): a kernel that is only just there may not
+    hear the first time, or lose a part."""
     begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
     for _ in range(3):
         page.keyboard.press("Escape")
         page.get_by_text("Run", exact=True).first.click()
         page.get_by_text("Run All Cells", exact=True).click()
         try:
-            begun.wait_for(timeout=20_000, state="attached")
+            (last or begun).wait_for(timeout=40_000, state="attached")
         except TimeoutError:
             continue
         return
-    raise AssertionError("no cell ran")
+    raise AssertionError("the cells did not run")
 
 
 def wait_until_quiet(page: Page) -> None:

@@ -107,8 +107,7 @@ def assert_only_these_errors(page: Page) -> None:
 def run_in_lab(browser: Browser, lab: str, theme: str) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 2600})
     open_notebook(page, lab, "verdicts.ipynb")
-    run_all_cells(page)
-    page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=60_000, state="attached")
+    run_all_cells(page, page.locator(".nnkit-verdict").nth(len(FAILING)))
     wait_until_quiet(page)
     picture(page, f"lab_{theme}")
     assert_cards(page)
