@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -29,6 +29,7 @@ SMALLEST = 0.1
 IMAGINARY = 1e-30
 CHUNK = 2_000_000  # numbers held at once
 SHRINK = (2.0**-8, 2.0**-16)
+EVERY_SIZE = (1.0, *SHRINK, 2.0**-24, 2.0**-32)
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,21 @@ class Estimate:
 
 def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
     """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
-    middle, sizes = phi(0.0), np.array([abs(size)])
     with np.errstate(all="ignore"):
-        best = None
-        for shrink in (1.0, *SHRINK):
-            ladder = _Ladder(
-                middle, shrink * _steps(sizes, SMALLEST, abs(size) if shrink == 1.0 else 1.0), sizes, abs(size)
-            )
-            ladder.climb(0, phi)
-            found = ladder.estimate()
-            best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
-            if not _unsure(best).any():
-                break
+        return _surest(phi, abs(size), abs(size), (1.0, *SHRINK))
+
+
+def _surest(phi: Callable[[float], Any], size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
+    """The derivative of phi at 0 by ladders of ever smaller steps, as long as some entry is unsure."""
+    middle, sizes, best = phi(0.0), np.array([size]), None
+    for shrink in shrinks:
+        steps = shrink * _steps(sizes, SMALLEST, magnitude if shrink == 1.0 else 1.0)
+        ladder = _Ladder(middle, steps, sizes, magnitude)
+        ladder.climb(0, phi)
+        found = ladder.estimate()
+        best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
+        if not _unsure(best).any():
+            break
     assert best
     return Estimate(*(field[0] for field in fields(best)))
 
@@ -102,17 +106,9 @@ def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry
 
 def _over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
     x = np.asarray(inputs[wrt])
-    size, magnitude = np.abs(np.ravel(x)[[entry]]).astype(float), float(np.max(np.abs(x)))
-    middle, best = function(*_moved(inputs, wrt, x)), None
-    for shrink in 2.0 ** -np.arange(0, 40, 8):
-        ladder = _Ladder(middle, shrink * _steps(size, SMALLEST, magnitude if shrink == 1.0 else 1.0), size, magnitude)
-        ladder.climb(0, lambda t: function(*_moved(inputs, wrt, _nudged(x, entry, t))))
-        found = ladder.estimate()
-        best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
-    assert best
-    return Estimate(
-        *(np.asarray(field[0], dtype=field.dtype if field.dtype == bool else float) for field in fields(best))
-    )
+    size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
+    found = _surest(lambda t: function(*_moved(inputs, wrt, _nudged(x, entry, t))), size, magnitude, EVERY_SIZE)
+    return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in fields(found)))
 
 
 def _chosen(better: Any, new: Estimate, old: Estimate) -> Estimate:
