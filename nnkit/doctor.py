@@ -101,7 +101,7 @@ def _package(name: str, package: str, needed_for: str) -> Finding:
 
 
 def _requirement(package: str) -> str:
-    """What nnkit declares for this package ("jax>=0.5"), or its bare name."""
+    """What nnkit declares for this package ("jax>=0.8"), or its bare name."""
     try:
         declared = metadata.requires("nnkit") or []
     except metadata.PackageNotFoundError:  # run from a folder, not installed

@@ -151,17 +151,17 @@ def product(x, y, z):
 
 # %% branch style=accumulate
 def branch(x, y):
-    p, s = x * y, x * x
-    dx = y
-    dx += x
-    dx += x
-    return p + s, [dx, x]
+    p, e = x * y, np.exp(x)
+    dx = 0.0
+    dx += y
+    dx += e
+    return p + e, [dx, x]
 
 # %% branch mistake=overwritten-branch loses=test-branch
 def branch(x, y):
-    f = x * y + x**2
+    f = x * y + np.exp(x)
     dx = y
-    dx = 2 * x
+    dx = np.exp(x)
     return f, (dx, x)
 
 # %% neuron style=vectors

@@ -418,6 +418,16 @@ def train(parameters, x, labels, epochs, batch_size, step_size, momentum, streng
         losses.append(float(loss))
     return parameters, losses
 
+# %% train mistake=velocity-lost loses=test-train
+def train(parameters, x, labels, epochs, batch_size, step_size, momentum, strength, seed):
+    still, losses = {name: np.zeros_like(array) for name, array in parameters.items()}, []
+    for epoch in range(epochs):
+        for batch in minibatches(len(x), batch_size, seed + epoch):
+            loss, gradients = regularised(parameters, x[batch], labels[batch], strength)
+            parameters, _ = momentum_update(parameters, gradients, still, step_size, momentum)
+            losses.append(loss)
+    return parameters, losses
+
 # %% train mistake=no-regularisation loses=test-train
 def train(parameters, x, labels, epochs, batch_size, step_size, momentum, strength, seed):
     velocities = {name: np.zeros_like(array) for name, array in parameters.items()}
@@ -460,66 +470,69 @@ def mended(parameters, x, labels, strength):
 
 # %% mended mistake=bias-mean loses=test-mended=1
 def mended(parameters, x, labels, strength):
-    W1, b1, W2, b2 = parameters["W1"], parameters["b1"], parameters["W2"], parameters["b2"]
-    z = x @ W1 + b1
+    W1, W2 = parameters["W1"].T, parameters["W2"].T  # (H, D) and (C, H)
+    ones = np.ones(len(labels))
+    z = W1 @ x.T + np.outer(parameters["b1"], ones)
     h = np.maximum(0, z)
-    scores = h @ W2 + b2
-    exps = np.exp(scores - scores.max(axis=1, keepdims=True))
-    p = exps / exps.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    loss = -np.log(p[rows, labels]).mean() + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
-    dscores = p.copy()
-    dscores[rows, labels] -= 1
-    dscores /= len(labels)
-    dW2 = h.T @ dscores + strength * W2
-    db2 = dscores.mean(axis=0)
-    dh = dscores @ W2.T
+    scores = W2 @ h + np.outer(parameters["b2"], ones)
+    loss, cache = SoftmaxCrossEntropy().forward(scores.T, labels)
+    loss = loss + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
+
+    dscores = SoftmaxCrossEntropy().backward(1.0, cache)[0].T
+    dW2 = dscores @ h.T
+    db2 = dscores @ ones / len(labels)
+    dh = W2.T @ dscores
     dz = dh * (z > 0)
-    dW1 = x.T @ dz + strength * W1
-    db1 = dz.sum(axis=0)
-    return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+    dW1 = dz @ x
+    db1 = dz @ ones
+    gradients = {"W1": dW1.T, "b1": db1, "W2": dW2.T, "b2": db2}
+    for name in ("W1", "W2"):
+        gradients[name] = gradients[name] + strength * parameters[name]
+    return loss, gradients
 
 # %% mended mistake=relu-on-upstream loses=test-mended=1
 def mended(parameters, x, labels, strength):
-    W1, b1, W2, b2 = parameters["W1"], parameters["b1"], parameters["W2"], parameters["b2"]
-    z = x @ W1 + b1
+    W1, W2 = parameters["W1"].T, parameters["W2"].T  # (H, D) and (C, H)
+    ones = np.ones(len(labels))
+    z = W1 @ x.T + np.outer(parameters["b1"], ones)
     h = np.maximum(0, z)
-    scores = h @ W2 + b2
-    exps = np.exp(scores - scores.max(axis=1, keepdims=True))
-    p = exps / exps.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    loss = -np.log(p[rows, labels]).mean() + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
-    dscores = p.copy()
-    dscores[rows, labels] -= 1
-    dscores /= len(labels)
-    dW2 = h.T @ dscores + strength * W2
-    db2 = dscores.sum(axis=0)
-    dh = dscores @ W2.T
+    scores = W2 @ h + np.outer(parameters["b2"], ones)
+    loss, cache = SoftmaxCrossEntropy().forward(scores.T, labels)
+    loss = loss + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
+
+    dscores = SoftmaxCrossEntropy().backward(1.0, cache)[0].T
+    dW2 = dscores @ h.T
+    db2 = dscores @ ones
+    dh = W2.T @ dscores
     dz = dh * (dh > 0)
-    dW1 = x.T @ dz + strength * W1
-    db1 = dz.sum(axis=0)
-    return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+    dW1 = dz @ x
+    db1 = dz @ ones
+    gradients = {"W1": dW1.T, "b1": db1, "W2": dW2.T, "b2": db2}
+    for name in ("W1", "W2"):
+        gradients[name] = gradients[name] + strength * parameters[name]
+    return loss, gradients
 
 # %% mended mistake=regularisation loses=test-mended=1
 def mended(parameters, x, labels, strength):
-    W1, b1, W2, b2 = parameters["W1"], parameters["b1"], parameters["W2"], parameters["b2"]
-    z = x @ W1 + b1
+    W1, W2 = parameters["W1"].T, parameters["W2"].T  # (H, D) and (C, H)
+    ones = np.ones(len(labels))
+    z = W1 @ x.T + np.outer(parameters["b1"], ones)
     h = np.maximum(0, z)
-    scores = h @ W2 + b2
-    exps = np.exp(scores - scores.max(axis=1, keepdims=True))
-    p = exps / exps.sum(axis=1, keepdims=True)
-    rows = np.arange(len(labels))
-    loss = -np.log(p[rows, labels]).mean() + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
-    dscores = p.copy()
-    dscores[rows, labels] -= 1
-    dscores /= len(labels)
-    dW2 = h.T @ dscores + strength * W2
-    db2 = dscores.sum(axis=0)
-    dh = dscores @ W2.T
+    scores = W2 @ h + np.outer(parameters["b2"], ones)
+    loss, cache = SoftmaxCrossEntropy().forward(scores.T, labels)
+    loss = loss + strength / 2 * (np.sum(W1**2) + np.sum(W2**2))
+
+    dscores = SoftmaxCrossEntropy().backward(1.0, cache)[0].T
+    dW2 = dscores @ h.T
+    db2 = dscores @ ones
+    dh = W2.T @ dscores
     dz = dh * (z > 0)
-    dW1 = x.T @ dz + 2 * strength * W1
-    db1 = dz.sum(axis=0)
-    return loss, {"W1": dW1, "b1": db1, "W2": dW2, "b2": db2}
+    dW1 = dz @ x
+    db1 = dz @ ones
+    gradients = {"W1": dW1.T, "b1": db1, "W2": dW2.T, "b2": db2}
+    for name in ("W1", "W2"):
+        gradients[name] = gradients[name] + 2 * strength * parameters[name]
+    return loss, gradients
 
 # %% gentle style=through-output
 class GentleGate:

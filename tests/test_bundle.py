@@ -22,12 +22,16 @@ from nnkit.grading import bundle, course
 
 ROOT = Path(__file__).resolve().parent.parent
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
+RUN_LECTURE = "00_start_here.ipynb"
 COPIED = ("notebooks", "nnkit", "docs", "solutions", ".jupyter", "tests")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A course whose assignments/ are fresh, whatever this repository's are, and with things that must stay out."""
+    """A course whose assignments/ are fresh, whatever this repository's are, and with things that must stay out.
+
+    Its first lecture was run: there are outputs in it.
+    """
     folder = tmp_path_factory.mktemp("course")
     for path in ROOT.iterdir():
         if path.is_file():
@@ -38,6 +42,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for litter in ("nnkit/__pycache__/cli.pyc", "notebooks/.ipynb_checkpoints/00-checkpoint.ipynb", "gradebook.db"):
         (folder / litter).parent.mkdir(exist_ok=True)
         (folder / litter).write_text("litter")
+    lecture = folder / "notebooks" / RUN_LECTURE
+    content = json.loads(lecture.read_text(encoding="utf-8"))
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(execution_count=7, outputs=[{"output_type": "stream", "name": "stdout", "text": ["mine"]}])
+    content["metadata"]["widgets"] = {"state": {}}
+    lecture.write_text(json.dumps(content), encoding="utf-8")
     return folder
 
 
@@ -87,6 +98,23 @@ def test_it_holds_all_that_learners_need_and_nothing_else(unpacked: Path) -> Non
     assert not [
         path for path in unpacked.rglob("*") if "__pycache__" in path.parts or ".ipynb_checkpoints" in path.parts
     ]
+
+
+def test_a_lecture_that_was_run_comes_out_clean(folder: Path, unpacked: Path) -> None:
+    shown, told = (json.loads((place / "notebooks" / RUN_LECTURE).read_text("utf-8")) for place in (folder, unpacked))
+    code = [cell for cell in told["cells"] if cell["cell_type"] == "code"]
+    assert code
+    assert all((cell["execution_count"], cell["outputs"]) == (None, []) for cell in code)
+    assert "widgets" not in told["metadata"]
+    for cell in shown["cells"]:
+        cell.update({"execution_count": None, "outputs": []} if cell["cell_type"] == "code" else {})
+    assert told["cells"] == shown["cells"]  # all else is as it was
+
+
+def test_what_is_clean_stays_as_it_is() -> None:
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        stored = path.read_bytes()
+        assert bundle.without_outputs(stored) == stored, path.name
 
 
 def test_its_links_stay_in_it(unpacked: Path) -> None:

@@ -96,6 +96,15 @@ def test_conda_gets_what_pyproject_declares(project: dict[str, Any], environment
     assert {"pip": ["-e ."]} in environment["dependencies"]
 
 
+def test_extras_agree_on_the_versions_of_a_package(project: dict[str, Any]) -> None:
+    said: dict[str, set[str]] = {}
+    for lines in project["optional-dependencies"].values():
+        for name, versions in parsed(lines).items():
+            said.setdefault(name, set()).add(str(versions))
+    assert said["jax"] == {">=0.8"}  # the first with `jax.enable_x64`
+    assert {name: versions for name, versions in said.items() if len(versions) > 1} == {}
+
+
 def test_the_lock_file_pins_every_dependency(project: dict[str, Any], lock: list[str]) -> None:
     assert unpinned(project, lock) == []
 

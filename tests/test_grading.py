@@ -230,7 +230,7 @@ def test_feedback_shows_no_hidden_line_in_any_output() -> None:
 # -- Ctrl-C ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["doctor", "check", "release", "demo-class", "demo"])
+@pytest.mark.parametrize("verb", ["doctor", "check", "release", "bundle", "demo-class", "demo"])
 def test_ctrl_c_ends_each_verb_with_one_line(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

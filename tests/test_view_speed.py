@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from html.parser import HTMLParser
+from itertools import pairwise
 from time import sleep
 
 import numpy as np
@@ -60,6 +61,21 @@ def test_no_two_lines_differ_by_colour_alone(name: str) -> None:
         lines = [line for line in axes.lines if not str(line.get_label()).startswith("_")]
         looks = {(line.get_marker(), line.get_linestyle(), line.get_linewidth()) for line in lines}
         assert len(looks) == len(lines)
+
+
+@every_picture
+def test_no_legend_lies_on_a_number_or_on_a_line(name: str) -> None:
+    figure = PICTURES[name]().figure
+    figure.draw_without_rendering()
+    legends = [*figure.legends, *(legend for axes in figure.axes if (legend := axes.get_legend()))]
+    boxes = [legend.get_window_extent() for legend in legends]
+    for axes in figure.axes:
+        for box in boxes:
+            assert [text.get_text() for text in axes.texts if box.overlaps(text.get_window_extent())] == []
+        for line in axes.lines:
+            corners = axes.transData.transform(line.get_xydata())
+            places = [a + (b - a) * share for a, b in pairwise(corners) for share in np.linspace(0.0, 1.0, 50)]
+            assert not [place for place in places for box in boxes if box.contains(*place)], line.get_label()
 
 
 def texts(picture: Picture) -> list[str]:

@@ -150,6 +150,13 @@ def test_a_curve_that_is_not_finite_has_a_gap_and_says_so() -> None:
     assert "1 at 0, no number at 10, 0.5 at 20" in picture.words
 
 
+def test_points_may_have_names_in_place_of_numbers() -> None:
+    picture = training.curves({"a": [3.0, 2.0, 1.0]}, "Named", names=["0", "0.01", "1"])
+    (axes,) = picture.figure.axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.01", "1"]
+    assert "3 at 0, 2 at 0.01, 1 at 1" in picture.words
+
+
 # -- regions -----------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,7 @@ from nnkit.check.probe import Stop
 from nnkit.check.subjects import FunctionSubject, GateSubject
 from nnkit.check.telling import titles, told_of, verdict_of
 from nnkit.check.trial import Trial
-from nnkit.check.verdict import Verdict
+from nnkit.check.verdict import Verdict, heard
 from nnkit.gates.base import names_of
 
 Function = Callable[..., Any]
@@ -190,8 +190,17 @@ def _check_value(actual: Any, expected: Any, name: str, rtol: float) -> Verdict:
     returned = probe.number_array("it", actual)
     if returned.size == target.size == 1:  # [6] for 6 is a matter of taste
         returned = returned.reshape(target.shape)
+    if returned.shape != target.shape:
+        raise Stop("wrong", _other_shape(returned.shape, target.shape))
     probe.same_value("it", returned.astype(float), target, rtol)
     return Verdict(name, "right", "right.")
+
+
+def _other_shape(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """In words of lists where both are lists: a value is not always a gradient."""
+    if len(got) == len(wanted) == 1:
+        return f"it has {got[0]} entries, but there should be {wanted[0]}."
+    return f"its shape is {got}, but it should be {wanted}."
 
 
 def _kept(expected: Any) -> Any:
@@ -237,6 +246,7 @@ def partial_credit(points: float, *verdicts: Verdict) -> float:
     for verdict in verdicts:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"partial_credit takes what the checks return, not {probe.kind(verdict)}.")
+        heard(verdict)
         if not verdict.passed:
             print(verdict)
     return points * sum(verdict.passed for verdict in verdicts) / len(verdicts)

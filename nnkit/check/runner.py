@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from nnkit.check.verdict import Verdict, WrongDerivative
+from nnkit.check.verdict import listening
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
@@ -173,11 +173,11 @@ def serve() -> None:
     sys.argv = [""]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with tempfile.TemporaryDirectory() as scratch:
-        shell, failed = _shell(scratch), _record_partial_credit()
+        shell = _shell(scratch)
         _send(channel, Outcome())
         for index, source in enumerate(cells):
             shell.execution_count = index + 1  # as in a kernel; and by it a line of a traceback tells its cell
-            _send(channel, _run_cell(shell, index, source, failed) if source else Outcome())
+            _send(channel, _run_cell(shell, index, source) if source else Outcome())
 
 
 def _send(channel: IO[str], outcome: Outcome) -> None:
@@ -219,26 +219,10 @@ def _shell(scratch: str) -> Any:
     return shell
 
 
-def _record_partial_credit() -> list[Verdict]:
-    """`partial_credit` gives a number and prints its verdicts; they are kept here, to tell what failed."""
-    from nnkit import check
-
-    kept: list[Verdict] = []
-    original = check.partial_credit
-
-    def partial_credit(points: float, *verdicts: Verdict) -> float:
-        kept.extend(verdict for verdict in verdicts if not verdict.passed)
-        return original(points, *verdicts)
-
-    check.partial_credit = partial_credit
-    return kept
-
-
-def _run_cell(shell: Any, index: int, source: str, failed: list[Verdict]) -> Outcome:
-    failed.clear()
+def _run_cell(shell: Any, index: int, source: str) -> Outcome:
     shell.displayhook.shown = None
     printed, warned, started = _Bounded(), _Bounded(), time.perf_counter()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(warned):
+    with listening() as heard, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(warned):
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             result = shell.run_cell(source, store_history=True)
@@ -249,10 +233,8 @@ def _run_cell(shell: Any, index: int, source: str, failed: list[Verdict]) -> Out
             signal.signal(signal.SIGINT, signal.SIG_IGN)
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
-    if isinstance(error, WrongDerivative):
-        failed.append(error.verdict)
     outcome = Outcome(shown=shell.displayhook.shown, printed=printed.getvalue(), warned=warned.getvalue())
-    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in failed]
+    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in heard if not verdict.passed]
     outcome.seconds = time.perf_counter() - started
     if error is not None:
         outcome.kind = type(error).__name__

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -105,6 +106,7 @@ class Verdict:
         return " + ".join(self.mistakes)
 
     def __bool__(self) -> bool:
+        heard(self)
         if not self.passed:
             raise WrongDerivative(self)
         if _shell():  # a learner whose assertion holds sees that it did
@@ -179,6 +181,28 @@ class Verdict:
             lesson=data["lesson"],
             notes=tuple(data["notes"]),
         )
+
+
+# -- who listens -----------------------------------------------------------------------------------
+
+_listeners: list[list[Verdict]] = []
+
+
+@contextmanager
+def listening() -> Iterator[list[Verdict]]:
+    """A list to which every verdict comes that is asserted or counted by `partial_credit` meanwhile."""
+    verdicts: list[Verdict] = []
+    _listeners.append(verdicts)
+    try:
+        yield verdicts
+    finally:
+        _listeners.pop()
+
+
+def heard(verdict: Verdict) -> None:
+    """Tell the listeners of a verdict that decides something."""
+    for verdicts in _listeners:
+        verdicts.append(verdict)
 
 
 # -- words -----------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """`nnkit bundle`: the zip that learners get, with no answers, no hidden tests and no tools of graders.
 
-    course folder → fresh release of solutions/ → equal to assignments/? → files by name → zip
+    course folder → fresh release of solutions/ → equal to assignments/? → files by name → no outputs → zip
 
 What stands in the zip is a list of what learners need, not of what they must not see: a new folder of the
 course stays out until it is named here. The same course gives the same bytes.
@@ -9,6 +9,7 @@ course stays out until it is named here. The same course gives the same bytes.
 from __future__ import annotations
 
 import io
+import json
 import re
 import tempfile
 import zipfile
@@ -92,6 +93,8 @@ def contents(course: Path) -> Files:
         raise ValueError("assignments/ is not what solutions/ make: run `make release`, and look at what changed.")
     for folder in FOLDERS:
         files |= _below(course, folder)
+    lectures = [name for name in files if name.startswith("notebooks/") and name.endswith(".ipynb")]
+    files |= {name: without_outputs(files[name]) for name in lectures}
     files |= {name: (course / name).read_bytes() for name in ALONG}
     files["README.md"] = README.encode()
     files["Makefile"] = learners_makefile((course / "Makefile").read_text(encoding="utf-8")).encode()
@@ -118,6 +121,16 @@ def _paths(course: Path, folder: Path) -> Iterator[Path]:
         hidden = any(part.startswith((".", "__pycache__")) or part.endswith(("~", ".pyc")) for part in inner)
         if path.is_file() and not hidden and not outer.startswith(tuple(f"{name}/" for name in OUT)):
             yield path
+
+
+def without_outputs(notebook: bytes) -> bytes:
+    """The notebook as if nobody had run it; the author has, perhaps."""
+    content = json.loads(notebook)
+    content["metadata"].pop("widgets", None)  # what sliders showed
+    for cell in content["cells"]:
+        if cell["cell_type"] == "code":
+            cell.update(execution_count=None, outputs=[])
+    return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
 def learners_makefile(text: str) -> str:

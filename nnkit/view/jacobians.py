@@ -139,7 +139,7 @@ def outer_sum(x: Any, upstream: Any) -> Picture:
     for number, (axes, share) in enumerate(zip(panels, shares)):
         _table(axes, share, rows=_named("x", x.shape[1]), columns=_named("g", g.shape[1]))
         axes.set_title(f"{'+   ' if number else ''}example {number}", fontsize=10)
-    _table(panels[-1], dw, columns=_named("g", g.shape[1]))
+    _table(panels[-1], dw, rows=_named("x", x.shape[1]), columns=_named("g", g.shape[1]))
     panels[-1].set_title("=   dw", fontsize=10)
     told = "; ".join(f"example {number} gives {_told(share)}" for number, share in enumerate(shares))
     return Picture(figure, f"The gradient of w is a sum over the examples: {told}. Their sum is {_told(dw)}.")

@@ -81,7 +81,7 @@ def hand_overs(steps: int = 100, operations: int = 12, multiplications: int = 12
     The numbers given are those of the 20-line network of lecture 04 (64 examples, 1000 → 100 → 10).
     """
     lanes = {  # blocks drawn, the widths of Python's and of the arithmetic's, and how often it really happens
-        "a loop:\none number at a time": (44, 0.2, 0.11, steps * multiplications),
+        "a loop:\none number at a time": (44, 0.2, 0.2, steps * multiplications),
         "vectorised:\none array at a time": (8, 0.55, 1.1, steps * operations),
         "jit:\none step at a time": (3, 0.55, 2.93, steps),
         "scan:\nall steps at once": (1, 0.55, 8.8, 1),
@@ -98,9 +98,9 @@ def hand_overs(steps: int = 100, operations: int = 12, multiplications: int = 12
     axes.bar(0, 0, color=BLUE, label="arithmetic")
     axes.set_yticks(range(len(lanes)), list(lanes))
     axes.invert_yaxis()
-    axes.set(xlabel="time (a sketch, not to scale)", xlim=(0, 19), title=f"{steps} steps of training, handed over")
+    axes.set(xlabel="time (a sketch, not to scale)", xlim=(0, 25), title=f"{steps} steps of training, handed over")
     axes.set_xticks([])
-    axes.legend(loc="lower right")
+    figure.legend(loc="outside lower center", ncols=2)  # below: in the axes it may lie on a count
     told = "; ".join(f"{name.replace(chr(10), ' ')}, {count:,}×" for name, (*_, count) in lanes.items())
     return Picture(figure, f"How often Python hands work over in {steps} steps of training. {told}. The arithmetic is "
                    "the same; Python's share shrinks.")  # fmt: skip
@@ -233,8 +233,8 @@ def many(losses: Any, accuracies: Any, unit: str = "step") -> Picture:
     left.plot(middle, color=BLUE, label="the middle one")
     left.plot(losses[np.argmin(losses[:, -1])], color=GREEN, linestyle=":", label="ends lowest")
     left.plot(losses[np.argmax(losses[:, -1])], color=ORANGE, linestyle="--", label="ends highest")
-    left.set(xlabel=unit, ylabel="loss", ylim=(0, None), title=f"{len(losses):,} networks, trained alike")
-    left.legend()
+    left.set(xlabel=unit, ylabel="loss", ylim=(0, 1.6 * high.max()), title=f"{len(losses):,} networks, trained alike")
+    left.legend(loc="upper right")  # above the lines, which have room below
     right.hist(100 * accuracies, bins=20, color=BLUE, edgecolor="white")
     right.set(xlabel="accuracy at the end (%)", ylabel="networks", title="They differ in their first weights only")
     for axes in (left, right):

@@ -224,8 +224,12 @@ def curves(
     ylabel: str = "loss",
     log: bool = False,
     x: Sequence[float] | None = None,
+    names: Sequence[str] | None = None,
 ) -> Picture:
-    """Several curves over one axis, each with its own line, marker and name. NaN and infinity leave gaps."""
+    """Several curves over one axis, each with its own line, marker and name. NaN and infinity leave gaps.
+
+    `names` stand below the points in place of numbers, where the steps from one point to the next are not equal.
+    """
     figure, axes = _axes()
     told = []
     for i, (name, values) in enumerate(series.items()):
@@ -235,10 +239,13 @@ def curves(
         look: dict[str, Any] = {"color": COLOURS[i % 5], "marker": MARKERS[i % 5], "linestyle": LINES[i % 5]}
         axes.plot(at, y, **look, markevery=max(1, len(y) // 10), markersize=5, linewidth=1.4, label=name)
         chosen = np.linspace(0, len(y) - 1, min(5, len(y))).astype(int)
-        told.append(f"{name}: {', '.join(f'{_value(y[k])} at {_n(at[k])}' for k in chosen)}")
+        places = [_n(at[k]) if names is None else names[k] for k in chosen]
+        told.append(f"{name}: {', '.join(f'{_value(y[k])} at {place}' for k, place in zip(chosen, places))}")
     axes.set(xlabel=xlabel, ylabel=f"{ylabel} (log scale)" if log else ylabel, title=title)
     if log:
         axes.set_yscale("log")
+    if names is not None:
+        axes.set_xticks(range(len(names)), names)
     axes.legend()
     return Picture(figure, f"{title}: {ylabel} over {xlabel}. {'; '.join(told)}.")
 

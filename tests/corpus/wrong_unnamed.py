@@ -189,6 +189,17 @@ def another_leak(upstream, x):
     return upstream * np.where(x > 0, 1, 0.1)
 
 
+@backward(on=f.LEAKY)
+def no_leak(upstream, x):
+    return upstream * (x > 0)
+
+
+@backward(on=f.ELU)
+def nothing_below_zero(upstream, cache):
+    x = cache[0] if isinstance(cache, tuple) else cache
+    return upstream * (x > 0)
+
+
 @backward(on=f.RELU)
 def mask_times_x(upstream, x):
     return upstream * np.maximum(0, x)

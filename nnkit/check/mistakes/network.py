@@ -10,7 +10,7 @@ from nnkit import gates
 from nnkit.check.mistakes.base import Mistake, Variants, same
 from nnkit.check.mistakes.playing import at_gates, given
 from nnkit.check.tracing import Unsummed, pull_back, uses
-from nnkit.check.trial import Trial
+from nnkit.check.trial import Arrays, Trial
 
 
 def _overwritten(trial: Trial) -> Variants:
@@ -19,10 +19,19 @@ def _overwritten(trial: Trial) -> Variants:
         branching = [graph.nodes[i] for i, count in uses(graph).items() if count > 1 and not graph.nodes[i].constant]
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
-            for keep in ("first", "last"):
-                grads = pull_back(graph, trial.upstream, [Unsummed(wire, keep) for wire in group])
-                found[f"{g}:{keep} of {[wire.index for wire in group]}"] = given(graph, grads, trial)
+            kept = {
+                keep: given(graph, pull_back(graph, trial.upstream, [Unsummed(wire, keep) for wire in group]), trial)
+                for keep in ("first", "last")
+            }
+            if not _exclusive(*kept.values()):
+                found |= {f"{g}:{keep} of {[wire.index for wire in group]}": grads for keep, grads in kept.items()}
     return found
+
+
+def _exclusive(first: Arrays, last: Arrays) -> bool:
+    """Whether no entry has a gradient from both branches: then they are the two sides of a `where` or a maximum, and
+    to leave one out is a mistake of another kind."""
+    return all(np.shape(a) == np.shape(b) and not np.any(np.asarray(a) * np.asarray(b)) for a, b in zip(first, last))
 
 
 def _gradient_for_value(trial: Trial) -> Variants:
