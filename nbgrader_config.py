@@ -1,5 +1,6 @@
 """nbgrader for this course: written in solutions/, released to assignments/. Stock nbgrader reads it as it is."""
 
+from importlib import import_module
 from pathlib import Path
 
 c = get_config()  # noqa: F821  (nbgrader provides it)
@@ -8,6 +9,9 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.course_id = "nnkit"
 c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
+
+# `nbgrader autograde` and Formgrader's button grade in nnkit's sandbox. Without this line nbgrader grades as it does.
+import_module("nnkit.grading.plug").install(c)
 
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError"}
 

@@ -60,6 +60,23 @@ def bundle(args: argparse.Namespace) -> int:
     return 0
 
 
+def autograde(args: argparse.Namespace) -> int:
+    """grade all submissions of an assignment, each in a sandbox, into nbgrader's gradebook"""
+    from nnkit.grading import commands, session
+
+    students = tuple(args.student or ("*",))
+    order = session.Order(args.assignment, students, args.jobs, args.scheduler, args.sandbox, args.regrade, args.seed)
+    return commands.autograde(order, args.course, args.db)
+
+
+def report(args: argparse.Namespace) -> int:
+    """write a web page and CSV files on how a class did: scores, mistakes, and what somebody should look at"""
+    from nnkit.grading.report import write
+
+    print(f"wrote {write(args.course, args.assignment, args.output, args.db)}, and CSV files beside it")
+    return 0
+
+
 def demo_class(args: argparse.Namespace) -> int:
     """write a synthetic class of submissions, and a manifest of what was planted in each"""
     from nnkit.grading.demo_class import make_class
@@ -71,7 +88,7 @@ def demo_class(args: argparse.Namespace) -> int:
 
 def demo(args: argparse.Namespace) -> int:
     """release, make a class, autograde it, write feedback, export the grades: all in build/demo"""
-    from nnkit.grading import course
+    from nnkit.grading import commands, course, session
     from nnkit.grading.demo_class import make_class
 
     folder = (args.course / "build" / "demo").resolve()
@@ -81,7 +98,10 @@ def demo(args: argparse.Namespace) -> int:
     course.generate(folder)
     students = make_class(folder, args.assignment, args.number, args.seed)
     os.environ.setdefault("NNKIT_CHECK_SECONDS", DEMO_SECONDS)
-    failures = _grade_with_progress(folder, args.assignment, [student.id for student in students])
+    status = commands.autograde(session.Order(args.assignment), folder)
+    if status:
+        return status
+    failures = _write_feedback(folder, args.assignment, [student.id for student in students])
     table = course.scores(folder, args.assignment)
     course.export(table, folder / "grades.csv")
     scored = {student.id: course.total(table.get(student.id, {})) for student in students}
@@ -131,13 +151,14 @@ def _formgrader(folder: Path) -> str:
     return f"cd {shlex.quote(str(folder))} && {shlex.join(lab)}"
 
 
-def _grade_with_progress(folder: Path, assignment: str, students: list[str]) -> list[str]:
+def _write_feedback(folder: Path, assignment: str, students: list[str]) -> list[str]:
     from tqdm import tqdm
 
     from nnkit.grading import course
 
     failures = []
-    for student, fault in tqdm(course.grade(folder, assignment, students), total=len(students), unit="submission"):
+    pages = course.feedback(folder, assignment, students)
+    for student, fault in tqdm(pages, "feedback", len(students), unit="page", disable=None):
         if fault:
             failures.append(f"{student}: {fault}")
     return failures
@@ -148,6 +169,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_check(verbs)
+    _add_autograde(verbs)
+    _add_report(verbs)
     for verb in (doctor, release, bundle, demo_class, demo):
         sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
         sub.set_defaults(run=verb)
@@ -171,6 +194,36 @@ def _add_check(verbs: Any) -> None:
     sub.add_argument("--time-limit", type=float, default=30.0, metavar="SECONDS", help="for each cell (default: 30)")
 
 
+def _add_autograde(verbs: Any) -> None:
+    sub = verbs.add_parser("autograde", help=autograde.__doc__, description=autograde.__doc__)
+    sub.set_defaults(run=autograde)
+    sub.add_argument("assignment")
+    sub.add_argument("--student", action="append", metavar="ID", help="only this one, or a pattern; may come again")
+    sub.add_argument("-j", "--jobs", type=_at_least_one, metavar="N", help="at a time (default: one a core)")
+    sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="grade on the Dask cluster of this scheduler")
+    sub.add_argument("--db", default="", metavar="URL", help="the gradebook (default: as in nbgrader_config.py)")
+    kinds = ("auto", "bwrap", "kernel", "none")
+    sub.add_argument("--sandbox", choices=kinds, default="auto", help="default: the strongest that works here")
+    sub.add_argument("--regrade", action="store_true", help="grade again what the same tests have graded before")
+    sub.add_argument("--seed", type=int, help="of the tests' random numbers (default: that of the last run)")
+    sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+
+
+def _add_report(verbs: Any) -> None:
+    sub = verbs.add_parser("report", help=report.__doc__, description=report.__doc__)
+    sub.set_defaults(run=report)
+    sub.add_argument("assignment")
+    sub.add_argument("-o", "--output", type=Path, metavar="FOLDER", help="default: report/ASSIGNMENT in the course")
+    sub.add_argument("--db", default="", metavar="URL", help="the gradebook (default: as in nbgrader_config.py)")
+    sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+    return int(text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; a fault that a user can mend is told in one line."""
     args = parser().parse_args(argv)
@@ -191,7 +244,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told_missing(name: str) -> str:
     if name.startswith("nnkit."):
         return "this is the course as learners get it: the tools of authors and graders are not in it."
-    return f"{name} is not installed: pip install 'nnkit[grading]'"
+    extra = {"distributed": "cluster", "psycopg": "postgres"}.get(name, "grading")
+    return f"{name} is not installed: pip install 'nnkit[{extra}]'"
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ def test_feedback_shows_no_hidden_line_in_any_output() -> None:
 # -- Ctrl-C ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("verb", ["doctor", "check", "release", "bundle", "demo-class", "demo"])
+@pytest.mark.parametrize("verb", ["doctor", "check", "release", "bundle", "autograde", "report", "demo-class", "demo"])
 def test_ctrl_c_ends_each_verb_with_one_line(
     verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -239,7 +239,7 @@ def test_ctrl_c_ends_each_verb_with_one_line(
 
     monkeypatch.setattr(cli, verb.replace("-", "_"), interrupted)
     interrupted.__name__, interrupted.__doc__ = verb.replace("-", "_"), "x"
-    given = {"check": ["ps1.ipynb"], "demo-class": ["ps1"]}.get(verb, [])
+    given = {"check": ["ps1.ipynb"]}.get(verb, ["ps1"] if verb in ("autograde", "report", "demo-class") else [])
     assert cli.main([verb, *given]) == 130
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "nnkit: interrupted.\n")

@@ -1,4 +1,4 @@
-"""A course folder, worked on with nbgrader's own API: release, autograde, feedback, export."""
+"""A course folder, worked on with nbgrader's own API: release, feedback, export."""
 
 from __future__ import annotations
 
@@ -92,14 +92,12 @@ def copy_course(course: Path, to: Path) -> None:
             shutil.copy(source, to / name)
 
 
-def grade(course: Path, assignment: str, students: list[str]) -> Any:
-    """Autograde these submissions and write feedback, one after the other; yields (student, what went wrong)."""
+def feedback(course: Path, assignment: str, students: list[str]) -> Any:
+    """Write feedback on these graded submissions, one after the other; yields (student, what went wrong)."""
     nbgrader = api(course)
     for student in students:
-        graded = _ended(nbgrader.autograde(assignment, student, force=True, create=True))
-        if graded["success"]:
-            _ended(nbgrader.generate_feedback(assignment, student, force=True))
-        yield student, "" if graded["success"] else _last_line(graded)
+        written = _ended(nbgrader.generate_feedback(assignment, student, force=True))
+        yield student, "" if written["success"] else _last_line(written)
 
 
 def scores(course: Path, assignment: str) -> dict[str, Points]:

@@ -1,0 +1,95 @@
+"""Who grades: an executor of `concurrent.futures`, on this machine or on a Dask cluster.
+
+On a cluster each Dask worker needs nnkit with its `grading` extra, in the version of the one who asks, and bubblewrap
+or Landlock: submissions run in a sandbox there as they do here. The course's folder need not be there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any
+
+from nnkit.grading import attendant
+from nnkit.grading.assignment import Assignment
+from nnkit.grading.examiner import Seconds
+from nnkit.grading.sandbox.limits import Limits
+
+PASSED_ON = ("NNKIT_CHECK_SECONDS",)
+"""What of the environment decides how submissions are graded."""
+EXAMINER = 4 * 2**30
+"""Bytes that the examination of one submission may take on the trusted side."""
+
+
+class Crew:
+    """An executor, and what all its jobs have in common."""
+
+    def __init__(self, executor: Executor, size: int, setup: dict[str, Any], near: bool):
+        self.executor, self.setup, self.near = executor, setup, near
+        """`near`: whether workers see the course's folder."""
+        self.window = size if near else 2 * size
+        """How many jobs are handed out at a time; a cluster gets some ahead, since it is far."""
+        self.spare = 3 * size if near else 0
+        """How many more, in place of jobs that take long: most of those wait for a loop to be given up."""
+
+    def grade(self, job: dict[str, Any]) -> Future[dict[str, Any]]:
+        return self.executor.submit(attendant.grade, self.setup, job)
+
+
+def setup(
+    assignment: Assignment, sandbox: str, seconds: Seconds, limits: Limits, memory: int = EXAMINER
+) -> dict[str, Any]:
+    """What a worker must know before its first job: plain data, with a key that tells one setup from another.
+
+    `limits` are those of the learner's process, `memory` is what the examiner may take, in bytes.
+    """
+    told = {
+        "assignment": assignment.to_json(),
+        "sandbox": sandbox,
+        "seconds": asdict(seconds),
+        "limits": limits.to_json(),
+        "memory": memory,
+        "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+    }
+    return {**told, "key": hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
+
+
+@contextlib.contextmanager
+def here(jobs: int | None, setup: dict[str, Any]) -> Iterator[Crew]:
+    """A worker for each core, or `jobs` of them. They start at once, in the background."""
+    size = jobs or _cores()
+    executor = ThreadPoolExecutor(4 * size, "nnkit-attendant")
+    try:
+        for _ in range(size):
+            executor.submit(attendant.prepare, setup)
+        yield Crew(executor, size, setup, near=True)
+    finally:
+        attendant.dismiss()  # a thread that waits for an answer gets none, and ends
+        executor.shutdown(cancel_futures=True)
+        attendant.dismiss()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def cluster(scheduler: str, setup: dict[str, Any]) -> Iterator[Crew]:
+    """All threads of all workers of a Dask cluster. Raises CannotStart where there is none."""
+    import distributed
+
+    connect: Any = distributed.Client
+    try:
+        client = connect(scheduler, timeout=10)
+    except (OSError, TimeoutError, ValueError) as fault:
+        raise attendant.CannotStart(f"There is no Dask scheduler at {scheduler}: {fault}") from None
+    with client:
+        size = sum(client.nthreads().values())
+        if not size:
+            raise attendant.CannotStart(f"The Dask scheduler at {scheduler} has no workers.")
+        yield Crew(client.get_executor(), size, setup, near=False)

@@ -1,0 +1,99 @@
+"""The one writer: an answer → notebook in autograded/ → journal → gradebook, the last for many at a time."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nnkit.grading.assignment import Assignment
+from nnkit.grading.book import Book, BookUnavailable
+from nnkit.grading.files import replace
+from nnkit.grading.journal import Entry, Journal
+from nnkit.grading.record import Penalty, Record, auto_scores
+from nnkit.grading.results import Result
+from nnkit.grading.rooms import Rooms
+
+BATCH = 25
+"""Results in one transaction."""
+LATEST = 2.0
+"""Seconds after which a result is recorded, however few there are."""
+
+
+class Keeper:
+    """Keeps the results of one assignment. `penalty` is nbgrader's plug-in for late submissions."""
+
+    def __init__(
+        self, assignment: Assignment, rooms: Rooms, journal: Journal, book: Book, penalty: Penalty | None = None
+    ):
+        self.assignment, self.rooms, self.journal, self.book, self.penalty = assignment, rooms, journal, book, penalty
+        self.pending: list[Entry] = []
+        """In the journal, and not yet in the gradebook."""
+        self.since = 0.0
+        self.unavailable: BookUnavailable | None = None
+        self._scores: dict[str, dict[str, float | None]] = book.transaction(
+            lambda session: Record(session, assignment).scores()
+        )
+
+    def accept(self, answer: Mapping[str, Any]) -> Entry:
+        """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
+        student, result = answer["student"], Result.from_json(answer["result"])
+        folder = self.rooms.autograded(student)
+        for name, content in answer["files"].items():
+            replace(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
+        replace(self._notebook(student), answer["notebook"], self.rooms.mode)
+        self.journal.log(student, _told(result, answer["sandbox"]["kind"]))
+        entry = self.journal.keep(student, result, answer["timestamp"])
+        self.add(entry)
+        return entry
+
+    def add(self, entry: Entry) -> None:
+        """Have an entry of the journal recorded."""
+        self.since = self.since if self.pending else time.monotonic()
+        self.pending.append(entry)
+
+    def standing(self, student: str, seed: int) -> Entry | None:
+        """The journal's entry that the same tests with the same numbers gave, and whose notebook is there."""
+        entry = self.journal.entry(student)
+        if entry is None or (entry.result.tests, entry.result.seed) != (self.assignment.digest, seed):
+            return None
+        return entry if self._notebook(student).exists() else None
+
+    def is_recorded(self, entry: Entry) -> bool:
+        """Whether this gradebook has an entry already: it took it, and its scores are these."""
+        scores = self._scores.get(entry.student, {})
+        return self.journal.is_recorded(entry) and auto_scores(entry, self.assignment).items() <= scores.items()
+
+    def flush(self, all: bool = False) -> None:
+        """Record what is pending, if it is enough, old enough, or `all`. A gradebook that is not to be had is tried no
+        more: the journal holds the results."""
+        due = len(self.pending) >= BATCH or time.monotonic() - self.since > LATEST
+        if not self.pending or not (due or all) or self.unavailable:
+            return
+        entries = list({entry.student: entry for entry in self.pending}.values())
+        try:
+            self.book.transaction(lambda session: Record(session, self.assignment).save(entries, self.penalty))
+        except BookUnavailable as fault:
+            self.unavailable = fault
+            return
+        self.journal.mark_recorded(entries)
+        self.pending.clear()
+
+    def _notebook(self, student: str) -> Any:
+        return self.rooms.autograded(student) / f"{self.assignment.notebook}.ipynb"
+
+
+def _told(result: Result, kind: str) -> Iterator[str]:
+    """What a submission's log says of a result."""
+    yield f"graded in {result.seconds:.2f} s (sandbox: {kind}, seed {result.seed}, submission {result.digest[:12]})"
+    for head, sentences in (
+        ("refused", (result.refused,) if result.refused else ()),
+        ("put right", result.repairs),
+        ("happened", result.events),
+        ("look at it", result.human),
+    ):
+        yield from (f"{head}: {sentence}" for sentence in sentences)
+    for cell in result.cells:
+        if cell.score is not None:
+            yield f"{cell.grade_id}: {cell.score:g} of {cell.points:g}"

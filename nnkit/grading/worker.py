@@ -1,0 +1,219 @@
+"""A worker: a warm, trusted process that grades one submission after the other, each in a fork of its own.
+
+    attendant → setup, then jobs → worker → fork: intake, examiner ⇄ sandbox → answer → attendant
+
+It has imported what test cells use, holds one sandbox, and ends when its attendant does. Only the fork meets what a
+learner wrote; what it answers is JSON, and the worker passes it on unread.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import gc
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+import traceback
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from nnkit.grading.assignment import Assignment
+from nnkit.grading.examiner import Seconds, examine, refuse
+from nnkit.grading.folders import Folder, Unfit
+from nnkit.grading.intake import Refused, Submission, take_in
+from nnkit.grading.names import bound_names
+from nnkit.grading.sandbox import WARM, Child, Limits, Sandbox, SandboxError, choose
+from nnkit.grading.testcell import compiled
+from nnkit.grading.written import notebook_text
+
+SLACK = 60.0
+"""Seconds beyond a submission's own limit after which its fork is killed: then the examiner itself is stuck."""
+IDLE = 900.0
+"""Seconds without a job after which a worker ends."""
+NO_SANDBOX = 75
+"""How a fork ends that lost its sandbox: no cell that failed then says anything about the learner."""
+LOST = "lost its sandbox"
+"""What a sandbox's child says then."""
+NOTES = ("timestamp.txt", "submission_secret.txt")
+"""What nbgrader lays beside a submission, and looks for beside the graded notebook."""
+
+
+class Worker:
+    """Its end of the connection to an attendant, and what it keeps warm."""
+
+    def __init__(self, connection: Connection, setup: dict[str, Any]):
+        self.connection = connection
+        self.assignment = Assignment.from_json(setup["assignment"])
+        self.seconds = Seconds(**setup["seconds"])
+        self.memory: int = setup["memory"]
+        self.limits = Limits.from_json(setup["limits"])
+        self.sandbox: Sandbox = choose(setup["sandbox"], _used(self.assignment))
+        self.children: list[Child] = []
+        _warm(self.assignment)
+
+    def serve(self) -> None:
+        """Grade until there is nobody to grade for."""
+        gc.collect()
+        gc.freeze()  # what is warm is shared with the forks, and stays so
+        while self.connection.poll(IDLE):
+            try:
+                job = self.connection.recv()
+            except EOFError:
+                return
+            self.connection.send_bytes(self.grade(job))
+
+    def grade(self, job: dict[str, Any]) -> bytes:
+        """The answer to a job, as JSON."""
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(reading)
+            self.examine(job, writing)
+        os.close(writing)
+        try:
+            answer, fault = self.answer_of(pid, reading)
+        finally:
+            os.close(reading)
+        return answer if not fault else _answer(job, trouble=fault)
+
+    def answer_of(self, pid: int, reading: int) -> tuple[bytes, str]:
+        """What a fork writes until it ends, and what went wrong with it; it is gone afterwards."""
+        parts: list[bytes] = []
+        ends = time.monotonic() + self.seconds.whole + SLACK
+        fault = "the examiner was stuck"
+        while (left := ends - time.monotonic()) > 0:
+            ready, _, _ = select.select([reading, self.connection.fileno()], [], [], left)
+            if self.connection.fileno() in ready:  # no attendant talks while it waits: it has gone
+                os.kill(pid, signal.SIGKILL)
+                os._exit(1)
+            part = os.read(reading, 1 << 20) if ready else b""
+            if ready and not part:
+                fault = ""
+                break
+            parts.append(part)
+        if fault:
+            os.kill(pid, signal.SIGKILL)
+        _, status = os.waitpid(pid, 0)
+        return b"".join(parts), fault or self.how(status)
+
+    def how(self, status: int) -> str:
+        """What went wrong with a fork that has ended so; "" if nothing did."""
+        if os.WIFSIGNALED(status):
+            return f"the examiner was killed by signal {os.WTERMSIG(status)}"
+        if os.WEXITSTATUS(status) != NO_SANDBOX:
+            return f"the examiner ended with status {os.WEXITSTATUS(status)}" if status else ""
+        self.sandbox.close()
+        self.sandbox = choose(self.sandbox.kind, _used(self.assignment))
+        return "the sandbox died"
+
+    def examine(self, job: dict[str, Any], writing: int) -> NoReturn:
+        """In the fork: grade, write the answer, end."""
+        status = 1
+        try:
+            _die_with_parent()
+            self.bound()
+            answer = self.answered(job)
+            with open(writing, "wb") as pipe:
+                pipe.write(answer)
+            status = NO_SANDBOX if any(child.ended() == LOST for child in self.children) else 0
+        finally:
+            os._exit(status)
+
+    def answered(self, job: dict[str, Any]) -> bytes:
+        try:
+            taken = job.get("taken") or take_in_all(Path(job["folder"]), self.assignment)
+            return self.graded(job, *taken)
+        except (SandboxError, OSError) as fault:
+            return _answer(job, trouble=str(fault))
+        except Exception:
+            return _answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
+
+    def graded(self, job: dict[str, Any], submission: Submission | Refused, notes: dict[str, bytes]) -> bytes:
+        attachments: dict[str, Any] = {}
+        files = dict(notes)
+        if isinstance(submission, Refused):
+            result = refuse(self.assignment, submission, job["seed"])
+        else:
+            result = examine(self.assignment, submission, self.start, job["seed"], self.seconds)
+            attachments = {cell.id: cell.attachments for cell in submission.cells if cell.attachments}
+            files |= submission.files
+        return _answer(
+            job,
+            result=result.to_json(),
+            notebook=notebook_text(result, self.assignment, attachments),
+            timestamp=submission.timestamp,
+            files={name: base64.b64encode(content).decode() for name, content in files.items()},
+        )
+
+    def bound(self) -> None:
+        """No flood of replies takes the machine's memory: the test that keeps them ends with a MemoryError."""
+        _, most = resource.getrlimit(resource.RLIMIT_DATA)
+        memory = self.memory if most == resource.RLIM_INFINITY else min(most, self.memory)
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+
+    def start(self) -> Child:
+        child = self.sandbox.start(self.limits)
+        self.children.append(child)
+        return child
+
+
+def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | Refused, dict[str, bytes]]:
+    """A submission, and nbgrader's notes beside it: all that a worker elsewhere needs of the folder."""
+    notes = {}
+    with contextlib.suppress(Unfit), Folder(folder) as opened:
+        for name in NOTES:
+            with contextlib.suppress(Unfit):
+                if opened.has(name):
+                    notes[name] = opened.read(name, most=10_000)
+    return take_in(folder, assignment), notes
+
+
+def _answer(job: dict[str, Any], **told: Any) -> bytes:
+    return json.dumps({"student": job["student"], **told}).encode()
+
+
+def _used(assignment: Assignment) -> list[str]:
+    """The large modules that the course's own cells name."""
+    text = "\n".join(cell.source for cell in assignment.cells if cell.cell_type == "code")
+    return [name for name in WARM if name.partition(".")[0] in text]
+
+
+def _warm(assignment: Assignment) -> None:
+    """Import and compile what test cells would in each fork. No backend of JAX is started: forks of one deadlock."""
+    for name in _used(assignment):
+        with contextlib.suppress(ModuleNotFoundError):
+            importlib.import_module(name)
+    for cell in assignment.cells:
+        if cell.kind in ("given", "test"):
+            compiled(cell.source, f"<{cell.kind} {cell.id}>")
+        if cell.cell_type == "code":
+            bound_names(cell.source), bound_names(cell.released)
+
+
+def _die_with_parent() -> None:
+    """A fork whose worker is killed ends with it; elsewhere than on Linux, when it writes its answer."""
+    if sys.platform == "linux":
+        from nnkit.grading.sandbox import lockdown
+
+        lockdown.die_with_parent()
+
+
+def main(descriptor: int) -> None:
+    """Serve the attendant at the other end of this socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
+    with Connection(descriptor) as connection:
+        try:
+            worker = Worker(connection, connection.recv())
+        except SandboxError as fault:
+            connection.send({"fault": str(fault)})
+            return
+        connection.send({"kind": worker.sandbox.kind, "told": worker.sandbox.told})
+        with worker.sandbox:
+            worker.serve()

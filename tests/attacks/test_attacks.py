@@ -1,0 +1,109 @@
+"""Hostile submissions of ps1, each on both sandboxes: it gains nothing, costs nobody else anything, reaches nothing."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ground import MEMORY, SECONDS, Arena, Fork, Graded, Ground
+from hostile import HONEST, Attack, honest, written
+from on_limits import LIMIT_ATTACKS
+from on_machine import MACHINE_ATTACKS
+from on_notebook import NOTEBOOK_ATTACKS
+from on_protocol import PROTOCOL_ATTACKS
+from on_python import PYTHON_ATTACKS
+from on_replies import REPLY_ATTACKS
+from on_values import VALUE_ATTACKS
+
+from nnkit.grading.assignment import Assignment, CourseCell
+from nnkit.grading.examiner import examine
+from nnkit.grading.intake import Submission, SubmittedCell
+
+ATTACKS = [
+    *PYTHON_ATTACKS,
+    *VALUE_ATTACKS,
+    *REPLY_ATTACKS,
+    *PROTOCOL_ATTACKS,
+    *MACHINE_ATTACKS,
+    *LIMIT_ATTACKS,
+    *NOTEBOOK_ATTACKS,
+]
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
+    made = Ground(tmp_path_factory.mktemp("ground"))
+    with made.open:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def arenas(ground: Ground) -> Iterator[list[Arena]]:
+    """One of each kind. An attack is run in both at the same time."""
+    with contextlib.ExitStack() as opened:
+        yield [opened.enter_context(contextlib.closing(Arena(kind, ground))) for kind in ("bwrap", "kernel")]
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
+def test_an_attack_gains_nothing_and_costs_nobody_anything(arenas: list[Arena], attack: Attack, tmp_path: Path) -> None:
+    begun = [arena.grade(handed_in(attack, arena, tmp_path / arena.sandbox.kind)) for arena in arenas]
+    for arena, graded in [(arena, fork.graded()) for arena, fork in zip(arenas, begun)]:
+        complaints = gained(attack, graded) + arena.ground.complaints(graded.seen())
+        assert complaints == [], arena.sandbox.kind
+        assert arena.neighbour_is_well(), arena.sandbox.kind
+
+    following = [arena.grade_an_honest_exercise() for arena in arenas]
+    for arena, after in [(arena, fork.graded()) for arena, fork in zip(arenas, following)]:
+        assert (after.score, after.events()) == (HONEST, []), arena.sandbox.kind
+        assert after.seconds < 5, arena.sandbox.kind
+
+
+def gained(attack: Attack, graded: Graded) -> list[str]:
+    """What an attack got that it should not have, or what it did to the examiner."""
+    if graded.result is None:
+        return [graded.ended]
+    told = [] if graded.score == attack.score else [f"it scores {graded.score} in place of {attack.score}"]
+    told += [] if bool(graded.result["refused"]) == attack.refused else [f"refused: {graded.result['refused']!r}"]
+    told += [] if graded.seconds < SECONDS.whole + 5 else [f"it took {graded.seconds:.0f} seconds"]
+    told += [] if graded.memory < MEMORY else [f"the examiner needed {graded.memory / 2**20:.0f} MiB"]
+    told += ["a hidden test was read"] if "HIDDEN TESTS" in graded.seen() else []
+    return told
+
+
+def test_a_whole_class_of_honest_submissions_follows(arenas: list[Arena], tmp_path: Path) -> None:
+    (tmp_path / "ps1.ipynb").write_bytes(honest())
+    for fork in [arena.grade(tmp_path) for arena in arenas for _ in range(3)]:
+        graded = fork.graded()
+        assert (graded.score, graded.events()) == (38.0, [])
+        assert graded.seconds < 10
+
+
+def handed_in(attack: Attack, arena: Arena, folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "ps1.ipynb").write_bytes(written(attack, arena.places()))
+    if attack.folder:
+        attack.folder(folder, arena.places())
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["SystemExit", "BaseException", "GeneratorExit", "KeyboardInterrupt"])
+def test_what_an_answer_raises_in_a_given_cell_ends_no_examiner(arenas: list[Arena], kind: str) -> None:
+    cells = [
+        ("answer", "answer", "def f():\n    return 1"),
+        ("given", "given", "f()"),
+        ("test", "test", "assert f() == 1"),
+        ("other", "answer", "a = 1"),
+        ("test-other", "test", "assert a == 1"),
+    ]
+    course = Assignment("ps", "ps", tuple(CourseCell(id, id, kind, text, text, 1.0) for id, kind, text in cells))
+    sources = {id: text for id, _, text in cells} | {"answer": f"def f():\n    raise {kind}"}
+    theirs = Submission(tuple(SubmittedCell(id, kind, "code", sources[id]) for id, kind, _ in cells))
+    graded = Fork(lambda: examine(course, theirs, arenas[0].start, 1, SECONDS).to_json(), 30.0).graded()
+    assert (graded.score, graded.events()) == (1.0, [])
+
+
+def test_there_are_many_attacks_and_each_says_what_it_tries() -> None:
+    assert len(ATTACKS) == len({attack.name for attack in ATTACKS}) >= 60
+    assert all(attack.tries.endswith(".") for attack in ATTACKS)
