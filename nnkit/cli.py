@@ -87,8 +87,8 @@ def demo_class(args: argparse.Namespace) -> int:
 
 
 def demo(args: argparse.Namespace) -> int:
-    """release, make a class, autograde it, write feedback, export the grades: all in build/demo"""
-    from nnkit.grading import commands, course, session
+    """release, make a class, autograde it, write feedback and a report, export the grades: all in build/demo"""
+    from nnkit.grading import commands, course, report, session
     from nnkit.grading.demo_class import make_class
 
     folder = (args.course / "build" / "demo").resolve()
@@ -104,6 +104,7 @@ def demo(args: argparse.Namespace) -> int:
     failures = _write_feedback(folder, args.assignment, [student.id for student in students])
     table = course.scores(folder, args.assignment)
     course.export(table, folder / "grades.csv")
+    report.write(folder, args.assignment)
     scored = {student.id: course.total(table.get(student.id, {})) for student in students}
     _tell_demo(folder, args.assignment, students, scored)
     for failure in failures:
@@ -124,7 +125,12 @@ def _tell_demo(folder: Path, assignment: str, students: Sequence[Student], score
     mistakes = {(a.cell, a.label) for a in read_answers(answers_file(folder, assignment)) if a.kind == "mistake"}
     made = mistakes & {(p["cell"], p["label"]) for student in students for p in student.planted}
     print(f"{len(made)} of the {len(mistakes)} planted mistakes of {assignment} were made at least once.")
-    for what, name in (("grades", "grades.csv"), ("feedback", "feedback"), ("gradebook", "gradebook.db")):
+    for what, name in (
+        ("grades", "grades.csv"),
+        ("feedback", "feedback"),
+        ("report", f"report/{assignment}/index.html"),
+        ("gradebook", "gradebook.db"),
+    ):
         print(f"{what:<12}{folder / name}")
     print(f"Formgrader  {_formgrader(folder)}\n            then choose Nbgrader → Formgrader in the menu")
 

@@ -43,9 +43,7 @@ RIGHT = {
     "tuple": lambda g, x, y: (g * y, g * x),
     "list": lambda g, x, y: [y * g, x * g],
     "einsum": lambda g, x, y: (np.einsum("ij,ij->ij", g, y), np.einsum("ij,ij->ij", g, x)),
-    "loop": lambda g, x, y: tuple(
-        np.array([[g[i, j] * v[i, j] for j in range(3)] for i in range(2)]) for v in (y, x)
-    ),
+    "loop": lambda g, x, y: tuple(np.array([[g[i, j] * v[i, j] for j in range(3)] for i in range(2)]) for v in (y, x)),
 }
 
 
@@ -210,6 +208,14 @@ def test_check_value_of_numbers_arrays_dicts_and_names() -> None:
     assert "keys are missing: b" in check_value({"a": 1.0}, {"a": 1.0, "b": 2.0}).headline
     assert not check_value(["a", "c"], ["a", "b"]).passed
     assert not check_value(np.nan, 1.0).passed
+
+
+def test_an_order_known_by_heart_is_none() -> None:
+    needs = {"f": ["q"], "q": ["x"], "x": []}
+    verdict = check_order(lambda needs: ["x", "q", "f"], needs)
+    assert verdict.status == "wrong"
+    assert verdict.headline.startswith("the same graph with other names for its nodes")
+    assert verdict.headline.endswith("is no node of this graph.")
 
 
 def test_check_order() -> None:

@@ -285,15 +285,34 @@ def _named(runs: Sequence[tuple[str, Needs, Locals, str, Gradients]]) -> tuple[s
 def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     """Is `order` a topological order: every key of `needs` once, each after all that it needs?
 
-    `order` may also be the function that makes it from `needs`.
+    `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
+    and in another sequence too, so that it must do more than know one graph by heart.
     """
     title = name or (name_of(order) if callable(order) else "the order")
 
     def check() -> Verdict:
-        given = probe.run(order, (copy.deepcopy(dict(needs)),), "it") if callable(order) else order
-        return _check_order(given, needs, title)
+        if not callable(order):
+            return _check_order(order, needs, title)
+        verdict = _check_order(_ordered(order, needs), needs, title)
+        disguised = _disguised(needs)
+        try:
+            _check_order(_ordered(order, disguised), disguised, title)
+        except Stop as stop:
+            told = f"the same graph with other names for its nodes, {', '.join(disguised)}: {stop}"
+            raise Stop(stop.status, told, stop.mistakes) from None
+        return verdict
 
     return guarded(title, check)
+
+
+def _ordered(order: Callable[..., Any], needs: Needs) -> Any:
+    return probe.run(order, (copy.deepcopy(dict(needs)),), "it")
+
+
+def _disguised(needs: Needs) -> dict[str, list[str]]:
+    draw = np.random.default_rng(len(needs))
+    names = {node: f"n{number}" for node, number in zip(needs, draw.permutation(len(needs)))}
+    return {names[node]: [names[x] for x in needs[node]] for node in draw.permutation(list(needs))}
 
 
 def _check_order(order: Any, needs: Needs, title: str) -> Verdict:
