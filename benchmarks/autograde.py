@@ -32,7 +32,7 @@ COMMANDS = {
     "nnkit": [sys.executable, "-c", "import sys; from nnkit.cli import main; sys.exit(main())", "autograde", "ps1"],
 }
 CHECK_SECONDS = "1"
-"""One in ten submissions loops for ever, and costs both graders as much; the slowest right check of ps1 takes 0.05 s."""
+"""One in ten submissions loops for ever, which costs both as much; a right check of ps1 takes at most 0.05 s."""
 
 
 def prepared(folder, number, stock):
