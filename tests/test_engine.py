@@ -302,6 +302,41 @@ def test_ctrl_c_keeps_what_has_been_graded(folder: Path) -> None:
     assert_graded_once(folder)
 
 
+def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
+    shutil.rmtree(folder / "submitted")
+    for number in range(4):
+        classes.hand_in(folder, f"s{number}", classes.RIGHT)
+    process, workers = started(folder, "-j", "1"), set()
+    while process.poll() is None:
+        workers |= {w.pid for w in below(psutil.Process(process.pid), "nnkit.grading import worker") if own(w, process)}
+        time.sleep(0.05)
+    assert process.communicate()[0].startswith("hw: 4 submissions graded")
+    assert len(workers) == 1
+
+
+def own(worker: psutil.Process, grader: subprocess.Popen[str]) -> bool:
+    """Whether it is a worker, and not its fork for one submission."""
+    with contextlib.suppress(psutil.Error):
+        return bool(worker.ppid() == grader.pid)
+    return False
+
+
+def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) -> None:
+    """With one job at a time, another takes the place of one that takes long."""
+    shutil.rmtree(folder / "submitted")
+    for student in ("a", "b"):
+        classes.hand_in(folder, student, {**classes.RIGHT, "double": "while True: pass"})
+    classes.hand_in(folder, "c", classes.RIGHT)
+    process = started(folder, "-j", "1")
+    wait_until(lambda: process.poll() is not None or entries(folder))
+    assert set(entries(folder)) == {"c"}
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert totals(folder)["c"] == 5.0
+
+
 def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: entries(folder))

@@ -245,6 +245,36 @@ def test_a_process_that_is_lost_costs_one_exercise(graded, answer, event):
     assert (result.events[0].startswith(event)) if event else (result.events == ())
 
 
+def test_cells_that_run_again_take_no_time_of_a_test(graded):
+    """Two cells that may take a second each do so again after the second test; the third test has its own second."""
+    cells = [
+        ("slow", "answer", "a = 1"),
+        ("slow-too", "answer", "b = 2"),
+        ("answer", "answer", "def f():\n    return 5"),
+        ("test", "test", "assert f() == 5"),
+        ("test-after", "test", "assert a + b == 3"),
+    ]
+    slow = {name: f"import time\ntime.sleep(0.7)\n{source}" for name, _, source in cells[:2]}
+    result = graded(cells, {**slow, "answer": ENDLESS}, seconds=Seconds(cell=1.0, whole=30.0))
+    assert result.scores() == {"test": 0.0, "test-after": 4.0}
+    assert result.events == ("During a test, the time was up.",)
+
+
+@pytest.mark.parametrize(
+    "lost", ["import os\nos._exit(1)", "import os\ndef f():\n    os._exit(1)"], ids=["cell", "call"]
+)
+def test_what_a_given_cell_made_of_an_answer_outlives_the_process(graded, lost):
+    cells = [
+        ("double", "answer", DOUBLE),
+        ("made", "given", "gates = [Double()]"),
+        ("answer", "answer", "def f():\n    return 5"),
+        ("test", "test", "assert f() == 5"),
+        ("test-made", "test", "assert gates[0].forward(3.0)[0] == 6.0"),
+    ]
+    assert graded(cells).scores() == {"test": 4.0, "test-made": 4.0}
+    assert graded(cells, {"answer": lost}).scores() == {"test": 0.0, "test-made": 4.0}
+
+
 def test_a_process_that_is_lost_again_and_again_is_given_up(graded):
     cells = [
         (f"{kind}-{i}", kind, "a = 1" if kind == "answer" else "assert a == 1")

@@ -1,8 +1,10 @@
 """Stand-ins: a test that calls them sees what it would see of the learner's own objects, and nothing runs here."""
 
+import contextlib
 import copy
 import inspect
 import os
+import socket
 import time
 from collections import namedtuple
 
@@ -15,10 +17,12 @@ from learners import linked
 
 import nnkit.check
 from nnkit.check import check_backward, limits, probe
-from nnkit.grading.frames import BadReply
-from nnkit.grading.standins import Gone, raised
+from nnkit.grading import wire
+from nnkit.grading.described import raised
+from nnkit.grading.frames import BadReply, Frames
+from nnkit.grading.standins import Gone, Link
 
-EVERY = 4  # of the corpus; benchmarks/standins.py takes all
+EVERY = 4  # of the corpus: the whole of it takes a minute
 
 
 class Tripled:
@@ -87,6 +91,16 @@ def counted(n):
     yield from range(n)
 
 
+class Kept:
+    """Keeps a function that it was given."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, x):
+        return self.function(x)
+
+
 def fails(kind):
     raise {"plain": ValueError("no"), "own": type("Own", (KeyError,), {})("gone"), "exit": SystemExit(0)}[kind]
 
@@ -101,6 +115,8 @@ THINGS = {
     "emptied": emptied,
     "measured": measured,
     "counted": counted,
+    "Kept": Kept,
+    "letters": lambda: np.array(["a", "b"]),
     "fails": fails,
     "pair": lambda: Pair(1.0, np.ones(2)),
     "sum_of_pair": lambda pair: pair.x + pair.y.sum(),
@@ -222,8 +238,56 @@ def test_a_function_of_the_test_that_raises_is_an_error_there(get):
         get("measured")(lambda x: 1 / 0, 3.0)
 
 
+def test_a_function_of_the_test_may_call_the_learners_code(get, link):
+    gate = get("gate")
+    slope = get("measured")(lambda x: gate.forward(x)[0] + get("Kept")(lambda y: y)(x), 3.0)
+    assert slope == pytest.approx(4.0)
+    with link.watching([np.ones(2)]):
+        assert get("same")(get("Kept")(lambda x: gate.forward(x)[0])(2.0)) == 6.0
+
+
+def test_a_function_of_the_test_that_an_object_keeps_can_be_called_later(get, link):
+    def twice(x):
+        return 2 * x
+
+    kept = get("Kept")(twice)
+    assert kept(1.0) == 2.0
+    link.forget()
+    assert [kept(2.0), get("Kept")(twice)(3.0)] == [4.0, 6.0]
+    assert len(link._callbacks) == 1
+
+
+def test_the_learners_own_cells_call_no_function_of_a_test():
+    """Nobody would bound the time of such a call."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        link, calls = Link(ours), []
+        link.outgoing(calls.append)
+        for request in (lambda: link.call([0, ""], (), {}), lambda: link.run_cell(1, "")):
+            Frames(theirs).send(["callback", 0, [wire.TUPLE, 1.0]])
+            Frames(theirs).send(["value", None, [], False])
+            with contextlib.suppress(Gone):
+                request()
+    assert calls == [1.0]  # in the call, and not in the cell
+    assert "answered out of order" in link.lost
+
+
+def test_an_attribute_that_a_test_sets_is_set_there(get):
+    gate = get("Tripled")()
+    gate.factor = 5.0
+    assert gate.forward(2.0)[0] == 10.0
+    with pytest.raises(AttributeError):
+        get("sum_of_pair").forward.more = 1
+
+
 def test_a_generator_gives_its_values(get):
     assert list(get("counted")(3)) == [0, 1, 2]
+    numbers = get("counted")(3)
+    assert [next(numbers), list(numbers), next(numbers, None)] == [0, [1, 2], None]
+
+
+def test_texts_of_an_array_are_texts(get):
+    assert list(get("letters")()) == ["a", "b"]
 
 
 def test_an_array_of_objects_has_its_items(get):

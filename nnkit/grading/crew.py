@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -29,13 +29,23 @@ EXAMINER = 4 * 2**30
 class Crew:
     """An executor, and what all its jobs have in common."""
 
-    def __init__(self, executor: Executor, size: int, setup: dict[str, Any], near: bool):
-        self.executor, self.setup, self.near = executor, setup, near
-        """`near`: whether workers see the course's folder."""
-        self.window = size if near else 2 * size
-        """How many jobs are handed out at a time; a cluster gets some ahead, since it is far."""
+    def __init__(
+        self, executor: Executor, size: int, setup: dict[str, Any], near: bool, warming: Sequence[Future[None]] = ()
+    ):
+        self.executor, self.size, self.setup, self.near, self.warming = executor, size, setup, near, warming
+        """`near`: whether workers see the course's folder. `warming`: done, each, when one more worker is warm."""
         self.spare = 3 * size if near else 0
         """How many more, in place of jobs that take long: most of those wait for a loop to be given up."""
+
+    def cold(self) -> list[Future[None]]:
+        """Workers that are not warm yet."""
+        return [future for future in self.warming if not future.done()]
+
+    @property
+    def window(self) -> int:
+        """How many jobs are handed out at a time: none to a worker that is still cold, for another one would be started
+        in its place. A cluster gets some ahead, since it is far."""
+        return self.size - len(self.cold()) if self.near else 2 * self.size
 
     def grade(self, job: dict[str, Any]) -> Future[dict[str, Any]]:
         return self.executor.submit(attendant.grade, self.setup, job)
@@ -65,9 +75,8 @@ def here(jobs: int | None, setup: dict[str, Any]) -> Iterator[Crew]:
     size = jobs or _cores()
     executor = ThreadPoolExecutor(4 * size, "nnkit-attendant")
     try:
-        for _ in range(size):
-            executor.submit(attendant.prepare, setup)
-        yield Crew(executor, size, setup, near=True)
+        warming = [executor.submit(attendant.prepare, setup) for _ in range(size)]
+        yield Crew(executor, size, setup, near=True, warming=warming)
     finally:
         attendant.dismiss()  # a thread that waits for an answer gets none, and ends
         executor.shutdown(cancel_futures=True)

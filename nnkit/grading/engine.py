@@ -124,8 +124,9 @@ class Engine:
             job = self.waiting.popleft()
             job.since = time.monotonic()
             self.running[self.crew.grade(self.order(job))] = job
-        done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
-        for future in done:
+        futures: list[Future[Any]] = [*self.running, *self.crew.cold()]
+        done, _ = wait(futures, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in self.running.keys() & done:
             self.take(self.running.pop(future), future)
         self.keeper.flush()
         self.progress(self.tally)

@@ -28,6 +28,7 @@ from nnkit.grading.names import bound_names, used_names
 from nnkit.grading.outputs import bounded
 from nnkit.grading.process import Process
 from nnkit.grading.results import CellResult, Result
+from nnkit.grading.standins import Gone
 from nnkit.grading.telling import shown, trouble
 from nnkit.grading.testcell import Names, TooLong, credit, fresh_numbers, quiet, run_cell
 
@@ -102,10 +103,13 @@ class Examination:
         self.course = {cell.id: cell for cell in assignment.cells}
         self.submission, self.seconds = submission, seconds
         self.ends = time.monotonic() + seconds.whole
-        self.process = Process(start, submission.files)
+        self.process = Process(start, submission.files, self.deadline)
         self.names = Names(lambda name: self.process.link().get(["name", name]))
         self.events = self.process.events
         self.borrowed = _borrowed(assignment, submission)
+        self.passed: list[CourseCell] = []
+        self.starts = 1
+        """How many processes of the learner's the names here know of."""
         self.room = SHOWN
 
     def close(self) -> None:
@@ -118,14 +122,12 @@ class Examination:
         if cell.kind == "test":
             result = self.examined(count, cell, self.course[cell.id])
             if cell.id in self.borrowed:
-                self.process.run(count, self.course[cell.id].released, cell.id, self.deadline())
+                self.process.run(count, self.course[cell.id].released, cell.id)
             return result
-        outputs = self.process.run(count, cell.source, cell.id, self.deadline())
-        course = self.course.get(cell.id)
-        if course is not None and course.kind == "given":
-            self.given(course)
-        elif course is not None:
-            self.names.handed_over(bound_names(course.source))
+        outputs = self.process.run(count, cell.source, cell.id)
+        if course := self.course.get(cell.id):
+            self.ours(course)
+            self.passed.append(course)
         self.names.found.clear()
         result = self.result(cell, count, outputs, began, min(self.room, OUTPUTS))
         self.room -= sum(len(json.dumps(output)) for output in result.outputs)
@@ -133,6 +135,23 @@ class Examination:
 
     def deadline(self) -> float:
         return min(self.ends, time.monotonic() + self.seconds.cell)
+
+    def ours(self, course: CourseCell) -> None:
+        """What a cell of the course that has run there means here."""
+        if course.kind == "given":
+            self.given(course)
+        else:
+            self.names.handed_over(bound_names(course.source))
+
+    def ready(self) -> None:
+        """Before a test's time begins: a process in which all cells so far have run. Where it is a new one, what given
+        cells have made of the old one's objects is made again."""
+        with contextlib.suppress(Gone):
+            self.process.link()
+        if self.process.starts != self.starts:
+            for course in self.passed:
+                self.ours(course)
+        self.starts = self.process.starts
 
     def given(self, course: CourseCell) -> None:
         """The course's own cell, for the names that test cells use. Where it needs an answer that is not there, the
@@ -148,6 +167,7 @@ class Examination:
     def examined(self, count: int, cell: SubmittedCell, course: CourseCell) -> CellResult:
         """Run a test cell: its score, and what there is to see."""
         began, printed = time.monotonic(), io.StringIO()
+        self.ready()
         fault: BaseException | None = None
         value = None
         with listening() as verdicts, contextlib.redirect_stdout(printed):

@@ -22,8 +22,9 @@ class Process:
     """The learner's process, started anew where it has been lost: then the cells so far run again, without the one
     that ended it, so that it costs no other cell its points."""
 
-    def __init__(self, start: Callable[[], Child], files: Mapping[str, bytes]):
-        self.start, self.files = start, files
+    def __init__(self, start: Callable[[], Child], files: Mapping[str, bytes], allowed: Callable[[], float]):
+        self.start, self.files, self.allowed = start, files, allowed
+        """`allowed`: when a cell must have ended that begins now, in seconds of time.monotonic()."""
         self.child: Child | None = None
         self.current: Link | None = None
         self.ran: list[tuple[int, str, str]] = []
@@ -33,7 +34,10 @@ class Process:
         self.deadline: float | None = None
 
     def link(self) -> Link:
-        """A conversation with a process in which all cells so far have run. Raises Gone if there can be none."""
+        """A conversation with a process in which all cells so far have run. Raises Gone if there can be none.
+
+        A cell that runs again has its own time for it, and takes none of a test's.
+        """
         while self.current is None or self.current.lost:
             self.restart()
         self.current.frames.deadline = self.deadline
@@ -43,19 +47,20 @@ class Process:
         self.close()
         if self.starts == STARTS:
             raise Gone(f"the process that runs this submission was lost {STARTS} times, and is not started again")
+        if time.monotonic() >= self.allowed():
+            raise Gone("the time was up")
         self.starts += 1
         self.child = self.start()
         self.current = probe.elsewhere = Link(self.child.channel)
-        self.current.frames.deadline = self.deadline
+        self.current.frames.deadline = self.allowed()
         if self.files:
             self.current.ask("files", list(self.files), list(self.files.values()))
         for count, source, name in self.ran:
             if name not in self.deadly and self._attempt(count, source, name) is None:
                 return
 
-    def run(self, count: int, source: str, name: str, deadline: float) -> list[dict[str, Any]]:
+    def run(self, count: int, source: str, name: str) -> list[dict[str, Any]]:
         """Run a learner's cell; its outputs."""
-        self.until(deadline)
         try:
             self.link()
         except Gone as gone:
@@ -67,6 +72,7 @@ class Process:
     def _attempt(self, count: int, source: str, name: str) -> list[dict[str, Any]] | None:
         """The outputs of a cell; None where the process was lost with it."""
         assert self.current is not None
+        self.current.frames.deadline = self.allowed()
         try:
             return self.current.run_cell(count, source)
         except Gone:

@@ -7,11 +7,8 @@ as its nearest built-in kind. Nothing that a stand-in does runs code of the lear
 
 from __future__ import annotations
 
-import builtins
 import inspect
-import keyword
 import socket
-import unicodedata
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,12 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import ShapeError
 from nnkit.grading import wire
+from nnkit.grading.described import identifier, method, raised
 from nnkit.grading.frames import BadReply, Closed, Frames
 
 REMEMBERED = 256
 """Received arrays that can go back as their number; the learner's side keeps more."""
+
+CALLING = ("call", "get", "set")
+"""Requests during which the learner's code may call functions of a test cell: those that a test makes, whose time is
+bounded."""
 
 
 class Gone(BaseException):
@@ -47,6 +48,7 @@ class Link:
         self._classes: dict[int, type] = {}
         """Of the learner's named tuples."""
         self._callbacks: list[Callable[..., Any]] = []
+        self._callback_numbers: dict[int, int] = {}
         self._watching: list[Any] | None = None
         self.seen_measuring = False
 
@@ -62,9 +64,12 @@ class Link:
                 reply = self.frames.receive()
                 if type(reply) is not list or not reply or type(reply[0]) is not str:
                     raise BadReply("a reply without a word.")
-                if reply[0] != "callback":
+                if reply[0] != "callback" or request[0] not in CALLING:
                     return reply
-                self.frames.send(self._called_back(reply[1:]))
+                answer = self._called_back(reply[1:])
+                if self.lost:  # it called the learner's code in its turn
+                    raise Gone(self.lost)
+                self.frames.send(answer)
         except BaseException as fault:  # a signal in the middle of a reply loses the thread of the conversation as well
             self.lost = self.lost or _told(fault)
             self.closed = isinstance(fault, Closed)
@@ -93,16 +98,17 @@ class Link:
     def call(self, target: list[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Call what `target` says; returns its value, raises what it raised."""
         passed = wire.Passed()
-        callbacks = len(self._callbacks)
         tree = [wire.to_tree(tuple(args), self, passed), wire.to_tree(kwargs, self, passed)]
         watched = None if self._watching is None else wire.to_tree(self._watching, self)
-        reply = self.ask("call", target, *tree, watched)
-        del self._callbacks[callbacks:]
-        return self._outcome(reply, passed)
+        return self._outcome(self.ask("call", target, *tree, watched), passed)
 
     def get(self, target: list[Any]) -> Any:
         """The value of a name, an attribute, an item ... (`target` says which)."""
         return self._outcome(self.ask("get", target), wire.Passed())
+
+    def set(self, number: int, name: str, value: Any) -> None:
+        """Give an attribute of an object a value there; raises what that raised."""
+        self._outcome(self.ask("set", number, name, wire.to_tree(value, self)), wire.Passed())
 
     def _outcome(self, reply: list[Any], passed: wire.Passed) -> Any:
         with self._believing():
@@ -171,8 +177,10 @@ class Link:
         if isinstance(value, StandIn):
             return [wire.OBJECT, value._number, value._path] if value._link is self else None
         if callable(value):
-            self._callbacks.append(value)
-            return [wire.CALLBACK, len(self._callbacks) - 1, _identifier(getattr(value, "__name__", ""), "function")]
+            number = self._callback_numbers.setdefault(id(value), len(self._callbacks))
+            if number == len(self._callbacks):
+                self._callbacks.append(value)  # for good: an object of theirs may keep it
+            return [wire.CALLBACK, number, identifier(getattr(value, "__name__", ""), "function")]
         return None
 
     def class_number(self, kind: type) -> int:
@@ -180,9 +188,9 @@ class Link:
 
     def named(self, number: int, name: str, fields: list[str]) -> Callable[..., Any]:
         if number not in self._classes:
-            if len(fields) > 100 or len(self._classes) > 1000 or any(_identifier(field, "") == "" for field in fields):
+            if len(fields) > 100 or len(self._classes) > 1000 or any(identifier(field, "") == "" for field in fields):
                 raise BadReply("a named tuple of the wrong form.")
-            self._classes[number] = namedtuple(_identifier(name, "Named"), fields)
+            self._classes[number] = namedtuple(identifier(name, "Named"), fields)
         return self._classes[number]
 
     def incoming_array(self, array: np.ndarray, number: int, raw: bytes) -> None:
@@ -198,10 +206,11 @@ class Link:
         if tag != wire.OBJECT or len(parts) != 4 or type(parts[0]) is not int:
             raise BadReply("an object of the wrong form.")
         number, kind, name, methods = parts
-        if kind not in ("function", "class", "object") or type(methods) is not list or len(methods) > 500:
+        if kind not in ("function", "class", "object", "iterator") or type(methods) is not list or len(methods) > 500:
             raise BadReply("an object of no kind.")
-        made = type(_identifier(name, "object"), (StandIn,), {"__slots__": ()})
-        return made(self, number, kind, _identifier(name, kind), dict(map(_method, methods)))  # type: ignore[no-any-return]
+        base = _Iterating if kind == "iterator" else StandIn
+        made = type(identifier(name, "object"), (base,), {"__slots__": ()})
+        return made(self, number, kind, identifier(name, kind), dict(map(method, methods)))  # type: ignore[no-any-return]
 
 
 class StandIn:
@@ -210,9 +219,9 @@ class StandIn:
     __slots__ = ("__name__", "_kind", "_link", "_methods", "_number", "_path")
 
     def __init__(self, link: Link, number: int, kind: str, name: str, methods: dict[str, Any], path: str = ""):
-        self._link, self._number, self._kind, self._methods, self._path = link, number, kind, methods, path
-        if kind != "object":
-            self.__name__ = name
+        own = {"_link": link, "_number": number, "_kind": kind, "_methods": methods, "_path": path}
+        for slot, value in (own if kind in ("object", "iterator") else {**own, "__name__": name}).items():
+            object.__setattr__(self, slot, value)
 
     @property
     def __signature__(self) -> inspect.Signature:
@@ -227,6 +236,11 @@ class StandIn:
         if name in self._methods:
             return StandIn(self._link, self._number, "function", name, {"": self._methods[name]}, name)
         return self._link.get(["attribute", self._number, name])
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._path or name in StandIn.__slots__:
+            raise AttributeError(name)
+        self._link.set(self._number, name, value)
 
     def __getitem__(self, key: Any) -> Any:
         return self._link.get(["item", self._number, wire.to_tree(key, self._link)])
@@ -251,26 +265,19 @@ class StandIn:
         return f"<the learner's {self._kind} {getattr(self, '__name__', type(self).__name__)}>"
 
 
-def _method(parts: Any) -> tuple[str, inspect.Signature]:
-    """A method's name and signature, from [name, [[parameter, kind, has a default], ...]]."""
-    if type(parts) is not list or len(parts) != 2 or type(parts[1]) is not list or len(parts[1]) > 100:
-        raise BadReply("a method of the wrong form.")
-    return _identifier(parts[0], ""), inspect.Signature(list(_parameters(parts[1])), __validate_parameters__=False)
+class _Iterating(StandIn):
+    """A generator, or another iterator."""
 
+    __slots__ = ()
 
-def _parameters(described: list[Any]) -> Iterator[inspect.Parameter]:
-    for parts in described:
-        if type(parts) is not list or len(parts) != 3 or parts[1] not in (0, 1, 2, 3, 4):
-            raise BadReply("a parameter of the wrong form.")
-        kind = tuple(inspect._ParameterKind)[parts[1]]
-        starred = kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        default = None if parts[2] is True and not starred else inspect.Parameter.empty
-        yield inspect.Parameter(_identifier(parts[0], "x"), kind, default=default)
+    def __iter__(self) -> Iterator[Any]:
+        return self
 
-
-def _identifier(name: Any, otherwise: str) -> str:
-    fine = type(name) is str and len(name) <= 80 and name.isidentifier() and not keyword.iskeyword(name)
-    return name if fine and unicodedata.is_normalized("NFKC", name) else otherwise  # two names must not become one
+    def __next__(self) -> Any:
+        step = self._link.get(["next", self._number])
+        if type(step) is not tuple or len(step) != 1:
+            raise StopIteration
+        return step[0]
 
 
 def _change(mine: Any, new: Any) -> None:
@@ -282,34 +289,6 @@ def _change(mine: Any, new: Any) -> None:
     elif isinstance(mine, dict) and isinstance(new, dict):
         mine.clear()
         mine.update(new)
-
-
-# ---- exceptions -----------------------------------------------------------------------------------
-
-
-def raised(fault: Any) -> BaseException:
-    """What the learner's code raised there, for here: its name and text, as its nearest built-in kind."""
-    if type(fault) is not tuple or len(fault) != 5 or not all(type(part) is str for part in fault):
-        raise BadReply("an exception of the wrong form.")
-    name, base, text, line, trace = fault
-    kind = _builtin(base)
-    name = _identifier(name, kind.__name__)
-    if name == "ShapeError" and kind is ValueError:
-        kind = ShapeError
-    if name != kind.__name__:
-        kind = type(name, (kind,), {"__module__": "__main__"})
-    again = kind(text[:2000])
-    again.learners_line, again.learners_trace = line[:200], trace[:20_000]  # type: ignore[attr-defined]
-    return again
-
-
-def _builtin(name: str) -> type[BaseException]:
-    kind = getattr(builtins, name, None)
-    if not (isinstance(kind, type) and issubclass(kind, BaseException)) or issubclass(
-        kind, KeyboardInterrupt | GeneratorExit | StopIteration | StopAsyncIteration | Warning | BaseExceptionGroup
-    ):
-        return Exception
-    return Exception if issubclass(kind, UnicodeError) else kind  # those of Unicode take five arguments
 
 
 def _told(fault: BaseException) -> str:

@@ -98,7 +98,14 @@ class Learner:
             return len(thing)
         if how == "iterator":
             return _Iterator(iter(thing))
-        return thing.step()
+        return (thing if isinstance(thing, _Iterator) else _Iterator(thing)).step()
+
+    def do_set(self, number: int, name: str, value: Any) -> list[Any]:
+        try:
+            setattr(self.objects[number], name, wire.from_tree(value, self))
+            return ["value", None, [], False]
+        except BaseException as fault:
+            return ["raised", self.tree(told(fault)), []]
 
     def looked_up(self, name: str) -> Any:
         if name not in self.shell.user_ns:
@@ -129,7 +136,7 @@ class Learner:
         measured[0] = probe.measures(
             lambda: returned.append(function(*given[0], **given[1])), (), wire.from_tree(points, self)
         )
-        return returned[0]
+        return returned[0] if returned else function(*given[0], **given[1])  # somebody watches already
 
     def changes(self, passed: wire.Passed) -> list[Any]:
         """What a call has changed of its arguments."""
@@ -165,6 +172,8 @@ class Learner:
         if array is not None:
             raw = array.tobytes()
             return [wire.ARRAY, array.dtype.str, list(array.shape), raw, self.array_number(value, raw)]
+        if isinstance(value, np.str_ | np.bytes_):
+            return self.tree(value.item())  # type: ignore[no-any-return]
         self.objects.append(value)
         return [wire.OBJECT, len(self.objects) - 1, *_described(value)]
 
@@ -194,6 +203,9 @@ class Learner:
         def function(*args: Any) -> Any:
             self.reply(["callback", number, self.tree(args)])
             word, *parts = self.frames.receive()
+            while word not in ("value", "raised"):  # it calls code of this side in its turn
+                self.reply(getattr(self, f"do_{word}")(*parts))
+                word, *parts = self.frames.receive()
             if word == "raised":
                 raise RuntimeError(f"{parts[0]}: {parts[1]}")
             return wire.from_tree(parts[0], self)
@@ -242,7 +254,7 @@ def _described(value: Any) -> list[Any]:
     kind = type(value)
     names = [name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name, None))]
     methods = [[name, _parameters(getattr(value, name, None))] for name in names[:400]]
-    return ["object", kind.__name__, methods]
+    return ["iterator" if hasattr(kind, "__next__") else "object", kind.__name__, methods]
 
 
 def _parameters(function: Any) -> list[Any]:
