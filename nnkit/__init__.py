@@ -16,7 +16,7 @@ from nnkit.graph import Graph
 __version__ = "0.1.0"
 __all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
 
-_ROOMS = ("check", "data", "gates", "graph", "grading", "jacobian", "mlp", "numerical", "train", "view")
+_ROOMS = ("check", "data", "gates", "graph", "grading", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
 
 
 def __getattr__(name: str) -> Any:
