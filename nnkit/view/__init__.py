@@ -1,8 +1,9 @@
 """What nnkit shows: drawings of computational graphs, and the figures of the lectures
-(`plots`, `activations`, `jacobians`, `training`, `speed`; `explorers` shows a still figure for each explorer).
+(`plots`, `activations`, `jacobians`, `training`, `speed`), and `explorers` to play with.
 
-    view.svg(graph)     # a standalone SVG document
-    view.html(graph)    # the same for a web page or a notebook
+    view.svg(graph)             # a standalone SVG document
+    view.html(graph)            # the same for a web page or a notebook
+    view.graph_explorer(graph)  # step through it, move its inputs
 
 Each name loads its module, and with it networkx or matplotlib, when first used.
 """
@@ -15,16 +16,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnkit.view import activations, drawing, explorers, jacobians, layout, plots, speed, training
     from nnkit.view.drawing import html, svg
+    from nnkit.view.explorers import graph_explorer
 
 _MODULES = ("activations", "drawing", "explorers", "jacobians", "layout", "plots", "speed", "training")
 __all__ = [
-    "activations", "drawing", "explorers", "html", "jacobians", "layout", "plots", "speed", "svg", "training",
+    "activations", "drawing", "explorers", "graph_explorer", "html", "jacobians", "layout", "plots", "speed", "svg",
+    "training",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"nnkit.view.{name}")
+    if name == "graph_explorer":
+        return import_module("nnkit.view.explorers").graph_explorer
     if name in __all__:
         return getattr(import_module("nnkit.view.drawing"), name)
     raise AttributeError(f"nnkit.view has no {name!r}; it has {', '.join(__all__)}.")

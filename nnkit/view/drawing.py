@@ -197,6 +197,12 @@ class _Part:
 
 def _wires(parts: list[_Part], plan: layout.Layout) -> list[str]:
     """Every node's wire, one path with all its branches, and a dot wherever a wire splits."""
+    paths = [f'<path class="nnk-wire" d="{wire}"/>' for wire in _paths(parts, plan)]
+    return paths + [f'<circle class="nnk-dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in plan.splits]
+
+
+def _paths(parts: list[_Part], plan: layout.Layout) -> list[str]:
+    """The path of every node's wire, with all its branches."""
     wires = [[_straight(at.x + part.box[0], at.end, at.y)] for part, at in zip(parts, plan.places)]
     for source, left, right, y in plan.passing:
         wires[source].append(_straight(left, right, y))
@@ -205,8 +211,7 @@ def _wires(parts: list[_Part], plan: layout.Layout) -> list[str]:
         half = (x + to_x) / 2
         curve = f"M{x:.1f} {y:.1f}C{half:.1f} {y:.1f} {half:.1f} {to_y:.1f} {to_x:.1f} {to_y:.1f}"
         wires[bend.source].append(curve)
-    paths = [f'<path class="nnk-wire" d="{"".join(wire)}"/>' for wire in wires]
-    return paths + [f'<circle class="nnk-dot" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>' for x, y in plan.splits]
+    return ["".join(wire) for wire in wires]
 
 
 def _straight(left: float, right: float, y: float) -> str:

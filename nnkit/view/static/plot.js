@@ -1,0 +1,88 @@
+// A plane with two axes, for curves and points.
+
+import { draw, show } from "./kit.js";
+
+/** Maps numbers of the plane to a rectangle of an SVG, and draws there. */
+export class Plane {
+  constructor(svg, { left, top, width, height, x, y }) {
+    Object.assign(this, { svg, left, top, width, height, x, y });
+  }
+
+  px(x) {
+    return this.left + ((x - this.x[0]) / (this.x[1] - this.x[0])) * this.width;
+  }
+
+  py(y) {
+    return this.top + (1 - (y - this.y[0]) / (this.y[1] - this.y[0])) * this.height;
+  }
+
+  /** The point of the plane under a pointer. */
+  under(event) {
+    const box = this.svg.getBoundingClientRect();
+    const [wide, high] = this.svg.getAttribute("viewBox").split(" ").slice(2).map(Number);
+    const [x, y] = [((event.clientX - box.left) / box.width) * wide, ((event.clientY - box.top) / box.height) * high];
+    return [
+      this.x[0] + ((x - this.left) / this.width) * (this.x[1] - this.x[0]),
+      this.y[0] + (1 - (y - this.top) / this.height) * (this.y[1] - this.y[0]),
+    ];
+  }
+
+  /** A path through points; null leaves a gap. */
+  path(xs, ys) {
+    let d = "";
+    let pen = "M";
+    xs.forEach((x, i) => {
+      if (ys[i] == null || x == null) pen = "M";
+      else {
+        d += `${pen}${this.px(x).toFixed(1)} ${this.py(clip(ys[i], this.y)).toFixed(1)}`;
+        pen = "L";
+      }
+    });
+    return d;
+  }
+
+  curve(kind, xs, ys) {
+    return draw("path", { class: `nnx-curve ${kind}`, d: this.path(xs, ys) });
+  }
+
+  axes(xname, yname) {
+    const bottom = this.top + this.height;
+    const rim = { class: "nnx-axis", x: this.left, y: this.top, width: this.width, height: this.height };
+    const parts = [draw("rect", rim)];
+    for (const t of ticks(...this.x)) {
+      if (xname === null) break;
+      const at = { x: this.px(t), y: bottom + 17, "text-anchor": "middle" };
+      parts.push(draw("path", { class: "nnx-tick", d: `M${this.px(t)} ${bottom}v4` }), draw("text", at, show(t)));
+    }
+    for (const t of ticks(...this.y)) {
+      const at = { x: this.left - 7, y: this.py(t) + 5, "text-anchor": "end" };
+      parts.push(draw("path", { class: "nnx-tick", d: `M${this.left} ${this.py(t)}h-4` }), draw("text", at, show(t)));
+    }
+    const words = { x: this.left + this.width / 2, y: bottom + 34, "text-anchor": "middle" };
+    if (xname) parts.push(draw("text", words, xname));
+    parts.push(draw("text", { x: this.left + 8, y: this.top + 16 }, yname));
+    return parts;
+  }
+}
+
+function clip(y, [low, high]) {
+  const room = 20 * (high - low);
+  return Math.min(high + room, Math.max(low - room, y));
+}
+
+/** Round numbers between two, about five of them. */
+export function ticks(low, high) {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
+  const found = [];
+  for (let i = Math.ceil(low / step - 1e-9); i * step <= high + 1e-9 * step; i += 1) found.push(i * step || 0);
+  return found;
+}
+
+/** From and to of an axis that holds these numbers (null: none), with a little room. */
+export function range(numbers, atLeast) {
+  const known = [...numbers.filter((n) => n != null), ...atLeast];
+  const [low, high] = [Math.min(...known), Math.max(...known)];
+  return [low - 0.06 * (high - low), high + 0.12 * (high - low)];
+}

@@ -1,0 +1,202 @@
+// A graph on the page: boxes, wires, numbers; zoom and pan.
+
+import { draw, reducedMotion } from "./kit.js";
+
+const READABLE = 0.8; // a graph that would have to shrink further is cut instead, and panned
+
+/** Draws scenes into `holder`; `opened(box)` hears of a box that was clicked, `fold(group)` of a frame's button. */
+export class Stage {
+  constructor(holder, opened, fold) {
+    this.holder = holder;
+    this.opened = opened;
+    this.fold = fold;
+    this.svg = draw("svg", { class: "nnx-graph", role: "presentation" });
+    holder.append(this.svg);
+    this.zoom = 0;
+    this.listen();
+  }
+
+  /** A new scene; the view stays where it was if its size did. */
+  build(scene) {
+    const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+    const moved = !this.scene || this.scene.width !== scene.width || this.scene.height !== scene.height;
+    this.scene = scene;
+    this.wires = new Map(scene.wires.map((wire) => [wire.id, draw("path", { class: "nnx-wire", d: wire.d })]));
+    this.boxes = new Map(scene.boxes.map((box) => [box.id, this.box(box)]));
+    const dots = scene.splits.map(([cx, cy]) => draw("circle", { class: "nnx-dot", cx, cy, r: 3.5 }));
+    const frames = scene.frames.map((frame) => this.frame(frame));
+    const parts = [...this.boxes.values()].map((box) => box.group);
+    this.svg.replaceChildren(...this.wires.values(), ...dots, ...frames, ...parts);
+    if (moved) this.fit();
+    if (focused) this.svg.querySelector(`[data-key="${focused}"]`)?.focus({ preventScroll: true });
+  }
+
+  box(box) {
+    const above = draw("text", { class: "nnx-above", x: box.middle, y: box.y - 6, "text-anchor": "middle" });
+    const value = draw("tspan", { class: "nnx-value" });
+    above.append(draw("tspan", {}, box.prefix), value);
+    const grad = draw("text", { class: "nnx-grad", x: box.middle, y: box.y + 17, "text-anchor": "middle" });
+    const group = draw("g", { class: `nnx-${box.kind}` }, above, grad);
+    if (box.kind === "input") {
+      group.append(draw("text", { x: box.x + box.w - 6, y: box.y + 5, "text-anchor": "end" }, box.name));
+    } else group.append(this.gate(box));
+    if (box.output) group.append(arrow(box.end, box.y));
+    return { ...box, group, value, grad, above };
+  }
+
+  gate(box) {
+    const open = (event) => {
+      if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.opened(box);
+    };
+    const top = box.y - (17 * (box.lines.length - 1)) / 2 + 5;
+    const single = box.lines.join("").length === 1;
+    const lines = box.lines.map((line, i) =>
+      draw("text", {
+        class: "nnx-symbol", x: box.x + box.w / 2, y: single ? box.y + 7 : top + 17 * i,
+        "text-anchor": "middle", "font-size": single ? 20 : 14,
+      }, line));
+    const shape = { class: "nnx-box", x: box.x, y: box.y - box.h / 2, width: box.w, height: box.h, rx: box.r };
+    const double = { ...shape, class: "nnx-inner", x: box.x + 3, y: box.y - box.h / 2 + 3, width: box.w - 6,
+      height: box.h - 6, rx: Math.max(4, box.r - 3) };
+    const rim = box.kind === "group" ? [draw("rect", double)] : [];
+    return draw("g", {
+      class: "nnx-key", role: "button", tabindex: 0, "data-key": `gate-${box.id}`,
+      "aria-label": `${box.label}: its forward and backward`, click: open, keydown: open,
+    }, draw("rect", shape), ...rim, ...lines);
+  }
+
+  frame({ group, symbol, x, y, w, h }) {
+    const fold = (event) => {
+      if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      event.stopPropagation();
+      this.fold(group);
+    };
+    const name = `fold into ${symbol}`;
+    const wide = 16 + 7.5 * name.length;
+    const button = draw("g", {
+      class: "nnx-key nnx-fold", role: "button", tabindex: 0, "data-key": `fold-${group}`, click: fold, keydown: fold,
+    }, draw("rect", { class: "nnx-box", x: x + 6, y: y - 12, width: wide, height: 22, rx: 6 }),
+    draw("text", { x: x + 6 + wide / 2, y: y + 4, "text-anchor": "middle", "font-size": 13 }, name));
+    return draw("g", {}, draw("rect", { class: "nnx-frame", x, y, width: w, height: h, rx: 10 }), button);
+  }
+
+  /** The numbers that are known, and the gate whose turn it is. */
+  show({ values, grads, now }) {
+    for (const [id, box] of this.boxes) {
+      box.value.textContent = values[id] ?? "";
+      box.above.style.display = id in values ? "" : "none";
+      box.grad.textContent = id in grads ? `∂ ${grads[id]}` : "";
+      box.group.classList.toggle("nnx-now", now?.node === id && now.phase !== "start");
+      box.group.classList.toggle("nnx-back", now?.node === id && now.phase === "backward");
+    }
+    const into = now && now.phase !== "start" ? this.boxes.get(now.node)?.inputs ?? [] : [];
+    for (const [id, wire] of this.wires) {
+      wire.classList.toggle("nnx-now", into.includes(id) || (now?.phase === "start" && now.node === id));
+      wire.classList.toggle("nnx-back", now?.phase === "backward");
+    }
+    if (now) this.reveal(this.boxes.get(now.node));
+  }
+
+  // -- zoom and pan ----------------------------------------------------------------------------
+
+  fit() {
+    const wide = this.holder.clientWidth;
+    if (!wide) return;
+    this.zoom = Math.min(1.25, Math.max(READABLE, wide / this.scene.width));
+    this.x = this.scene.left;
+    this.y = this.scene.left;
+    this.place();
+  }
+
+  whole() {
+    const { width, height, left } = this.scene;
+    this.zoom = Math.min(1.25, this.holder.clientWidth / width, 560 / height);
+    [this.x, this.y] = [left, left];
+    this.place();
+  }
+
+  scale(factor, px = this.holder.clientWidth / 2, py = this.svg.clientHeight / 2) {
+    const zoom = Math.min(3, Math.max(0.05, this.zoom * factor));
+    this.x += px / this.zoom - px / zoom;
+    this.y += py / this.zoom - py / zoom;
+    this.zoom = zoom;
+    this.place();
+  }
+
+  place() {
+    const high = Math.max(120, Math.min(560, this.scene.height * this.zoom));
+    const [wide, tall] = [this.holder.clientWidth / this.zoom, high / this.zoom];
+    const keep = (at, size, room) => {
+      const [least, most] = [this.scene.left, this.scene.left + Math.max(0, size - room)];
+      return Math.min(Math.max(at, least), most);
+    };
+    this.x = keep(this.x, this.scene.width, wide);
+    this.y = keep(this.y, this.scene.height, tall);
+    this.svg.setAttribute("viewBox", `${this.x} ${this.y} ${wide} ${tall}`);
+    this.svg.style.height = `${high}px`;
+    this.svg.classList.toggle("nnx-wide", this.scene.width > wide + 1 || this.scene.height > tall + 1);
+  }
+
+  /** Move the view so that a box and its labels are in it. */
+  reveal(box) {
+    if (!box || !this.zoom) return;
+    const [wide, tall] = [this.holder.clientWidth / this.zoom, this.svg.clientHeight / this.zoom];
+    const inside = (at, low, high, room) => (low < at ? low : high > at + room ? high - room : at);
+    const x = inside(this.x, box.x - 140, Math.max(box.end, box.x + box.w) + 20, wide);
+    const y = inside(this.y, box.y - box.h / 2 - 40, box.y + box.h / 2 + 40, tall);
+    if (x !== this.x || y !== this.y) this.glide(x, y);
+  }
+
+  glide(x, y) {
+    cancelAnimationFrame(this.frameId);
+    const [fromX, fromY, begun] = [this.x, this.y, performance.now()];
+    const tick = (time) => {
+      const t = reducedMotion() ? 1 : Math.min(1, (time - begun) / 200);
+      [this.x, this.y] = [fromX + (x - fromX) * t, fromY + (y - fromY) * t];
+      this.place();
+      if (t < 1) this.frameId = requestAnimationFrame(tick);
+    };
+    tick(begun);
+  }
+
+  listen() {
+    let from = null;
+    const svg = this.svg;
+    svg.addEventListener("pointerdown", (event) => {
+      if (!event.target.closest(".nnx-key")) from = [event.clientX, event.clientY, this.x, this.y, event.pointerId];
+    });
+    svg.addEventListener("pointermove", (event) => {
+      if (!from) return;
+      if (!svg.hasPointerCapture(from[4])) svg.setPointerCapture(from[4]);
+      this.x = from[2] - (event.clientX - from[0]) / this.zoom;
+      this.y = from[3] - (event.clientY - from[1]) / this.zoom;
+      this.place();
+    });
+    for (const end of ["pointerup", "pointercancel"]) svg.addEventListener(end, () => (from = null));
+    svg.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey) return; // the wheel alone scrolls the page
+      event.preventDefault();
+      const at = svg.getBoundingClientRect();
+      this.scale(Math.exp(-event.deltaY / 300), event.clientX - at.left, event.clientY - at.top);
+    }, { passive: false });
+    svg.addEventListener("focusin", (event) => {
+      const id = Number(event.target.dataset.key?.split("-")[1]);
+      if (event.target.dataset.key?.startsWith("gate")) this.reveal(this.boxes.get(id));
+    });
+    this.sizes = new ResizeObserver(() => this.scene && (this.zoom ? this.place() : this.fit()));
+    this.sizes.observe(this.holder);
+  }
+
+  close() {
+    this.sizes.disconnect();
+    cancelAnimationFrame(this.frameId);
+  }
+}
+
+function arrow(x, y) {
+  return draw("path", { class: "nnx-dot", d: `M${x - 7} ${y - 4}L${x} ${y}L${x - 7} ${y + 4}z` });
+}
