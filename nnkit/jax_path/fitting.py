@@ -21,7 +21,7 @@ from nnkit.jax_path.optimisers import rule_of
 from nnkit.jax_path.program import Carry, Compiler, Data, Program
 from nnkit.train.checkpoints import training_of
 from nnkit.train.history import History, Result, why_stopped
-from nnkit.train.loop import _bar, _require_counts, _require_examples
+from nnkit.train.loop import progress_bar, require_counts, require_data
 
 Parameters = dict[str, Array]
 WORK = 2e10
@@ -72,8 +72,8 @@ def fit(
     A loss of NaN or infinity stops the training: see `nnkit.train.fit`, which raises the same errors. DeviceError for
     a GPU that is not there or does not work, OutOfMemoryError for what does not fit into it.
     """
-    require(model, parameters, x, y, x_val, y_val)
-    _require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
+    require_data(model, parameters, *map(as_numpy, (x, y, x_val, y_val)))
+    require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
     if checkpoint_every is not None and checkpoint is None:
         raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.safetensors'.")
     name, place = precision.checked(dtype), Place.of(device, devices, len(x) if batch_size is None else batch_size)
@@ -85,14 +85,9 @@ def fit(
         return training.run(parameters, epochs, progress)
 
 
-def require(model: Any, parameters: Parameters, x: Array, y: Array, x_val: Array, y_val: Array) -> None:
-    """Raise what is wrong with the data, before anything is compiled: see `fit`."""
-    if (x_val is None) != (y_val is None):
-        raise ValueError("x_val and y_val go together: give both, or neither.")
-    _require_examples(x, y)
-    for inputs, targets in ((x, y), (x_val, y_val)):
-        if inputs is not None and hasattr(model, "check"):
-            model.check(parameters, np.asarray(inputs), np.asarray(targets))
+def as_numpy(x: Array) -> Array:
+    """For looking at it; None stays None."""
+    return None if x is None else np.asarray(x)
 
 
 def program_of(model: Any, optimiser: Any, name: str, batch_size: int | None, place: Place) -> tuple[Program, Compiler]:
@@ -142,7 +137,7 @@ class _Training:
         if self.checkpoint:
             self._resume(self.checkpoint, parameters)
         take = self._epochs if self.checkpoint_every is None else self._pieces
-        with _bar(progress, epochs * self.batches, int(self.carry.step)) as bar:
+        with progress_bar(progress, epochs * self.batches, int(self.carry.step)) as bar:
             while self.epoch < epochs and not self.history.stopped:
                 before = len(self.history.loss)
                 take(1 if progress or self.checkpoint or self.on_epoch else epochs - self.epoch)

@@ -16,12 +16,12 @@ import numpy as np
 from nnkit.arrays import Array
 from nnkit.jax_path import precision
 from nnkit.jax_path.devices import OutOfMemoryError, Place, free_memory, told
-from nnkit.jax_path.fitting import require
+from nnkit.jax_path.fitting import as_numpy
 from nnkit.jax_path.layers import for_many
 from nnkit.jax_path.optimisers import Rule, move, sgd
 from nnkit.jax_path.program import Compiler, Data, Program
 from nnkit.jax_path.sweep import SETTINGS, Sweep
-from nnkit.train.loop import _require_counts
+from nnkit.train.loop import require_counts, require_data
 
 CALL = 64
 """At most so many epochs in one call of a compiled program."""
@@ -73,12 +73,12 @@ def fit_many(
     Raises OutOfMemoryError if not even one fits, and what `fit` raises.
     """
     rates, decays = _checked("step_sizes", step_sizes), _checked("weight_decays", weight_decays)
-    _require_counts(epochs=epochs, batch_size=batch_size)
+    require_counts(epochs=epochs, batch_size=batch_size)
     grid = list(product([int(seed) for seed in seeds], rates, decays))
     if not grid:
         raise ValueError("seeds, step_sizes and weight_decays must have an entry each.")
     starts = {seed: model.init(seed) for seed in dict.fromkeys(seed for seed, _, _ in grid)}
-    require(model, starts[grid[0][0]], x, y, x_val, y_val)
+    require_data(model, starts[grid[0][0]], *map(as_numpy, (x, y, x_val, y_val)))
     name, place = precision.checked(dtype), Place.of(device, 1, 1)
     with jax.enable_x64(name == "float64"), jax.default_device(place.devices[0]), told():
         host = Data(*[None if a is None else precision.on_device(a, name) for a in (x, y, x_val, y_val)])

@@ -56,15 +56,10 @@ def fit(
     another training.
     """
     optimiser = SGD() if optimiser is None else optimiser
-    _require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
-    if (x_val is None) != (y_val is None):
-        raise ValueError("x_val and y_val go together: give both, or neither.")
+    require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
     if checkpoint_every is not None and checkpoint is None:
         raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.npz'.")
-    _require_examples(x, y)
-    for inputs, targets in ((x, y), (x_val, y_val)):
-        if inputs is not None and hasattr(model, "check"):
-            model.check(parameters, inputs, targets)
+    require_data(model, parameters, x, y, x_val, y_val)
     training = _Training(
         model, optimiser, _array(x), _array(y), x_val, y_val, batch_size, np.random.default_rng(rng),
         None if checkpoint is None else Path(checkpoint), checkpoint_every, on_epoch,
@@ -74,7 +69,7 @@ def fit(
 
 def minibatches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """The numbers 0 ... n-1 in random order, `batch_size` at a time; the last batch may be smaller."""
-    _require_counts(batch_size=batch_size)
+    require_counts(batch_size=batch_size)
     order = rng.permutation(n)
     return (order[start : start + batch_size] for start in range(0, n, batch_size))
 
@@ -101,7 +96,7 @@ class _Training:
             self._resume(self.checkpoint, parameters)
         batches = 1 if self.batch_size is None else math.ceil(len(self.x) / self.batch_size)
         try:
-            with _bar(progress, epochs * batches, self.state.step) as bar:
+            with progress_bar(progress, epochs * batches, self.state.step) as bar:
                 while self.state.epoch < epochs and not self.history.stopped:
                     self._epoch(bar)
         except KeyboardInterrupt:
@@ -186,7 +181,7 @@ class _Training:
             self.rng.bit_generator.state = self.state.rng
 
 
-def _bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+def progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
     if not progress:
         return nullcontext()
     try:
@@ -201,11 +196,21 @@ def _array(x: Array) -> Array:
     return x if hasattr(x, "dtype") else np.asarray(x)
 
 
-def _require_counts(**counts: int | None) -> None:
+def require_counts(**counts: int | None) -> None:
     for name, count in counts.items():
         least = 0 if name == "epochs" else 1
         if count is not None and not (isinstance(count, int | np.integer) and count >= least):
             raise ValueError(f"{name} must be a whole number of {least} or more, not {count}.")
+
+
+def require_data(model: Any, parameters: Parameters, x: Array, y: Array, x_val: Array, y_val: Array) -> None:
+    """Raise what is wrong with the data, before anything is computed: see `fit`."""
+    if (x_val is None) != (y_val is None):
+        raise ValueError("x_val and y_val go together: give both, or neither.")
+    _require_examples(x, y)
+    for inputs, targets in ((x, y), (x_val, y_val)):
+        if inputs is not None and hasattr(model, "check"):
+            model.check(parameters, inputs, targets)
 
 
 def _require_examples(x: Array, y: Array) -> None:
