@@ -17,12 +17,10 @@ from nnkit.grading.standins import Link
 class Silent:
     """As much of a shell as a conversation about names needs."""
 
+    quiet = contextlib.nullcontext()
+
     def __init__(self, names: Mapping[str, Any]):
         self.user_ns = names
-
-    @contextlib.contextmanager
-    def quiet(self) -> Iterator[None]:
-        yield
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from nnkit.grading import course as courses
 from nnkit.grading.journal import Entry, Journal, unfit
 from nnkit.grading.session import Order, grade, office
 
-SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
+SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(2)\n" + classes.DOUBLE}
 NNKIT = [sys.executable, "-m", "nnkit.cli"]
 
 
@@ -340,7 +340,9 @@ def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) ->
 def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: entries(folder))
+    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still at work
     told = run(folder, status=3).stderr
+    process.send_signal(signal.SIGCONT)
     assert told == "nnkit: Another `nnkit autograde` of hw is at work here: wait until it has ended.\n"
     process.communicate(timeout=120)
     assert_graded_once(folder)

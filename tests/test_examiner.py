@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from machines import busy
 
+from nnkit.check import limits
 from nnkit.grading import assignment as assignments
 from nnkit.grading.answers import read_answers
 from nnkit.grading.assignment import Assignment, CourseCell
 from nnkit.grading.examiner import Seconds, examine, refuse
 from nnkit.grading.intake import Refused, Submission, SubmittedCell
 from nnkit.grading.results import Result
-from nnkit.grading.sandbox import choose
+from nnkit.grading.sandbox import Child, choose
 from nnkit.grading.testcell import credit, fresh_numbers
 
 COURSE = Path(__file__).parents[1]
@@ -103,6 +105,27 @@ def test_an_answer_that_is_none_costs_its_own_points(graded, answer, told):
     assert result.scores() == {"test": 0.0, "test-more": 4.0}
     said = cell(result, "test").trouble or cell(result, "test").verdicts[0]["headline"]
     assert told in said or "has no method 'backward'" in said
+
+
+COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: pass\n    return 7"
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
+    """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
+    if not counted:
+        monkeypatch.setattr(Child, "waited", lambda self: 0.0)
+    with busy():
+        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=Seconds(cell=1.2, whole=30.0))
+    assert result.score == (4.0 if counted else 0.0)
+
+
+def test_a_checks_own_limit_goes_by_the_same_clock(graded, monkeypatch):
+    monkeypatch.setattr(limits, "SECONDS", 3.0)
+    slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
+    with busy():
+        result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=Seconds(cell=10.0, whole=30.0))
+    assert result.score == 4.0
 
 
 def test_partial_credit_is_the_last_expression(graded):

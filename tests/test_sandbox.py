@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from machines import busy
 
-from nnkit.grading.sandbox import KINDS, Limits, Sandbox, SandboxError, choose, guard, landlock, places, process
+from nnkit.grading.sandbox import KINDS, Limits, Sandbox, SandboxError, choose, guard, landlock, places, process, zygote
 from nnkit.grading.sandbox.syscalls import DENIED
 
 ROOT = Path(__file__).parents[1]
@@ -216,6 +217,29 @@ def test_a_child_starts_in_hundredths_of_a_second(sandbox: Sandbox) -> None:
         times.append(time.perf_counter() - before)
         child.kill()
     assert min(times) < 0.1, times
+
+
+def test_who_computes_for_long_leaves_the_machine_to_others(sandbox: Sandbox) -> None:
+    with started(sandbox) as child:
+        number = child._number
+        assert alive(number)
+        assert not leaves_the_machine(number)
+        ask(child, f"import time\nwhile time.process_time() < {zygote.YIELDS + 0.3}: pass")
+        assert eventually(lambda: leaves_the_machine(number))
+    assert not alive(number)
+
+
+def leaves_the_machine(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        return f"nice {guard.NICE}\n" in Path(f"/proc/{number}/autogroup").read_text()
+    return os.getpriority(os.PRIO_PROCESS, number) == guard.NICE
+
+
+def test_waiting_for_a_busy_machine_is_told(sandbox: Sandbox) -> None:
+    with started(sandbox) as child, busy():
+        child.channel.sendall(json.dumps("while True: pass").encode() + b"\n")
+        assert eventually(lambda: child.waited() > 0.2)
+    assert child.waited() > 0.2  # it has ended, and its number may be another's
 
 
 def test_the_environment_is_new(sandbox: Sandbox) -> None:

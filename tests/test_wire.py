@@ -291,6 +291,23 @@ def test_who_does_not_read_is_not_waited_for_for_ever(pair):
         frames.send("x" * (1 << 24))
 
 
+def test_a_deadline_goes_by_its_clock(pair):
+    """Which stands still while the other side cannot compute."""
+    stood = 0.4
+    began = time.monotonic()
+    frames = Frames(pair[0], lambda: max(began, time.monotonic() - stood))
+    frames.deadline = began + 0.1
+    with pytest.raises(TimeoutError):
+        frames.receive()
+    assert 0.5 <= time.monotonic() - began < 1.5
+    later = threading.Timer(0.2, Frames(pair[1]).send, ([1],))
+    stood = time.monotonic() - began + 0.2
+    frames.deadline = began + 0.1
+    later.start()
+    assert frames.receive() == [1]
+    later.join()
+
+
 def test_frames_that_come_together_are_read_one_by_one(pair):
     Frames(pair[1]).send([1])
     Frames(pair[1]).send([2])

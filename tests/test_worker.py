@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +52,10 @@ def test_a_worker_grades_one_after_the_other_in_one_process(tmp_path: Path) -> N
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
     first = attendant.grade(setup, job(path))
-    (worker,) = attendant._idle
+    (worker,) = attendant._workers
     began = time.monotonic()
     again = attendant.grade(setup, job(path))
-    assert attendant._idle == [worker]
+    assert attendant._workers == {worker: 0}
     assert time.monotonic() - began < 2  # it is warm
     assert scores(first) == scores(again) == {"test-double": 2.0, "test-triple": 3.0}
 
@@ -72,13 +75,14 @@ def test_another_setup_gets_another_worker_and_the_old_one_is_let_go(tmp_path: P
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
     attendant.grade(setup, job(path))
-    (old,) = attendant._idle
+    (old,) = attendant._workers
     classes.write_solution(tmp_path, classes.notebook("assert triple(1) == 4"))
     changed = crew.setup(load(tmp_path, classes.NAME), "auto", Seconds(), Limits())
     assert changed["key"] != setup["key"]
     assert scores(attendant.grade(changed, job(path)))["test-triple"] == 0.0
     assert not old.alive
-    assert len(attendant._idle) == 1
+    assert old not in attendant._workers
+    assert len(attendant._workers) == 1
 
 
 def test_an_examiner_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
@@ -93,14 +97,15 @@ def test_a_worker_that_is_killed_is_told_and_replaced(tmp_path: Path) -> None:
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
     helper = Attendant(setup)
-    helper.greet(setup)
+    helper.told.result()
     os.kill(helper.process.pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match="the worker died"):
         helper.grade(job(path))
     helper.close()
     attendant.grade(setup, job(path))
-    attendant._idle[0].kill()
-    attendant._idle[0].process.wait()
+    (worker,) = attendant._workers
+    worker.kill()
+    worker.process.wait()
     assert scores(attendant.grade(setup, job(path)))["test-double"] == 2.0
 
 
@@ -112,7 +117,8 @@ def test_no_sandbox_and_no_worker_are_told_in_a_sentence(tmp_path: Path, monkeyp
     monkeypatch.setattr(attendant, "PROGRAM", "raise SystemExit('no Python here')")
     with pytest.raises(CannotStart, match=r"A worker does not start: no Python here\."):
         attendant.grade(setup, job(path))
-    assert attendant._busy == attendant._idle == []
+    attendant.dismiss()
+    assert attendant._workers == {}
 
 
 def test_a_worker_ends_with_its_attendant_although_it_has_work(tmp_path: Path) -> None:
@@ -120,9 +126,32 @@ def test_a_worker_ends_with_its_attendant_although_it_has_work(tmp_path: Path) -
     slow = {**classes.RIGHT, "double": "import time\ntime.sleep(20)\n" + classes.DOUBLE}
     path = classes.hand_in(tmp_path, "ada", slow)
     helper = Attendant(setup)
-    helper.greet(setup)
-    helper.connection.send(job(path))
+    helper.told.result()
+    threading.Thread(target=pytest.raises, args=(WorkerDied, helper.grade, job(path))).start()
     time.sleep(1)
-    helper.connection.close()
-    assert helper.process.wait(10) == 1
+    with socket.socket(fileno=os.dup(helper.connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)
+    assert helper.process.wait(10) == 0
     helper.close()
+
+
+def test_jobs_share_a_worker_and_one_that_is_alone_has_its_own(tmp_path: Path) -> None:
+    """Each ends when it ends: none waits for one that was there before."""
+    setup = prepared(tmp_path)
+    sleeps = {**classes.RIGHT, "double": "import time\ntime.sleep(4)\n" + classes.DOUBLE}
+    slow = classes.hand_in(tmp_path, "ada", sleeps)
+    path = classes.hand_in(tmp_path, "bo", classes.RIGHT)
+    attendant.prepare(setup)
+    (worker,) = attendant._workers
+    with ThreadPoolExecutor(1) as executor:
+        first = executor.submit(attendant.grade, setup, job(slow))
+        time.sleep(0.5)
+        assert scores(attendant.grade(setup, job(path)))["test-double"] == 2.0
+        assert attendant._workers == {worker: 1}
+        assert not first.done()
+        alone = executor.submit(attendant.grade, setup, job(path, alone=True))
+        assert scores(first.result()) == {"test-double": 2.0, "test-triple": 3.0}
+        assert scores(alone.result()) == {"test-double": 2.0, "test-triple": 3.0}
+    assert len(attendant._workers) == 2
+    attendant.prepare(setup)
+    assert attendant._workers == {worker: 0}

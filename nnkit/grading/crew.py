@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
@@ -30,22 +30,22 @@ class Crew:
     """An executor, and what all its jobs have in common."""
 
     def __init__(
-        self, executor: Executor, size: int, setup: dict[str, Any], near: bool, warming: Sequence[Future[None]] = ()
+        self, executor: Executor, size: int, setup: dict[str, Any], near: bool, warming: Future[None] | None = None
     ):
         self.executor, self.size, self.setup, self.near, self.warming = executor, size, setup, near, warming
-        """`near`: whether workers see the course's folder. `warming`: done, each, when one more worker is warm."""
+        """`near`: whether workers see the course's folder. `warming`: done when there is a warm one to begin with."""
         self.spare = 3 * size if near else 0
         """How many more, in place of jobs that take long: most of those wait for a loop to be given up."""
 
-    def cold(self) -> list[Future[None]]:
-        """Workers that are not warm yet."""
-        return [future for future in self.warming if not future.done()]
+    def warm_up(self) -> None:
+        """Wait until the first worker is warm, or has failed to be."""
+        if self.warming is not None:
+            self.warming.result()
 
     @property
     def window(self) -> int:
-        """How many jobs are handed out at a time: none to a worker that is still cold, for another one would be started
-        in its place. A cluster gets some ahead, since it is far."""
-        return self.size - len(self.cold()) if self.near else 2 * self.size
+        """How many jobs are handed out at a time. A cluster gets some ahead, since it is far."""
+        return self.size if self.near else 2 * self.size
 
     def grade(self, job: dict[str, Any]) -> Future[dict[str, Any]]:
         return self.executor.submit(attendant.grade, self.setup, job)
@@ -71,12 +71,11 @@ def setup(
 
 @contextlib.contextmanager
 def here(jobs: int | None, setup: dict[str, Any]) -> Iterator[Crew]:
-    """A worker for each core, or `jobs` of them. They start at once, in the background."""
+    """A job for each core, or `jobs` of them, at a time. Their worker starts at once, in the background."""
     size = jobs or _cores()
     executor = ThreadPoolExecutor(4 * size, "nnkit-attendant")
     try:
-        warming = [executor.submit(attendant.prepare, setup) for _ in range(size)]
-        yield Crew(executor, size, setup, near=True, warming=warming)
+        yield Crew(executor, size, setup, near=True, warming=executor.submit(attendant.prepare, setup))
     finally:
         attendant.dismiss()  # a thread that waits for an answer gets none, and ends
         executor.shutdown(cancel_futures=True)

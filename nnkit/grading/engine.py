@@ -31,8 +31,8 @@ TRIES = 2
 """How often a submission is given to a worker whose examiner fails at it."""
 DEATHS = 3
 """How many workers may die with a submission."""
-LONG = 2.0
-"""Seconds after which a submission no longer keeps another one waiting."""
+LONG = 1.0
+"""Seconds after which a submission no longer keeps another one waiting; by then it leaves the machine to others."""
 
 
 @dataclass
@@ -89,10 +89,13 @@ class Engine:
         try:
             for student in students:
                 self.admit(student, regrade)
+            if self.waiting:
+                self.crew.warm_up()
             while self.waiting or self.running:
                 self.step()
         except BaseException:
             self.harvest()
+            self.keeper.catch_up()
             raise
         finally:
             self.keeper.flush(all=True)
@@ -124,9 +127,8 @@ class Engine:
             job = self.waiting.popleft()
             job.since = time.monotonic()
             self.running[self.crew.grade(self.order(job))] = job
-        futures: list[Future[Any]] = [*self.running, *self.crew.cold()]
-        done, _ = wait(futures, timeout=0.5, return_when=FIRST_COMPLETED)
-        for future in self.running.keys() & done:
+        done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
+        for future in done:
             self.take(self.running.pop(future), future)
         self.keeper.flush()
         self.progress(self.tally)
@@ -138,7 +140,7 @@ class Engine:
 
     def order(self, job: Job) -> dict[str, Any]:
         """What a worker needs to know; one that does not see the folder gets what is in it."""
-        told: dict[str, Any] = {"student": job.student, "seed": self.seed}
+        told: dict[str, Any] = {"student": job.student, "seed": self.seed, "alone": job.died > 0}
         folder = self.folder(job.student)
         return {**told, "folder": str(folder)} if self.crew.near else {**told, "taken": self.taken(folder)}
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check import probe
+from nnkit.check import limits, probe
 from nnkit.check.verdict import listening
 from nnkit.grading.assignment import Assignment, CourseCell
 from nnkit.grading.intake import Refused, Submission, SubmittedCell
@@ -102,8 +102,8 @@ class Examination:
     def __init__(self, assignment: Assignment, submission: Submission, start: Callable[[], Child], seconds: Seconds):
         self.course = {cell.id: cell for cell in assignment.cells}
         self.submission, self.seconds = submission, seconds
-        self.ends = time.monotonic() + seconds.whole
         self.process = Process(start, submission.files, self.deadline)
+        self.ends = self.process.clock() + seconds.whole
         self.names = Names(lambda name: self.process.link().get(["name", name]))
         self.events = self.process.events
         self.borrowed = _borrowed(assignment, submission)
@@ -134,7 +134,7 @@ class Examination:
         return result
 
     def deadline(self) -> float:
-        return min(self.ends, time.monotonic() + self.seconds.cell)
+        return min(self.ends, self.process.clock() + self.seconds.cell)
 
     def ours(self, course: CourseCell) -> None:
         """What a cell of the course that has run there means here."""
@@ -192,20 +192,23 @@ class Examination:
         """Bounds the time of code that runs here, and that of the calls which it makes."""
         deadline = self.deadline()
         self.process.until(deadline)
-        ours = max(0.1, deadline - time.monotonic()) + 5  # the call's own limit comes first
+        clock = self.process.clock
+        ends = max(deadline, clock() + 0.1) + 5  # the call's own limit comes first
 
         def ring(signum: int, frame: FrameType | None) -> None:
-            raise TooLong
+            if (left := ends - clock()) <= 0:
+                raise TooLong
+            signal.setitimer(signal.ITIMER_REAL, max(1e-3, left))
 
         before = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, ours)
-        probe.elsewhere = self.process.current
+        signal.setitimer(signal.ITIMER_REAL, ends - clock())
+        probe.elsewhere, limits.clock = self.process.current, clock
         try:
             yield
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
-            probe.elsewhere = None
+            probe.elsewhere, limits.clock = None, time.monotonic
 
     def result(
         self, cell: SubmittedCell, count: int, outputs: list[dict[str, Any]], began: float, room: int = OUTPUTS

@@ -9,6 +9,7 @@ from __future__ import annotations
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -51,50 +52,58 @@ class _Counted:
 class Frames:
     """Both directions of one stream."""
 
-    def __init__(self, channel: socket.socket):
-        self.channel = channel
+    def __init__(self, channel: socket.socket, clock: Callable[[], float] = time.monotonic):
+        self.channel, self.clock = channel, clock
+        self._packer = msgpack.Packer()
         self._came = bytearray()
         self._deadline: float | None = None
         self._received = 0
 
     @property
     def deadline(self) -> float | None:
-        """When the other side must have answered, in seconds of time.monotonic(); None: whenever it likes."""
+        """When the other side must have answered, by `clock`, which may stand still but not run ahead of
+        time.monotonic(); None: whenever it likes."""
         return self._deadline
 
     @deadline.setter
     def deadline(self, deadline: float | None) -> None:
         if deadline != self._deadline:
             self._deadline = deadline
-            left = 0.0 if deadline is None else max(1e-3, deadline - time.monotonic())
-            seconds = struct.pack("ll", int(left), int(left % 1 * 1e6))
-            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
-                self.channel.setsockopt(socket.SOL_SOCKET, option, seconds)
+            self._wake(0.0 if deadline is None else max(1e-3, deadline - self.clock()))
+
+    def _wake(self, left: float) -> None:
+        """Let a call of the channel end after so many seconds; 0: never."""
+        seconds = struct.pack("ll", int(left), int(left % 1 * 1e6))
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            self.channel.setsockopt(socket.SOL_SOCKET, option, seconds)
 
     def send(self, tree: Any) -> None:
         """Write one frame. Raises Closed, TimeoutError, and CannotCross for one that is too large."""
-        payload: bytes = msgpack.packb(tree)
+        payload: bytes = self._packer.pack(tree)
         if len(payload) > LARGEST:
             raise CannotCross(f"{len(payload) / 1e6:.0f} MB are more than may cross at once ({LARGEST >> 20} MB).")
-        left = memoryview(struct.pack(">I", len(payload)) + payload)
-        while left:
+        frame, sent = memoryview(len(payload).to_bytes(4, "big") + payload), 0
+        while sent < len(frame):
             self._in_time()
             try:  # piece by piece: the kernel's patience begins anew with all that is read on the other side
-                left = left[self.channel.send(left[:AT_ONCE]) :]
+                sent += self.channel.send(frame[sent : sent + AT_ONCE])
             except BlockingIOError:
-                raise TimeoutError from None
+                self._in_time()
             except (BrokenPipeError, ConnectionResetError):
                 raise Closed from None
 
     def receive(self) -> Any:
         """Read one frame. Raises Closed, TimeoutError, BadReply."""
-        (length,) = struct.unpack(">I", self._exactly(4))
+        self._await(4)
+        length = int.from_bytes(self._came[:4], "big")
         if length > LARGEST:
             raise BadReply(f"a reply of {length} bytes is larger than {LARGEST}.")
         self._received += length
         if self._received > IN_ALL:
             raise BadReply(f"its replies are larger than {IN_ALL >> 20} MB in all.")
-        payload = self._exactly(length)
+        self._await(4 + length)
+        payload = bytes(memoryview(self._came)[4 : 4 + length])
+        del self._came[: 4 + length]
         try:
             return msgpack.unpackb(
                 payload,
@@ -113,21 +122,23 @@ class Frames:
         self._received = 0
 
     def _in_time(self) -> None:
-        if self._deadline is not None and time.monotonic() >= self._deadline:
+        if self._deadline is None or time.monotonic() < self._deadline:
+            return
+        if (left := self._deadline - self.clock()) <= 0:
             raise TimeoutError
+        self._wake(max(1e-3, left))
 
-    def _exactly(self, count: int) -> bytes:
+    def _await(self, count: int) -> None:
+        """Read on until so many bytes have come."""
         while len(self._came) < count:
             self._in_time()
             try:
                 part = self.channel.recv(max(AT_ONCE, count - len(self._came)))
             except BlockingIOError:
-                raise TimeoutError from None
+                self._in_time()
+                continue
             except ConnectionResetError:
                 part = b""
             if not part:
                 raise Closed
             self._came += part
-        taken = bytes(self._came[:count])
-        del self._came[:count]
-        return taken

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nnkit.check import probe
+from nnkit.grading.sandbox.limits import BUSY
 from nnkit.grading.standins import Gone, Link
 from nnkit.grading.telling import error
 
@@ -24,7 +25,7 @@ class Process:
 
     def __init__(self, start: Callable[[], Child], files: Mapping[str, bytes], allowed: Callable[[], float]):
         self.start, self.files, self.allowed = start, files, allowed
-        """`allowed`: when a cell must have ended that begins now, in seconds of time.monotonic()."""
+        """`allowed`: when a cell must have ended that begins now, by `clock`."""
         self.child: Child | None = None
         self.current: Link | None = None
         self.ran: list[tuple[int, str, str]] = []
@@ -32,6 +33,13 @@ class Process:
         self.events: list[str] = []
         self.starts = 0
         self.deadline: float | None = None
+        self.waited = 0.0
+        """By the processes before this one, in seconds."""
+
+    def clock(self) -> float:
+        """Seconds of time.monotonic(), without those in which the process waited for a busy machine: that costs
+        nobody points, up to `BUSY` seconds of it."""
+        return time.monotonic() - min(BUSY, self.waited + (self.child.waited() if self.child else 0.0))
 
     def link(self) -> Link:
         """A conversation with a process in which all cells so far have run. Raises Gone if there can be none.
@@ -47,11 +55,11 @@ class Process:
         self.close()
         if self.starts == STARTS:
             raise Gone(f"the process that runs this submission was lost {STARTS} times, and is not started again")
-        if time.monotonic() >= self.allowed():
+        if self.clock() >= self.allowed():
             raise Gone("the time was up")
         self.starts += 1
         self.child = self.start()
-        self.current = probe.elsewhere = Link(self.child.channel)
+        self.current = probe.elsewhere = Link(self.child.channel, self.clock)
         self.current.frames.deadline = self.allowed()
         if self.files:
             self.current.ask("files", list(self.files), list(self.files.values()))
@@ -106,5 +114,6 @@ class Process:
 
     def close(self) -> None:
         if self.child is not None:
+            self.waited += self.child.waited()
             self.child.kill()
         self.child = self.current = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import socket
+import time
 from collections import OrderedDict, namedtuple
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,8 +39,8 @@ class Gone(BaseException):
 class Link:
     """One conversation with a learner's process. After `Gone` there is no further word on it."""
 
-    def __init__(self, channel: socket.socket):
-        self.frames = Frames(channel)
+    def __init__(self, channel: socket.socket, clock: Callable[[], float] = time.monotonic):
+        self.frames = Frames(channel, clock)
         self.closed = False
         """Whether it is because the process hung up."""
         self.lost = ""
@@ -98,7 +99,7 @@ class Link:
     def call(self, target: list[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Call what `target` says; returns its value, raises what it raised."""
         passed = wire.Passed()
-        tree = [wire.to_tree(tuple(args), self, passed), wire.to_tree(kwargs, self, passed)]
+        tree = [wire.to_tree(tuple(args), self, passed), wire.to_tree(kwargs, self, passed) if kwargs else None]
         watched = None if self._watching is None else wire.to_tree(self._watching, self)
         return self._outcome(self.ask("call", target, *tree, watched), passed)
 

@@ -1,4 +1,4 @@
-"""A worker: a warm, trusted process that grades one submission after the other, each in a fork of its own.
+"""A worker: a warm, trusted process that grades submissions, some at a time, each in a fork of its own.
 
     attendant → setup, then jobs → worker → fork: intake, examiner ⇄ sandbox → answer → attendant
 
@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
@@ -30,6 +31,7 @@ from nnkit.grading.folders import Folder, Unfit
 from nnkit.grading.intake import Refused, Submission, take_in
 from nnkit.grading.names import bound_names
 from nnkit.grading.sandbox import WARM, Child, Limits, Sandbox, SandboxError, choose
+from nnkit.grading.sandbox.limits import BUSY
 from nnkit.grading.testcell import compiled
 from nnkit.grading.written import notebook_text
 
@@ -45,6 +47,19 @@ NOTES = ("timestamp.txt", "submission_secret.txt")
 """What nbgrader lays beside a submission, and looks for beside the graded notebook."""
 
 
+@dataclass
+class Fork:
+    """One submission under way."""
+
+    pid: int
+    job: dict[str, Any]
+    sandbox: Sandbox
+    ends: float
+    """When it is stuck, in seconds of time.monotonic()."""
+    parts: list[bytes] = field(default_factory=list)
+    fault: str = ""
+
+
 class Worker:
     """Its end of the connection to an attendant, and what it keeps warm."""
 
@@ -55,6 +70,8 @@ class Worker:
         self.memory: int = setup["memory"]
         self.limits = Limits.from_json(setup["limits"])
         self.sandbox: Sandbox = choose(setup["sandbox"], _used(self.assignment))
+        self.forks: dict[int, Fork] = {}
+        """By the pipe on which each answers."""
         self.children: list[Child] = []
         _warm(self.assignment)
 
@@ -62,55 +79,70 @@ class Worker:
         """Grade until there is nobody to grade for."""
         gc.collect()
         gc.freeze()  # what is warm is shared with the forks, and stays so
-        while self.connection.poll(IDLE):
-            try:
-                job = self.connection.recv()
-            except EOFError:
-                return
-            self.connection.send_bytes(self.grade(job))
+        while ready := self.ready():
+            for file in ready:
+                if file != self.connection.fileno():
+                    self.read(file)
+                elif not self.begin():
+                    return
 
-    def grade(self, job: dict[str, Any]) -> bytes:
-        """The answer to a job, as JSON."""
+    def ready(self) -> list[int]:
+        """The files that have something to read, as soon as there are any; none when there has been no job for long."""
+        while True:
+            now = time.monotonic()
+            ends = min((fork.ends for fork in self.forks.values()), default=now + IDLE)
+            ready, _, _ = select.select([self.connection.fileno(), *self.forks], [], [], max(0.0, ends - now))
+            if ready or not self.forks:
+                return ready
+            for file, fork in list(self.forks.items()):
+                if time.monotonic() >= fork.ends:
+                    fork.fault = "the examiner was stuck"
+                    os.kill(fork.pid, signal.SIGKILL)
+                    self.end(file)
+
+    def begin(self) -> bool:
+        """Fork for the next job; False if nobody is there any more: then what is under way ends too."""
+        try:
+            job = self.connection.recv()
+        except (EOFError, OSError):
+            for fork in self.forks.values():
+                os.kill(fork.pid, signal.SIGKILL)
+            return False
         reading, writing = os.pipe()
         pid = os.fork()
         if pid == 0:
             os.close(reading)
             self.examine(job, writing)
         os.close(writing)
-        try:
-            answer, fault = self.answer_of(pid, reading)
-        finally:
-            os.close(reading)
-        return answer if not fault else _answer(job, trouble=fault)
+        ends = time.monotonic() + self.seconds.whole + BUSY + SLACK
+        self.forks[reading] = Fork(pid, job, self.sandbox, ends)
+        return True
 
-    def answer_of(self, pid: int, reading: int) -> tuple[bytes, str]:
-        """What a fork writes until it ends, and what went wrong with it; it is gone afterwards."""
-        parts: list[bytes] = []
-        ends = time.monotonic() + self.seconds.whole + SLACK
-        fault = "the examiner was stuck"
-        while (left := ends - time.monotonic()) > 0:
-            ready, _, _ = select.select([reading, self.connection.fileno()], [], [], left)
-            if self.connection.fileno() in ready:  # no attendant talks while it waits: it has gone
-                os.kill(pid, signal.SIGKILL)
-                os._exit(1)
-            part = os.read(reading, 1 << 20) if ready else b""
-            if ready and not part:
-                fault = ""
-                break
-            parts.append(part)
-        if fault:
-            os.kill(pid, signal.SIGKILL)
-        _, status = os.waitpid(pid, 0)
-        return b"".join(parts), fault or self.how(status)
+    def read(self, file: int) -> None:
+        """Some more of an answer, or the end of it."""
+        part = os.read(file, 1 << 20)
+        if part:
+            self.forks[file].parts.append(part)
+        else:
+            self.end(file)
 
-    def how(self, status: int) -> str:
+    def end(self, file: int) -> None:
+        """Pass on what a fork has answered; it is gone afterwards."""
+        fork = self.forks.pop(file)
+        os.close(file)
+        _, status = os.waitpid(fork.pid, 0)
+        fault = fork.fault or self.how(status, fork.sandbox)
+        self.connection.send_bytes(_answer(fork.job, trouble=fault) if fault else b"".join(fork.parts))
+
+    def how(self, status: int, sandbox: Sandbox) -> str:
         """What went wrong with a fork that has ended so; "" if nothing did."""
         if os.WIFSIGNALED(status):
             return f"the examiner was killed by signal {os.WTERMSIG(status)}"
         if os.WEXITSTATUS(status) != NO_SANDBOX:
             return f"the examiner ended with status {os.WEXITSTATUS(status)}" if status else ""
-        self.sandbox.close()
-        self.sandbox = choose(self.sandbox.kind, _used(self.assignment))
+        if sandbox is self.sandbox:  # else another fork has told
+            self.sandbox.close()
+            self.sandbox = choose(self.sandbox.kind, _used(self.assignment))
         return "the sandbox died"
 
     def examine(self, job: dict[str, Any], writing: int) -> NoReturn:
@@ -176,7 +208,7 @@ def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | Refu
 
 
 def _answer(job: dict[str, Any], **told: Any) -> bytes:
-    return json.dumps({"student": job["student"], **told}).encode()
+    return json.dumps({"student": job["student"], "number": job["number"], **told}).encode()
 
 
 def _used(assignment: Assignment) -> list[str]:

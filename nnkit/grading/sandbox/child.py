@@ -11,22 +11,29 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from nnkit.grading.sandbox import lockdown
+from nnkit.grading.sandbox import guard, lockdown
 
 TROUBLE = 70
 """Exit status of a process that could not lock itself in."""
 
 
-def fork(cell: lockdown.Cell, channel: int, leash: int, readable: list[Path], serves: str) -> int:
-    """Start a locked process that serves `channel`; returns its number.
+def fork(cell: lockdown.Cell, channel: int, leash: int, readable: list[Path], serves: str) -> tuple[int, int]:
+    """Start a locked process that serves `channel`; returns its number, and a hold on how it shares the machine.
 
     It says on `leash` that it is locked in, as JSON, or why it could not be. Raises `OSError` if there is no process.
     """
     warm = os.getpid()
-    number = os.fork()
-    if number == 0:
-        _serve(cell, warm, (channel, leash), readable, serves)
-    return number
+    waits, goes = os.pipe()
+    try:
+        number = os.fork()
+        if number == 0:
+            os.close(goes)
+            os.read(waits, 1)  # once it is locked in, nobody gets hold of it
+            _serve(cell, warm, (channel, leash), readable, serves)
+        return number, guard.hold(number)
+    finally:
+        os.close(waits)
+        os.close(goes)
 
 
 def _serve(cell: lockdown.Cell, warm: int, theirs: tuple[int, int], readable: list[Path], serves: str) -> NoReturn:

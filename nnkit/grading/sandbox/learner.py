@@ -114,11 +114,11 @@ class Learner:
 
     def do_call(self, target: list[Any], args: Any, kwargs: Any, points: Any) -> list[Any]:
         passed, measured = wire.Passed(), [False]
-        given = wire.from_tree(args, self, passed), wire.from_tree(kwargs, self, passed)
+        given = wire.from_tree(args, self, passed), wire.from_tree(kwargs, self, passed) or {}
         try:
             function = self.objects[target[0]]
             function = getattr(function, target[1]) if target[1] else function
-            with self.shell.quiet():
+            with self.shell.quiet:
                 value = self.watched(function, given, points, measured)
         except BaseException as fault:
             return ["raised", self.tree(told(fault)), self.changes(passed)]

@@ -7,6 +7,8 @@ from typing import Any
 
 GIB = 2**30
 MIB = 2**20
+BUSY = 300.0
+"""Seconds, at most, that a submission may wait for a busy machine without losing time of its own."""
 
 
 @dataclass(frozen=True)

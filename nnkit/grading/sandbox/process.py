@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,10 @@ PROGRAM = (
 )
 
 
+_CREDENTIALS = struct.Struct("3i")
+"""The kernel's word on who sent a message: process, user, group."""
+
+
 class SandboxError(RuntimeError):
     """No submission can be run here; says what is missing."""
 
@@ -40,18 +45,27 @@ class SandboxError(RuntimeError):
 class Child:
     """One process that runs a submission."""
 
-    def __init__(self, channel: socket.socket, leash: socket.socket, walls: dict[str, Any]):
+    def __init__(self, channel: socket.socket, leash: socket.socket, number: int, walls: dict[str, Any]):
         self.channel = channel
         """Our end of a stream to what the process serves; blocking."""
         self.walls = walls
         """Which walls stand that not every machine has: "namespaces", "own_disk", "counted"."""
         self._leash: socket.socket | None = leash
         self._ended: str | None = None
+        self._number = number
+        self._waited = 0.0
 
     def ended(self) -> str | None:
         """How it ended ("killed by signal 9", "exit status 3", "wrote more than 64 MiB"); None while it runs."""
         self._listen(0)
         return self._ended
+
+    def waited(self) -> float:
+        """Seconds in which it could have computed, but the machine was busy; 0 where the system does not say."""
+        if self._leash is not None:  # else its number may be another's by now
+            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{self._number}/schedstat") as told:
+                self._waited = int(told.read().split()[1]) / 1e9
+        return self._waited
 
     def kill(self) -> None:
         """End it and everything of it, at once; does nothing if it has ended. Takes at most `KILLING` seconds."""
@@ -135,10 +149,11 @@ class Sandbox:
         with contextlib.ExitStack() as undo:
             channel, theirs = map(undo.enter_context, socket.socketpair())
             leash, its_end = map(undo.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            leash.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             socket.send_fds(control, [request], [theirs.fileno(), its_end.fileno()])
             its_end.close()
             theirs.close()
-            message = _receive(leash, STARTING)
+            message, number = _first(leash)
             if message == b"":
                 raise ConnectionResetError("the warm process has died")
             answer = json.loads(message) if message else {"trouble": f"nothing came within {STARTING:g} seconds"}
@@ -147,7 +162,7 @@ class Sandbox:
                 raise SandboxError(f"A process for a submission could not be started: {told}.")
             undo.pop_all()
             self._namespaces = bool(answer["namespaces"])
-            return Child(channel, leash, answer)
+            return Child(channel, leash, number, answer)
 
     def _again(self, dead: socket.socket) -> None:
         with self._lock:
@@ -202,12 +217,23 @@ class Sandbox:
         return bwrap.command(readable, environment) if self.kind == "bwrap" else []
 
 
-def _receive(leash: socket.socket, seconds: float) -> bytes | None:
+def _receive(leash: socket.socket, seconds: float, flags: int = 0) -> bytes | None:
     """The next message; b"" if the other end is closed, None if nothing came within `seconds`."""
     leash.settimeout(seconds)
     try:
-        return leash.recv(65536)
+        return leash.recv(65536, flags)
     except (TimeoutError, BlockingIOError):
         return None
     except OSError:
         return b""
+
+
+def _first(leash: socket.socket) -> tuple[bytes | None, int]:
+    """What a child says first, as `_receive` gives it, and the number of its process as it is seen from here."""
+    message = _receive(leash, STARTING, socket.MSG_PEEK)
+    said: list[tuple[int, int, bytes]] = []
+    if message:
+        message, said, _, _ = leash.recvmsg(65536, socket.CMSG_SPACE(_CREDENTIALS.size))
+    leash.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)
+    numbers = [_CREDENTIALS.unpack(data)[0] for _, kind, data in said if kind == socket.SCM_CREDENTIALS]
+    return message, numbers[0] if numbers else 0

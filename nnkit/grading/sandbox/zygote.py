@@ -32,6 +32,8 @@ ALWAYS = ("numpy", "IPython.core.interactiveshell", "nnkit", "nnkit.check")
 """Imported before the first fork; and what the order says, where it is installed."""
 LOOK = 0.05
 """Seconds between looks at what the children have used."""
+YIELDS = 0.5
+"""Seconds of computing after which a child leaves the machine to the others: most likely it is in a loop."""
 USERS = range(60_600, 61_100)
 """User numbers for children where we are root: in no distribution's or systemd's range of users."""
 
@@ -55,8 +57,12 @@ class Order:
 class Running:
     cell: lockdown.Cell
     leash: socket.socket
+    group: int
+    """A hold on how it shares the machine: `guard.hold`."""
     reason: str = ""
     """Why it was killed, if it was."""
+    yields: bool = False
+    """Whether it has been told to leave the machine to others who want it."""
 
 
 class Zygote:
@@ -107,8 +113,8 @@ class Zygote:
     def start(self, limits: dict[str, Any], channel: int, leash: socket.socket) -> None:
         scratch = self.place / f"learner-{secrets.token_hex(8)}"
         cell = lockdown.Cell(scratch, Limits.from_json(limits), next(self.users), self.order.kind != "none")
-        number = child.fork(cell, channel, leash.fileno(), self.readable, self.order.serves)
-        self.running[number] = Running(cell, leash)
+        number, group = child.fork(cell, channel, leash.fileno(), self.readable, self.order.serves)
+        self.running[number] = Running(cell, leash, group)
         self.selector.register(leash, selectors.EVENT_READ, lambda: self.kill(number, "was ended by the grader"))
 
     def leave(self) -> NoReturn:
@@ -142,6 +148,8 @@ class Zygote:
     def ended(self, running: Running, status: int, used: resource.struct_rusage) -> None:
         if not running.reason:
             self.selector.unregister(running.leash)
+        if running.group >= 0:
+            os.close(running.group)
         clear(running.cell)
         lockdown.tell(running.leash, json.dumps({"ended": how(running, status, used)}).encode())
         running.leash.close()
@@ -150,6 +158,8 @@ class Zygote:
         for number, running in self.running.items():
             if reason := guard.excess(running.cell, number):
                 self.kill(number, reason)
+            elif not running.yields and guard.computed(number) > YIELDS:
+                running.yields = guard.yield_to_others(number, running.group)
 
 
 def warm_up(serves: str, warm: Sequence[str]) -> None:
