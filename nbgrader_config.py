@@ -1,5 +1,6 @@
 """nbgrader for this course: written in solutions/, released to assignments/. Stock nbgrader reads it as it is."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 
@@ -9,6 +10,8 @@ c.CourseDirectory.root = str(Path(__file__).resolve().parent)
 c.CourseDirectory.course_id = "nnkit"
 c.CourseDirectory.source_directory = "solutions"
 c.CourseDirectory.release_directory = "assignments"
+if gradebook := os.environ.get("NNKIT_GRADEBOOK"):  # where its address is a secret: PostgreSQL, on a hub
+    c.CourseDirectory.db_url = gradebook
 
 # `nbgrader autograde` and Formgrader's button grade in nnkit's sandbox. Without this line nbgrader grades as it does.
 import_module("nnkit.grading.plug").install(c)
