@@ -25,10 +25,12 @@ def show(value: Array) -> str:
     shape = np.shape(value)
     try:
         if not shape:
-            return f"{float(value):.4g}".replace("-", "−")
+            return f"{float(value) + 0.0:.4g}".replace("-", "−")  # + 0.0: there is one zero, 0
         if np.size(value) > 6:
             return f"array {shape}"
-        return np.array2string(np.asarray(value), precision=3, separator=", ").replace("\n", "").replace("-", "−")
+        array = np.asarray(value)
+        array = array + 0.0 if array.dtype.kind == "f" else array
+        return np.array2string(array, precision=3, separator=", ").replace("\n", "").replace("-", "−")
     except TypeError:  # under jax.jit there are no numbers to show yet
         return f"traced {shape}"
 
@@ -39,8 +41,10 @@ def symbol_of(gate: Any) -> str:
 
 
 def formula(gate: Any, names: Sequence[str]) -> str:
-    """A gate applied to inputs of these names: "x + y" where its symbol is an operator, else "σ(q)"."""
+    """A gate applied to inputs of these names: "x + y" where its symbol is an operator, "1/(1+exp)", else "σ(q)"."""
     symbol = symbol_of(gate)
+    if symbol == "1/x" and len(names) == 1:
+        return f"1/{names[0]}" if names[0].isalnum() or names[0].startswith("(") else f"1/({names[0]})"
     if len(names) == 2 and len(symbol) == 1 and not symbol.isalnum():
         return f"{names[0]} {symbol} {names[1]}"
     return f"{symbol}({', '.join(names)})"

@@ -25,7 +25,7 @@ from nnkit.view.jacobianlive import EXAMPLES, JacobianActor
 from nnkit.view.sliders import scale, sliders
 
 STATIC = Path(live.__file__).with_name("static")
-MODULES = ("graph", "activation", "descent", "jacobian")
+MODULES = ("graph", "activation", "descent", "jacobian", "playground", "verdict")
 
 
 def lecture() -> Graph:
@@ -268,6 +268,32 @@ def test_an_activation_is_measured_where_one_asks(gate: Any) -> None:
     _, slope, measured = film["point"]
     assert abs(slope - measured) < 1e-6
     json.dumps([scene, film], allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("passes", "said"),
+    [
+        (("forward",), "The backward of Half failed, so there is no slope. NotImplementedError: still to be written"),
+        ((), "The forward of Half failed. NotImplementedError: still to be written"),
+    ],
+)
+def test_an_activation_that_fails_says_so_in_place(passes: tuple[str, ...], said: str) -> None:
+    class Half:
+        def forward(self, x: Any) -> Any:
+            if "forward" not in passes:
+                raise NotImplementedError("still to be written")
+            return x**3, x
+
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            raise NotImplementedError("still to be written")
+
+    one = explorers.activation_explorer(Half())
+    assert said in one.words
+    assert "alt=" in one._repr_html_()
+    film = ActivationActor(Half()).answer({"x": 1.0, "step": 1e-4})[1]
+    assert film["error"] == said
+    assert (film["point"][0] == 1.0) == bool(passes)
+    json.dumps([one.widget.scene, film], allow_nan=False)
 
 
 def test_a_step_that_is_too_small_measures_nothing() -> None:

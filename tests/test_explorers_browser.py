@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import re
 
 import nbformat
 import pytest
-from browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from browsers import PICTURES, run_all_cells
+from labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme, write
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Locator, expect
 
-AXE = Path(__file__).parent / "vendor/axe-core/axe.min.js"
+__all__ = ["lab"]  # a fixture
 
 GRAPHS = """
 import numpy as np
@@ -64,90 +62,15 @@ activation_explorer(Sigmoid())
 """, "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')"  # fmt: skip
 
 
-def write(path: Path, cells: tuple[str, ...]) -> None:
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    made = [nbformat.v4.new_code_cell(code.strip()) for code in cells]
-    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel}), path)
-
-
-def use_dark_theme(folder: Path, theme: str = "JupyterLab Dark") -> None:
-    settings = folder / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps({"theme": theme}), encoding="utf-8")
-
-
-class Lab:
-    """A JupyterLab, a browser, and what the browser's console complains of."""
-
-    def __init__(self, browser: Browser, address: str, folder: Path):
-        self.browser, self.address, self.folder = browser, address, folder
-
-    def open(self, name: str, cells: tuple[str, ...], **options: Any) -> Page:
-        write(self.folder / f"{name}.ipynb", cells)
-        page = self.browser.new_page(viewport={"width": 1250, "height": 1500}, **options)
-        page.complaints = []  # type: ignore[attr-defined]
-        page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
-        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))  # type: ignore[attr-defined]
-        open_notebook(page, self.address, f"{name}.ipynb")
-        run_all_cells(page, explorer(page, len(cells) - 1))
-        wait_until_quiet(page)
-        return page
-
-    def close(self, page: Page) -> None:
-        complaints = [said for said in page.complaints if "Failed to load resource" not in said]  # type: ignore[attr-defined]
-        assert complaints == []
-        assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts() == []
-        page.close()
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with chromium() as browser, jupyter_lab(folder) as address:
-        yield Lab(browser, address, folder)
-
-
-def explorer(page: Page, number: int = 0) -> Locator:
-    return page.locator(".nnx-explorer").nth(number)
-
-
-def sentence(one: Locator) -> Locator:
-    return one.locator(".nnx-sentence")
-
-
-def press(one: Locator, name: str, times: int = 1) -> None:
-    for _ in range(times):
-        one.get_by_role("button", name=name, exact=True).click()
-
-
 def keys(one: Locator, *names: str) -> None:
     one.locator(".nnx-stage").focus()
     for name in names:
         one.page.keyboard.press(name)
 
 
-def enter(one: Locator, field: str, text: str) -> None:
-    box = one.get_by_role("textbox", name=f"{field}, as a number")
-    box.fill(text)
-    box.press("Enter")
-
-
 def labels(one: Locator, kind: str) -> list[str]:
     """The numbers that can be seen, above the wires ("value") or below ("grad")."""
     return [text for text in one.locator(f"text .nnx-{kind}, text.nnx-{kind}").all_text_contents() if text]
-
-
-def assert_accessible(page: Page, rooms: str = ".nnx-explorer") -> None:
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("rooms => axe.run({include: [[rooms]]})", rooms)
-    faults = [(f["id"], f["impact"], [n["html"][:150] for n in f["nodes"][:3]]) for f in found["violations"]]
-    assert [fault for fault in faults if fault[1] in ("serious", "critical")] == []
-
-
-def picture(one: Locator, name: str) -> None:
-    one.scroll_into_view_if_needed()
-    one.page.wait_for_timeout(300)
-    one.screenshot(path=str(PICTURES / f"explorer_{name}.png"))
 
 
 # -- the graph explorer ------------------------------------------------------------------------------
@@ -301,15 +224,24 @@ def test_the_graph_explorer_in_the_dark(lab: Lab) -> None:
     use_dark_theme(lab.folder, "JupyterLab Light")
 
 
-def test_the_graph_explorer_in_notebook_7(lab: Lab) -> None:
-    write(lab.folder / "seven.ipynb", GRAPHS[:1])
+def test_the_explorers_in_notebook_7(lab: Lab) -> None:
+    cells = (*GRAPHS[:1], *OTHERS[:3], "from nnkit.view import playground\nplayground()")
+    write(lab.folder / "seven.ipynb", cells)
     page = lab.browser.new_page(viewport={"width": 1250, "height": 1200})
     page.goto(f"{lab.address}/notebooks/seven.ipynb")
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
-    run_all_cells(page, explorer(page))
+    run_all_cells(page, explorer(page, len(cells) - 1))
     step_through_the_lecture(explorer(page))
     move_an_input(explorer(page))
     picture(explorer(page), "graph_notebook_7")
+    enter(explorer(page, 1), "x", "2")
+    expect(sentence(explorer(page, 1))).to_contain_text("At x = 2 the output is 0.8808 and the slope 0.105.")
+    press(explorer(page, 2), "Step →")
+    expect(explorer(page, 2).locator(".nnx-count")).to_have_text("step 1 of 40")
+    explorer(page, 3).locator("td[data-at='0,0']").hover()
+    expect(sentence(explorer(page, 3))).to_contain_text("ties the output out[0, 0]")
+    press(explorer(page, 4), "Play")
+    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"), timeout=20_000)
     page.close()
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.graphtext import show
-from nnkit.view.activations import SATURATED, _name, output_and_slope, saturated
+from nnkit.view.activations import SATURATED, _name, saturated, tried
 from nnkit.view.live import Json, Refused
 
 REACH = 6.0
@@ -24,7 +24,7 @@ class ActivationActor:
 
     def start(self) -> tuple[Json, Json]:
         x = np.linspace(-REACH, REACH, POINTS)
-        out, slope = output_and_slope(self.gate, x)
+        out, slope, _ = tried(self.gate, x)
         scene = {
             "name": _name(self.gate),
             "reach": REACH,
@@ -48,25 +48,26 @@ class ActivationActor:
     def film(self) -> Json:
         """The numbers at the point, and the same in words."""
         x, step = self.point
-        (out,), (slope,) = output_and_slope(self.gate, np.array([x]))
-        (right, left), _ = output_and_slope(self.gate, np.array([x + step, x - step]))
+        (out,), (slope,), failed = tried(self.gate, np.array([x]))
+        (right, left), _, _ = tried(self.gate, np.array([x + step, x - step]))
         measured = (right - left) / ((x + step) - (x - step)) if x + step != x - step else np.nan
         return {
             "x": x,
             "step": step,
             "point": numbers(np.array([out, slope, measured])),
             "words": f"At x = {show(x)} the output is {show(out)} and the slope {show(slope)}.",
-            "measured": self._measured(slope, measured, step),
+            "measured": "" if np.isnan(out) else self._measured(slope, measured, step),
             "saturated": f"Saturated: the slope is below {SATURATED}." if abs(slope) < SATURATED else "",
-            "error": "",
+            "error": failed,
         }
 
     @staticmethod
     def _measured(slope: float, measured: float, step: float) -> str:
         if np.isnan(measured):
             return f"With h = {show(step)} there is nothing to measure: x + h and x − h are the same number."
-        numerical = f"(f(x+h) − f(x−h)) / 2h with h = {show(step)} is {measured:.10g}, which is"
-        return f"{numerical} {show(abs(measured - slope))} away from the slope.".replace("-", "−")
+        numerical = f"(f(x+h) − f(x−h)) / 2h with h = {show(step)} is {measured:.10g}"
+        away = f", which is {show(abs(measured - slope))} away from the slope"
+        return f"{numerical}{'' if np.isnan(slope) else away}.".replace("-", "−")
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

@@ -17,6 +17,7 @@ from nnkit.arrays import name_of
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
+from nnkit.view.live import fault
 from nnkit.view.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture, _listed, _n
 
 if TYPE_CHECKING:
@@ -48,6 +49,20 @@ def output_and_slope(gate: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return out[:, 0], (dscores * slopes).sum(axis=1)
 
 
+def tried(gate: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
+    """`output_and_slope` of a gate that may be unfinished: NaN for what fails, and what failed, in words."""
+    try:
+        return *output_and_slope(gate, x), ""
+    except Exception as wrong:  # whatever a learner's gate raises
+        told = fault(wrong)
+    nothing = np.full(np.shape(x), np.nan)
+    try:
+        out = run_forward(gate, x)[0]
+    except Exception:
+        return nothing, nothing, f"The forward of {_name(gate)} failed. {told}"
+    return out, nothing, f"The backward of {_name(gate)} failed, so there is no slope. {told}"
+
+
 def maxout_lines(pieces: int) -> tuple[np.ndarray, np.ndarray]:
     """Slopes and offsets of the lines of which a drawn maxout is the largest: s x - s², with s from -½ to 1."""
     slopes = np.linspace(-0.5, 1.0, pieces)
@@ -57,11 +72,11 @@ def maxout_lines(pieces: int) -> tuple[np.ndarray, np.ndarray]:
 def curve_and_slope(gate: Any, at: float | None = None, reach: float = 6.0) -> Picture:
     """An activation, and below it its slope; hatched where it is saturated (slope below `SATURATED`).
 
-    With `at`, that point is marked on both curves.
+    With `at`, that point is marked on both curves. Of a gate that fails, what works is drawn, and the fault is told.
     """
     figure, (above, below) = _panels(2, 1, (7.0, 4.4), sharex=True)
     x = _between(-reach, reach)
-    out, slope = output_and_slope(gate, x)
+    out, slope, failed = tried(gate, x)
     above.plot(x, out, color=BLUE, label="output")
     below.plot(x, slope, color=ORANGE, linestyle="--", label="slope")
     for side in saturated(gate, reach):
@@ -76,13 +91,15 @@ def curve_and_slope(gate: Any, at: float | None = None, reach: float = 6.0) -> P
     below.set(xlabel="x (hatched: the slope is below 0.01)", ylabel="slope", ylim=_room(slope))
     for axes in (above, below):
         axes.legend(loc="upper left")
-    return Picture(figure, _told(gate, at, reach))
+    if failed:
+        below.set_title(failed, fontsize=8, wrap=True)
+    return Picture(figure, failed if np.isnan(out).all() else f"{_told(gate, at, reach)} {failed}".strip())
 
 
 def saturated(gate: Any, reach: float = 6.0) -> list[tuple[float, float]]:
     """The stretches of -reach ... reach on which the slope is below `SATURATED`, as (from, to)."""
     x = _between(-reach, reach, 4001)
-    flat = np.abs(output_and_slope(gate, x)[1]) < SATURATED
+    flat = np.abs(tried(gate, x)[1]) < SATURATED
     edges = np.flatnonzero(np.diff(np.concatenate([[False], flat, [False]]).astype(int)))
     return [(float(x[i]), float(x[j - 1])) for i, j in zip(edges[::2], edges[1::2])]
 
@@ -227,16 +244,18 @@ def dying_relu(
 
 def _told(gate: Any, at: float | None, reach: float) -> str:
     places = np.array([-reach, -reach / 3, reach / 3, reach])
-    out, slope = output_and_slope(gate, places)
+    out, slope, failed = tried(gate, places)
     told = f"{_name(gate)} at x = {_listed(places)}: the output is {_listed(out)}, the slope {_listed(slope)}."
     if at is not None:
         told += f" The marked point is x = {_n(at)}: output {_n(_point(gate, at)[0])}, slope {_n(_point(gate, at)[1])}."
+    if failed:
+        return f"{told.partition(', the slope')[0]}."
     flat = " and ".join(f"from x = {_n(round(a, 2))} to {_n(round(b, 2))}" for a, b in saturated(gate, reach))
     return f"{told} The slope is below 0.01 {flat}." if flat else f"{told} The slope is nowhere below 0.01."
 
 
 def _point(gate: Any, at: float) -> tuple[float, float]:
-    out, slope = output_and_slope(gate, np.array([at]))
+    out, slope, _ = tried(gate, np.array([at]))
     return float(out[0]), float(slope[0])
 
 
@@ -252,7 +271,8 @@ def _between(low: float, high: float, count: int = 800) -> np.ndarray:
 
 def _room(values: np.ndarray) -> tuple[float, float]:
     """Limits of an axis from 0 or below, with room for a legend above."""
-    low, high = min(0.0, float(values.min())), max(float(values.max()), 0.1)
+    known = values[np.isfinite(values)]
+    low, high = min(0.0, float(known.min(initial=0.0))), float(known.max(initial=0.1))
     return low - 0.05 * (high - low), high + 0.35 * (high - low)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nnkit.view.live import Actor
+from nnkit.view.live import Actor, Player
 
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -27,7 +27,7 @@ class Explorer:
     is something to see in a page without scripts, without a kernel, and where anywidget is missing.
     """
 
-    def __init__(self, still: Still, module: str, actor: Callable[[], Actor]):
+    def __init__(self, still: Still, module: str, actor: Callable[[], Actor | Player]):
         self.still = still
         self.module = module
         self._actor = actor
@@ -70,7 +70,7 @@ class Explorer:
             put_out({VIEW: widget._repr_mimebundle_()[0][VIEW], "text/plain": ""}, raw=True)
 
 
-def _live(module: str, actor: Callable[[], Actor]) -> Any:
+def _live(module: str, actor: Callable[[], Actor | Player]) -> Any:
     try:
         from nnkit.view.panel import Panel
     except ImportError:

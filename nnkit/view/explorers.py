@@ -1,19 +1,18 @@
 """Where a lecture has something to play with: one call each.
 
-Jupyter shows a live form, static pages the still figure, `print` the words; see `nnkit.view.explorer`. The
-playground is a still figure for now.
+Jupyter shows a live form, static pages the still figure, `print` the words; see `nnkit.view.explorer`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from nnkit.view.explorer import Explorer
-from nnkit.view.plots import Picture
 
 if TYPE_CHECKING:
     from nnkit.arrays import Array
+    from nnkit.check.verdict import Verdict, WrongDerivative
     from nnkit.graph import Graph, Node
 
 
@@ -72,16 +71,56 @@ def descent_explorer() -> Explorer:
     return Explorer(training.descent(step_size=2.0), "descent", DescentActor)
 
 
-def playground(data: tuple[Any, Any], hidden: int = 20, epochs: int = 100) -> Picture:
-    """A network with one hidden layer, trained on points (x, labels) of the plane: how it divides them. A second
-    or two."""
-    import numpy as np
+def verdict_explorer(verdict: Verdict | WrongDerivative) -> Explorer:
+    """What a check of `nnkit.check` found, entry by entry: yours, the expected, by what they differ; and its hints.
 
-    from nnkit.mlp import MLP
-    from nnkit.train import SGD, fit
-    from nnkit.view import training
+        verdict_explorer(check_backward(my_gate, x))
 
-    x, labels = data
-    model = MLP((2, hidden, int(np.max(labels)) + 1))
-    parameters, _ = fit(model, model.init(0), x, labels, epochs=epochs, batch_size=32, optimiser=SGD(0.2, momentum=0.9))
-    return training.regions({f"{hidden} hidden units": lambda points: model.predict(parameters, points)}, x, labels)
+    Takes the exception that a failed `assert` raised, too. Raises TypeError for what is neither.
+    """
+    from nnkit.check.verdict import Verdict, WrongDerivative
+    from nnkit.view.verdictlive import StillVerdict, VerdictActor
+
+    found = verdict.verdict if isinstance(verdict, WrongDerivative) else verdict
+    if not isinstance(found, Verdict):
+        raise TypeError(f"verdict_explorer takes what a check returned; this is a {type(found).__name__}.")
+    return Explorer(StillVerdict(found), "verdict", lambda: VerdictActor(found))
+
+
+def playground(
+    data: str | tuple[Any, Any] = "circles",
+    *,
+    hidden: Sequence[int] | int = (16, 16),
+    activation: Any = "ReLU",
+    affine: Any = None,
+    loss_gate: Any = None,
+    step_size: float = 0.3,
+    weight_decay: float = 0.0,
+    batch_size: int | None = None,
+    seed: int = 0,
+    updates: int = 400,
+) -> Explorer:
+    """A network on points of the plane, and what it does while it learns: play, pause, step, change, paint points.
+
+    `data` is "circles", "spiral", "moons", "paint" (no points yet), or points of yours: x (N, 2) and labels (N,) of at
+    most five classes. `activation` is one of the names in the page ("ReLU", "tanh", "sigmoid", "leaky ReLU", "ELU",
+    "maxout") or a gate, `affine` and `loss_gate` are gates: gates that you wrote train here as in an `MLP`. The other
+    settings can be changed in the page. The still figure shows where `updates` updates lead.
+
+    Raises ValueError or TypeError for what is no data, no network or no gate.
+    """
+    from nnkit.view.ground import given
+    from nnkit.view.playgroundlive import PlaygroundActor, Settings
+    from nnkit.view.playgroundstill import trained
+
+    own = None if isinstance(data, str) else given(*data)
+    start = Settings(data if isinstance(data, str) else "given").changed(
+        {"step_size": step_size, "weight_decay": weight_decay, "batch_size": batch_size, "seed": seed}
+    )
+    layers = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
+
+    def actor() -> PlaygroundActor:
+        return PlaygroundActor(start, layers, activation, own=own, affine=affine, loss_gate=loss_gate)
+
+    shown = actor()
+    return Explorer(trained(shown.trainer, shown.points, updates, shown.failed), "playground", actor)

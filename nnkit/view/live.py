@@ -1,7 +1,7 @@
 """How the two halves of a live explorer talk: an ES module of `static/` draws, an actor in the kernel computes.
 
 The module gets the actor's scene (what stands still) and film (what moves); it asks, and the actor answers with another
-film.
+film. A player answers in messages instead.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 STATIC = Path(__file__).with_name("static")
 
@@ -25,6 +25,17 @@ class Actor(Protocol):
 
     def answer(self, ask: Json) -> tuple[Json | None, Json]:
         """The film for what was asked, and a new scene if it has changed."""
+
+
+@runtime_checkable
+class Player(Protocol):
+    """The half of an explorer that moves on its own, many times a second: in messages, with buffers of bytes."""
+
+    def start(self) -> tuple[Json, Json]:
+        """The first scene, and as its film the first {"content", "buffers"}."""
+
+    def reply(self, asked: Json) -> tuple[Json, list[bytes]]:
+        """The content and the buffers for what was asked. Raises nothing."""
 
 
 class Refused(ValueError):
