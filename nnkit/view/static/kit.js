@@ -118,13 +118,23 @@ export function button(name, title, pressed) {
   return make("button", { type: "button", class: "nnx-button", title, click: pressed }, name);
 }
 
-/** The root of an explorer. JupyterLab's shortcuts look at the focused element, and keep quiet where it says so. */
+/** The root of an explorer. */
 export function root(el, label) {
   const whole = make("section", { class: "nnx-explorer", "aria-label": label });
-  whole.addEventListener("focusin", (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true"));
   el.append(whole);
   return whole;
 }
+
+/* JupyterLab's shortcuts look at the focused element, and keep quiet where it says so. Those with Ctrl or ⌘ are for the
+   whole notebook (save, undo), and go through. */
+window.addEventListener(
+  "keydown",
+  (event) => {
+    if (event.target.closest?.(".nnx-explorer"))
+      event.target.toggleAttribute("data-lm-suppress-shortcuts", !(event.ctrlKey || event.metaKey));
+  },
+  true,
+);
 
 export function reducedMotion() {
   return window.matchMedia("(prefers-reduced-motion: reduce)").matches;
