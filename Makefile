@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+PORT   ?= 8000
 
 help:  ## print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +22,12 @@ endif
 
 demo: $(VENV)/.grading  ## grade a synthetic class of 30, start to finish, in build/demo
 	$(BIN)/nnkit demo
+
+hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in build/hub (another port: make hub PORT=8010)
+	@$(BIN)/nnkit hub --port $(PORT)
+
+hub-clean:  ## delete build/hub, with all that was handed in and graded there
+	rm -rf build/hub
 
 test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite
 	$(BIN)/ruff check .
@@ -49,6 +56,9 @@ clean:  ## delete the set-up, the caches and the demo; submissions and grades st
 $(VENV)/.grading: pyproject.toml requirements.lock
 	$(call install,learn$(comma)grading)
 
+$(VENV)/.hub: pyproject.toml requirements.lock
+	$(call install,learn$(comma)grading$(comma)hub)
+
 $(VENV)/.dev: pyproject.toml requirements.lock
 	$(call install,dev)
 
@@ -61,4 +71,4 @@ define install
 	@touch $@
 endef
 
-.PHONY: help lab demo test release bundle doctor lock clean
+.PHONY: help lab demo hub hub-clean test release bundle doctor lock clean

@@ -77,6 +77,15 @@ def report(args: argparse.Namespace) -> int:
     return 0
 
 
+def receipt(args: argparse.Namespace) -> int:
+    """tell what a receipt of the exchange proves: who handed in which files when, and whether these are they"""
+    from nnkit.hub import receipts
+
+    lines, status = receipts.examine(args.receipt, args.files, args.key)
+    print("\n".join(lines))
+    return status
+
+
 def demo_class(args: argparse.Namespace) -> int:
     """write a synthetic class of submissions, and a manifest of what was planted in each"""
     from nnkit.grading.demo_class import make_class
@@ -170,6 +179,13 @@ def _write_feedback(folder: Path, assignment: str, students: list[str]) -> list[
     return failures
 
 
+def hub(args: argparse.Namespace) -> int:
+    """run a JupyterHub with a demo class on this machine: a TA, three learners, ps1 released; all in build/hub"""
+    from nnkit.hub.demo.run import run
+
+    return run(args.course.resolve(), args.folder or args.course / "build" / "hub", args.port)
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line, a sub-command for each verb."""
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
@@ -177,6 +193,8 @@ def parser() -> argparse.ArgumentParser:
     _add_check(verbs)
     _add_autograde(verbs)
     _add_report(verbs)
+    _add_hub(verbs)
+    _add_receipt(verbs)
     for verb in (doctor, release, bundle, demo_class, demo):
         sub = verbs.add_parser(verb.__name__.replace("_", "-"), help=verb.__doc__, description=verb.__doc__)
         sub.set_defaults(run=verb)
@@ -224,6 +242,22 @@ def _add_report(verbs: Any) -> None:
     sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
 
 
+def _add_hub(verbs: Any) -> None:
+    sub = verbs.add_parser("hub", help=hub.__doc__, description=hub.__doc__)
+    sub.set_defaults(run=hub)
+    sub.add_argument("--port", type=int, default=8000, help="where it answers, to this machine only (default: 8000)")
+    sub.add_argument("--folder", type=Path, help="where the hub keeps everything (default: build/hub)")
+    sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+
+
+def _add_receipt(verbs: Any) -> None:
+    sub = verbs.add_parser("receipt", help=receipt.__doc__, description=receipt.__doc__)
+    sub.set_defaults(run=receipt)
+    sub.add_argument("receipt", type=Path, metavar="FILE", help="as receipts/TIME/receipt.json beside your work")
+    sub.add_argument("--files", type=Path, metavar="FOLDER", help="what to compare (default: what is beside it)")
+    sub.add_argument("--key", default="", help="the exchange's public key (default: asked of the exchange)")
+
+
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
@@ -250,7 +284,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _told_missing(name: str) -> str:
     if name.startswith("nnkit."):
         return "this is the course as learners get it: the tools of authors and graders are not in it."
-    extra = {"distributed": "cluster", "psycopg": "postgres"}.get(name, "grading")
+    extras = {"distributed": "cluster", "psycopg": "postgres", "jupyterhub": "hub", "cryptography": "hub"}
+    extra = extras.get(name, "grading")
     return f"{name} is not installed: pip install 'nnkit[{extra}]'"
 
 

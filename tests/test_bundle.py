@@ -87,14 +87,14 @@ def leaks(secrets: list[str], texts: list[str]) -> list[str]:
 def test_it_holds_all_that_learners_need_and_nothing_else(unpacked: Path) -> None:
     assert {path.name for path in unpacked.iterdir()} == {
         *(".jupyter", "LICENSE", "Makefile", "README.md", "assignments", "docs", "environment.yml", "nnkit"),
-        *("notebooks", "pyproject.toml", "requirements.lock"),
+        *("notebooks", "postBuild", "pyproject.toml", "requirements.lock"),
     }
     for room, pattern in (("notebooks", "*.ipynb"), ("solutions", "*/*.ipynb")):
         made = room.replace("solutions", "assignments")
         found = {path.relative_to(unpacked / made) for path in (unpacked / made).rglob("*") if path.is_file()}
         assert found == {path.relative_to(ROOT / room) for path in (ROOT / room).glob(pattern)}
     rooms = {path.name for path in (ROOT / "nnkit").iterdir() if path.name != "__pycache__"}
-    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms - {"grading"}
+    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms - {"grading", "hub"}
     assert not [
         path for path in unpacked.rglob("*") if "__pycache__" in path.parts or ".ipynb_checkpoints" in path.parts
     ]

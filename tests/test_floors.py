@@ -19,6 +19,7 @@ FLOORS = (
     ("check",),
     ("view",),
     ("grading",),
+    ("hub",),
     ("cli", "doctor"),
 )
 FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
@@ -98,12 +99,12 @@ def test_imports_run_downwards() -> None:
     ("module", "planted", "sentence"),
     [
         ("nnkit.arrays", "import nnkit.view", "nnkit.arrays (floor 0) imports nnkit.view (floor 3)"),
-        ("nnkit.arrays", "import nnkit", "nnkit.arrays (floor 0) imports nnkit (floor 5)"),
+        ("nnkit.arrays", "import nnkit", "nnkit.arrays (floor 0) imports nnkit (floor 6)"),
         ("nnkit.graph", "from nnkit import check", "nnkit.graph (floor 0) imports nnkit.check (floor 2)"),
-        ("nnkit.graph", "from nnkit import Gate", "nnkit.graph (floor 0) imports nnkit (floor 5)"),
-        ("nnkit.graph", "from .cli import main", "nnkit.graph (floor 0) imports nnkit.cli (floor 5)"),
-        ("nnkit.gates.base", "from ..cli import main", "nnkit.gates.base (floor 0) imports nnkit.cli (floor 5)"),
-        ("nnkit.gates", "from ..cli import main", "nnkit.gates (floor 0) imports nnkit.cli (floor 5)"),
+        ("nnkit.graph", "from nnkit import Gate", "nnkit.graph (floor 0) imports nnkit (floor 6)"),
+        ("nnkit.graph", "from .cli import main", "nnkit.graph (floor 0) imports nnkit.cli (floor 6)"),
+        ("nnkit.gates.base", "from ..cli import main", "nnkit.gates.base (floor 0) imports nnkit.cli (floor 6)"),
+        ("nnkit.gates", "from ..cli import main", "nnkit.gates (floor 0) imports nnkit.cli (floor 6)"),
         ("nnkit.gates.base", "def late():\n    from nnkit.grading import course", "imports nnkit.grading"),
         ("nnkit.arrays", "from nnkit.gates.base import Gate", "a circle: "),
         ("nnkit.gates.base", "from . import layers", "a circle: "),

@@ -19,12 +19,12 @@ from pathlib import Path
 TOP = "nnkit-course"
 """The folder that unpacking makes."""
 
-ALONG = ("LICENSE", "environment.yml", "pyproject.toml", "requirements.lock", "docs/learner.md")
+ALONG = ("LICENSE", "environment.yml", "postBuild", "pyproject.toml", "requirements.lock", "docs/learner.md")
 FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
-OUT = ("nnkit/grading",)
-"""Below the folders, what is for graders only."""
+OUT = ("nnkit/grading", "nnkit/hub")
+"""Below the folders, what is for graders and hubs only."""
 
-TARGETS = ("demo", "test", "release", "bundle", "lock", "$(VENV)/.dev")
+TARGETS = ("demo", "hub", "hub-clean", "test", "release", "bundle", "lock", "$(VENV)/.dev", "$(VENV)/.hub")
 """Targets of the Makefile that need what the zip has not."""
 
 Files = dict[str, bytes]

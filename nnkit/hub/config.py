@@ -1,0 +1,78 @@
+"""One function sets up a hub with courses on it, whatever log-ins and servers it has.
+
+    configure(c, site, PAMAuthenticator)        # c is what jupyterhub_config.py gets from get_config()
+
+What is not here, `make hub` and deploy/hub/jupyterhub_config.py say themselves: how people log in, and what starts
+their servers.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from nnkit.hub.people import admit
+from nnkit.hub.roles import EXCHANGE, account, culling, page
+from nnkit.hub.servers import prepare, write_settings
+from nnkit.hub.site import Site
+
+
+def configure(c: Any, site: Site, authenticator: type[Any]) -> None:
+    """Write the settings of `site` into a JupyterHub's configuration. Raises ValueError for a fault of the roster."""
+    site.folder.mkdir(parents=True, exist_ok=True)
+    write_settings(site.settings)
+    _addresses(c, site)
+    c.JupyterHub.authenticator_class = authenticator
+    admit(c, site.courses, site.roster)
+    c.JupyterHub.load_roles.append(culling())
+    _services(c, site)
+    c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    c.Spawner.default_url = "/lab"
+    c.Spawner.pre_spawn_hook = prepare(
+        site.settings, site.courses, site.lectures, f"{site.address(EXCHANGE)}/services/{EXCHANGE}/"
+    )
+    c.Spawner.http_timeout = 60
+
+
+def _addresses(c: Any, site: Site) -> None:
+    c.JupyterHub.bind_url = f"http://{site.ip}:{site.port('public')}"
+    c.JupyterHub.hub_bind_url = site.address("hub")
+    c.JupyterHub.db_url = f"sqlite:///{site.folder / 'jupyterhub.sqlite'}"
+    c.JupyterHub.cookie_secret_file = str(site.folder / "cookie_secret")
+    c.ConfigurableHTTPProxy.api_url = site.address("proxy")
+    c.ConfigurableHTTPProxy.command = list(site.proxy)
+    c.ConfigurableHTTPProxy.pid_file = str(site.folder / "proxy.pid")
+
+
+def _services(c: Any, site: Site) -> None:
+    c.JupyterHub.services = [
+        _service(site, EXCHANGE, ["nnkit.hub.exchange", "--folder", str(site.exchange)], "nnkit-exchange", False),
+        *(
+            _service(
+                site, page(course), ["nnkit.hub.coursepage", "--course", course, "--folder", str(folder)],
+                account(course), True,
+            )
+            for course, folder in site.courses.items()
+        ),
+        {
+            "name": "idle-culler",
+            "command": _tied(["jupyterhub_idle_culler", f"--timeout={site.idle}"]),
+        },
+    ]  # fmt: skip
+
+
+def _service(site: Site, name: str, module: list[str], user: str, display: bool) -> dict[str, Any]:
+    """A service that the hub starts; people see it in the hub's menu, and open it, where `display` is set."""
+    whose = {"user": user} if site.unix_users else {}
+    return {
+        "name": name,
+        "url": site.address(name),
+        "command": _tied(module),
+        "display": display,
+        "oauth_no_confirm": display,  # it is part of this hub, and asks for nothing but the name and groups
+        **whose,
+    }
+
+
+def _tied(module: list[str]) -> list[str]:
+    return [sys.executable, "-m", "nnkit.hub.tied", sys.executable, "-m", *module]

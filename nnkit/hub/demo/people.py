@@ -1,0 +1,39 @@
+"""The demo class: a TA and three learners, each with a password that was drawn for this hub."""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from jupyterhub.auth import Authenticator
+from traitlets import Dict
+
+COURSE = "nnkit"
+CLASS = {"tom": "grader", "ada": "learner", "ben": "learner", "cleo": "learner"}
+
+
+def logins(path: Path) -> dict[str, str]:
+    """User → password, from a file that only its owner may read; drawn where there is none."""
+    if not path.exists():
+        drawn = {user: secrets.token_urlsafe(9) for user in CLASS}
+        fresh = path.with_suffix(".new")
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            json.dump(drawn, file, indent=1)
+        fresh.replace(path)
+    return dict(json.loads(path.read_text()))
+
+
+class ClassAuthenticator(Authenticator):  # type: ignore[misc]
+    """Lets the class in."""
+
+    logins: Any = Dict().tag(config=True)
+
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
+        """The name, where the password is right."""
+        name, given = self.normalize_username(data["username"]), data["password"]
+        wanted = self.logins.get(name, "")
+        return name if wanted and hmac.compare_digest(wanted.encode(), given.encode()) else None
