@@ -39,7 +39,6 @@ c.JupyterHub.authenticator_class = "dummy"
 c.Authenticator.allow_all = True
 c.ConfigurableHTTPProxy.api_url, c.ConfigurableHTTPProxy.command = given["proxy"], given["proxy_command"]
 c.JupyterHub.log_level = "WARN"
-c.Spawner.poll_interval = 1  # seconds until a service that was killed is started again, else up to 30
 """
 
 
