@@ -1,5 +1,5 @@
 """What nnkit shows: drawings of computational graphs, and the figures of the lectures
-(`plots`, `activations`, `gradients`, `jacobians`, `training`, `speed`), and `explorers` to play with.
+(`plots`, `activations`, `gradients`, `jacobians`, `training`, `speed`, `sweeps`), and `explorers` to play with.
 
     view.svg(graph)             # a standalone SVG document
     view.html(graph)            # the same for a web page or a notebook
@@ -15,14 +15,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnkit.view import activations, drawing, explorers, gradients, jacobians, layout, plots, speed, training
+    from nnkit.view import activations, drawing, explorers, gradients, jacobians, layout, plots, speed, sweeps, training
     from nnkit.view.drawing import html, svg
     from nnkit.view.explorers import graph_explorer, playground, verdict_explorer
 
-_MODULES = ("activations", "drawing", "explorers", "gradients", "jacobians", "layout", "plots", "speed", "training")
+_MODULES = ("activations", "drawing", "explorers", "gradients", "jacobians", "layout", "plots", "speed", "sweeps",
+            "training")  # fmt: skip
 __all__ = [
     "activations", "drawing", "explorers", "gradients", "graph_explorer", "html", "jacobians", "layout", "playground",
-    "plots", "speed", "svg", "training", "verdict_explorer",
+    "plots", "speed", "svg", "sweeps", "training", "verdict_explorer",
 ]  # fmt: skip
 
 
