@@ -10,7 +10,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from kernels import Client
 
 ROOT = Path(__file__).resolve().parent.parent
 PATHS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*/*.ipynb")])
@@ -39,7 +39,7 @@ def test_there_are_notebooks() -> None:
 @notebooks
 def test_runs_top_to_bottom(path: Path) -> None:
     notebook = read(path)
-    client = NotebookClient(
+    client = Client(
         notebook,
         timeout=120,  # the first cell that imports JAX may be slow on a busy machine
         kernel_name="python3",
@@ -64,7 +64,7 @@ def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     again = [nbformat.v4.new_code_cell(cell.source) for cell in reversed(code)]
     notebook.cells = [*code, *again]
-    NotebookClient(notebook, timeout=120, kernel_name="python3", shutdown_kernel="immediate").execute()
+    Client(notebook, timeout=120, kernel_name="python3", shutdown_kernel="immediate").execute()
     for first, second in zip(code, reversed(again), strict=True):
         assert plain(first) == plain(second), first.id
 
