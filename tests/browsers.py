@@ -75,9 +75,9 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
     begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
     for _ in range(3):
         page.keyboard.press("Escape")
-        page.get_by_text("Run", exact=True).first.click()
-        page.get_by_text("Run All Cells", exact=True).click()
-        try:
+        try:  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
+            page.get_by_text("Run", exact=True).first.click(timeout=15_000)
+            page.get_by_text("Run All Cells", exact=True).click(timeout=15_000)
             (last or begun).wait_for(timeout=40_000, state="attached")
         except TimeoutError:
             continue
