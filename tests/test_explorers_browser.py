@@ -7,8 +7,8 @@ import re
 import nbformat
 import pytest
 from browsers import PICTURES, run_all_cells
+from kernels import Client
 from labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme, write
-from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, expect
 
@@ -347,7 +347,7 @@ def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
     path = lab.folder / "still.ipynb"
     write(path, GRAPHS[:2] + OTHERS)
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    Client(notebook, timeout=120, kernel_name="python3").execute()
     for state in ("with", "without"):
         if state == "without":
             notebook.metadata.pop("widgets", None)

@@ -337,14 +337,14 @@ def test_ipython_in_a_terminal_prints_the_text_once(tmp_path: Path) -> None:
 def test_a_kernel_displays_the_card_once_and_nbgrader_sees_an_error() -> None:
     pytest.importorskip("nbgrader")
     import nbformat
-    from nbclient import NotebookClient
+    from kernels import Client
     from nbgrader.utils import determine_grade
 
     marks = {"grade": True, "solution": False, "locked": True, "points": 2, "grade_id": "a", "schema_version": 3}
     notebook = nbformat.v4.new_notebook()
     for code in (CELL, CELL + "\nprint('never')"):
         notebook.cells.append(nbformat.v4.new_code_cell(code, metadata={"nbgrader": marks}))
-    NotebookClient(notebook, allow_errors=True, timeout=120, kernel_name="python3").execute()
+    Client(notebook, allow_errors=True, timeout=120, kernel_name="python3").execute()
     for cell in notebook.cells:
         assert [output.output_type for output in cell.outputs] == ["display_data", "error"]
         card, error = cell.outputs

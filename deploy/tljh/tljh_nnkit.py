@@ -15,7 +15,6 @@ import os
 import pwd
 import shutil
 import subprocess
-import sys
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -61,31 +60,19 @@ def tljh_custom_jupyterhub_config(c: Any) -> None:
     courses = lay_out(PLACE)
     admit(c, courses, PLACE / "roster.csv")
     _narrow(c)
-    c.JupyterHub.services.extend(services(courses))
+    c.JupyterHub.services.extend(_services(courses))
     address = f"http://127.0.0.1:{PORTS}/services/exchange/"
     c.Spawner.pre_spawn_hook = prepare(PLACE / "settings", courses, PLACE / "lectures", address)
 
 
-def services(courses: dict[str, Path]) -> list[dict[str, Any]]:
+def _services(courses: dict[str, Path]) -> list[dict[str, Any]]:
     """The exchange and the courses' pages, each as a Unix user of its own."""
     from nnkit.hub.roles import EXCHANGE, page
+    from nnkit.hub.services import services
 
-    module = {EXCHANGE: ["nnkit.hub.exchange", "--folder", str(PLACE / "exchange")]}
-    whose = {EXCHANGE: EXCHANGE_USER}
-    for course, folder in courses.items():
-        module[page(course)] = ["nnkit.hub.coursepage", "--course", course, "--folder", str(folder)]
-        whose[page(course)] = unix_account(course)
-    return [
-        {
-            "name": name,
-            "url": f"http://127.0.0.1:{PORTS + number}",
-            "command": [sys.executable, "-m", "nnkit.hub.tied", sys.executable, "-m", *module[name]],
-            "user": whose[name],
-            "display": name != EXCHANGE,
-            "oauth_no_confirm": True,
-        }
-        for number, name in enumerate(module)
-    ]
+    users = {EXCHANGE: EXCHANGE_USER} | {page(course): unix_account(course) for course in courses}
+    ports = {name: PORTS + number for number, name in enumerate(users)}
+    return services(courses, PLACE / "exchange", lambda name: f"http://127.0.0.1:{ports[name]}", users)
 
 
 def _narrow(c: Any) -> None:

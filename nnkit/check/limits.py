@@ -34,7 +34,7 @@ def time_limit() -> Iterator[None]:
     if SECONDS <= 0:
         yield
     elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        with _by_signal():
+        with alarm(SECONDS, OutOfTime, SECONDS / 10):  # a timer's signal also ends a sleep or a wait
             yield
     else:
         with _by_thread():
@@ -42,18 +42,18 @@ def time_limit() -> Iterator[None]:
 
 
 @contextmanager
-def _by_signal() -> Iterator[None]:
-    """A timer's signal also ends a sleep or a wait."""
-
-    ends = clock() + SECONDS
+def alarm(seconds: float, fault: type[BaseException], every: float = 0.0) -> Iterator[None]:
+    """Raise `fault` in this thread, the main one, when `clock` has gone so many seconds on; `every` so many more again,
+    should it be caught (0: once)."""
+    ends = clock() + seconds
 
     def ring(signum: int, frame: FrameType | None) -> None:
         if (left := ends - clock()) <= 0:
-            raise OutOfTime
-        signal.setitimer(signal.ITIMER_REAL, max(1e-3, left), SECONDS / 10)
+            raise fault
+        signal.setitimer(signal.ITIMER_REAL, max(1e-3, left), every)
 
     old_handler = signal.signal(signal.SIGALRM, ring)
-    old_timer = signal.setitimer(signal.ITIMER_REAL, SECONDS, SECONDS / 10)
+    old_timer = signal.setitimer(signal.ITIMER_REAL, seconds, every)
     try:
         yield
     finally:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -144,26 +145,20 @@ def grade(setup: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
 
     A job that is "alone" has a worker of its own, so that nobody dies with it, nor it with anybody else.
     """
-    attendant = _engaged(setup, job.get("alone", False))
-    try:
+    with _engaged(setup, job.get("alone", False)) as attendant:
         return attendant.grade(job)
-    finally:
-        with _lock:
-            _workers[attendant] -= 1
 
 
 def prepare(setup: dict[str, Any]) -> None:
     """Have a worker warm. What goes wrong is told when there is a job for it."""
-    attendant = _engaged(setup)
-    with contextlib.suppress(CannotStart):
+    with contextlib.suppress(CannotStart), _engaged(setup) as attendant:
         attendant.told.result()
-    with _lock:
-        _workers[attendant] -= 1
 
 
-def _engaged(setup: dict[str, Any], alone: bool = False) -> Attendant:
-    """The worker that is set up so and has the fewest jobs, or a new one, with one job more. Those that have died, know
-    what is out of date, or were for one job alone, are let go when they have none."""
+@contextlib.contextmanager
+def _engaged(setup: dict[str, Any], alone: bool = False) -> Iterator[Attendant]:
+    """The worker that is set up so and has the fewest jobs, or a new one, with one job more meanwhile. Those that have
+    died, know what is out of date, or were for one job alone, are let go when they have none."""
     with _lock:
         for attendant in [each for each, jobs in _workers.items() if not jobs]:
             if attendant.key != setup["key"] or not attendant.alive:
@@ -174,7 +169,11 @@ def _engaged(setup: dict[str, Any], alone: bool = False) -> Attendant:
         if alone:
             attendant.key = ""
         _workers[attendant] = _workers.get(attendant, 0) + 1
-        return attendant
+    try:
+        yield attendant
+    finally:
+        with _lock:
+            _workers[attendant] -= 1
 
 
 def dismiss() -> None:

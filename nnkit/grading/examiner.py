@@ -13,11 +13,9 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import signal
 import time
 from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from nnkit.check import limits, probe
@@ -192,22 +190,12 @@ class Examination:
         """Bounds the time of code that runs here, and that of the calls which it makes."""
         deadline = self.deadline()
         self.process.until(deadline)
-        clock = self.process.clock
-        ends = max(deadline, clock() + 0.1) + 5  # the call's own limit comes first
-
-        def ring(signum: int, frame: FrameType | None) -> None:
-            if (left := ends - clock()) <= 0:
-                raise TooLong
-            signal.setitimer(signal.ITIMER_REAL, max(1e-3, left))
-
-        before = signal.signal(signal.SIGALRM, ring)
-        signal.setitimer(signal.ITIMER_REAL, ends - clock())
-        probe.elsewhere, limits.clock = self.process.current, clock
+        ours = max(0.1, deadline - self.process.clock()) + 5  # the call's own limit comes first
+        probe.elsewhere, limits.clock = self.process.current, self.process.clock
         try:
-            yield
+            with limits.alarm(ours, TooLong):
+                yield
         finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
             probe.elsewhere, limits.clock = None, time.monotonic
 
     def result(

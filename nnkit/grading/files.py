@@ -25,10 +25,11 @@ def replace(path: Path, content: bytes | str, mode: int = READABLE, lasting: boo
         os.unlink(name)
         raise
     if lasting:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have what a folder says of its files survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

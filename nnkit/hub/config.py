@@ -14,6 +14,7 @@ from typing import Any
 from nnkit.hub.people import admit
 from nnkit.hub.roles import EXCHANGE, account, culling, page
 from nnkit.hub.servers import prepare, write_settings
+from nnkit.hub.services import services, tied
 from nnkit.hub.site import Site
 
 
@@ -45,34 +46,7 @@ def _addresses(c: Any, site: Site) -> None:
 
 
 def _services(c: Any, site: Site) -> None:
-    c.JupyterHub.services = [
-        _service(site, EXCHANGE, ["nnkit.hub.exchange", "--folder", str(site.exchange)], "nnkit-exchange", False),
-        *(
-            _service(
-                site, page(course), ["nnkit.hub.coursepage", "--course", course, "--folder", str(folder)],
-                account(course), True,
-            )
-            for course, folder in site.courses.items()
-        ),
-        {
-            "name": "idle-culler",
-            "command": _tied(["jupyterhub_idle_culler", f"--timeout={site.idle}"]),
-        },
-    ]  # fmt: skip
-
-
-def _service(site: Site, name: str, module: list[str], user: str, display: bool) -> dict[str, Any]:
-    """A service that the hub starts; people see it in the hub's menu, and open it, where `display` is set."""
-    whose = {"user": user} if site.unix_users else {}
-    return {
-        "name": name,
-        "url": site.address(name),
-        "command": _tied(module),
-        "display": display,
-        "oauth_no_confirm": display,  # it is part of this hub, and asks for nothing but the name and groups
-        **whose,
-    }
-
-
-def _tied(module: list[str]) -> list[str]:
-    return [sys.executable, "-m", "nnkit.hub.tied", sys.executable, "-m", *module]
+    users = {EXCHANGE: "nnkit-exchange"} | {page(course): account(course) for course in site.courses}
+    culler = {"name": "idle-culler", "command": tied(["jupyterhub_idle_culler", f"--timeout={site.idle}"])}
+    found = services(site.courses, site.exchange, site.address, users if site.unix_users else {})
+    c.JupyterHub.services = [*found, culler]

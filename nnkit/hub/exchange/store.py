@@ -25,6 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from nnkit.grading.files import replace, sync_folder
 from nnkit.hub import receipts
 from nnkit.hub.exchange.parcel import BYTES, Refused, require_name, unpack
 
@@ -82,9 +83,7 @@ class Store:
 
         path = self.folder / "key"
         if not path.exists():
-            fresh = self.new / "key"
-            _write(fresh, Ed25519PrivateKey.generate().private_bytes_raw())
-            self._move(fresh, path)
+            replace(path, Ed25519PrivateKey.generate().private_bytes_raw(), mode=0o600)
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
 
     def place(self, course: str, kind: str, *names: str) -> Path:
@@ -121,13 +120,12 @@ class Store:
 
     def _move(self, fresh: Path, to: Path) -> None:
         """In one step, and on the disk, with the folders that lead there."""
-        if fresh.is_dir():
-            for below, _, _ in os.walk(fresh):
-                _sync(Path(below))
+        for below, _, _ in os.walk(fresh):
+            sync_folder(Path(below))
         to.parent.mkdir(parents=True, exist_ok=True)
         fresh.rename(to)
         for folder in to.parents:
-            _sync(folder)
+            sync_folder(folder)
             if folder == self.folder:
                 return
 
@@ -176,7 +174,7 @@ class Store:
             place.rename(gone)
         except FileNotFoundError:
             raise Refused("There is no such thing in the exchange.") from None
-        _sync(place.parent)
+        sync_folder(place.parent)
         shutil.rmtree(gone.parent, ignore_errors=True)
 
 
@@ -192,11 +190,3 @@ def _write(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
