@@ -70,7 +70,8 @@ def test_other_files_are_told(folder: Path, tmp_path: Path) -> None:
         "  data/a.csv  is not here",
         "  extra.txt   was not handed in",
     ]
-    assert lines[-1].startswith("The signature holds")
+    assert lines[-2].startswith("The signature holds")
+    assert lines[-1] == "But 2 of 2 files are not what was handed in."
 
 
 def test_a_file_more_disproves_nothing(folder: Path) -> None:

@@ -133,8 +133,11 @@ def examine(path: Path, folder: Path | None = None, key: str = "") -> tuple[list
     width = max(map(len, told))
     lines += [f"  {name:<{width}}  {how}" for name, how in told.items()]
     sentence, status = _judged(receipt, key or key_of_exchange())
-    missing = any(name in receipt["files"] for name in odd)
-    return [*lines, sentence], DISPROVEN if missing else status
+    others = sum(name in odd for name in receipt["files"])
+    if others and status != DISPROVEN:
+        count = f"{others} of {len(receipt['files'])} files {'is' if others == 1 else 'are'}"
+        return [*lines, sentence, f"But {count} not what was handed in."], DISPROVEN
+    return [*lines, sentence], status
 
 
 def _judged(receipt: Mapping[str, Any], key: str) -> tuple[str, int]:
