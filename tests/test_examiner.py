@@ -1,5 +1,6 @@
 """The examiner on a real sandbox: scores are those of an ordinary kernel, and what goes wrong costs its own points."""
 
+import random
 import textwrap
 from collections import defaultdict
 from pathlib import Path
@@ -230,6 +231,20 @@ def test_fresh_numbers_keep_the_kinds_of_seeds():
     assert one.normal() == again.normal() != np.random.default_rng([1, 2]).normal()
     assert isinstance(other, np.random.Generator)
     assert np.random.default_rng(0).normal() == np.random.default_rng(0).normal()
+
+
+def test_the_common_generators_are_fresh_too_and_left_as_they_were():
+    draw = [np.random.normal, random.random]
+    draw += [lambda: np.random.seed(3) or np.random.normal(), lambda: random.seed(3) or random.random()]
+    before = [each() for each in draw]
+    drawn = []
+    for seed in (1, 1, 2):
+        with fresh_numbers(seed):
+            drawn.append([each() for each in draw])
+    assert drawn[0] == drawn[1]
+    for numbers in zip(before, drawn[0], drawn[2]):
+        assert len(set(numbers)) == 3
+    assert [each() for each in draw[2:]] == before[2:]
 
 
 ENDLESS = "def f():\n    while True: pass"

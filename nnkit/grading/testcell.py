@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import io
+import random
 import warnings
 from collections.abc import Callable, Iterator, Set
 from functools import lru_cache
@@ -72,20 +73,35 @@ def credit(value: Any, points: float) -> float:
 
 @contextlib.contextmanager
 def fresh_numbers(seed: int) -> Iterator[None]:
-    """Meanwhile `np.random.default_rng(n)` draws other numbers than in a notebook: those of n and of this seed."""
-    original = np.random.default_rng
+    """Meanwhile random numbers are others than in a notebook: those of their own seed and of this one. It holds for
+    `np.random.default_rng(n)` and for the generators that NumPy and Python keep for everybody, seeded or not."""
+    default_rng, seed_numpy, seed_python = np.random.default_rng, np.random.seed, random.seed
+    states = np.random.get_state(), random.getstate()
 
-    def default_rng(given: Any = None) -> np.random.Generator:
+    def mixed(given: Any) -> list[int]:
+        numbers = [] if given is None else [given] if isinstance(given, int | np.integer) else given
+        return [*map(int, numbers), seed]
+
+    def fresh_rng(given: Any = None) -> np.random.Generator:
         if given is None or isinstance(given, int | np.integer | list | tuple):
-            entropy = [] if given is None else [given] if isinstance(given, int | np.integer) else list(given)
-            return original([*(int(n) for n in entropy), seed])
-        return original(given)
+            return default_rng(mixed(given))
+        return default_rng(given)
 
-    np.random.default_rng = default_rng  # type: ignore[assignment]
+    def fresh_numpy(given: Any = None) -> None:
+        seed_numpy(mixed(given))
+
+    def fresh_python(given: Any = None, version: int = 2) -> None:
+        seed_python(f"{given!r} {seed}")
+
+    fresh_numpy()
+    fresh_python()
+    np.random.default_rng, np.random.seed, random.seed = fresh_rng, fresh_numpy, fresh_python  # type: ignore[assignment]
     try:
         yield
     finally:
-        np.random.default_rng = original
+        np.random.default_rng, np.random.seed, random.seed = default_rng, seed_numpy, seed_python
+        np.random.set_state(states[0])
+        random.setstate(states[1])
 
 
 @contextlib.contextmanager
