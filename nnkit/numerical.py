@@ -31,6 +31,9 @@ CHUNK = 2_000_000  # numbers held at once
 SHRINK = (2.0**-8, 2.0**-16)
 EVERY_SIZE = (1.0, *SHRINK, 2.0**-24, 2.0**-32)
 
+Values = Callable[[Sequence[float]], Iterable[Any]]
+"""The values of a function of one number at each of some numbers."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -48,16 +51,17 @@ class Estimate:
 def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
     """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
     with np.errstate(all="ignore"):
-        return _surest(phi, abs(size), abs(size), (1.0, *SHRINK))
+        return _surest(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK))
 
 
-def _surest(phi: Callable[[float], Any], size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
+def _surest(phi: Values, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
     """The derivative of phi at 0 by ladders of ever smaller steps, as long as some entry is unsure."""
-    middle, sizes, best = phi(0.0), np.array([size]), None
+    sizes, best = np.array([size]), None
     for shrink in shrinks:
         steps = shrink * _steps(sizes, SMALLEST, magnitude if shrink == 1.0 else 1.0)
+        middle, *values = phi([0.0, *_both_ways(steps[:, 0])])
         ladder = _Ladder(middle, steps, sizes, magnitude)
-        ladder.climb(0, phi)
+        ladder.climb(0, values)
         found = ladder.estimate()
         best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
         if not _unsure(best).any():
@@ -107,7 +111,7 @@ def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry
 def _over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
     x = np.asarray(inputs[wrt])
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
-    found = _surest(lambda t: function(*_moved(inputs, wrt, _nudged(x, entry, t))), size, magnitude, EVERY_SIZE)
+    found = _surest(_over_entry(function, inputs, wrt, x, entry), size, magnitude, EVERY_SIZE)
     return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in fields(found)))
 
 
@@ -118,15 +122,18 @@ def _chosen(better: Any, new: Estimate, old: Estimate) -> Estimate:
 def along(function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]) -> Estimate:
     """The directional derivative of `function` as several inputs move at once, each along its own direction: the
     output's shape. A step of 1 is as large as the inputs (see `random_direction`)."""
-    return slope(lambda t: function(*_moved_along(inputs, directions, t)))
+    with np.errstate(all="ignore"):
+        return _surest(
+            lambda ts: at_each(function, [_moved_along(inputs, directions, t) for t in ts]), 1.0, 1.0, (1.0, *SHRINK)
+        )
 
 
 def sharpest_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate:
     """The directional derivative, by the complex step where it agrees with the ladder."""
-    real, exact = along(function, inputs, directions), _complex_along(function, inputs, directions)
-    return real if exact is None or not _agree(exact, real) else _exact(exact)
+    real, exact = along(function, inputs, directions), complex_along(function, inputs, directions)
+    return real if exact is None or not _agree(exact.value, real) else exact
 
 
 def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: Sequence[int]) -> bool:
@@ -134,8 +141,8 @@ def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], w
     every entry of each takes part, it must agree with the ladder."""
     rng = np.random.default_rng(len(inputs))
     directions = {i: random_direction(inputs[i], rng) for i in wrt}
-    exact = _complex_along(function, inputs, directions)
-    return exact is not None and _agree(exact, along(function, inputs, directions))
+    exact = complex_along(function, inputs, directions)
+    return exact is not None and _agree(exact.value, along(function, inputs, directions))
 
 
 def _moved_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
@@ -145,14 +152,16 @@ def _moved_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], 
     return moved
 
 
-def _complex_along(
+def complex_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
-) -> np.ndarray | None:
+) -> Estimate | None:
+    """The directional derivative by the complex step, whether or not that is right for this function; None where it
+    takes no complex numbers."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error")  # a discarded imaginary part is only warned of
         try:
             out = function(*_moved_along(inputs, directions, 1j * IMAGINARY))
-            return np.asarray(np.imag(out), dtype=float) / IMAGINARY
+            return _exact(np.asarray(np.imag(out), dtype=float) / IMAGINARY)
         except Exception:  # whatever it raises, it does not allow it
             return None
 
@@ -174,7 +183,7 @@ def _real_columns(
         steps = shrink * _steps(sizes[rows], SMALLEST, magnitude if shrink == 1.0 else 1.0)
         ladder = _Ladder(middle, steps, sizes[rows], magnitude)
         for row, entry in enumerate(rows.tolist()):
-            ladder.climb(row, lambda t: function(*_moved(inputs, wrt, _nudged(x, entries[entry], t))))  # noqa: B023
+            ladder.climb(row, _over_entry(function, inputs, wrt, x, entries[entry])(_both_ways(steps[:, row])))
         return ladder.estimate()
 
     estimate = climbed(np.arange(len(entries)), 1.0)
@@ -204,6 +213,18 @@ def _unsure(estimate: Estimate) -> np.ndarray:
     return unsure
 
 
+def _over_entry(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, x: np.ndarray, entry: int) -> Values:
+    """What is added to one entry of x ↦ the function's value."""
+    return lambda ts: at_each(function, (_moved(inputs, wrt, _nudged(x, entry, t)) for t in ts))
+
+
+def at_each(function: Callable[..., Any], points: Iterable[Sequence[Any]]) -> Iterable[Any]:
+    """The function's values at these points: those that its own `at_each` gives, where it has one and so need not be
+    called for each point alone."""
+    own = getattr(function, "at_each", None)
+    return own(points) if own else (function(*point) for point in points)
+
+
 def _nudged(x: np.ndarray, entry: int, t: complex) -> np.ndarray:
     moved = x.copy()
     moved.flat[entry] += x.dtype.type(t)
@@ -215,10 +236,9 @@ def _complex_columns(
 ) -> Estimate | None:
     """None where the function, which took all inputs complex, does not take this one alone."""
     x = np.array(inputs[wrt], dtype=complex)
-    rows = []
+    points = (_moved(inputs, wrt, _nudged(x, entry, 1j * IMAGINARY)) for entry in entries)
     try:
-        for entry in entries:
-            rows.append(np.imag(function(*_moved(inputs, wrt, _nudged(x, entry, 1j * IMAGINARY)))) / IMAGINARY)
+        rows = [np.imag(value) / IMAGINARY for value in at_each(function, points)]
     except Exception:
         return None
     return _exact(np.stack(rows).astype(float))
@@ -256,10 +276,11 @@ class _Ladder:
         self.plus = np.empty((*steps.shape, *self.middle.shape), dtype=self.middle.dtype)
         self.minus = np.empty_like(self.plus)
 
-    def climb(self, row: int, phi: Callable[[float], Any]) -> None:
-        for level, h in enumerate(self.steps[:, row].tolist()):
-            self.plus[level, row] = phi(h)
-            self.minus[level, row] = phi(-h)
+    def climb(self, row: int, values: Iterable[Any]) -> None:
+        """The values of one entry, at its steps `_both_ways`."""
+        for k, value in enumerate(values):
+            side = self.minus if k % 2 else self.plus
+            side[k // 2, row] = value
 
     def estimate(self) -> Estimate:
         ones = (1,) * self.middle.ndim
@@ -316,6 +337,10 @@ def _one_sided(
 
     kink = at(seen, last) & (at(gap, last) > 0.5 * at(gap, last - 2))
     return at(below, last), at(above, last), kink
+
+
+def _both_ways(steps: np.ndarray) -> list[float]:
+    return [t for h in steps.tolist() for t in (h, -h)]
 
 
 def _steps(sizes: np.ndarray, least: float, largest: float) -> np.ndarray:

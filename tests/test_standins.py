@@ -16,7 +16,7 @@ from corpus.wrong import WRONG
 from learners import linked
 
 import nnkit.check
-from nnkit.check import check_backward, limits, probe
+from nnkit.check import calls, check_backward, limits
 from nnkit.grading import wire
 from nnkit.grading.described import raised
 from nnkit.grading.frames import BadReply, Frames
@@ -402,7 +402,7 @@ def test_a_verdict_is_the_same_through_a_stand_in(planted, name, monkeypatch):
     case = {"wrong": WRONG, "right": RIGHT}[corpus][int(number)]
     here = getattr(nnkit.check, case.check)(*made(case).args, **made(case).kwargs)
     call = made(case)
-    monkeypatch.setattr(probe, "elsewhere", planted)
+    monkeypatch.setattr(calls, "elsewhere", planted)
     there = getattr(nnkit.check, case.check)(planted.get(["name", name]), *call.args[1:], **call.kwargs)
     planted.forget()
     assert (there.status, there.mistakes, str(there.entries)) == (here.status, here.mistakes, str(here.entries))

@@ -99,7 +99,7 @@ def _paired(subject: FunctionSubject, inputs: tuple[Any, ...], rng: int, stop: S
     for _ in range(3):
         other = prediction * draw.normal(0, 3, size=np.shape(prediction))
         try:
-            kept, moved = subject.plain((other, target)), subject.plain((other, np.roll(target, 1, axis=0)))
+            kept, moved = subject.plain([(other, target), (other, np.roll(target, 1, axis=0))])
         except Exception:  # outside of where the loss is defined
             return None
         if not np.allclose(kept, moved, rtol=1e-9, atol=0.0):

@@ -14,7 +14,7 @@ from nnkit.check.diagnosis import Diagnosis, diagnose, diagnose_value
 from nnkit.check.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.mistakes.base import same
 from nnkit.check.probe import Raised, Stop, equal, same_value
-from nnkit.check.subjects import GateSubject, Subject
+from nnkit.check.subjects import Answers, GateAnswers, GateSubject, Subject
 from nnkit.check.trial import Arrays, Trial
 from nnkit.check.verdict import Verdict
 
@@ -56,20 +56,33 @@ def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
     draw = np.random.default_rng([SALT, rng])
     try:
         out = subject.value(inputs)
-        if not equal(out, subject.value(inputs)):
+        upstreams = [subject.upstream(out.shape, draw) for _ in range(2 if isinstance(subject, GateSubject) else 1)]
+        answers = _asked(subject, inputs, upstreams, draw)
+        if not equal(out, answers.value()):
             raise Stop("wrong", f"{_what(subject)} gives something else each time: is something random, or kept?")
         _finite(subject, inputs, out)
-        upstreams = [subject.upstream(out.shape, draw) for _ in range(2 if isinstance(subject, GateSubject) else 1)]
-        first, second = subject.twice(inputs, upstreams[0])
+        first, second = answers.gradients(0), answers.gradients(1)
     except Raised as stop:
         raise _named_by_square(subject, inputs, draw, stop) from stop.fault
     _same_again(subject, inputs, upstreams[0], first, second)
-    trials = _trials(subject, inputs, upstreams, first, draw)
-    wrong = trials if _any_wrong(trials) else _wrong_nearby(subject, inputs, draw)
+    returned = [first, *(answers.gradients(2 + k) for k in range(len(upstreams) - 1))]
+    trials = _trials(subject, inputs, upstreams, returned, draw)
+    exact = bool(trials) and trials[0].exact
+    wrong = trials if _any_wrong(trials) else _wrong_nearby(subject, inputs, out.shape, exact, draw)
     if wrong:
         return _wrong(subject, wrong, draw)
-    _well_behaved(subject, inputs, upstreams[0], first, draw)
+    _well_behaved(subject, answers, first)
     return telling.right(subject, sum(target.kinks for target in trials[0].targets) if trials else 0)
+
+
+def _asked(subject: Subject, inputs: Arrays, upstreams: Sequence[np.ndarray], rng: np.random.Generator) -> Answers:
+    """All that a right answer is asked at these inputs: the first upstream gradient twice, then the others; and of a
+    gate a doubled and a zero one, and the first again when other forwards came in between."""
+    g, *others = upstreams
+    if not isinstance(subject, GateSubject):
+        return subject.asked(inputs, [g, g, *others])
+    between = evidence.nearby(subject, inputs, rng), evidence.mirrored(subject, inputs)
+    return subject.asked(inputs, [g, g, *others, 2 * g, np.zeros(g.shape)], between)
 
 
 def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
@@ -143,12 +156,16 @@ def _same_again(subject: Subject, inputs: Arrays, g: np.ndarray, first: Arrays, 
 
 
 def _trials(
-    subject: Subject, inputs: Arrays, upstreams: Sequence[np.ndarray], first: Arrays, rng: np.random.Generator
+    subject: Subject,
+    inputs: Arrays,
+    upstreams: Sequence[np.ndarray],
+    returned: Sequence[Arrays],
+    rng: np.random.Generator,
 ) -> list[Trial]:
     """Trials at these inputs, entry by entry; none for large arrays that agree along random directions."""
     batch = evidence.batch_of(subject, inputs)
     if _large(subject, inputs):
-        if evidence.agrees_along(subject, inputs, upstreams[0], first, rng, evidence.DIRECTIONS):
+        if evidence.agrees_along(subject, inputs, upstreams[0], returned[0], rng, evidence.DIRECTIONS):
             return []
         small = evidence.smaller(subject, inputs, rng)
         if _any_wrong(small):
@@ -156,8 +173,8 @@ def _trials(
         if max(np.size(inputs[i]) for i in subject.wrt) > MOST:
             names = " or ".join(subject.name(i) for i in subject.wrt)
             raise Stop("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
-        return evidence.trials_at(subject, inputs, upstreams[:1], first, batch)
-    trials = evidence.trials_at(subject, inputs, upstreams, first, batch)
+        return evidence.trials_at(subject, inputs, upstreams[:1], returned, batch)
+    trials = evidence.trials_at(subject, inputs, upstreams, returned, batch)
     if not all(map(_exact, trials)) and (
         _measures(subject, inputs, upstreams[0], rng)
         or (_small(trials[0]) and not subject.opaque and evidence.are_quotients(subject, trials, rng))
@@ -178,53 +195,45 @@ def _any_wrong(trials: Sequence[Trial]) -> bool:
     return any(trial.is_wrong(k) for trial in trials for k in range(len(trial.targets)))
 
 
-def _wrong_nearby(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
+def _wrong_nearby(
+    subject: Subject, inputs: Arrays, shape: tuple[int, ...], exact: bool, rng: np.random.Generator
+) -> list[Trial]:
     """Trials in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x and x² agree
-    at 2), or lie on a kink."""
+    at 2), or lie on a kink. `shape` is the output's; `exact` as for `evidence.agrees_along`."""
     for amount in (0.2, 0.01):
         others = evidence.nearby(subject, inputs, rng, amount)
         try:
-            out, expected = subject.value(others), np.asarray(subject.function(*others), dtype=float)
-            g = subject.upstream(out.shape, rng)
-            returned = subject.gradients(others, g)
+            g = subject.upstream(shape, rng)
+            answers = subject.asked(others, [g])
+            out, expected = answers.value(), np.asarray(subject.function(*others), dtype=float)
+            returned = answers.gradients(0)
         except (Stop, ArithmeticError, ValueError):  # outside of where the function is defined
             continue
         if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
             continue
         same_value(_what(subject), out, expected, floor=_floor(others))
         # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-        if evidence.agrees_along(subject, others, g, returned, rng, 1) or _large(subject, inputs):
+        if evidence.agrees_along(subject, others, g, returned, rng, 1, exact) or _large(subject, inputs):
             return []
-        trials = evidence.trials_at(subject, others, [g], returned, evidence.batch_of(subject, inputs))
+        trials = evidence.trials_at(subject, others, [g], [returned], evidence.batch_of(subject, inputs))
         return trials if _any_wrong(trials) else []
     return []
 
 
-def _well_behaved(subject: Subject, inputs: Arrays, g: np.ndarray, first: Arrays, rng: np.random.Generator) -> None:
+def _well_behaved(subject: Subject, answers: Answers, first: Arrays) -> None:
     """What right numbers at one place do not show: types, scaling with the upstream gradient, and the cache."""
     for i, w in zip(subject.wrt, first):
         if w.dtype in (np.float16, np.float32):
             told = f"{subject.name(i)} is {w.dtype}: compute in float64, the type of the inputs."
             raise Stop("wrong", told, ("low-precision",))
-    if not isinstance(subject, GateSubject):
+    if not isinstance(answers, GateAnswers):
         return
-    twice, zero = subject.gradients(inputs, 2 * g), subject.gradients(inputs, np.zeros(g.shape))
-    for w, double, nothing in zip(first, twice, zero):
+    for w, double, nothing in zip(first, answers.gradients(3), answers.gradients(4)):
         if not np.allclose(double, 2 * w, rtol=1e-9, atol=1e-12) or np.any(nothing != 0):
             raise Stop("wrong", "a doubled upstream gradient must double the result, and a zero one give zeros.")
-    _own_cache(subject, inputs, g, first, rng)
-
-
-def _own_cache(subject: GateSubject, inputs: Arrays, g: np.ndarray, first: Arrays, rng: np.random.Generator) -> None:
-    """Stop where another forward in between, at other points, changes what backward gives."""
-    for others in (evidence.nearby(subject, inputs, rng), evidence.mirrored(subject, inputs)):
-        try:
-            between = subject.interleaved(inputs, others, g)
-        except Stop:  # the function is not defined there
-            continue
-        if not all(map(equal, first, between)):
-            told = "it used another forward's values: after two forwards, the first one's backward is wrong."
-            raise Stop("wrong", told, ("stale-cache",))
+    if not all(equal(w, again) for later in answers.after_others() for w, again in zip(first, later)):
+        told = "it used another forward's values: after two forwards, the first one's backward is wrong."
+        raise Stop("wrong", told, ("stale-cache",))
 
 
 # ---- naming it --------------------------------------------------------------------------------------

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from nnkit.arrays import ShapeError, input_names, name_of
+from nnkit.check import calls
+from nnkit.check.calls import Called
 from nnkit.check.compare import table, worst
 from nnkit.check.verdict import Entry, Status
 
 LARGEST = 300_000  # entries of one array
-
-
-class Elsewhere(Protocol):
-    """Another process, in which the learner's code runs (`nnkit.grading.standins`)."""
-
-    seen_measuring: bool
-
-    def watching(self, points: Sequence[Any]) -> AbstractContextManager[None]: ...
-
-
-elsewhere: Elsewhere | None = None
-"""Set where calls of the learner's code leave this process; there they are watched too."""
 
 
 class Stop(Exception):
@@ -103,19 +93,23 @@ def copies(inputs: Sequence[Any]) -> tuple[Any, ...]:
 
 def run(function: Callable[..., Any], given: Sequence[Any], method: str) -> Any:
     """What the call returned; Stop with a sentence where it raised or returned a placeholder."""
-    try:
-        returned = function(*given)
-    except Stop:
-        raise
-    except NotImplementedError:
+    return answer(calls.called(function, tuple(given)), method)
+
+
+def answer(called: Called, method: str) -> Any:
+    """What this call returned; Stop as `run`."""
+    fault = called.fault
+    if isinstance(fault, Stop):
+        raise fault
+    if isinstance(fault, NotImplementedError):
         raise Stop("not attempted", "not attempted yet.", ("not-attempted",)) from None
-    except ShapeError as fault:
+    if isinstance(fault, ShapeError):
         raise Raised(str(fault), fault) from fault
-    except (Exception, SystemExit) as fault:
+    if fault is not None:
         said = _said(fault)
         raise Raised(f"{method} raised {type(fault).__name__}{said}{_line(fault)}", fault) from fault
-    attempted(returned, method)
-    return returned
+    attempted(called.returned, method)
+    return called.returned
 
 
 def _said(fault: BaseException) -> str:
@@ -165,19 +159,6 @@ def equal(a: Any, b: Any) -> bool:
     return np.array_equal(a, b, equal_nan="f" == a.dtype.kind == b.dtype.kind)
 
 
-def arrays_in(cache: Any) -> list[np.ndarray]:
-    """The arrays of a cache, in tuples, lists and dicts too."""
-    return list(_arrays(cache, 0))
-
-
-def _arrays(value: Any, depth: int) -> Iterator[np.ndarray]:
-    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
-        yield value
-    elif isinstance(value, dict | list | tuple) and depth < 5:
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from _arrays(part, depth + 1)
-
-
 def measures(function: Callable[..., Any], given: Sequence[Any], points: Sequence[Any]) -> bool:
     """Whether `function(*given)` calls some function at two points that are close to one of these (itself, or a
     small step away): that is how a derivative is measured, not how it is computed."""
@@ -194,6 +175,7 @@ def measures(function: Callable[..., Any], given: Sequence[Any], points: Sequenc
 
     if sys.getprofile():  # somebody else is watching; there is room for one
         return False
+    elsewhere = calls.elsewhere
     with elsewhere.watching(points) if elsewhere else nullcontext():
         sys.setprofile(watch)
         try:

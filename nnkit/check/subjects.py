@@ -3,18 +3,38 @@ inputs, and the gradients that the learner's code gives there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
 from nnkit.check import probe
+from nnkit.check.calls import Call, Called, Part, in_a_row
 from nnkit.check.probe import Stop
 from nnkit.check.trial import Arrays
 from nnkit.gates.base import check_pair
 
 Function = Callable[..., Any]
+ROW = 100_000
+"""Numbers in the arguments of as many calls as are made in a row."""
+SPOILT = {
+    "changed": "it changed its cache in place: make a new array, others still need the old values.",
+    "taken": "it took something out of its cache: leave it as it is, a second call needs it too.",
+}
+
+
+class Answers(Protocol):
+    """What the learner's code said when it was asked; an answer is looked at when it is wanted, and then may Stop."""
+
+    def value(self) -> np.ndarray:
+        """The learner's value in float64."""
+
+    def gradients(self, k: int) -> Arrays:
+        """The gradients for the k-th upstream gradient, as numeric arrays of whatever shape and type. Stop where
+        arguments or cache were changed in place."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +58,14 @@ class Subject:
         """The learner's value in float64."""
         raise NotImplementedError
 
-    def gradients(self, inputs: Arrays, upstream: np.ndarray) -> Arrays:
-        """The learner's gradients of the inputs in `wrt`, as numeric arrays of whatever shape and type."""
+    def asked(self, inputs: Arrays, upstreams: Sequence[np.ndarray], between: Sequence[Arrays] = ()) -> Answers:
+        """The learner's value and its gradients for each of these upstream gradients; for the first of them again
+        after the value at each of the inputs in `between`. All in one go."""
         raise NotImplementedError
 
-    def twice(self, inputs: Arrays, upstream: np.ndarray) -> tuple[Arrays, Arrays]:
-        """The gradients, and those of a second call; Stop where arguments or cache were changed in place."""
-        raise NotImplementedError
+    def gradients(self, inputs: Arrays, upstream: np.ndarray) -> Arrays:
+        """The learner's gradients of the inputs in `wrt`, as numeric arrays of whatever shape and type."""
+        return self.asked(inputs, [upstream]).gradients(0)
 
     def measures(self, inputs: Arrays, upstream: np.ndarray) -> bool:
         """Whether the learner's code takes small steps of its own to find the gradients."""
@@ -53,10 +74,10 @@ class Subject:
     @property
     def function(self) -> Function:
         """What is differentiated: the trusted function, or the learner's own value."""
-        return self.of or (lambda *inputs: self.plain(inputs))
+        return self.of or Plain(self)
 
-    def plain(self, inputs: Arrays) -> Any:
-        """The learner's value without a look at it: called many times, at moved and at complex inputs."""
+    def plain(self, points: Iterable[Arrays]) -> Iterator[Any]:
+        """The learner's value at each of these inputs, without a look at it: moved and complex ones."""
         raise NotImplementedError
 
     def upstream(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -86,6 +107,27 @@ class Subject:
 
 
 @dataclass(frozen=True)
+class Plain:
+    """The learner's value as a function to be differentiated."""
+
+    subject: Subject
+
+    def __call__(self, *inputs: Any) -> Any:
+        return next(self.subject.plain([inputs]))
+
+    def at_each(self, points: Iterable[Arrays]) -> Iterator[Any]:
+        """The values at these points, a row of calls for as many of them as make a message of moderate size."""
+        row: list[Arrays] = []
+        for point in points:
+            row.append(point)
+            if len(row) * sum(map(np.size, point)) >= ROW:
+                yield from self.subject.plain(row)
+                row = []
+        if row:
+            yield from self.subject.plain(row)
+
+
+@dataclass(frozen=True)
 class GateSubject(Subject):
     """`gate.forward(*inputs) -> (out, cache)`, `gate.backward(upstream, cache)`."""
 
@@ -95,55 +137,67 @@ class GateSubject(Subject):
         return {inputs}  # a graph hands each of them on to its wire
 
     def value(self, inputs: Arrays) -> np.ndarray:
-        out, _ = self._forward(probe.copies(inputs), inputs)
-        return probe.double("forward", probe.number_array("forward", out))
+        return self.asked(inputs, []).value()
 
-    def plain(self, inputs: Arrays) -> Any:
-        return self.gate.forward(*inputs)[0]
+    def plain(self, points: Iterable[Arrays]) -> Iterator[Any]:
+        return _firsts(self.gate.forward, points)
 
-    def gradients(self, inputs: Arrays, upstream: np.ndarray) -> Arrays:
-        _, cache = self._forward(probe.copies(inputs), inputs)
-        return self._backward(upstream, cache, inputs)
+    def asked(self, inputs: Arrays, upstreams: Sequence[np.ndarray], between: Sequence[Arrays] = ()) -> GateAnswers:
+        def back(upstream: np.ndarray) -> Call:
+            return self.gate.backward, (np.array(upstream)[()], Part(0, 1))
 
-    def twice(self, inputs: Arrays, upstream: np.ndarray) -> tuple[Arrays, Arrays]:
-        given = probe.copies(inputs)
-        _, cache = self._forward(given, inputs)
-        before = [a.copy() for a in probe.arrays_in(cache)]
-        first = self._backward(upstream, cache, inputs)
-        probe.unchanged(self.names, given, inputs)
-        after = probe.arrays_in(cache)
-        probe.unchanged(["its cache"] * len(before), after, before)
-        if len(after) != len(before):
-            told = "it took something out of its cache: leave it as it is, a second call needs it too."
-            raise Stop("wrong", told, ("mutated-input",))
-        return first, self._backward(upstream, cache, inputs)
+        def forward(given: Arrays) -> Call:
+            return self.gate.forward, probe.copies(given)
+
+        row = [forward(inputs), *map(back, upstreams)]
+        row += [call for others in between for call in (forward(others), back(upstreams[0]))]
+        return GateAnswers(self, inputs, upstreams, in_a_row(row))
 
     def measures(self, inputs: Arrays, upstream: np.ndarray) -> bool:
-        _, cache = self._forward(probe.copies(inputs), inputs)
+        _, cache = check_pair(self.gate, probe.call(self.gate.forward, inputs, "forward"))
         points = [inputs[i] for i in self.wrt]
         return probe.measures(self.gate.backward, (np.array(upstream)[()], cache), points)
 
-    def interleaved(self, inputs: Arrays, others: Arrays, upstream: np.ndarray) -> Arrays:
-        """The gradients at `inputs` when another forward came between their forward and backward."""
-        _, cache = self._forward(probe.copies(inputs), inputs)
-        self._forward(probe.copies(others), others)
-        return self._backward(upstream, cache, inputs)
 
-    def _forward(self, given: Arrays, inputs: Arrays) -> tuple[Any, Any]:
-        returned = probe.run(self.gate.forward, given, "forward")
-        probe.unchanged(self.names, given, inputs)
+@dataclass(frozen=True)
+class GateAnswers(Answers):
+    """Of one forward, and of backwards with its cache."""
+
+    subject: GateSubject
+    inputs: Arrays
+    upstreams: Sequence[np.ndarray]
+    row: Sequence[Called]
+
+    def value(self) -> np.ndarray:
+        return self._value
+
+    @cached_property
+    def _value(self) -> np.ndarray:
+        returned = probe.answer(self.row[0], "forward")
+        probe.unchanged(self.subject.names, self.row[0].given, self.inputs)
         try:
-            out, cache = check_pair(self.gate, returned)
+            out, _ = check_pair(self.subject.gate, returned)
         except TypeError as fault:
             raise Stop("error", str(fault)) from None
         probe.attempted(out, "forward")
-        return out, cache
+        return probe.double("forward", probe.number_array("forward", out))
 
-    def _backward(self, upstream: np.ndarray, cache: Any, inputs: Arrays) -> Arrays:
-        handed = np.array(upstream)[()]
-        returned = probe.run(self.gate.backward, (handed, cache), "backward")
-        probe.unchanged(["the upstream gradient"], (handed,), (upstream,))
-        return one_for_each(returned, self, inputs)
+    def gradients(self, k: int) -> Arrays:
+        return self._backward(self.row[1 + k], self.upstreams[k])
+
+    def after_others(self) -> Iterator[Arrays]:
+        """The gradients for the first upstream gradient, after each forward in between that allowed it."""
+        for called in self.row[2 + len(self.upstreams) :: 2]:
+            with suppress(Stop):
+                yield self._backward(called, self.upstreams[0])
+
+    def _backward(self, called: Called, upstream: np.ndarray) -> Arrays:
+        self.value()
+        returned = probe.answer(called, "backward")
+        probe.unchanged(["the upstream gradient"], called.given, (upstream,))
+        if called.spoilt:
+            raise Stop("wrong", SPOILT[called.spoilt], ("mutated-input",))
+        return one_for_each(returned, self.subject, self.inputs)
 
 
 @dataclass(frozen=True)
@@ -153,19 +207,14 @@ class FunctionSubject(Subject):
     pair: Function = tuple
 
     def value(self, inputs: Arrays) -> np.ndarray:
-        value = probe.double("the value", probe.number_array("the value", self._call(inputs)[0]))
-        if value.shape:
-            raise Stop("wrong", f"the value must be a scalar, but it is {value.shape}.", ("wrong-shape",))
-        return value
+        return self.asked(inputs, [np.ones(())]).value()
 
-    def plain(self, inputs: Arrays) -> Any:
-        return self.pair(*inputs)[0]
+    def plain(self, points: Iterable[Arrays]) -> Iterator[Any]:
+        return _firsts(self.pair, points)
 
-    def gradients(self, inputs: Arrays, upstream: np.ndarray) -> Arrays:
-        return one_for_each(self._call(inputs)[1], self, inputs)
-
-    def twice(self, inputs: Arrays, upstream: np.ndarray) -> tuple[Arrays, Arrays]:
-        return self.gradients(inputs, upstream), self.gradients(inputs, upstream)
+    def asked(self, inputs: Arrays, upstreams: Sequence[np.ndarray], between: Sequence[Arrays] = ()) -> FunctionAnswers:
+        """One call for each upstream gradient, all of which are 1."""
+        return FunctionAnswers(self, inputs, in_a_row([(self.pair, probe.copies(inputs)) for _ in upstreams]))
 
     def measures(self, inputs: Arrays, upstream: np.ndarray) -> bool:
         return probe.measures(self.pair, probe.copies(inputs), [inputs[i] for i in self.wrt])
@@ -173,10 +222,27 @@ class FunctionSubject(Subject):
     def upstream(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return np.ones(shape)
 
-    def _call(self, inputs: Arrays) -> tuple[Any, Any]:
-        given = probe.copies(inputs)
-        returned = probe.run(self.pair, given, "it")
-        probe.unchanged(self.names, given, inputs)
+
+@dataclass(frozen=True)
+class FunctionAnswers(Answers):
+    """Of one call for each upstream gradient."""
+
+    subject: FunctionSubject
+    inputs: Arrays
+    row: Sequence[Called]
+
+    def value(self) -> np.ndarray:
+        value = probe.double("the value", probe.number_array("the value", self._pair(0)[0]))
+        if value.shape:
+            raise Stop("wrong", f"the value must be a scalar, but it is {value.shape}.", ("wrong-shape",))
+        return value
+
+    def gradients(self, k: int) -> Arrays:
+        return one_for_each(self._pair(k)[1], self.subject, self.inputs)
+
+    def _pair(self, k: int) -> tuple[Any, Any]:
+        returned = probe.answer(self.row[k], "it")
+        probe.unchanged(self.subject.names, self.row[k].given, self.inputs)
         if not isinstance(returned, tuple | list) or len(returned) != 2:
             what = probe.kind(returned)
             raise Stop("error", f"it must return the pair (value, gradients); it returned {what}.")
@@ -197,6 +263,14 @@ class StepSubject(FunctionSubject):
 
     def shown(self, i: int, inputs: Arrays, gradient: np.ndarray) -> np.ndarray:
         return np.asarray(inputs[i] - self.step_size * gradient)
+
+
+def _firsts(function: Function, points: Iterable[Arrays]) -> Iterator[Any]:
+    """The first of what a function returns at each of these points; raises what it raises."""
+    for called in in_a_row([(function, tuple(point)) for point in points]):
+        if called.fault is not None:
+            raise called.fault
+        yield called.returned[0]
 
 
 def one_for_each(returned: Any, subject: Subject, inputs: Arrays) -> Arrays:

@@ -43,6 +43,8 @@ class Trial:
     """Where `returned` is the change of a training step, per step size; else 0."""
     opaque: bool = False
     """The function's graph tells nothing of what the learner wrote."""
+    exact: bool = False
+    """The complex step gives the function's derivatives here."""
 
     @property
     def right(self) -> Arrays:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check import limits, probe
+from nnkit.check import calls, limits
 from nnkit.check.verdict import listening
 from nnkit.grading.assignment import Assignment, CourseCell
 from nnkit.grading.intake import Refused, Submission, SubmittedCell
@@ -191,12 +191,12 @@ class Examination:
         deadline = self.deadline()
         self.process.until(deadline)
         ours = max(0.1, deadline - self.process.clock()) + 5  # the call's own limit comes first
-        probe.elsewhere, limits.clock = self.process.current, self.process.clock
+        calls.elsewhere, limits.clock = self.process.current, self.process.clock
         try:
             with limits.alarm(ours, TooLong):
                 yield
         finally:
-            probe.elsewhere, limits.clock = None, time.monotonic
+            calls.elsewhere, limits.clock = None, time.monotonic
 
     def result(
         self, cell: SubmittedCell, count: int, outputs: list[dict[str, Any]], began: float, room: int = OUTPUTS

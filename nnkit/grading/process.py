@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check import probe
+from nnkit.check import calls
 from nnkit.grading.sandbox.limits import BUSY
 from nnkit.grading.standins import Gone, Link
 from nnkit.grading.telling import error
@@ -59,7 +59,7 @@ class Process:
             raise Gone("the time was up")
         self.starts += 1
         self.child = self.start()
-        self.current = probe.elsewhere = Link(self.child.channel, self.clock)
+        self.current = calls.elsewhere = Link(self.child.channel, self.clock)
         self.current.frames.deadline = self.allowed()
         if self.files:
             self.current.ask("files", list(self.files), list(self.files.values()))

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.calls import Call, Called, Part
 from nnkit.grading import wire
 from nnkit.grading.described import identifier, method, raised
 from nnkit.grading.frames import BadReply, Closed, Frames
@@ -24,7 +25,7 @@ from nnkit.grading.frames import BadReply, Closed, Frames
 REMEMBERED = 256
 """Received arrays that can go back as their number; the learner's side keeps more."""
 
-CALLING = ("call", "get", "set")
+CALLING = ("call", "calls", "get", "set")
 """Requests during which the learner's code may call functions of a test cell: those that a test makes, whose time is
 bounded."""
 
@@ -102,6 +103,30 @@ class Link:
         tree = [wire.to_tree(tuple(args), self, passed), wire.to_tree(kwargs, self, passed) if kwargs else None]
         watched = None if self._watching is None else wire.to_tree(self._watching, self)
         return self._outcome(self.ask("call", target, *tree, watched), passed)
+
+    def in_a_row(self, calls: Sequence[Call]) -> list[Called] | None:
+        """These calls in one message; None where one is of a function that is not there."""
+        passed, told = [wire.Passed() for _ in calls], []
+        for (function, args), arrays in zip(calls, passed):
+            if not isinstance(function, StandIn) or function._link is not self:
+                return None
+            parts = [[k, x.call, x.item] for k, x in enumerate(args) if isinstance(x, Part)]
+            plain = tuple(None if isinstance(x, Part) else x for x in args)
+            told.append([[function._number, function._path], wire.to_tree(plain, self, arrays), parts])
+        word, *replies = self.ask("calls", told)
+        with self._believing():
+            if word != "done" or len(replies) != len(calls):
+                raise BadReply("more or fewer answers than calls.")
+            return [self._called(args, reply, arrays) for (_, args), reply, arrays in zip(calls, replies, passed)]
+
+    def _called(self, given: tuple[Any, ...], reply: list[Any], passed: wire.Passed) -> Called:
+        spoilt, outcome = reply
+        if spoilt not in ("", "changed", "taken"):
+            raise BadReply("a call that has spoilt something in a way that there is not.")
+        try:
+            return Called(given, self._outcome(outcome, passed), spoilt=spoilt)
+        except (Exception, SystemExit) as fault:
+            return Called(given, fault=fault)
 
     def get(self, target: list[Any]) -> Any:
         """The value of a name, an attribute, an item ... (`target` says which)."""

@@ -22,17 +22,30 @@ def packed(reply):
 def hostile_call(statements: str) -> str:
     """Calls of the square gate's methods are answered by these statements, all others honestly."""
     return f"""
-def do_call(self, target, args, kwargs, points):
+def called(self, target, given, passed, points):
     if type(self.objects[target[0]]).__name__ == "SquareGate":
 {textwrap.indent(textwrap.dedent(statements), "        ")}
-    return honest["do_call"](self, target, args, kwargs, points)
-Learner.do_call = do_call
+    return honest["called"](self, target, given, passed, points)
+Learner.called = called
 """
 
 
 def replying(name: str, tries: str, reply: str) -> Attack:
-    """Calls are answered by the frame `reply`."""
-    return Attack(name, tries, FOUND + hostile_call(f"return {reply}"), answers={"square": solutions()["square"]})
+    """Calls are answered by `reply`."""
+    answers = {"square": solutions()["square"]}
+    return Attack(name, tries, FOUND + hostile_call(f"return None, {reply}"), answers=answers)
+
+
+def replying_to_rows(name: str, tries: str, reply: str) -> Attack:
+    """Rows of calls of the square gate's methods are answered by the frame `reply`."""
+    source = f"""
+def do_calls(self, row):
+    square = type(self.objects[row[0][0][0]]).__name__ == "SquareGate"
+    honestly = honest["do_calls"](self, row)
+    return {reply} if square else honestly
+Learner.do_calls = do_calls
+"""
+    return Attack(name, tries, FOUND + source, answers={"square": solutions()["square"]})
 
 
 def sending(name: str, tries: str, statements: str, score: float = HONEST) -> Attack:

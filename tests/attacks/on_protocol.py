@@ -42,7 +42,7 @@ PROTOCOL_ATTACKS = [
     sending(
         "everything twice",
         "Sends each reply twice.",
-        "self.reply(honest['do_call'](self, target, args, kwargs, points))",
+        "Learner.reply = lambda self, reply: [honest['reply'](self, reply) for _ in range(2)]",
     ),
     sending(
         "before it is asked",
@@ -83,6 +83,16 @@ ours.frames.channel = Slow()
         "hanging up",
         "Shuts one direction of the channel, and then the other.",
         "import socket\nchannel.shutdown(socket.SHUT_RD)",
+    ),
+    sending(
+        "unasked callback",
+        "Calls functions that it was never given.",
+        "channel.sendall(packed(['callback', 0, [wire.TUPLE]]))",
+    ),
+    sending(
+        "callback at a negative place",
+        "Calls the examiner's functions from the end.",
+        "channel.sendall(packed(['callback', -1, [wire.TUPLE]]))",
     ),
     sending(
         "callbacks for ever",

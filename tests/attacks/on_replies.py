@@ -1,6 +1,6 @@
 """Attacks by replies: frames that are well formed, and lie."""
 
-from channel import changing, replying, value
+from channel import changing, replying, replying_to_rows, value
 
 REPLY_ATTACKS = [
     replying("always True", "Answers every call with True.", value("True")),
@@ -149,8 +149,25 @@ REPLY_ATTACKS = [
         "Raises something that is no exception at all.",
         '["raised", [wire.OBJECT, 0, "class", "SystemExit", []], []]',
     ),
-    replying("unasked callback", "Calls functions that it was never given.", '["callback", 0, [wire.TUPLE]]'),
-    replying(
-        "callback at a negative place", "Calls the examiner's functions from the end.", '["callback", -1, [wire.TUPLE]]'
+    replying_to_rows("fewer answers than calls", "Leaves out the last answer of a row.", "honestly[:-1]"),
+    replying_to_rows("more answers than calls", "Gives the last answer of a row twice.", "[*honestly, honestly[-1]]"),
+    replying_to_rows("no row", "Answers a row of calls as if it were one.", value("1.0")),
+    replying_to_rows(
+        "answers that are none", "Puts numbers in the places of answers.", '["done", *range(1, len(row) + 1)]'
+    ),
+    replying_to_rows(
+        "a spoilt word of its own",
+        "Says that calls have spoilt something in a way that there is not.",
+        '["done", *[["score: 38", answer[1]] for answer in honestly[1:]]]',
+    ),
+    replying_to_rows(
+        "a spoilt word that cannot be hashed",
+        "Says with a list what calls have spoilt.",
+        '["done", *[[[], answer[1]] for answer in honestly[1:]]]',
+    ),
+    replying_to_rows(
+        "a row of four hundred thousand answers",
+        "Answers far more calls than there were.",
+        '["done", *honestly[1:] * 400_000]',
     ),
 ]

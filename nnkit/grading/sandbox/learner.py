@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check import probe
+from nnkit.check import calls, probe
 from nnkit.grading import wire
 from nnkit.grading.frames import CannotCross, Closed, Frames
 from nnkit.grading.sandbox.shell import Shell, make_shell
@@ -113,20 +113,49 @@ class Learner:
         return self.shell.user_ns[name]
 
     def do_call(self, target: list[Any], args: Any, kwargs: Any, points: Any) -> list[Any]:
-        passed, measured = wire.Passed(), [False]
-        given = wire.from_tree(args, self, passed), wire.from_tree(kwargs, self, passed) or {}
+        passed = wire.Passed()
+        given, named = wire.from_tree(args, self, passed), wire.from_tree(kwargs, self, passed)
+        return self.called(target, (given, named or {}), passed, points)[1]
+
+    def do_calls(self, row: list[Any]) -> list[Any]:
+        returned: list[Any] = []
+        replies = []
+        for target, args, parts in row:
+            value, *reply = self.next(returned, target, args, parts)
+            returned.append(value)
+            replies.append(reply)
+        return ["done", *replies]
+
+    def next(self, returned: list[Any], target: list[Any], args: Any, parts: list[list[int]]) -> tuple[Any, str, Any]:
+        """One call of a row, some of whose arguments are parts of what those before it have returned: its value, what
+        it has spoilt of them (see `nnkit.check.calls`), and the reply."""
+        passed = wire.Passed()
+        given = list(wire.from_tree(args, self, passed))
+        try:
+            for position, call, item in parts:
+                given[position] = returned[call][item]
+        except Exception as fault:  # that call has failed, or returned nothing of the kind
+            return None, "", ["raised", self.tree(told(fault)), []]
+        before = [calls.kept(given[position]) for position, _, _ in parts]
+        value, reply = self.called(target, (given, {}), passed, None)
+        spoilt = (calls.spoilt(given[position], kept) for (position, _, _), kept in zip(parts, before))
+        return value, max(spoilt, default=""), reply
+
+    def called(self, target: list[Any], given: Any, passed: wire.Passed, points: Any) -> tuple[Any, list[Any]]:
+        """What a call has returned, and the reply."""
+        value, measured = None, [False]
         try:
             function = self.objects[target[0]]
             function = getattr(function, target[1]) if target[1] else function
             with self.shell.quiet:
                 value = self.watched(function, given, points, measured)
         except BaseException as fault:
-            return ["raised", self.tree(told(fault)), self.changes(passed)]
+            return None, ["raised", self.tree(told(fault)), self.changes(passed)]
         changes = self.changes(passed)
         try:
-            return ["value", self.tree(value), changes, measured[0]]
+            return value, ["value", self.tree(value), changes, measured[0]]
         except CannotCross as fault:
-            return ["raised", self.tree(told(TypeError(str(fault)))), changes]
+            return value, ["raised", self.tree(told(TypeError(str(fault)))), changes]
 
     def watched(self, function: Callable[..., Any], given: Any, points: Any, measured: list[bool]) -> Any:
         """The call; if the examiner wants to know, with a look at whether it measures a derivative."""

@@ -159,5 +159,6 @@ def make_shell() -> Shell:
     with tempfile.TemporaryDirectory() as folder:
         ipython: Any = IPython.instance(ipython_dir=folder, config=config)
     ipython.display_formatter.active_types = ["text/plain", "text/html", "text/markdown", "text/latex", *PICTURES]
+    ipython.transform_cell("x = 1\n")  # its tokenizer's patterns are compiled once, before the fork
     shell = Shell(ipython)
     return shell
