@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import classes
 import nbformat
@@ -21,10 +22,11 @@ import psutil
 import pytest
 
 from nnkit.grading import course as courses
+from nnkit.grading import entering
 from nnkit.grading.journal import Entry, Journal, unfit
 from nnkit.grading.session import Order, grade, office
 
-SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(2)\n" + classes.DOUBLE}
+SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
 NNKIT = [sys.executable, "-m", "nnkit.cli"]
 
 
@@ -34,7 +36,7 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = classes.course(tmp_path_factory.mktemp("ready") / "course")
     for number in range(10):
         wrong = {"double": "def double(x):\n    return x"} if number % 3 == 1 else {}
-        classes.hand_in(folder, f"s{number}", {**SLOW, **wrong})
+        classes.hand_in(folder, f"s{number}", {**classes.RIGHT, **wrong})
     classes.hand_in(folder, "blank", {})
     classes.hand_in_bytes(folder, "cut", b'{"cells": [')
     run(folder, "--student", "blank")
@@ -46,6 +48,14 @@ def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def folder(ready: Path, tmp_path: Path) -> Path:
     return shutil.copytree(ready, tmp_path / "course")
+
+
+@pytest.fixture
+def takes_long(folder: Path) -> None:
+    """Most of the class takes a second each, so that its grading can be met in the middle."""
+    for student, score in SCORES.items():
+        if score == 5.0:
+            classes.hand_in(folder, student, SLOW)
 
 
 SCORES = {f"s{n}": 3.0 if n % 3 == 1 else 5.0 for n in range(10)} | {"blank": 0.0, "cut": 0.0}
@@ -167,6 +177,39 @@ def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None
     assert "double(n - 20)" not in page
 
 
+# -- a new gradebook ------------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_until_the_assignment_is_in_the_gradebook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nbgrader takes a second to enter it; what has been graded by then is recorded afterwards."""
+    (folder / "gradebook.db").unlink()
+    real = entering.enter
+
+    def enter(*desk: Any) -> bool:
+        wait_until(lambda: entries(folder))
+        return real(*desk)
+
+    monkeypatch.setattr(entering, "enter", enter)
+    told: list[str] = []
+    assert grade(Order(classes.NAME), folder, lambda: office(folder), told.append).graded == 12
+    assert told == ["hw was entered into the gradebook as it stands in solutions/."]
+    assert_graded_once(folder)
+
+
+def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kept(folder: Path) -> None:
+    changed = classes.notebook()
+    changed["cells"].append(classes.cell("test-more", "assert True", 0.0))
+    classes.write_solution(folder, changed)  # after the first submission was recorded
+    told = run(folder, "--student", "s1", "--student", "cut", status=2).stderr
+    assert told.startswith("nnkit: hw cannot be entered into the gradebook: ")
+    assert len(told.splitlines()) == 1
+    assert set(entries(folder)) == {"s1", "cut"}
+    assert "nnkit: hw cannot be entered" in run(folder, "--student", "cut", status=2).stderr
+    (folder / "gradebook.db").unlink()
+    run(folder)
+    assert_graded_once(folder)
+
+
 # -- again ----------------------------------------------------------------------------------------------------
 
 
@@ -215,6 +258,7 @@ def test_the_seed_is_drawn_once_kept_and_set(folder: Path) -> None:
 # -- disturbed ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("takes_long")
 def test_a_grader_that_is_killed_goes_on_where_it_was(folder: Path) -> None:
     stamps: dict[str, str] = {}
     for killed_at in (2, 5, 8):
@@ -239,6 +283,7 @@ def orphans() -> list[int]:
     return found
 
 
+@pytest.mark.usefixtures("takes_long")
 def test_a_worker_or_an_examiner_that_is_killed_costs_no_submission(folder: Path) -> None:
     process = started(folder)
     root = psutil.Process(process.pid)
@@ -255,6 +300,7 @@ def test_a_worker_or_an_examiner_that_is_killed_costs_no_submission(folder: Path
     assert_graded_once(folder)
 
 
+@pytest.mark.usefixtures("takes_long")
 def test_a_sandbox_that_is_killed_costs_no_submission(folder: Path) -> None:
     process = started(folder)
     root = psutil.Process(process.pid)
@@ -288,6 +334,7 @@ def test_a_submission_with_which_each_worker_dies_is_told_as_trouble(folder: Pat
     assert "not graded: the worker died, 3 times" in journal(folder).log_file("s0").read_text()
 
 
+@pytest.mark.usefixtures("takes_long")
 def test_ctrl_c_keeps_what_has_been_graded(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: len(entries(folder)) >= 3)
@@ -337,6 +384,7 @@ def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) ->
     assert totals(folder)["c"] == 5.0
 
 
+@pytest.mark.usefixtures("takes_long")
 def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: entries(folder))
@@ -472,6 +520,7 @@ def dask(workers: int, elsewhere: Path) -> Iterator[tuple[str, list[subprocess.P
             process.wait()
 
 
+@pytest.mark.usefixtures("takes_long")
 @pytest.mark.filterwarnings("default")  # Dask's own
 def test_a_cluster_grades_a_class_although_a_worker_is_killed(folder: Path, tmp_path: Path) -> None:
     """The workers see nothing of the course's folder but what they are sent."""

@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from functools import cache
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,9 @@ def page() -> Iterator[Page]:
         yield context.new_page()
 
 
-def rendered(cells: list[Any], template: str = "lab") -> str:
-    """The page that nbconvert, Formgrader or nbgrader's feedback makes of these cells."""
+@cache
+def exporter(template: str) -> Any:
+    """What makes the pages of nbconvert, of Formgrader or of nbgrader's feedback: it reads its templates but once."""
     from nbconvert import HTMLExporter
     from nbgrader.server_extensions.formgrader import handlers
     from traitlets.config import Config
@@ -165,11 +167,16 @@ def rendered(cells: list[Any], template: str = "lab") -> str:
         styles = Path(handlers.static_path, "node_modules/bootstrap/dist/css")
         config.HTMLExporter.extra_template_paths = [str(styles)]
     config.HTMLExporter.template_name = template
+    return HTMLExporter(config=config)
+
+
+def rendered(cells: list[Any], template: str = "lab") -> str:
+    """The page of these cells."""
     notebook = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}})
     notebook.cells = cells  # not validated: what is not harmless may be anything
     names = ("score", "max_score", "notebook_id", "assignment_id", "submission_id", "base_url", "index", "total")
     told: dict[str, Any] = {"nbgrader": {**dict.fromkeys(names, 1), "late_penalty": 0}, **dict.fromkeys(names, 1)}
-    html, _ = HTMLExporter(config=config).from_notebook_node(notebook, resources=told)
+    html, _ = exporter(template).from_notebook_node(notebook, resources=told)
     return str(html)
 
 

@@ -103,3 +103,20 @@ def test_the_sandbox_is_chosen_in_the_configuration(folder: Path) -> None:
         config.write("c.SandboxedAutograde.sandbox = 'kernel'\n")
     assert courses.api(folder).autograde("hw", "ada")["success"]
     assert "(sandbox: kernel," in Journal(folder, "hw").log_file("ada").read_text()
+
+
+def test_to_read_the_configuration_imports_nbgrader_for_nobody(folder: Path) -> None:
+    """`nnkit autograde` reads it for its settings, and again once it has nbgrader: then nnkit's class is in place."""
+    program = """
+import sys
+from pathlib import Path
+from nnkit.grading import assignment, session
+assignment.load(Path(), "hw")
+assert "nbgrader" not in sys.modules
+session.office(Path())
+from nbgrader.apps import api, autogradeapp
+assert api.Autograde is autogradeapp.Autograde
+print(api.Autograde.__name__)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False)
+    assert done.stdout == "SandboxedAutograde\n", done.stderr

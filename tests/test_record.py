@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import books
 import classes
 import pytest
 from nbgrader.api import Gradebook
@@ -190,6 +191,17 @@ def test_recording_costs_less_than_five_milliseconds_a_submission(folder: Path) 
             cost.append((time.perf_counter() - began) / len(entries))
     assert min(cost) < 0.005, cost
     assert len(rows(url(folder))) == 100
+
+
+# -- a gradebook that was not there --------------------------------------------------------------------------
+
+
+def test_a_new_gradebook_is_of_nbgraders_own_version(tmp_path: Path) -> None:
+    books.assert_of_nbgraders_version(f"sqlite:///{tmp_path / 'gradebook.db'}", tmp_path)
+
+
+def test_a_gradebook_is_created_whole_or_not_at_all(tmp_path: Path) -> None:
+    books.assert_whole_or_not_at_all(f"sqlite:///{tmp_path / 'gradebook.db'}")
 
 
 # -- the gradebook in step with solutions/ -----------------------------------------------------------------

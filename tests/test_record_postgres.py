@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import books
 import classes
 import pytest
 
@@ -118,3 +119,11 @@ def test_a_server_that_restarts_in_the_middle_of_a_class_costs_nothing(server: S
     assert totals(folder, url) == SCORES
     journal = Journal(folder, "hw")
     assert all(journal.is_recorded(entry) for entry in journal.entries())
+
+
+def test_a_new_gradebook_is_of_nbgraders_own_version(server: Server, tmp_path: Path) -> None:
+    books.assert_of_nbgraders_version(server.database("version"), tmp_path)
+
+
+def test_a_gradebook_is_created_whole_or_not_at_all(server: Server) -> None:
+    books.assert_whole_or_not_at_all(server.database("whole"))

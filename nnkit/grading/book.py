@@ -6,16 +6,16 @@ tried again where it was not the transaction's fault.
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 import time
 import warnings
 from collections.abc import Callable
 from typing import TypeVar
 
-from nbgrader.api import Gradebook
-from sqlalchemy import create_engine
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from nbgrader.api import Base, Gradebook
+from nbgrader.dbutil import ALEMBIC_DIR
+from sqlalchemy import create_engine, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
@@ -26,6 +26,8 @@ WAITING = 60.0
 PAUSE = 0.5
 HOPELESS = ("disk is full", "readonly", "unable to open", "not a database", "authentication", "does not exist")
 """In what a database says when waiting does not help."""
+ALONE = {"sqlite": "BEGIN IMMEDIATE", "postgresql": "SELECT pg_advisory_xact_lock(hashtext('nbgrader'))"}
+"""What has another grader wait until the end of a transaction that creates tables."""
 
 
 class BookUnavailable(RuntimeError):
@@ -62,8 +64,18 @@ class Book:
 
     def _create(self) -> None:
         """The tables and the course, where there are none yet."""
-        _put_on_path("alembic")
+        if not inspect(self.engine).get_table_names():
+            self._create_tables()
         Gradebook(self.url, self.course_id).close()
+
+    def _create_tables(self) -> None:
+        """As nbgrader does, with the version that `nbgrader db upgrade` reads; but nbgrader runs a program to learn it,
+        which takes seconds, and leaves tables without a version where it is killed meanwhile."""
+        with self.engine.begin() as connection:
+            if alone := ALONE.get(connection.dialect.name):
+                connection.exec_driver_sql(alone)
+            Base.metadata.create_all(connection)  # those that nobody has created meanwhile
+            MigrationContext.configure(connection).stamp(ScriptDirectory(ALEMBIC_DIR), "head")
 
     def _patiently(self, attempt: Callable[[], T]) -> T:
         ends: float | None = None
@@ -102,9 +114,3 @@ def _driven(url: str) -> str:
     except (ArgumentError, NoSuchModuleError):
         raise ValueError(f"{url!r} is no database URL: sqlite:///FILE, or postgresql://USER@HOST/NAME.") from None
     return parsed.render_as_string(hide_password=False)
-
-
-def _put_on_path(program: str) -> None:
-    """nbgrader runs it by name; it lies beside this Python, on the PATH only of an activated environment."""
-    if shutil.which(program) is None:
-        os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])

@@ -122,21 +122,22 @@ class Engine:
         return self.keeper.rooms.submitted(student)
 
     def step(self) -> None:
-        """Hand out jobs, wait for an answer, keep it."""
-        while self.waiting and len(self.running) < self.room():
+        """Wait for an answer, hand out a job in place of it, keep it: no worker waits for the disk."""
+        done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
+        while self.waiting and self.has_room():
             job = self.waiting.popleft()
             job.since = time.monotonic()
             self.running[self.crew.grade(self.order(job))] = job
-        done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
         for future in done:
             self.take(self.running.pop(future), future)
         self.keeper.flush()
         self.progress(self.tally)
 
-    def room(self) -> int:
-        """How many jobs may run now."""
-        long = sum(time.monotonic() - job.since > LONG for job in self.running.values())
-        return self.crew.window + min(long, self.crew.spare)
+    def has_room(self) -> bool:
+        """Whether one more job may run now."""
+        busy = [job for future, job in self.running.items() if not future.done()]
+        long = sum(time.monotonic() - job.since > LONG for job in busy)
+        return len(busy) < self.crew.window + min(long, self.crew.spare)
 
     def order(self, job: Job) -> dict[str, Any]:
         """What a worker needs to know; one that does not see the folder gets what is in it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from functools import cached_property
 from typing import Any
 
 from nnkit.grading.assignment import Assignment
@@ -22,19 +24,30 @@ LATEST = 2.0
 
 
 class Keeper:
-    """Keeps the results of one assignment. `penalty` is nbgrader's plug-in for late submissions."""
+    """Keeps the results of one assignment. The gradebook is left alone until the assignment is `entered` into it;
+    `penalty` is nbgrader's plug-in for late submissions."""
 
     def __init__(
-        self, assignment: Assignment, rooms: Rooms, journal: Journal, book: Book, penalty: Penalty | None = None
+        self,
+        assignment: Assignment,
+        rooms: Rooms,
+        journal: Journal,
+        book: Book,
+        entered: Future[bool],
+        penalty: Penalty | None = None,
     ):
-        self.assignment, self.rooms, self.journal, self.book, self.penalty = assignment, rooms, journal, book, penalty
+        self.assignment, self.rooms, self.journal = assignment, rooms, journal
+        self.book, self.entered, self.penalty = book, entered, penalty
         self.pending: list[Entry] = []
         """In the journal, and not yet in the gradebook."""
         self.since = 0.0
         self.unavailable: BookUnavailable | None = None
-        self._scores: dict[str, dict[str, float | None]] = book.transaction(
-            lambda session: Record(session, assignment).scores()
-        )
+
+    @cached_property
+    def _scores(self) -> dict[str, dict[str, float | None]]:
+        """The gradebook's, before anything is graded."""
+        self.entered.result()
+        return self.book.transaction(lambda session: Record(session, self.assignment).scores())
 
     def accept(self, answer: Mapping[str, Any]) -> Entry:
         """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
@@ -74,11 +87,12 @@ class Keeper:
     def flush(self, all: bool = False) -> None:
         """Record what is pending, if it is enough, old enough, or `all`. A gradebook that is not to be had is tried no
         more: the journal holds the results."""
-        due = len(self.pending) >= BATCH or time.monotonic() - self.since > LATEST
+        due = self.entered.done() and (len(self.pending) >= BATCH or time.monotonic() - self.since > LATEST)
         if not self.pending or not (due or all) or self.unavailable:
             return
         entries = list({entry.student: entry for entry in self.pending}.values())
         try:
+            self.entered.result()
             self.book.transaction(lambda session: Record(session, self.assignment).save(entries, self.penalty))
         except BookUnavailable as fault:
             self.unavailable = fault

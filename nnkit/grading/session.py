@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,19 @@ def grade(
 
         rooms = Rooms(desk.coursedir, assignment.name)
         students = rooms.students(order.students)
-        journal = Journal(rooms.root, assignment.name)
-        with journal.held(), Book(desk.coursedir.db_url, desk.coursedir.course_id, tell) as book:
-            if enter(desk.coursedir, desk.parent, book, assignment):
+        journal, late = Journal(rooms.root, assignment.name), penalty(desk.parent)
+        with (
+            journal.held(),
+            Book(desk.coursedir.db_url, desk.coursedir.course_id, tell) as book,
+            ThreadPoolExecutor(1, "nnkit-entering") as aside,
+        ):
+            # It takes a second, in which the first submissions are graded.
+            entered = aside.submit(enter, desk.coursedir, desk.parent, book, assignment)
+            keeper = Keeper(assignment, rooms, journal, book, entered, late)
+            tally = Engine(workers, keeper, journal.seed(order.seed), progress).grade(students, order.regrade)
+            if entered.result():
                 tell(f"{assignment.name} was entered into the gradebook as it stands in solutions/.")
-            keeper = Keeper(assignment, rooms, journal, book, penalty(desk.parent))
-            return Engine(workers, keeper, journal.seed(order.seed), progress).grade(students, order.regrade)
+            return tally
 
 
 def penalty(parent: Any) -> Callable[[str, float, float], float | None]:

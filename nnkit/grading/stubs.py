@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnkit.grading.settings import settings
+
 
 @dataclass(frozen=True)
 class Stubs:
@@ -25,11 +27,9 @@ class Stubs:
     @classmethod
     def of(cls, course: Path) -> Stubs:
         """Those of a course folder; the defaults where it has no nbgrader_config.py."""
-        from traitlets.config import PyFileConfigLoader
-
         if not (course / "nbgrader_config.py").exists():
             return cls()
-        config = PyFileConfigLoader("nbgrader_config.py", path=str(course.resolve())).load_config()
+        config = settings(course)
         solutions, tests, scheme = config.ClearSolutions, config.ClearHiddenTests, config.ClearMarkScheme
         return cls(
             dict(solutions.get("code_stub", {})).get("python", cls.code),
