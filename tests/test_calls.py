@@ -9,6 +9,7 @@ from learners import linked
 from nnkit import numerical
 from nnkit.check import calls, check_backward
 from nnkit.check.calls import Called, Part, in_a_row
+from nnkit.check.evidence import agrees_along
 from nnkit.check.subjects import ROW, GateSubject
 
 
@@ -187,3 +188,19 @@ def test_one_call_keeps_what_it_was_given_and_what_it_raised():
     assert isinstance(called.fault, SystemExit)
     with pytest.raises(KeyboardInterrupt):
         calls.called(lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
+
+
+@pytest.mark.parametrize(("factor", "agrees"), [(1.0, True), (1.001, False)])
+def test_a_branch_on_which_the_complex_step_is_wrong_is_looked_at_by_small_steps(factor, agrees):
+    class Size:
+        def forward(self, x):
+            return np.where(x > 1, np.abs(x), x**2), None
+
+        def backward(self, upstream, cache):
+            raise AssertionError("nobody asks")
+
+    subject = GateSubject("size", ("x",), (0,), None, gate=Size())
+    x, upstream = np.array([2.0, 3.0]), np.array([0.5, -1.0])
+    assert numerical.complex_along(subject.function, (x,), {0: x}).value.tolist() == [0.0, 0.0]
+    rng = np.random.default_rng(0)
+    assert agrees_along(subject, (x,), upstream, (factor * upstream,), rng, 2, exact=True) == agrees
