@@ -273,6 +273,15 @@ def test_a_grader_that_is_killed_goes_on_where_it_was(folder: Path) -> None:
     assert stamps.items() <= {student: entry.stamp for student, entry in entries(folder).items()}.items()
 
 
+def test_what_a_killed_grader_had_begun_to_write_is_cleared_away(folder: Path) -> None:
+    begun = [folder / "autograded" / "s1" / "hw" / ".new-1", folder / ".nnkit" / "hw" / "results" / ".new-2"]
+    for path in begun:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    run(folder, "--student", "s1")
+    assert not any(path.exists() for path in begun)
+
+
 def orphans() -> list[int]:
     """Workers with nobody to grade for."""
     found = []

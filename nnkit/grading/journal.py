@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit.grading.files import replace
+from nnkit.grading.files import clear, replace
 from nnkit.grading.results import Result
 
 FOLDER = ".nnkit"
@@ -62,6 +62,7 @@ class Journal:
                 raise Busy(
                     f"Another `nnkit autograde` of {self.assignment} is at work here: wait until it has ended."
                 ) from None
+            clear(self.folder)
             yield
 
     def seed(self, wanted: int | None = None) -> int:

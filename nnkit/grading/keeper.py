@@ -11,7 +11,7 @@ from typing import Any
 
 from nnkit.grading.assignment import Assignment
 from nnkit.grading.book import Book, BookUnavailable
-from nnkit.grading.files import replace
+from nnkit.grading.files import clear, replace
 from nnkit.grading.journal import Entry, Journal
 from nnkit.grading.record import Penalty, Record, auto_scores
 from nnkit.grading.results import Result
@@ -53,6 +53,7 @@ class Keeper:
         """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
         student, result = answer["student"], Result.from_json(answer["result"])
         folder = self.rooms.autograded(student)
+        clear(folder)
         for name, content in answer["files"].items():
             replace(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
         replace(self._notebook(student), answer["notebook"], self.rooms.mode)
