@@ -1,4 +1,4 @@
-"""What every test run shares: JAX in float64 on the CPU, repeatable properties, and no silent skips."""
+"""What every test run shares: JAX in float64 on the CPU, repeatable properties, long files first, no silent skips."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ from hypothesis import settings
 
 settings.register_profile("nnkit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("nnkit")
+
+LONGEST = (
+    *("test_answers", "test_attacks", "test_notebooks", "test_hub_browser", "test_engine", "test_gates"),
+    *("test_explorers_browser", "test_exchange_load", "test_mistakes", "test_examiner", "test_hub_intruders"),
+    *("test_sandbox", "test_exchange", "test_jax_path_gates", "test_browser", "test_outputs", "test_grading"),
+)
+"""Files that take a minute or more. Where several processes share the tests, file by file, none of them is begun last,
+while the other processes have nothing left to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    place = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
 
 
 def _forbidden_skips(config: pytest.Config) -> list[Any]:

