@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -73,16 +73,20 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
     """Until `last` is there (or the first cell has its number or its star): a kernel that is only just there may not
     hear the first time, or lose a part."""
     begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
+    select = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
     for _ in range(3):
         page.keyboard.press("Escape")
-        try:  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
+        with suppress(TimeoutError):  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
             page.get_by_text("Run", exact=True).first.click(timeout=15_000)
             page.get_by_text("Run All Cells", exact=True).click(timeout=15_000)
-            (last or begun).wait_for(timeout=40_000, state="attached")
-        except TimeoutError:
-            continue
-        return
-    raise AssertionError("the cells did not run")
+            for _ in range(80):
+                if select.count():  # it has no kernel yet, asks for one, and then runs the cells
+                    select.first.click(timeout=5_000)
+                if (last or begun).count():
+                    return
+                page.wait_for_timeout(500)
+    page.screenshot(path=str(PICTURES / "did_not_run.png"))
+    raise AssertionError(f"the cells did not run; dialogs: {page.locator('.jp-Dialog').all_text_contents()}")
 
 
 def wait_until_quiet(page: Page) -> None:

@@ -13,9 +13,8 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(tmp_path: Path) ->
     with chromium() as browser, jupyter_lab(tmp_path) as lab:
         page = browser.new_page(viewport={"width": 1300, "height": 1000})
         open_notebook(page, lab, "notebooks/01_computational_graphs.ipynb")
-        run_all_cells(page)
         drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
-        drawing.wait_for(timeout=60_000, state="attached")
+        run_all_cells(page, drawing)
         wait_until_quiet(page)
         page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
         drawing.wait_for(timeout=10_000)
