@@ -12,7 +12,7 @@ help:  ## print this list
 LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
     --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
-lab: $(VENV)/.grading  ## open JupyterLab on the first notebook
+lab: $(VENV)/.learn  ## open JupyterLab on the first notebook
 ifeq ($(shell id -u),0)
 	@echo "You are root, as is usual in a container: JupyterLab is told to allow that (--allow-root)."
 	$(LAB) --allow-root notebooks/00_start_here.ipynb
@@ -20,7 +20,7 @@ else
 	$(LAB) notebooks/00_start_here.ipynb
 endif
 
-demo: $(VENV)/.grading  ## grade a synthetic class of 30, start to finish, in build/demo
+demo: $(VENV)/.learn  ## grade a synthetic class of 30, start to finish, in build/demo
 	$(BIN)/nnkit demo
 
 hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in build/hub (another port: make hub PORT=8010)
@@ -34,13 +34,13 @@ test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suit
 	$(BIN)/mypy
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-release: $(VENV)/.grading  ## for instructors: write assignments/ anew from solutions/
+release: $(VENV)/.learn  ## for instructors: write assignments/ anew from solutions/
 	$(BIN)/nnkit release
 
-bundle: $(VENV)/.grading  ## for instructors: write build/nnkit-course.zip, the course as learners get it
+bundle: $(VENV)/.learn  ## for instructors: write build/nnkit-course.zip, the course as learners get it
 	$(BIN)/nnkit bundle
 
-doctor: $(VENV)/.grading  ## tell what works on this machine, and what mends the rest
+doctor: $(VENV)/.learn  ## tell what works on this machine, and what mends the rest
 	$(BIN)/nnkit doctor
 
 lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml
@@ -52,22 +52,25 @@ clean:  ## delete the set-up, the caches and the demo; submissions and grades st
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# One stamp a set of extras: a learner's machine does not install the tests' tools.
-$(VENV)/.grading: pyproject.toml requirements.lock
-	$(call install,learn$(comma)grading)
+# One stamp a set of packages: a learner's machine does not install the tests' tools, and a learner's copy of the course
+# has no grader to install.
+GRADER   := $(patsubst %/pyproject.toml,./%,$(wildcard grader/pyproject.toml))
+DECLARED := $(wildcard pyproject.toml grader/pyproject.toml hub/pyproject.toml) requirements.lock
+$(VENV)/.learn: $(DECLARED)
+	$(call install,'.[learn]' $(addprefix -e ,$(GRADER)))
 
-$(VENV)/.hub: pyproject.toml requirements.lock
-	$(call install,learn$(comma)grading$(comma)hub)
+$(VENV)/.hub: $(DECLARED)
+	$(call install,'.[learn]' -e ./grader -e ./hub)
 
-$(VENV)/.dev: pyproject.toml requirements.lock
-	$(call install,dev)
+$(VENV)/.dev: $(DECLARED)
+	$(call install,'.[dev]' -e './grader[cluster$(comma)postgres]' -e ./hub)
 
 comma := ,
 define install
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"nnkit needs Python 3.11 or later; $(PYTHON) is {v[0]}.{v[1]}. Try: make PYTHON=python3.11")'
 	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
-	@echo "installing [$(1)] into $(VENV) ..."
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[$(1)]'
+	@echo "installing $(subst ',,$(1)) into $(VENV) ..."
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c requirements.lock -e $(1)
 	@touch $@
 endef
 

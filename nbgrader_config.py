@@ -14,7 +14,7 @@ if gradebook := os.environ.get("NNKIT_GRADEBOOK"):  # where its address is a sec
     c.CourseDirectory.db_url = gradebook
 
 # `nbgrader autograde` and Formgrader's button grade in nnkit's sandbox. Without this line nbgrader grades as it does.
-import_module("nnkit.grading.plug").install(c)
+import_module("nnkit_grader.nbgrader_plugin.install").install(c)
 
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError"}
 
@@ -22,7 +22,7 @@ c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedE
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-    "nnkit.grading.feedback.HideHiddenTests",
+    "nnkit_grader.nbgrader_plugin.hide_hidden_tests.HideHiddenTests",
 ]
 
 # A cell that never ends costs its own points only: it is interrupted, and the next cell runs. A check ends by itself

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import psutil
 
-from nnkit.grading import course
-from nnkit.grading.demo_class import make_class
+from nnkit_grader.course import release
+from nnkit_grader.course.demo_class import make_class
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -38,10 +38,10 @@ CHECK_SECONDS = "1"
 def prepared(folder, number, stock):
     """A course folder with a class that has handed in ps1."""
     folder.mkdir()
-    course.copy_course(ROOT, folder)
+    release.copy_course(ROOT, folder)
     config = folder / "nbgrader_config.py"
     without = re.sub(r"(?m)^.*nnkit\.grading\.plug.*\n", "", config.read_text(encoding="utf-8"))
-    course.generate(folder)
+    release.generate(folder)
     if stock:
         config.write_text(without, encoding="utf-8")
     return make_class(folder, "ps1", number, 0)
@@ -87,8 +87,8 @@ def graded(grader, number):
         folder = Path(scratch) / "course"
         students = prepared(folder, number, grader == "stock")
         status, output, took, peak = watched(COMMANDS[grader], folder)
-        table = course.scores(folder, "ps1")
-        scores = {name: course.total(points) for name, points in table.items()}
+        table = release.scores(folder, "ps1")
+        scores = {name: release.total(points) for name, points in table.items()}
         planted = {student.id: student.score for student in students}
         right = sum(scores.get(name) == score for name, score in planted.items())
         if grader == "nnkit" and (status or right != number):

@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import numpy as np
 import torch
 from jax.test_util import check_grads
 from torch.autograd.gradcheck import GradcheckError
 
-from nnkit.check import probe
-from nnkit.check.subjects import Subject, one_for_each
+import jax
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.subjects import Subject, one_for_each
 
 jax.config.update("jax_enable_x64", True)
 torch.set_num_threads(1)
@@ -50,8 +50,8 @@ def problem_of(check: str, args: Sequence[Any], of: Any = None) -> Problem:
         keys, count = tuple(given[0]), len(given[0])
         inputs = [*(np.asarray(w, dtype=float) for w in given[0].values()), *given[1:]]
         return _function(_flat(function, keys), inputs, range(count), of and _flat_value(of, keys))
-    inputs = probe.arguments([f"input {i}" for i in range(len(given))], given)
-    wrt = (0,) if check == "check_loss" else probe.differentiable(inputs)
+    inputs = guarded_call.arguments([f"input {i}" for i in range(len(given))], given)
+    wrt = (0,) if check == "check_loss" else guarded_call.differentiable(inputs)
     return (_gate if check == "check_backward" else _function)(function, inputs, wrt, of)
 
 
@@ -66,7 +66,7 @@ def _gate(gate: Any, inputs: Sequence[Any], wrt: Sequence[int], of: Any) -> Prob
     def backward(upstream: Any, cache: Any) -> Arrays:
         return one_for_each(gate.backward(upstream, cache), subject, tuple(inputs))
 
-    values = (lambda: (gate.forward(*probe.copies(inputs))[0], of(*inputs))) if of else None
+    values = (lambda: (gate.forward(*guarded_call.copies(inputs))[0], of(*inputs))) if of else None
     return Problem(_differentiated(inputs, wrt), forward, backward, values)
 
 
@@ -81,7 +81,7 @@ def _function(function: Any, inputs: Sequence[Any], wrt: Sequence[int], of: Any)
     def backward(upstream: Any, gradients: Any) -> Arrays:
         return tuple(upstream * g for g in one_for_each(gradients, subject, tuple(inputs)))
 
-    values = (lambda: (function(*probe.copies(inputs))[0], of(*inputs))) if of else None
+    values = (lambda: (function(*guarded_call.copies(inputs))[0], of(*inputs))) if of else None
     return Problem(_differentiated(inputs, wrt), forward, backward, values)
 
 

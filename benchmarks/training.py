@@ -16,17 +16,17 @@ from functools import partial
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-import jax
 import jax.numpy as jnp
 import numpy as np
-import training_peers as peers
-from training_peers import Problem
 
+import jax
+import training_peers as peers
 from nnkit import train
 from nnkit.data import spiral
 from nnkit.jax_path import fit, fit_many
 from nnkit.mlp import MLP
 from nnkit.train import SGD
+from training_peers import Problem
 
 PEERS: dict[str, Callable[[Problem], Callable[[], float]]] = {
     "NumPy inline": peers.numpy_inline,

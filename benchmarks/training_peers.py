@@ -136,9 +136,10 @@ def torch_of(problem: Problem, device: str = "cpu", mode: str | None = None) -> 
 
 def equinox_optax(problem: Problem) -> Train:
     import equinox as eqx
-    import jax
     import jax.numpy as jnp
     import optax
+
+    import jax
 
     class Network(eqx.Module):
         layers: dict[str, Any]

@@ -35,7 +35,7 @@ GROWTH = 0.05
 GRAPH = """
 from nnkit import Graph
 from nnkit.gates import Exp, Tanh
-from nnkit.view.explorers import graph_explorer
+from nnkit.view.explorers.api import graph_explorer
 
 graph = Graph()
 w0, x0, w1, x1, b = graph.inputs(w0=2.0, x0=-1.0, w1=-3.0, x1=-2.0, b=-3.0)

@@ -16,7 +16,7 @@ from nnkit.graph import Graph
 __version__ = "0.1.0"
 __all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
 
-_ROOMS = ("check", "data", "gates", "graph", "grading", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
+_ROOMS = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
 
 
 def __getattr__(name: str) -> Any:
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _draw(graph: Graph) -> str:
-    from nnkit.view.drawing import html
+    from nnkit.view.drawing.svg import html
 
     return html(graph)
 
@@ -35,7 +35,7 @@ Graph.draw = _draw
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext nnkit` does: it makes `%%check` known (see `nnkit.check.magic`)."""
-    from nnkit.check.magic import register
+    """What `%load_ext nnkit` does: it makes `%%check` known (see `nnkit.check.notebook.magic`)."""
+    from nnkit.check.notebook.magic import register
 
     register(shell)

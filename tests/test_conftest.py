@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from conftest import LONGEST
 
 SKIPPED = "import pytest\n\n\ndef test_nothing():\n    pytest.skip('on purpose')\n"

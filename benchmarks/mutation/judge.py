@@ -16,8 +16,9 @@ from unittest.mock import patch
 import numpy as np
 
 from mutation.mutate import Mutant
-from nnkit.check import examine, limits
-from nnkit.check.diagnosis import Diagnosis
+from nnkit.check import pipeline
+from nnkit.check.diagnosis.diagnose import Diagnosis
+from nnkit.check.evidence import limits
 
 SECONDS = 2.0
 SEEDS = 12
@@ -82,7 +83,7 @@ class TooLong(BaseException):
 def judge(subject: Subject, mutant: Mutant, naming: bool = True) -> Outcome:
     """`naming`: whether the checker also looks for the mistake's name, which takes most of the time."""
     function = build(subject, mutant.source)
-    unnamed = contextlib.nullcontext() if naming else patch.object(examine, "diagnose", lambda trials: Diagnosis())
+    unnamed = contextlib.nullcontext() if naming else patch.object(pipeline, "diagnose", lambda trials: Diagnosis())
     with quiet(), unnamed:
         try:
             fault = verdict(subject, function)

@@ -7,8 +7,8 @@ from types import FunctionType
 from typing import Any
 
 import numpy as np
-import references
 
+import references
 from mutation.judge import Draw, Subject
 from nnkit import arrays, check, gates
 

@@ -16,10 +16,17 @@ raises `WrongDerivative` with the same text. A check is stopped after `limits.SE
 the checked code; naming the mistake may take as long again.
 """
 
-from nnkit.check.checks import check_backward, check_gradient, check_jacobian, check_loss, check_value, partial_credit
-from nnkit.check.graphs import check_graph, check_order
-from nnkit.check.html import card
-from nnkit.check.networks import check_parameters, check_step, check_training, check_update
+from nnkit.check.api.gate_checks import (
+    check_backward,
+    check_gradient,
+    check_jacobian,
+    check_loss,
+    check_value,
+    partial_credit,
+)
+from nnkit.check.api.graph_checks import check_graph, check_order
+from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
+from nnkit.check.rendering.html import card
 from nnkit.check.verdict import Verdict, WrongDerivative
 
 Verdict.card = card

@@ -6,7 +6,7 @@
     result.parameters, result.history, result.compile_seconds, result.run_seconds
 
     sweep = fit_many(model, x, labels, seeds=range(100), step_sizes=(0.01, 0.1, 1.0))
-    print(sweep)                          # a table, best first; nnkit.view.sweeps.heat_map(sweep) draws it
+    print(sweep)                          # a table, best first; nnkit.view.figures.sweeps.heat_map(sweep) draws it
 
     sigmoid = to_jax(Sigmoid())           # a function that jax.grad differentiates by the gate's own backward
 
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnkit.jax_path.devices import DeviceError, OutOfMemoryError
     from nnkit.jax_path.fitting import Fitted, fit
-    from nnkit.jax_path.gates import differences, network_differences, to_jax
+    from nnkit.jax_path.jax_gates import differences, network_differences, to_jax
     from nnkit.jax_path.many import Sweep, fit_many
 
 _HOMES = {
@@ -30,11 +30,11 @@ _HOMES = {
     "Fitted": "fitting",
     "OutOfMemoryError": "devices",
     "Sweep": "many",
-    "differences": "gates",
+    "differences": "jax_gates",
     "fit": "fitting",
     "fit_many": "many",
-    "network_differences": "gates",
-    "to_jax": "gates",
+    "network_differences": "jax_gates",
+    "to_jax": "jax_gates",
 }
 __all__ = [
     "DeviceError", "Fitted", "OutOfMemoryError", "Sweep", "differences", "fit", "fit_many", "network_differences",

@@ -9,13 +9,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jax
 from nnkit.arrays import Array
 from nnkit.gates import ALL
-from nnkit.jax_path import checkpoints, precision
+from nnkit.jax_path import jax_checkpoints, precision
 from nnkit.jax_path.devices import Place, told
 from nnkit.jax_path.optimisers import rule_of
 from nnkit.jax_path.program import Carry, Compiler, Data, Program
@@ -237,13 +237,13 @@ class _Training:
     def _save(self) -> None:
         if self.checkpoint:
             facts = {"training": self.same, "epoch": self.epoch, "batch": self.batch, "rng": self.rng_state}
-            checkpoints.save(self.checkpoint, self.carry, self.history, facts)
+            jax_checkpoints.save(self.checkpoint, self.carry, self.history, facts)
 
     def _resume(self, path: Path, parameters: Parameters) -> None:
         data = {"parameters": parameters, **self.host._asdict()}
         rule, size = self.program.rule.described, self.program.batch_size
         self.same = training_of(self.program.model, rule, size, self.rng, data) | {"dtype": self.program.dtype}
         if path.exists():
-            carry, self.history, facts = checkpoints.load(path, self.carry, self.same)
+            carry, self.history, facts = jax_checkpoints.load(path, self.carry, self.same)
             self.carry, self.epoch, self.batch = self.place.own(carry), facts["epoch"], facts["batch"]
             self.rng.bit_generator.state = self.rng_state = facts["rng"]

@@ -9,15 +9,15 @@ from itertools import product
 from time import perf_counter
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jax
 from nnkit.arrays import Array
 from nnkit.jax_path import precision
 from nnkit.jax_path.devices import OutOfMemoryError, Place, free_memory, told
 from nnkit.jax_path.fitting import as_numpy
-from nnkit.jax_path.layers import for_many
+from nnkit.jax_path.jax_layers import for_many
 from nnkit.jax_path.optimisers import Rule, move, sgd
 from nnkit.jax_path.program import Compiler, Data, Program
 from nnkit.jax_path.sweep import SETTINGS, Sweep

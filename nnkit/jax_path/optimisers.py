@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 
+import jax
 from nnkit.arrays import Array
 from nnkit.train import SGD
 

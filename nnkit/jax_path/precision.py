@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import is_dataclass, replace
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
+import jax
 from nnkit.arrays import Array
-from nnkit.jax_path.gates import adapted_model
+from nnkit.jax_path.jax_gates import adapted_model
 
 TYPES = ("float32", "float64", "bfloat16")
 

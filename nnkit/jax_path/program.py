@@ -8,13 +8,13 @@ from functools import cached_property
 from time import perf_counter
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
-from jax import lax
 
+import jax
+from jax import lax
 from nnkit.arrays import Array
 from nnkit.jax_path import precision
-from nnkit.jax_path.gates import adapted_model
+from nnkit.jax_path.jax_gates import adapted_model
 from nnkit.jax_path.optimisers import Rule, turned
 from nnkit.mlp import are_labels
 

@@ -1,10 +1,13 @@
-"""What nnkit shows: drawings of computational graphs, and the figures of the lectures
-(`plots`, `activations`, `gradients`, `jacobians`, `training`, `speed`, `sweeps`), and `explorers` to play with.
+"""Everything nnkit shows: drawings of computational graphs, the figures of the lectures, and explorers to play with.
 
     view.svg(graph)             # a standalone SVG document
     view.html(graph)            # the same for a web page or a notebook
     view.graph_explorer(graph)  # step through it, move its inputs
     view.playground()           # watch a network learn
+
+    drawing/    computational graphs as SVG
+    figures/    the figures of the lectures, drawn with matplotlib
+    explorers/  pictures to play with in Jupyter; their browser side is in static/
 
 Each name loads its module, and with it networkx or matplotlib, when first used.
 """
@@ -15,23 +18,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nnkit.view import activations, drawing, explorers, gradients, jacobians, layout, plots, speed, sweeps, training
-    from nnkit.view.drawing import html, svg
+    from nnkit.view import drawing, explorers, figures
+    from nnkit.view.drawing.svg import html, svg
     from nnkit.view.explorers import graph_explorer, playground, verdict_explorer
 
-_MODULES = ("activations", "drawing", "explorers", "gradients", "jacobians", "layout", "plots", "speed", "sweeps",
-            "training")  # fmt: skip
-__all__ = [
-    "activations", "drawing", "explorers", "gradients", "graph_explorer", "html", "jacobians", "layout", "playground",
-    "plots", "speed", "svg", "sweeps", "training", "verdict_explorer",
-]  # fmt: skip
+_HOMES = {
+    **dict.fromkeys(("drawing", "explorers", "figures"), "nnkit.view"),
+    **dict.fromkeys(("graph_explorer", "playground", "verdict_explorer"), "nnkit.view.explorers"),
+    **dict.fromkeys(("html", "svg"), "nnkit.view.drawing.svg"),
+}
+__all__ = ["drawing", "explorers", "figures", "graph_explorer", "html", "playground", "svg", "verdict_explorer"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"nnkit.view.{name}")
-    if name in ("graph_explorer", "playground", "verdict_explorer"):
-        return getattr(import_module("nnkit.view.explorers"), name)
-    if name in __all__:
-        return getattr(import_module("nnkit.view.drawing"), name)
-    raise AttributeError(f"nnkit.view has no {name!r}; it has {', '.join(__all__)}.")
+    if name not in _HOMES:
+        raise AttributeError(f"nnkit.view has no {name!r}; it has {', '.join(__all__)}.")
+    home = _HOMES[name]
+    return import_module(f"{home}.{name}") if home == "nnkit.view" else getattr(import_module(home), name)

@@ -7,8 +7,8 @@ from hostile import HONEST, Attack, solutions
 FOUND = """
 import gc, struct, threading, time, msgpack
 import numpy as np
-from nnkit.grading import wire
-from nnkit.grading.sandbox.learner import Learner
+from nnkit_grader import wire
+from nnkit_grader.rpc.server import Learner
 ours = next(thing for thing in gc.get_objects() if isinstance(thing, Learner))
 channel = ours.frames.channel
 honest = {name: getattr(Learner, name) for name in dir(Learner)}

@@ -23,11 +23,11 @@ from typing import Any
 
 from hostile import course, honest
 
-from nnkit.grading.examiner import Seconds, examine, refuse
-from nnkit.grading.intake import Refused, Submission, repair, take_in
-from nnkit.grading.sandbox import Limits, Sandbox
-from nnkit.grading.sandbox.process import Child
-from nnkit.grading.standins import Link
+from nnkit_grader.examiner.examiner import Seconds, examine, refuse
+from nnkit_grader.intake.submission import Refused, Submission, repair, take_in
+from nnkit_grader.rpc.proxies import Link
+from nnkit_grader.sandbox import Limits, Sandbox
+from nnkit_grader.sandbox.sandbox import Child
 
 SECONDS = Seconds(cell=2.0, whole=15.0)
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)

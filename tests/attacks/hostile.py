@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nnkit.grading import assignment as assignments
+from helpers.paths import ROOT
+from nnkit_grader.course import assignment as assignments
 
-COURSE = Path(__file__).parents[2]
 HONEST = 3.0
 """What the honest part, `MultiplyGate`, is worth."""
 
@@ -47,7 +47,7 @@ class Attack:
 
 @cache
 def course() -> assignments.Assignment:
-    return assignments.load(COURSE, "ps1")
+    return assignments.load(ROOT, "ps1")
 
 
 def solutions() -> dict[str, str]:
@@ -56,7 +56,7 @@ def solutions() -> dict[str, str]:
 
 @cache
 def _released() -> str:
-    return (COURSE / "assignments/ps1/ps1.ipynb").read_text()
+    return (ROOT / "assignments/ps1/ps1.ipynb").read_text()
 
 
 def answered(answers: Mapping[str, str]) -> Notebook:

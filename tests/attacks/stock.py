@@ -11,8 +11,8 @@ from typing import Any
 
 from hostile import course
 
-from nnkit.grading.intake import Refused, repair
-from nnkit.grading.sandbox.shell import make_shell
+from nnkit_grader.intake.submission import Refused, repair
+from nnkit_grader.rpc.ipython_shell import make_shell
 
 
 def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:

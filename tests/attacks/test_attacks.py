@@ -17,9 +17,9 @@ from on_python import PYTHON_ATTACKS
 from on_replies import REPLY_ATTACKS
 from on_values import VALUE_ATTACKS
 
-from nnkit.grading.assignment import Assignment, CourseCell
-from nnkit.grading.examiner import examine
-from nnkit.grading.intake import Submission, SubmittedCell
+from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.examiner.examiner import examine
+from nnkit_grader.intake.submission import Submission, SubmittedCell
 
 ATTACKS = [
     *PYTHON_ATTACKS,

@@ -1,0 +1,1 @@
+"""Run the test cells in a trusted process, and turn how each ended into points."""

@@ -1,0 +1,1 @@
+"""Open what was handed in, whatever it is: a submission, or a sentence that says why not."""

@@ -1,0 +1,1 @@
+"""nbgrader and Formgrader, made to grade through nnkit-grader."""

@@ -1,0 +1,54 @@
+"""The graded notebook as text: what graders and learners open, in the form in which nbgrader keeps it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.record.results import CellResult, Result
+from nnkit_grader.sanitize.outputs import harmless_markdown
+
+KERNEL = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+Attachments = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Cell → name → type → base64."""
+
+
+def notebook_text(result: Result, assignment: Assignment, attachments: Attachments | None = None) -> str:
+    """nbformat 4.5, with nbgrader's marks from the course and never from the submission."""
+    course = {cell.id: cell for cell in assignment.cells}
+    cells = [_cell(cell, course.get(cell.id), (attachments or {}).get(cell.id, {})) for cell in result.cells]
+    if result.refused or result.repairs:
+        cells.insert(0, _notice(result))
+    metadata = {**KERNEL, "nnkit": {"seed": result.seed, "submission": result.digest, "tests": result.tests}}
+    return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
+
+
+def _cell(cell: CellResult, course: CourseCell | None, attachments: Mapping[str, Any]) -> dict[str, Any]:
+    mark = dict(course.metadata) if course else {}
+    written: dict[str, Any] = {"cell_type": cell.cell_type, "id": cell.id, "source": cell.source}
+    written["metadata"] = {"nbgrader": mark} if mark else {}
+    if cell.cell_type == "code":
+        written |= {"execution_count": cell.execution_count, "outputs": cell.outputs}
+    elif course is None or cell.source != course.released:  # the course's own text may hold what a learner's may not
+        written["source"] = harmless_markdown(cell.source, attachments)
+    if attachments:
+        written["attachments"] = attachments
+    return written
+
+
+def _notice(result: Result) -> dict[str, Any]:
+    said = (result.refused,) if result.refused else result.repairs
+    head = "This submission was not run:" if result.refused else "Put right before this submission was run:"
+    text = "\n".join([f"**{head}**", "", *(f"- {_plain(sentence)}" for sentence in said)])
+    return {"cell_type": "markdown", "id": "nnkit-notice", "metadata": {}, "source": text}
+
+
+def _plain(sentence: str) -> str:
+    """A sentence that markdown shows as it is: it may quote what a learner wrote."""
+    text = sentence.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+!|~$" else letter for letter in text)

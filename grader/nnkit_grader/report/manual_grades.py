@@ -1,0 +1,78 @@
+"""What graders entered into nbgrader's gradebook, and what it took off submissions that were late."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+from nnkit_grader.course.assignment import Assignment
+from nnkit_grader.record.gradebook import Book
+
+
+@dataclass
+class ByHand:
+    scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
+    """Student → graded cell → points, for cells that somebody scored, and for answers in words. None: not yet."""
+    penalties: dict[str, float] = field(default_factory=dict)
+
+
+def by_hand(coursedir: Any, assignment: Assignment) -> ByHand:
+    """Of an assignment; nothing where there is no gradebook yet, which is not made. Raises BookUnavailable."""
+    if _is_missing(coursedir.db_url):
+        return ByHand()
+    with Book(coursedir.db_url, coursedir.course_id) as book:
+        return book.transaction(lambda session: _read(session, assignment))
+
+
+def _is_missing(url: str) -> bool:
+    """Whether it is a file that is not there."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return False  # Book says what is wrong with it
+    return parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file()
+
+
+def _read(session: Session, assignment: Assignment) -> ByHand:
+    found = ByHand()
+    by_tests = {cell.grade_id for cell in assignment.cells if cell.kind == "test"}
+    for student, cell, auto, manual, extra in _grades(session, assignment):
+        if cell not in by_tests or manual is not None or extra:
+            base = auto if manual is None else manual
+            points = None if base is None and not extra else (base or 0.0) + (extra or 0.0)
+            found.scores.setdefault(student, {})[cell] = points
+    found.penalties = {student: off for student, off in _penalties(session, assignment) if off}
+    return found
+
+
+def _grades(session: Session, assignment: Assignment) -> Iterator[Any]:
+    from nbgrader.api import Assignment as BookAssignment
+    from nbgrader.api import BaseCell, Grade, SubmittedAssignment, SubmittedNotebook
+
+    yield from session.execute(
+        select(SubmittedAssignment.student_id, BaseCell.name, Grade.auto_score, Grade.manual_score, Grade.extra_credit)
+        .join(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .join(Grade, Grade.notebook_id == SubmittedNotebook.id)
+        .join(BaseCell, BaseCell.id == Grade.cell_id)
+        .join(BookAssignment, BookAssignment.id == SubmittedAssignment.assignment_id)
+        .where(BookAssignment.name == assignment.name)
+    )
+
+
+def _penalties(session: Session, assignment: Assignment) -> Iterator[Any]:
+    from nbgrader.api import Assignment as BookAssignment
+    from nbgrader.api import SubmittedAssignment, SubmittedNotebook
+
+    yield from session.execute(
+        select(SubmittedAssignment.student_id, SubmittedNotebook.late_submission_penalty)
+        .join(SubmittedNotebook, SubmittedNotebook.assignment_id == SubmittedAssignment.id)
+        .join(BookAssignment, BookAssignment.id == SubmittedAssignment.assignment_id)
+        .where(BookAssignment.name == assignment.name)
+    )

@@ -1,0 +1,1 @@
+"""Who does the work: a class is a list of independent jobs for warm worker processes."""

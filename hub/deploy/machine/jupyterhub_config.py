@@ -1,0 +1,76 @@
+"""A hub for real classes on one machine: log-ins by PAM or OAuth, a Unix user for everybody (docs/admin.md).
+
+What differs from machine to machine comes from the environment; hub.env.example lists it. The rest is in
+nnkit_hub.config, which `make hub` uses too.
+"""
+
+import os
+from pathlib import Path
+
+from nnkit_hub import proxy
+from nnkit_hub.config import configure
+from nnkit_hub.site import PORTS, Site
+
+c = get_config()  # noqa: F821  (JupyterHub provides it)
+
+
+def given(name: str, otherwise: str | None = None) -> str:
+    """A setting. Raises KeyError with its name where it must be there and is not."""
+    return os.environ.get(f"NNKIT_HUB_{name}") or otherwise or os.environ[f"NNKIT_HUB_{name}"]
+
+
+# -- log-ins: PAM, or any provider of OAuth ------------------------------------------------------
+
+if given("LOGIN", "pam") == "oauth":
+    # Client and addresses come from OAUTH_CLIENT_ID, OAUTH_CALLBACK_URL, OAUTH2_AUTHORIZE_URL, OAUTH2_TOKEN_URL and
+    # OAUTH2_USERDATA_URL; the secret is handed over by systemd, and is in no file that can be read.
+    from oauthenticator.generic import GenericOAuthenticator as Authenticator
+
+    c.GenericOAuthenticator.username_claim = given("USERNAME_CLAIM", "preferred_username")
+    secret = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "oauth_client_secret")
+    if secret.exists():
+        c.GenericOAuthenticator.client_secret = secret.read_text().strip()
+else:
+    from jupyterhub.auth import PAMAuthenticator as Authenticator
+
+# -- the course, the exchange, who may do what ---------------------------------------------------
+
+folder = Path(given("FOLDER", "/var/lib/nnkit-hub"))
+courses = {name: Path(place) for name, place in (one.split("=", 1) for one in given("COURSES").split(","))}
+site = Site(
+    folder=folder,
+    courses=courses,
+    roster=Path(given("ROSTER", "/etc/nnkit/roster.csv")),
+    proxy=tuple(proxy.install(folder / "proxy")),
+    exchange=Path(given("EXCHANGE", "/var/lib/nnkit-exchange")),
+    lectures=Path(os.environ["NNKIT_HUB_LECTURES"]) if "NNKIT_HUB_LECTURES" in os.environ else None,
+    ip=given("IP", "127.0.0.1"),
+    ports={**PORTS, "public": int(given("PORT", "8000"))},
+    unix_users=True,
+    idle=int(given("IDLE", "3600")),
+)
+configure(c, site, Authenticator)
+
+# -- HTTPS ---------------------------------------------------------------------------------------
+
+if "NNKIT_HUB_TLS_CERT" in os.environ:
+    c.JupyterHub.bind_url = f"https://{site.ip}:{site.port('public')}"
+    c.JupyterHub.ssl_cert = given("TLS_CERT")
+    c.JupyterHub.ssl_key = given("TLS_KEY")
+elif site.ip != "127.0.0.1":
+    raise ValueError(
+        "NNKIT_HUB_TLS_CERT and NNKIT_HUB_TLS_KEY are not set: without HTTPS the hub answers only to this "
+        "machine (NNKIT_HUB_IP=127.0.0.1), behind a web server that has it."
+    )
+
+# -- servers: each in a unit of systemd, which keeps its limits ----------------------------------
+
+c.JupyterHub.cleanup_servers = False  # they outlive a restart of the hub
+if given("SPAWNER", "systemd") == "systemd":
+    c.JupyterHub.spawner_class = "systemdspawner.SystemdSpawner"
+    c.SystemdSpawner.mem_limit = given("MEMORY", "2G")
+    c.SystemdSpawner.cpu_limit = float(given("CPU", "2"))
+    c.SystemdSpawner.isolate_tmp = True
+    c.SystemdSpawner.disable_user_sudo = True
+else:
+    c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"  # keeps no limits

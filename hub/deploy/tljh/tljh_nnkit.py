@@ -1,0 +1,152 @@
+"""A plugin of The Littlest JupyterHub (https://tljh.jupyter.org), called by its installer and its hub. It keeps
+
+/srv/nnkit/source/            the clone that this was installed from; only root may enter it
+/srv/nnkit/courses/COURSE/    a course folder, of the account grader-COURSE
+/srv/nnkit/exchange/          what was released and handed in, of the Unix user nnkit-exchange
+/srv/nnkit/lectures/          what learners get a copy of
+/srv/nnkit/settings/          the settings of servers
+/srv/nnkit/roster.csv         who is in which course
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import subprocess
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+
+import pluggy
+
+hookimpl = pluggy.HookimplMarker("tljh")  # the same as tljh.hooks.hookimpl
+
+PLACE = Path("/srv/nnkit")
+EXCHANGE_USER = "nnkit-exchange"
+PORTS = 8082
+"""The exchange's, on the loopback interface; the courses' pages have those after it."""
+
+
+@hookimpl
+def tljh_extra_apt_packages() -> list[str]:
+    """Bubblewrap for the sandbox that submissions run in, and fonts for drawings."""
+    return ["bubblewrap", "fonts-dejavu-core"]
+
+
+@hookimpl
+def tljh_extra_user_pip_packages() -> list[str]:
+    """The course for learners' and graders' servers, from the folder that the hub has it from. Raises ValueError."""
+    url = json.loads(distribution("nnkit").read_text("direct_url.json") or "{}").get("url", "")
+    if not url.startswith("file:"):
+        raise ValueError(f"nnkit must come from a clone: git clone it to {PLACE / 'source'} (docs/admin-tljh.md).")
+    return [f"nnkit[learn] @ {url}", f"nnkit-grader @ {url}/grader", f"nnkit-hub @ {url}/hub"]
+
+
+@hookimpl
+def tljh_config_post_install(config: dict[str, Any]) -> None:
+    """What is left as it is where the admin has said something: limits of a server, and when an idle one is stopped."""
+    defaults = {"limits": {"memory": "2G", "cpu": 2}, "services": {"cull": {"timeout": 3600}}}
+    _set_defaults(config, defaults)
+
+
+@hookimpl
+def tljh_custom_jupyterhub_config(c: Any) -> None:
+    """Users, folders, people, services and servers: at each start of the hub, so that a new course needs no more."""
+    from nnkit_hub.people import admit
+    from nnkit_hub.servers import prepare
+
+    courses = lay_out(PLACE)
+    admit(c, courses, PLACE / "roster.csv")
+    _narrow(c)
+    c.JupyterHub.services.extend(_services(courses))
+    address = f"http://127.0.0.1:{PORTS}/services/exchange/"
+    c.Spawner.pre_spawn_hook = prepare(PLACE / "settings", courses, PLACE / "lectures", address)
+
+
+def _services(courses: dict[str, Path]) -> list[dict[str, Any]]:
+    """The exchange and the courses' pages, each as a Unix user of its own."""
+    from nnkit_hub.roles import EXCHANGE, page
+    from nnkit_hub.services import services
+
+    users = {EXCHANGE: EXCHANGE_USER} | {page(course): unix_account(course) for course in courses}
+    ports = {name: PORTS + number for number, name in enumerate(users)}
+    return services(courses, PLACE / "exchange", lambda name: f"http://127.0.0.1:{ports[name]}", users)
+
+
+def _narrow(c: Any) -> None:
+    """Let TLJH's idle culler stop servers, and nothing else: TLJH makes it an admin of the hub."""
+    from nnkit_hub.roles import culling
+
+    for service in c.JupyterHub.services:
+        if service["name"] == "cull-idle" and "--cull-users" not in service["command"]:
+            service["admin"] = False
+            c.JupyterHub.load_roles.append({**culling(), "services": ["cull-idle"]})
+
+
+# -- users and folders -----------------------------------------------------------------------------------------
+
+
+def unix_account(course: str) -> str:
+    """The Unix user that TLJH gives the server of the course's account."""
+    from nnkit_hub.roles import account
+
+    return f"jupyter-{account(course)}"
+
+
+def lay_out(place: Path) -> dict[str, Path]:
+    """Make what is not there yet; returns name → folder of each course. Raises OSError where that is not allowed."""
+    from nnkit_hub.servers import write_settings
+
+    source = place / "source"
+    _folder(place, "root", 0o755)
+    if source.exists():
+        source.chmod(0o700)  # it has the solutions
+        shutil.copytree(source / "notebooks", place / "lectures", dirs_exist_ok=True)
+    _user(EXCHANGE_USER, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
+    _folder(place / "exchange", EXCHANGE_USER, 0o700)
+    write_settings(place / "settings")
+    if not (place / "roster.csv").exists():
+        (place / "roster.csv").touch(0o600)
+        (place / "roster.csv").write_text("course,user,role\n", encoding="utf-8")
+    _folder(place / "courses", "root", 0o755)
+    if not any((place / "courses").iterdir()):
+        (place / "courses" / "nnkit").mkdir()
+    courses = {folder.name: folder for folder in sorted((place / "courses").iterdir()) if folder.is_dir()}
+    for course, folder in courses.items():
+        _course(folder, unix_account(course), source)
+    return courses
+
+
+def _course(folder: Path, owner: str, source: Path) -> None:
+    """Give a course folder to its account; an empty one is filled from the clone."""
+    from nnkit_grader.course.release import copy_course
+
+    _user(owner, "--create-home")
+    if not any(folder.iterdir()) and source.exists():
+        copy_course(source, folder)
+        for path in folder.rglob("*"):
+            shutil.chown(path, owner, owner)
+    _folder(folder, owner, 0o700)
+
+
+def _user(name: str, *options: str) -> None:
+    try:
+        pwd.getpwnam(name)
+    except KeyError:
+        subprocess.run(["useradd", "--user-group", *options, name], check=True)
+
+
+def _folder(path: Path, owner: str, mode: int) -> None:
+    path.mkdir(exist_ok=True, parents=True)
+    shutil.chown(path, owner, owner)
+    os.chmod(path, mode)
+
+
+def _set_defaults(config: dict[str, Any], defaults: dict[str, Any]) -> None:
+    for key, value in defaults.items():
+        if isinstance(value, dict):
+            _set_defaults(config.setdefault(key, {}), value)
+        else:
+            config.setdefault(key, value)

@@ -1,0 +1,1 @@
+"""The checks that notebooks call: of gates and functions, of networks, of graphs."""

@@ -1,0 +1,334 @@
+"""Checks of a graph's backward pass, and of the order in which its nodes are visited."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import name_of
+from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.tolerance import table
+from nnkit.check.pipeline import guarded
+from nnkit.check.rendering.messages import told_of
+from nnkit.check.verdict import Verdict
+
+Needs = Mapping[str, Sequence[str]]
+Locals = Mapping[str, Sequence[float]]
+Gradients = dict[str, float]
+Pass = Callable[[Needs, Locals, str], Gradients]
+
+GRAPHS: dict[str, tuple[Needs, str]] = {
+    "a chain": ({"f": ["q"], "q": ["x"], "x": []}, "f"),
+    "a tree": ({"f": ["p", "q"], "p": ["x", "y"], "q": ["z", "w"], "x": [], "y": [], "z": [], "w": []}, "f"),
+    "a branch": ({"q": ["x", "y"], "f": ["q", "x"], "x": [], "y": []}, "f"),
+    "one wire used twice by one gate": ({"x": [], "s": ["x", "x"], "f": ["s"]}, "f"),
+    "a diamond": ({"a": ["q"], "f": ["a", "b"], "q": ["x"], "b": ["q"], "x": []}, "f"),
+    "a diamond below a diamond": (
+        {"h": ["f", "g"], "g": ["f"], "a": ["q"], "f": ["a", "b"], "b": ["q"], "q": ["x", "y"], "x": [], "y": []},
+        "h",
+    ),
+    "a long and a short way": ({"c": ["b"], "f": ["c", "x"], "b": ["a"], "a": ["x"], "x": []}, "f"),
+    "a node beside the way to the output": ({"x": [], "f": ["x"], "side": ["x", "y"], "y": []}, "f"),
+}
+"""Name → (needs, output), in orders that are not topological."""
+
+
+def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: str = "", rng: int = 0) -> Verdict:
+    """Is this the backward pass of a graph? `backward(needs, local, output)` returns {node: gradient of output}.
+
+    `needs` maps each node to the nodes that it is computed from, an input to []; `local[node]` has the local gradient
+    of the node for each of them, in the same order. A node that the output does not depend on has the gradient 0.
+    Without `needs`, eight graphs are tried: chains, branches, diamonds, a wire used twice. Each is run twice.
+    """
+    title = name or name_of(backward)
+    chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
+    return guarded(title, lambda: _check_graph(backward, chosen, title, np.random.default_rng([rng, len(chosen)])))
+
+
+def _last(needs: Needs) -> str:
+    """The one node that no other needs."""
+    tops = set(needs) - {x for inputs in needs.values() for x in inputs}
+    return max(tops) if tops else next(iter(needs))
+
+
+def _check_graph(
+    backward: Callable[..., Any], graphs: Mapping[str, tuple[Needs, str]], title: str, rng: np.random.Generator
+) -> Verdict:
+    runs = []
+    for called, (needs, output) in graphs.items():
+        local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
+        first, second = (_run(backward, needs, local, output) for _ in range(2))
+        runs.append((called, needs, local, output, first))
+        if not _same(first, second):
+            right = _right(needs, local, output)
+            kept = _same({n: second[n] - first[n] for n in needs}, right)
+            told = (
+                "a second call gives more: gradients of the first one were kept."
+                if kept
+                else ("a second call with the same arguments gives something else: what is kept, or changed?")
+            )
+            raise Stop("wrong", told, ("not-reset",) if kept else ())
+    for called, needs, local, output, first in runs:
+        right = _right(needs, local, output)
+        if not _same(first, right):
+            return _wrong(title, called, needs, first, right, _named(runs))
+    what = "the graph" if len(graphs) == 1 else f"{len(graphs)} graphs"
+    return Verdict(title, "right", f"every node of {what} has its gradient, whatever way leads to it.")
+
+
+def _number(rng: np.random.Generator) -> float:
+    return float(np.round(rng.uniform(0.3, 3.0) * rng.choice([-1.0, 1.0]), 2))
+
+
+def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str) -> Gradients:
+    given = copy.deepcopy((dict(needs), dict(local)))
+    returned = guarded_call.run(backward, (*given, output), "it")
+    if given != (needs, local):
+        told = "it changed needs or local in place: others still need them."
+        raise Stop("wrong", told, ("mutated-input",))
+    if not isinstance(returned, Mapping):
+        raise Stop("wrong", f"it must return a dict {{node: gradient}}; it returned {guarded_call.kind(returned)}.")
+    missing = [node for node in needs if node not in returned]
+    if missing:
+        raise Stop("wrong", f"these nodes have no gradient: {', '.join(missing)}. Every node needs one, 0 if need be.")
+    return {node: float(guarded_call.number_array(f"the gradient of {node}", returned[node], ())) for node in needs}
+
+
+def _same(a: Gradients, b: Gradients) -> bool:
+    return all(
+        a[node] == b[node]
+        or (np.isnan(a[node]) and np.isnan(b[node]))
+        or abs(a[node] - b[node]) <= 1e-9 * max(1.0, abs(b[node]))
+        for node in b
+    )
+
+
+def _wrong(
+    title: str, called: str, needs: Needs, first: Gradients, right: Gradients, mistakes: tuple[str, ...]
+) -> Verdict:
+    nodes = list(needs)
+    yours, expected = np.array([first[n] for n in nodes]), np.array([right[n] for n in nodes])
+    wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
+    entries = tuple(
+        type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
+        for e in table("", yours, expected, wrong)
+    )
+    found = BY_ID[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is off"
+    drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in needs.items() if inputs)
+    why = (BY_ID[mistakes[0]].why,) if mistakes else ()
+    return Verdict(
+        title, "wrong", f"on {called}, {found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
+        mistakes=mistakes, **told_of(mistakes), notes=(*why, f"The graph: {drawn}."),
+    )  # fmt: skip
+
+
+# ---- the passes that learners write -----------------------------------------------------------------
+
+
+def topological(needs: Needs) -> list[str]:
+    """Every node after all that it needs."""
+    order: list[str] = []
+    while len(order) < len(needs):
+        ready = [n for n in needs if n not in order and all(x in order for x in needs[n])]
+        if not ready:
+            raise Stop("error", "the graph has a circle, so there is no order in which to run it.")
+        order += ready
+    return order
+
+
+def _one_sweep_after_another(needs: Needs) -> list[str]:
+    """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
+    order: list[str] = []
+    while len(order) < len(needs):
+        for node in needs:
+            if node not in order and all(x in order for x in needs[node]):
+                order.append(node)
+    return order
+
+
+def _after_its_inputs(needs: Needs) -> list[str]:
+    """The same by recursion: each node is appended when all that it needs has been."""
+    order: list[str] = []
+
+    def visit(node: str) -> None:
+        if node not in order:
+            for x in needs[node]:
+                visit(x)
+            order.append(node)
+
+    for node in needs:
+        visit(node)
+    return order
+
+
+ORDERS = (topological, _one_sweep_after_another, _after_its_inputs)
+
+
+def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
+    """Backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
+    grad: dict[str, float | None] = dict.fromkeys(needs)
+    grad[output] = 1.0
+    for node in order:
+        upstream = grad[node]
+        for x, slope in zip(needs[node], local[node]):
+            before = grad[x]
+            share = slope * (upstream or 0.0)
+            if before is None or (keep == "last" and upstream is not None):
+                grad[x] = share
+            elif keep == "sum":
+                grad[x] = before + share
+    return {node: g or 0.0 for node, g in grad.items()}
+
+
+def _right(needs: Needs, local: Locals, output: str) -> Gradients:
+    return _pass(topological(needs)[::-1], needs, local, output)
+
+
+def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
+    """At each visit the whole gradient so far goes down, so what came before is sent again."""
+    grad = dict.fromkeys(needs, 0.0)
+    grad[output] = 1.0
+
+    def visit(node: str) -> None:
+        for x, slope in zip(needs[node], local[node]):
+            grad[x] += slope * grad[node]
+            visit(x)
+
+    visit(output)
+    return grad
+
+
+def _breadth_first(needs: Needs, local: Locals, output: str) -> Gradients:
+    grad = dict.fromkeys(needs, 0.0)
+    grad[output] = 1.0
+    queue = [output]
+    for node in queue:
+        for x, slope in zip(needs[node], local[node]):
+            grad[x] += slope * grad[node]
+            queue.append(x)
+    return grad
+
+
+def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False) -> list[str]:
+    """The nodes in the order of a search that enters each once."""
+    seen: list[str] = []
+    waiting = [output]
+    while waiting:
+        node = waiting.pop() if depth_first else waiting.pop(0)
+        if node not in seen:
+            seen.append(node)
+            waiting += needs[node][::-1] if depth_first != reverse else needs[node]
+    return seen
+
+
+def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
+    grad = dict.fromkeys(needs, 0.0)
+    grad[output] = 1.0
+    for node in topological(needs)[::-1]:
+        for x, slope in zip(needs[node], local[node]):
+            grad[x] += slope
+    return grad
+
+
+def _overwriting(order: Callable[[Needs], list[str]]) -> tuple[Pass, ...]:
+    """`=` for `+=` along this order: the share that comes last is kept, or the first; and the same in a loop that
+    does not care whether the output depends on a node."""
+
+    def every(needs: Needs, local: Locals, output: str) -> Gradients:
+        grad = dict.fromkeys(needs, 0.0)
+        grad[output] = 1.0
+        for node in order(needs)[::-1]:
+            for x, slope in zip(needs[node], local[node]):
+                grad[x] = slope * grad[node]
+        return grad
+
+    return (
+        every,
+        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "first"),
+        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "last"),
+    )
+
+
+WRONG: dict[str, tuple[Pass, ...]] = {
+    "overwritten-branch": tuple(way for order in ORDERS for way in _overwriting(order)),
+    "wrong-order": (
+        _depth_first,
+        _breadth_first,
+        lambda n, l, o: _pass(_visits(n, o, True), n, l, o),
+        lambda n, l, o: _pass(_visits(n, o, True, reverse=True), n, l, o),
+        lambda n, l, o: _pass(_visits(n, o, False), n, l, o),
+        lambda n, l, o: _pass(list(n), n, l, o),
+        lambda n, l, o: _pass(list(n)[::-1], n, l, o),
+        lambda n, l, o: _pass(topological(n), n, l, o),
+    ),
+    "no-upstream": (_no_upstream,),
+    "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
+}
+"""What each mistake would have returned, in the ways in which it is made."""
+
+
+def _named(runs: Sequence[tuple[str, Needs, Locals, str, Gradients]]) -> tuple[str, ...]:
+    """The one mistake that explains every graph, those that came out right included."""
+    found = [
+        id
+        for id, ways in WRONG.items()
+        if any(all(_same(got, way(needs, local, output)) for _, needs, local, output, got in runs) for way in ways)
+    ]
+    return tuple(found) if len(found) == 1 else ()
+
+
+def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
+    """Is `order` a topological order: every key of `needs` once, each after all that it needs?
+
+    `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
+    and in another sequence too, so that it must do more than know one graph by heart.
+    """
+    title = name or (name_of(order) if callable(order) else "the order")
+
+    def check() -> Verdict:
+        if not callable(order):
+            return _check_order(order, needs, title)
+        verdict = _check_order(_ordered(order, needs), needs, title)
+        disguised = _disguised(needs)
+        try:
+            _check_order(_ordered(order, disguised), disguised, title)
+        except Stop as stop:
+            told = f"the same graph with other names for its nodes, {', '.join(disguised)}: {stop}"
+            raise Stop(stop.status, told, stop.mistakes) from None
+        return verdict
+
+    return guarded(title, check)
+
+
+def _ordered(order: Callable[..., Any], needs: Needs) -> Any:
+    return guarded_call.run(order, (copy.deepcopy(dict(needs)),), "it")
+
+
+def _disguised(needs: Needs) -> dict[str, list[str]]:
+    draw = np.random.default_rng(len(needs))
+    names = {node: f"n{number}" for node, number in zip(needs, draw.permutation(len(needs)))}
+    return {names[node]: [names[x] for x in needs[node]] for node in draw.permutation(list(needs))}
+
+
+def _check_order(order: Any, needs: Needs, title: str) -> Verdict:
+    guarded_call.attempted(order, "it")
+    if not isinstance(order, list | tuple):
+        raise Stop("wrong", f"it must be a list of node names; it is {guarded_call.kind(order)}.")
+    seen: list[str] = []
+    for node in order:
+        if not isinstance(node, str) or node not in needs:
+            raise Stop("wrong", f"{node!r} is no node of this graph.")
+        if node in seen:
+            raise Stop("wrong", f"{node!r} comes twice; every node must come once.")
+        early = [x for x in needs[node] if x not in seen]
+        if early:
+            raise Stop("wrong", f"{node!r} comes before {early[0]!r}, which it needs.", ("wrong-order",))
+        seen.append(node)
+    if len(seen) < len(needs):
+        raise Stop("wrong", f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}.")
+    return Verdict(title, "right", "every node comes once, after all that it needs.")

@@ -1,0 +1,240 @@
+"""Checks of networks: the gradients of all parameters, an update, a whole training step, and what training reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import name_of
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
+from nnkit.check.pipeline import examine, guarded
+from nnkit.check.verdict import Verdict
+
+Function = Callable[..., Any]
+
+
+def check_parameters(
+    function: Function,
+    parameters: Mapping[str, Any],
+    *batch: Any,
+    of: Function | None = None,
+    name: str = "",
+    rng: int = 0,
+) -> Verdict:
+    """Are the gradients of all of a network's parameters right?
+
+    `function(parameters, *batch)` returns (loss, gradients), two dicts with the same keys; `of(parameters, *batch)`,
+    where it is given, the trusted loss. The batch is held fixed.
+    """
+    title = name or name_of(function)
+
+    def check() -> Verdict:
+        network = _Network.of(parameters, batch)
+
+        def pair(*xs: Any) -> Any:
+            given = network.split(xs)
+            returned = function(given[0], *given[1:])
+            if not isinstance(returned, tuple | list) or len(returned) != 2:
+                told = f"it must return the pair (loss, gradients); it returned {guarded_call.kind(returned)}."
+                raise Stop("error", told)
+            return returned[0], network.joined(returned[1])
+
+        subject = FunctionSubject(title, network.names, network.wrt, network.flat(of), parameters=True, pair=pair)
+        return examine(subject, network.inputs, rng)
+
+    return guarded(title, check)
+
+
+def check_update(
+    update: Function, weights: Any, gradients: Any, step_size: float = 0.1, name: str = "", rng: int = 0
+) -> Verdict:
+    """Is `update(weights, gradients, step_size)` the new weights, W - step_size · dW?
+
+    Weights and gradients are arrays, or two dicts of arrays with the same keys; both must be left as they are.
+    Tried with two step sizes.
+    """
+    title = name or name_of(update)
+    single = not isinstance(weights, Mapping)
+
+    def check() -> Verdict:
+        old, slopes = ({"W": weights}, {"W": gradients}) if single else (weights, gradients)
+        network = _Network.of(old, tuple(slopes[key] for key in old))
+
+        def moved(xs: Sequence[Any], size: float) -> Any:
+            new, *along = network.split(xs)
+            if single:
+                return {"W": update(new["W"], along[0], size)}
+            # The gradients come in another order than the weights: they belong together by name.
+            kept, named = dict(new), dict(reversed(list(zip(new, along))))
+            returned = update(new, named, size)
+            if any(new.get(key) is not array for key, array in kept.items()):
+                told = "it put new arrays into the old dict: make a new dict, others still need the old one."
+                raise Stop("wrong", told, ("mutated-input",))
+            return returned
+
+        def loss(*xs: Any) -> Any:
+            count = len(network.wrt)
+            return sum(np.sum(w * dw) for w, dw in zip(xs[:count], xs[count:]))
+
+        return _examine_step(title, network, moved, loss, step_size, rng, opaque=True)
+
+    return guarded(title, check)
+
+
+def check_step(
+    step: Function,
+    parameters: Mapping[str, Any],
+    *batch: Any,
+    of: Function,
+    step_size: float = 0.1,
+    name: str = "",
+    rng: int = 0,
+) -> Verdict:
+    """Is a whole training step right: forward, backward, and then the update?
+
+    `step(parameters, *batch, step_size)` returns the new parameters; expected are
+    parameters - step_size · ∇ of(parameters, *batch). Tried with two step sizes.
+    """
+    title = name or name_of(step)
+
+    def check() -> Verdict:
+        network = _Network.of(parameters, batch)
+
+        def moved(xs: Sequence[Any], size: float) -> Any:
+            given = network.split(xs)
+            return step(given[0], *given[1:], size)
+
+        flat = network.flat(of)
+        assert flat
+        return _examine_step(title, network, moved, flat, step_size, rng)
+
+    return guarded(title, check)
+
+
+def check_training(
+    losses: Sequence[float], accuracy: float | None = None, at_least: float | None = None, name: str = "training"
+) -> Verdict:
+    """Did training work: are the losses finite, did they fall, and was an accuracy of `at_least` reached?"""
+
+    def check() -> Verdict:
+        history = guarded_call.number_array("the list of losses", losses).astype(float)
+        if history.ndim != 1 or history.size < 2:
+            raise Stop("wrong", f"the losses must be a list of at least two numbers; their shape is {history.shape}.")
+        odd = np.flatnonzero(~np.isfinite(history))
+        if odd.size:
+            told = f"the loss is {history[odd[0]]} at step {odd[0]}"
+            raise Stop("wrong", f"{told}: try a smaller step size, and look for an overflow.")
+        tenth = max(1, history.size // 10)
+        start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
+        if not end < start:
+            told = "rose" if end > start else "stayed"
+            raise Stop("wrong", f"the loss {told}, from {start:.4g} to {end:.4g}: is the gradient subtracted?")
+        return _reached(name, start, end, accuracy, at_least)
+
+    return guarded(name, check)
+
+
+def _reached(name: str, start: float, end: float, accuracy: float | None, at_least: float | None) -> Verdict:
+    told = f"the loss fell from {start:.4g} to {end:.4g}"
+    if at_least is None:
+        return Verdict(name, "right", f"{told}.")
+    got = float(guarded_call.number_array("the accuracy", accuracy, ()))
+    if not 0 <= got <= 1:
+        raise Stop("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.")
+    if got < at_least:
+        raise Stop("wrong", f"{told}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}.")
+    return Verdict(name, "right", f"{told}, and the accuracy is {got:.1%}.")
+
+
+@dataclass(frozen=True)
+class _Network:
+    """Parameters by name and a batch, as one flat tuple of inputs."""
+
+    keys: tuple[str, ...]
+    inputs: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, parameters: Any, batch: Sequence[Any]) -> _Network:
+        if not isinstance(parameters, Mapping) or not parameters:
+            raise Stop("error", f"the parameters must be a dict of arrays; this is {guarded_call.kind(parameters)}.")
+        keys = tuple(map(str, parameters))
+        values = [np.asarray(v, dtype=float) if np.asarray(v).dtype.kind in "iu" else v for v in parameters.values()]
+        names = (*keys, *(f"batch[{i}]" for i in range(len(batch))))
+        return cls(keys, guarded_call.arguments(names, (*values, *batch)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (*self.keys, *(f"batch[{i}]" for i in range(len(self.inputs) - len(self.keys))))
+
+    @property
+    def wrt(self) -> tuple[int, ...]:
+        return tuple(range(len(self.keys)))
+
+    def split(self, xs: Sequence[Any]) -> tuple[Any, ...]:
+        return dict(zip(self.keys, xs)), *xs[len(self.keys) :]
+
+    def flat(self, of: Function | None) -> Function | None:
+        return None if of is None else lambda *xs: of(*self.split(xs))
+
+    def joined(self, found: Any) -> tuple[Any, ...]:
+        """The dict's values in the order of the parameters; Stop where the keys are not theirs."""
+        guarded_call.attempted(found, "the dict of gradients")
+        if not isinstance(found, Mapping):
+            raise Stop(
+                "wrong", f"there must be a dict with the keys {', '.join(self.keys)}; it is {guarded_call.kind(found)}."
+            )
+        missing = [key for key in self.keys if key not in found]
+        extra = [str(key) for key in found if key not in self.keys]
+        if missing or extra:
+            told = [f"{', '.join(missing)} missing"] if missing else []
+            told += [f"{', '.join(extra)} too many"] if extra else []
+            raise Stop("wrong", f"the keys must be {', '.join(self.keys)}: {'; '.join(told)}.", ("wrong-count",))
+        return tuple(found[key] for key in self.keys)
+
+
+def _examine_step(
+    title: str,
+    network: _Network,
+    moved: Callable[[Sequence[Any], float], Any],
+    loss: Function,
+    step_size: float,
+    rng: int,
+    opaque: bool = False,
+) -> Verdict:
+    """The verdict on a step with this step size, and with a smaller one."""
+
+    def pair_with(size: float) -> Function:
+        def pair(*xs: Any) -> Any:
+            old = [np.array(x) for x in xs[: len(network.keys)]]
+            new = network.joined(guarded_call.run(lambda *given: moved(given, size), xs, "it"))
+            arrays = [guarded_call.number_array(f"the new {key}", n) for key, n in zip(network.keys, new)]
+            return loss(*old, *xs[len(network.keys) :]), tuple((o - n) / size for o, n in zip(old, arrays))
+
+        return pair
+
+    subjects = [
+        _Step(title, network.names, network.wrt, loss, True, size, opaque, pair=pair_with(size))
+        for size in (step_size, step_size / 4)
+    ]
+    first = replace(subjects[0], others=(subjects[1],))
+    verdict = examine(first, network.inputs, rng)
+    return verdict if not verdict.passed else _as_step(examine(subjects[1], network.inputs, rng))
+
+
+@dataclass(frozen=True)
+class _Step(StepSubject):
+    others: tuple[Subject, ...] = ()
+
+    def variations(self) -> tuple[Subject, ...]:
+        return self.others
+
+
+def _as_step(verdict: Verdict) -> Verdict:
+    if not verdict.passed:
+        return verdict
+    return replace(verdict, headline="the new parameters are the old ones minus step_size times the gradient.")

@@ -1,0 +1,1 @@
+"""Which mistake it is: the catalogue of mistakes, and the search through it."""

@@ -1,0 +1,135 @@
+"""Which mistake is it? Named only if exactly one entry of the catalogue explains every trial, or exactly one pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes import BY_ID, CATALOGUE, UNDO, Variants
+from nnkit.check.diagnosis.mistakes.base import same
+from nnkit.check.diagnosis.mistakes.inject import forward_with
+from nnkit.check.diagnosis.mistakes.local import FORWARDS
+from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.function_graph import recognise, trace
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What is the matter: one mistake, two that are made on top of each other or in different gradients, or none."""
+
+    mistakes: tuple[str, ...] = ()
+    """Ids; the first is that of the first gradient that is wrong."""
+    gradients: tuple[int, ...] = ()
+    """Where mistakes sit in different gradients: the position of the first gradient that has each."""
+
+
+def diagnose(trials: Sequence[Trial]) -> Diagnosis:
+    """The mistakes that explain every trial; where not exactly one does, or one pair, the checker does not guess."""
+    # A mistake can be invisible in one trial (a symmetric product hides a transpose): ask for the gradients
+    # that are wrong in any trial, in all of them.
+    wrong = [i for i in range(len(trials[0].targets)) if any(trial.is_wrong(i) for trial in trials)]
+    if not wrong:
+        return Diagnosis()
+    with np.errstate(all="ignore"):
+        tables = _tables(trials)
+        together = _single(trials, tables, wrong)
+        if together:
+            return Diagnosis(_only(together))
+        apart = [_single(trials, tables, [i]) for i in wrong]
+        if all(apart):
+            return _in_different_gradients(wrong, [_only(found) for found in apart])
+        return Diagnosis(_pair(trials, tables, wrong))
+
+
+def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
+    first: dict[str, int] = {}
+    for i, found in zip(wrong, named):
+        if not found:
+            return Diagnosis()
+        first.setdefault(found[0], i)
+    return Diagnosis(tuple(first), tuple(first.values()) if len(first) > 1 else ()) if len(first) <= 2 else Diagnosis()
+
+
+def diagnose_value(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
+    """The mistake in the forward that gives this value in place of the function's own, if one is known to."""
+    graphs = (trace(function, inputs), recognise(inputs, np.asarray(function(*inputs))))
+    found = set()
+    for graph in graphs:
+        for id, forwards in FORWARDS.items():
+            spots = [place for place in graph.places if type(place.gate) in forwards] if graph else []
+            if graph and any(same(value, forward_with(graph, spot, forwards[type(spot.gate)])) for spot in spots):
+                found.add(id)
+    return _only(found)
+
+
+def _tables(trials: Sequence[Trial]) -> dict[str, list[Variants]]:
+    """Mistake id → its variants in each trial."""
+    varied = len({trial.batch for trial in trials}) > 1
+    claimed = [m for m in CATALOGUE if varied or not m.needs_batches]
+    return {m.id: [m.variants(trial) for trial in trials] for m in claimed}
+
+
+def _single(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
+    """The ids that explain these gradients in all trials, without those that another explains more tellingly."""
+    every = list(range(len(trials[0].targets)))
+    asked = {id: every if BY_ID[id].whole else wrong for id in tables}
+    found = {id for id, variants in tables.items() if _explaining(trials, variants, asked[id])}
+    return found - {id for telling in found for id in BY_ID[telling].refines}
+
+
+def _explaining(trials: Sequence[Trial], variants: list[Variants], wrong: list[int]) -> set[str]:
+    """The variants that give what came back in every trial, and that are wrong themselves in some."""
+    common = set.intersection(*(set(v) for v in variants))
+    return {
+        key
+        for key in common
+        if all(_explains(t, v[key], wrong) for t, v in zip(trials, variants))
+        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(trials, variants) for i in wrong)
+    }
+
+
+def _explains(trial: Trial, would: tuple, wrong: list[int]) -> bool:
+    return len(would) == len(trial.returned) and all(
+        would[i] is not None and same(trial.returned[i], would[i]) and _better_than_right(trial, would[i], i)
+        for i in wrong
+    )
+
+
+def _better_than_right(trial: Trial, would: Any, i: int) -> bool:
+    """What explains an error leaves little of it over."""
+    returned, right = trial.returned[i], trial.right[i]
+    if np.shape(returned) != np.shape(right) or not trial.is_wrong(i):
+        return True
+    return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
+
+
+def _only(found: set[str]) -> tuple[str, ...]:
+    return tuple(found) if len(found) == 1 else ()
+
+
+def _pair(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> tuple[str, ...]:
+    """Two mistakes, one on top of the other, if exactly one such pair explains every trial."""
+    pairs = set()
+    for second, undo in UNDO:
+        undone = [_undone(trial, undo) for trial in trials]
+        for first in tables.keys() - {second, "low-precision", "regularisation"}:
+            mistake = BY_ID[first]
+            variants = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
+            asked = range(len(trials[0].targets)) if mistake.whole else wrong
+            if _explaining(undone, variants, list(asked)):
+                pairs.add(frozenset((first, second)))
+    left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
+    return tuple(sorted(left.pop())) if len(left) == 1 else ()
+
+
+def _undone(trial: Trial, undo: Callable[[Any, Trial], Any]) -> Trial:
+    return replace(trial, returned=tuple(undo(np.asarray(w), trial) for w in trial.returned))
+
+
+def _refines(telling: frozenset[str], plain: frozenset[str]) -> bool:
+    """Whether one pair is the other with a more telling name for one of the two."""
+    (new,), (old,) = (telling - plain, plain - telling) if len(telling & plain) == 1 else ({""}, {""})
+    return old in BY_ID[new].refines if new else False

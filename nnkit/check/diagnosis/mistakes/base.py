@@ -1,0 +1,61 @@
+"""What an entry of the catalogue is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.evidence.comparison import Arrays, Trial
+
+Variants = dict[str, Arrays]
+"""The gradients that a mistake would have given, one array (or None: no claim) for each gradient that is
+checked. A mistake that can be made in several places has a variant for each, under a name that is the same in
+every trial: only a variant that explains every trial explains anything."""
+
+
+def _none(trial: Trial) -> Variants:
+    return {}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake: what happened, why it is wrong, two hints, where the course explains it, and what it returns."""
+
+    id: str
+    title: str
+    """Follows "dx is wrong: "."""
+    why: str
+    nudge: str
+    hint: str
+    """Nearly the answer."""
+    lesson: str
+    variants: Callable[[Trial], Variants] = _none
+    """Empty for what is seen in how the code behaves, not in what it returns."""
+    undo: Callable[[Any, Trial], Any] | None = None
+    """Takes this mistake back from a gradient that another one may have spoilt too; None where the two are not
+    looked for together."""
+    reads_returned: bool = False
+    """The variants follow what came back (an unknown factor, an unsummed axis), not the right gradient alone."""
+    whole: bool = False
+    """It explains every gradient or none: those that came out right must agree with it too."""
+    refines: tuple[str, ...] = ()
+    """Ids that explain the same numbers less tellingly."""
+    needs_batches: bool = False
+    """Claimed only if the evidence has batches of different sizes."""
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal shapes, and equal numbers beyond what rounding explains."""
+    a, b = np.asarray(a), np.asarray(b)
+    if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
+        return False
+    scale = float(np.max(np.abs(b), initial=0.0))
+    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-8 * scale + 1e-13 if np.isfinite(scale) else 0.0))
+
+
+def on_right(then: Callable[[Any, Trial, int], Any]) -> Callable[[Trial], Variants]:
+    """The variants of a mistake that is made on the right gradient."""
+    return lambda trial: {"": tuple(then(r, trial, i) for i, r in enumerate(trial.right))}

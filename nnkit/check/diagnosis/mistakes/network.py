@@ -1,0 +1,133 @@
+"""Mistakes in how gates are put together: branches, order, weights and their gradients, regularisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnkit import gates
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.inject import at_gates, given
+from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.function_graph import Unsummed, pull_back, uses
+
+
+def _overwritten(trial: Trial) -> Variants:
+    found: Variants = {}
+    for g, graph in enumerate(trial.graphs):
+        branching = [graph.nodes[i] for i, count in uses(graph).items() if count > 1 and not graph.nodes[i].constant]
+        groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
+        for group in groups:
+            kept = {
+                keep: given(graph, pull_back(graph, trial.upstream, [Unsummed(wire, keep) for wire in group]), trial)
+                for keep in ("first", "last")
+            }
+            if not _exclusive(*kept.values()):
+                found |= {f"{g}:{keep} of {[wire.index for wire in group]}": grads for keep, grads in kept.items()}
+    return found
+
+
+def _exclusive(first: Arrays, last: Arrays) -> bool:
+    """Whether no entry has a gradient from both branches: then they are the two sides of a `where` or a maximum, and
+    to leave one out is a mistake of another kind."""
+    return all(np.shape(a) == np.shape(b) and not np.any(np.asarray(a) * np.asarray(b)) for a, b in zip(first, last))
+
+
+def _gradient_for_value(trial: Trial) -> Variants:
+    """The gradient of a weight matrix where the matrix was meant, as backward passes through it; and, in a training
+    step, a weight subtracted in place of its gradient."""
+    found = at_gates(trial, {gates.MatMul: _through_gradient, gates.Affine: _through_gradient})
+    if trial.step_size or trial.parameters:
+        found["the value"] = trial.given
+    return found
+
+
+def _through_gradient(upstream: Any, inputs: Any, out: Any) -> Any:
+    x, w, *rest = inputs
+    if not np.ndim(x) == np.ndim(w) == 2:
+        return []
+    dw = x.T @ upstream
+    return (upstream @ dw.T, dw, *(upstream.sum(axis=0) for _ in rest))
+
+
+def _updated_first(trial: Trial) -> Variants:
+    if not trial.step_size:
+        return {}
+
+    def through_new(upstream: Any, inputs: Any, out: Any) -> Any:
+        x, w, *rest = inputs
+        if not np.ndim(x) == np.ndim(w) == 2:
+            return []
+        dw = x.T @ upstream
+        return (upstream @ (w - trial.step_size * dw).T, dw, *(upstream.sum(axis=0) for _ in rest))
+
+    return at_gates(trial, {gates.MatMul: through_new, gates.Affine: through_new})
+
+
+def _regularisation(trial: Trial) -> Variants:
+    """What came back, where it is off by one constant times the weights, or times the biases."""
+    if not trial.parameters:
+        return {}
+    constants: dict[bool, set[str]] = {True: set(), False: set()}
+    claims = []
+    for value, right, returned in zip(trial.given, trial.right, trial.returned):
+        c = _multiple_of(value, right, returned)
+        claims.append(None if c is None else returned)
+        if c is not None:
+            constants[np.ndim(value) >= 2].add(f"{c:.4g}")
+    consistent = all(len(found) <= 1 for found in constants.values())
+    return {f"{constants}": tuple(claims)} if consistent else {}
+
+
+def _multiple_of(value: Any, right: Any, returned: Any) -> float | None:
+    """The c of returned - right = c · value, if there is one and right itself is no multiple of value."""
+    if np.shape(returned) != np.shape(right) or np.size(value) < 2 or not np.any(value):
+        return None
+    difference = returned - right
+    largest = np.unravel_index(np.argmax(np.abs(value)), np.shape(value))
+    c = float(difference[largest] / value[largest])
+    own = right[largest] / value[largest]
+    return c if abs(c) > 1e-9 and same(difference, c * value) and not same(right, own * value) else None
+
+
+MISTAKES = (
+    Mistake(
+        "overwritten-branch",
+        "at a branch one gradient replaced the other",
+        "A wire that goes two ways reaches the output on both, so both gradients count.",
+        "Which variable is used more than once? How many gradients come back to it?",
+        "Gradients add where a wire branches: `+=` in place of `=`.",
+        "lecture 01, Where a wire branches",
+        _overwritten,
+    ),
+    Mistake(
+        "gradient-for-value",
+        "a gradient stands where the value was meant, or the value where its gradient was",
+        "To pass back through out = h @ W2 you multiply by the weights W2, not by dW2; an update subtracts dW, not W.",
+        "Read each name in the line: is it the matrix, or the gradient of the matrix?",
+        "dh = dout @ W2.T, and W2 -= step_size * dW2.",
+        "lecture 04, The 20-line network",
+        _gradient_for_value,
+    ),
+    Mistake(
+        "updated-first",
+        "weights were updated before the backward pass was done",
+        "The error grows with the step size: a gradient went back through weights that had changed already.",
+        "In which line do the weights change, and which lines after it still read them?",
+        "All gradients first, from the old weights; then all updates.",
+        "lecture 01, When is W actually updated?",
+        _updated_first,
+    ),
+    Mistake(
+        "regularisation",
+        "the regularisation term is missing, doubled, or on the wrong parameters",
+        "The difference is a constant times the parameter itself.",
+        "What does λ/2 · ‖W‖² add to the gradient of W? And to that of the bias?",
+        "dW += lam * W, once, for each weight matrix; nothing for the biases.",
+        "lecture 04, Over- and underfitting",
+        _regularisation,
+        reads_returned=True,
+        refines=("gradient-for-value", "overwritten-branch"),
+    ),
+)

@@ -1,0 +1,116 @@
+"""Mistakes with the upstream gradient, the sign, a constant factor, and the order of the inputs."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
+from nnkit.check.evidence.comparison import Trial
+
+NICE = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
+"""Factors that are tried on top of another mistake."""
+
+
+def _swapped(trial: Trial) -> Variants:
+    orders = list(permutations(range(len(trial.right))))[1:] if len(trial.right) <= 4 else []
+    return {str(order): tuple(trial.right[i] for i in order) for order in orders}
+
+
+def _factor(trial: Trial) -> Variants:
+    """For each gradient the constant that it is off by, and all gradients that one constant explains."""
+    constants = {i: c for i in range(len(trial.right)) if (c := _constant(trial, i))}
+    return {f"{c:.4g}": tuple(c * r for r in trial.right) for c in constants.values()}
+
+
+def _constant(trial: Trial, i: int) -> float | None:
+    right, returned = trial.right[i], np.asarray(trial.returned[i])
+    if returned.shape != right.shape or returned.dtype.kind not in "biuf" or not np.any(right):
+        return None
+    largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
+    c = float(returned[largest] / right[largest])
+    # One number alone is always some constant off; then only constants that people write count.
+    varied = right.size > 1 and not np.allclose(right, right[largest], rtol=1e-6)
+    usual = any(abs(c / nice - 1) < 1e-6 for nice in NICE)
+    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or usual or np.ptp(trial.upstream) > 0) else None
+
+
+def _divide_by(c: float) -> Any:
+    return lambda w, trial: w / c
+
+
+def _batch_mean(trial: Trial) -> Variants:
+    n = trial.batch
+    return {"N": tuple(n * r for r in trial.right), "1/N": tuple(r / n for r in trial.right)} if n > 1 else {}
+
+
+MISTAKES = (
+    Mistake(
+        "no-upstream",
+        "the upstream gradient was left out",
+        "It gives the same whatever arrives from above: this is the local derivative alone.",
+        "A gate only knows its own slope. What must it be multiplied by before it is passed on?",
+        "Multiply the local derivative by `upstream`: downstream = upstream × local.",
+        "lecture 01, Upstream × local",
+        lambda trial: {"": trial.unweighted},
+    ),
+    Mistake(
+        "upstream-twice",
+        "the upstream gradient was multiplied in twice",
+        "When the upstream gradient doubles, it grows fourfold.",
+        "The chain rule has one factor for each gate on the way. How often does `upstream` occur in yours?",
+        "downstream = upstream × local, with `upstream` once in every term.",
+        "lecture 01, Upstream × local",
+        lambda trial: {"": trial.squared},
+    ),
+    Mistake(
+        "swapped-inputs",
+        "the gradients of the inputs changed places",
+        "Each value is right, but for another input.",
+        "In which order does backward return its gradients?",
+        "Return them in the order of forward's inputs: the gradient of the first input first.",
+        "lecture 01, Upstream × local",
+        _swapped,
+        whole=True,
+    ),
+    Mistake(
+        "sign",
+        "the sign is wrong",
+        "Every entry has the right size and the wrong sign.",
+        "If this input grows a little, does the output grow or shrink?",
+        "Differentiate again and mind each minus: x - y has slope -1 in y, and 1/x has slope -1/x².",
+        "lecture 01, Four patterns to read gradients off a picture",
+        on_right(lambda r, trial, i: -r),
+        undo=lambda w, trial: -w,
+    ),
+    Mistake(
+        "factor",
+        "a constant factor is too much or too little",
+        "Every entry is the same multiple of what it should be.",
+        "Which constant came in, or went missing, on the way back? Was something counted twice?",
+        "Differentiate the constants too: x² has slope 2x, and the mean of N terms has slope 1/N in each.",
+        "lecture 01, Staged computation: no formula is too long",
+        _factor,
+        reads_returned=True,
+    ),
+    Mistake(
+        "no-batch-mean",
+        "the 1/N of the batch is not where it belongs",
+        "The error is a factor that changes with the number of examples N.",
+        "Does the loss sum over the examples, or take their mean? What does that do to each gradient?",
+        "A mean over N examples has 1/N in its gradient, once; a sum has none.",
+        "lecture 03, Batches",
+        _batch_mean,
+        needs_batches=True,
+    ),
+)
+
+
+UNDO_MORE = (
+    *(("factor", _divide_by(c)) for c in NICE),
+    ("no-batch-mean", lambda w, trial: w / trial.batch if trial.batch else None),
+    ("no-batch-mean", lambda w, trial: w * trial.batch if trial.batch else None),
+)
+"""How mistakes that can be made in several ways are taken back, where they were made on top of another one."""

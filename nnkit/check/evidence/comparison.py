@@ -1,0 +1,69 @@
+"""One backward pass of a learner's code beside what is right: the evidence from which a mistake is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.evidence.function_graph import Trace, recognise, trace
+from nnkit.check.evidence.tolerance import Target
+
+Arrays = tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What came back, what is right, and what there was to make mistakes with."""
+
+    function: Callable[..., Any]
+    """The trusted function whose gradients are checked."""
+    inputs: Arrays
+    wrt: tuple[int, ...]
+    """The positions of the inputs whose gradients are checked; `returned`, `right` ... follow this order."""
+    upstream: np.ndarray
+    out: np.ndarray
+    returned: Arrays
+    """What the learner's code gave: arrays of whatever shape and type it chose."""
+    targets: tuple[Target, ...]
+    unweighted: Arrays
+    """The right gradients for an upstream of ones."""
+    squared: Arrays
+    """The right gradients for the upstream multiplied by itself."""
+    batch: int = 0
+    """The size of the axis that the evidence varies as its batch; 0 where there is none."""
+    resized: bool = False
+    """Its sizes are not those that were given, and its batch axis is the only one of its size."""
+    parameters: bool = False
+    """The inputs are a network's parameters."""
+    step_size: float = 0.0
+    """Where `returned` is the change of a training step, per step size; else 0."""
+    opaque: bool = False
+    """The function's graph tells nothing of what the learner wrote."""
+    exact: bool = False
+    """The complex step gives the function's derivatives here."""
+
+    @property
+    def right(self) -> Arrays:
+        return tuple(target.value for target in self.targets)
+
+    @property
+    def given(self) -> Arrays:
+        """The inputs that are differentiated."""
+        return tuple(self.inputs[i] for i in self.wrt)
+
+    @cached_property
+    def graphs(self) -> tuple[Trace, ...]:
+        """The function as a graph of gates, as it is written and as one gate: whichever can be had."""
+        if self.opaque:
+            return ()
+        with np.errstate(all="ignore"):
+            found = (trace(self.function, self.inputs), recognise(self.inputs, self.out))
+        return tuple(graph for graph in found if graph is not None)
+
+    def is_wrong(self, i: int) -> bool:
+        """Whether the i-th gradient lies outside what is right."""
+        return bool(self.targets[i].misses(self.returned[i]).any())

@@ -1,0 +1,269 @@
+"""Running a notebook's cells in one fresh child process, in IPython's shell, without a kernel."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from nnkit.check.verdict import listening
+
+TIME_LIMIT = 30.0
+"""Seconds that a cell may run, as long as nbgrader gives it."""
+STARTUP = 120.0
+"""Seconds in which the child process must have begun; only a machine in trouble needs them."""
+GRACE = 2.0
+"""Seconds between asking a cell to stop and ending its process."""
+PRINTED = 20_000
+"""Characters that are kept of what a cell prints."""
+
+
+# ---- the parent's side ------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What one cell did."""
+
+    error: str = ""
+    """What ended the cell, as the rest of a sentence: "stopped: Type: message"."""
+    kind: str = ""
+    """The exception's type; "TimeLimit" and "Died" where there was none."""
+    cell: int = -1
+    """Where it was raised: the innermost of the notebook's own lines."""
+    line: int = 0
+    code: str = ""
+    verdicts: list[dict[str, Any]] = field(default_factory=list)
+    """Of the checks that failed: the verdict's JSON form, and its text under "text"."""
+    shown: str | None = None
+    """The text of the cell's last expression."""
+    printed: str = ""
+    warned: str = ""
+    """What came on stderr."""
+    seconds: float = 0.0
+
+
+PROGRAM = "import sys; sys.path.append(sys.argv.pop()); from nnkit.check.notebook.runner import serve; serve()"
+ROOT = str(Path(__file__).parents[3])
+
+
+def run(sources: Sequence[str], folder: Path, limit: float = TIME_LIMIT) -> list[Outcome]:
+    """Run code cells in order in a fresh process in `folder`."""
+    if importlib.util.find_spec("IPython") is None:
+        raise ModuleNotFoundError("No module named 'IPython'", name="IPython")
+    lost: dict[int, Outcome] = {}
+    while True:
+        outcomes, fatal = _attempt(["" if i in lost else text for i, text in enumerate(sources)], folder, limit)
+        if fatal is None:
+            return [lost.get(i, outcome) for i, outcome in enumerate(outcomes)]
+        lost[len(outcomes)] = fatal
+
+
+def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outcome], Outcome | None]:
+    """The outcomes of one process, and that of the cell with which it had to end."""
+    outcomes: list[Outcome] = []
+    with _child(sources, folder) as (process, inbox):
+        if _receive(inbox, STARTUP) is None:
+            raise RuntimeError("The cells cannot be run: a new Python does not start here. Run `nnkit doctor`.")
+        for _ in sources:
+            started = time.monotonic()
+            outcome, late = _receive(inbox, limit), False
+            if outcome is None and process.poll() is None and time.monotonic() - started >= limit:
+                late = True
+                process.send_signal(signal.SIGINT) if os.name == "posix" else process.kill()
+                outcome = _receive(inbox, GRACE)
+            sentence = f"did not end within {limit:g} seconds: is there a loop without an end?"
+            if outcome is None and late:
+                return outcomes, Outcome(sentence, "TimeLimit", seconds=limit)
+            if outcome is None:
+                return outcomes, Outcome("ended the whole Python process.", "Died")
+            if late and outcome.kind == "KeyboardInterrupt":
+                outcome.error, outcome.kind = sentence, "TimeLimit"
+            outcomes.append(outcome)
+    return outcomes, None
+
+
+@contextlib.contextmanager
+def _child(sources: list[str], folder: Path) -> Iterator[tuple[subprocess.Popen[str], queue.SimpleQueue[Any]]]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, ROOT],
+        cwd=folder,
+        env={**os.environ, "MPLBACKEND": "agg", "NBGRADER_EXECUTION": "validate", "NBGRADER_VALIDATING": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        start_new_session=True,  # Ctrl-C is ours to handle, and what the cells start can be ended with them
+    )
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    pump = threading.Thread(target=_pump, args=(process, json.dumps(sources), inbox), daemon=True)
+    pump.start()
+    try:
+        yield process, inbox
+    finally:
+        _end(process)
+        pump.join(GRACE)
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL) if os.name == "posix" else process.kill()
+
+
+def _pump(process: subprocess.Popen[str], cells: str, inbox: queue.SimpleQueue[Any]) -> None:
+    """Hand the cells over, then every line that comes back to the inbox, and None at the end."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with contextlib.suppress(OSError):
+        process.stdin.write(cells)
+        process.stdin.close()
+    for line in process.stdout:
+        inbox.put(Outcome(**json.loads(line)))
+    inbox.put(None)
+
+
+def _receive(inbox: queue.SimpleQueue[Any], seconds: float) -> Outcome | None:
+    try:
+        outcome: Outcome | None = inbox.get(timeout=seconds)
+        return outcome
+    except queue.Empty:
+        return None
+
+
+# ---- the child's side -------------------------------------------------------------------------------
+
+
+class _Bounded(io.StringIO):
+    """Keeps the first `PRINTED` characters and forgets the rest."""
+
+    def write(self, text: str) -> int:
+        room = PRINTED - self.tell()
+        if room > 0:
+            super().write(text if len(text) <= room else text[:room] + "\n… and more")
+        return len(text)
+
+
+def serve() -> None:
+    """Cells from stdin, an `Outcome` a line to what was stdout; cells find both shut."""
+    cells = json.load(sys.stdin)
+    channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    null = os.open(os.devnull, os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    sys.argv = [""]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with tempfile.TemporaryDirectory() as scratch:
+        shell = _shell(scratch)
+        _send(channel, Outcome())
+        for index, source in enumerate(cells):
+            shell.execution_count = index + 1  # as in a kernel; and by it a line of a traceback tells its cell
+            _send(channel, _run_cell(shell, index, source) if source else Outcome())
+
+
+def _send(channel: IO[str], outcome: Outcome) -> None:
+    channel.write(json.dumps(asdict(outcome)) + "\n")
+    channel.flush()
+
+
+def _shell(scratch: str) -> Any:
+    """IPython's shell without its habits: no history file, no traceback, no pager, no pictures."""
+    from IPython.core.displayhook import DisplayHook
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    class Hook(DisplayHook):
+        shown: str | None = None
+
+        def write_output_prompt(self) -> None:
+            pass
+
+        def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
+            self.shown = format_dict.get("text/plain")
+
+    class Shell(InteractiveShell):
+        displayhook_class = Hook
+
+        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
+            pass
+
+        def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
+            pass
+
+        def enable_matplotlib(self, gui: str | None = None) -> tuple[Any, Any]:
+            return gui, "agg"
+
+    warnings.filterwarnings("ignore", message=".*is non-interactive")  # plt.show() under Agg
+    config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"display_page": True}})
+    shell: Any = Shell.instance(ipython_dir=scratch, config=config)
+    shell.display_formatter.active_types = ["text/plain"]
+    return shell
+
+
+def _run_cell(shell: Any, index: int, source: str) -> Outcome:
+    shell.displayhook.shown = None
+    printed, warned, started = _Bounded(), _Bounded(), time.perf_counter()
+    with listening() as heard, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(warned):
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            result = shell.run_cell(source, store_history=True)
+            error = result.error_before_exec or result.error_in_exec
+        except KeyboardInterrupt as interrupt:
+            error = interrupt
+        finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if "matplotlib.pyplot" in sys.modules:
+            sys.modules["matplotlib.pyplot"].close("all")
+    outcome = Outcome(shown=shell.displayhook.shown, printed=printed.getvalue(), warned=warned.getvalue())
+    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in heard if not verdict.passed]
+    outcome.seconds = time.perf_counter() - started
+    if error is not None:
+        outcome.kind = type(error).__name__
+        outcome.error = f"stopped: {outcome.kind}: {_message(error)}".rstrip(": ")
+        outcome.cell, outcome.line, outcome.code = _place(error, index)
+    return outcome
+
+
+def _message(error: BaseException) -> str:
+    """One line, of bearable length; an exception may fail to tell its own message."""
+    try:
+        text = (error.msg if isinstance(error, SyntaxError) else str(error)).strip()
+    except Exception:
+        return "(its message cannot be read)"
+    first = text.splitlines()[0] if text else ""
+    return first if len(first) <= 300 else first[:300] + " …"
+
+
+def _place(error: BaseException, current: int) -> tuple[int, int, str]:
+    """Cell, line and code of the innermost of the notebook's own lines that an exception passed."""
+    import linecache
+
+    if isinstance(error, SyntaxError):
+        return current, error.lineno or 0, (error.text or "").strip()
+    place, trace = (-1, 0, ""), error.__traceback__
+    while trace is not None:
+        filename = trace.tb_frame.f_code.co_filename
+        number = re.match(r"<ipython-input-(\d+)-", filename)
+        if number:
+            place = int(number[1]) - 1, trace.tb_lineno, linecache.getline(filename, trace.tb_lineno).strip()
+        trace = trace.tb_next
+    return place

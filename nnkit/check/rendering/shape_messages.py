@@ -1,0 +1,95 @@
+"""Shapes in words: axis by axis, where a size comes from, and which order of a product alone would fit."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.subjects import Subject
+
+Shape = tuple[int, ...]
+
+
+def sentence(gradient: str, returned: Shape, name: str, shape: Shape) -> str:
+    """What is the matter with a gradient's shape, in one sentence."""
+    start = f"{gradient} is {returned}, but {name} is {shape}"
+    if returned == shape[::-1] and len(shape) > 1:
+        return f"{start}: the transpose of {name}'s shape."
+    if not returned:
+        return f"{start}: one number stands for all of them."
+    if int(np.prod(returned)) == int(np.prod(shape)):
+        return (
+            f"{start}: an axis of size 1 is {'too many' if len(returned) > len(shape) else 'missing'}."
+            if _squeezed(returned) == _squeezed(shape)
+            else f"{start}: the right count of numbers, on other axes."
+        )
+    if len(returned) > len(shape):
+        extra = len(returned) - len(shape)
+        if returned[extra:] == shape:
+            axes = "the first axis" if extra == 1 else f"the first {extra} axes"
+            return f"{start}: {axes}, {returned[:extra] if extra > 1 else returned[0]}, should have been summed over."
+        return f"{start}: {extra} axis more." if extra == 1 else f"{start}: {extra} axes more."
+    if len(returned) < len(shape):
+        missing = len(shape) - len(returned)
+        return f"{start}: {missing} {'axis is' if missing == 1 else 'axes are'} missing."
+    wrong = [f"axis {a} is {r} instead of {s}" for a, (r, s) in enumerate(zip(returned, shape)) if r != s]
+    return f"{start}: {' and '.join(wrong)}."
+
+
+def _squeezed(shape: Shape) -> Shape:
+    return tuple(size for size in shape if size != 1)
+
+
+def origins(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
+    """Whose axes the sizes in a wrong shape are: "4 is the first axis of x"."""
+    i = subject.wrt[k]
+    foreign = [s for s in dict.fromkeys(trial.returned[k].shape) if s > 1 and s not in np.shape(trial.inputs[i])]
+    known = [(name, np.shape(x)) for name, x in zip(subject.names, trial.inputs)]
+    known.append(("the output", np.shape(trial.out)))
+    told = []
+    for size in foreign:
+        owners = [f"axis {shape.index(size)} of {name}" for name, shape in known if size in shape]
+        if owners:
+            told.append(f"{size} is the size of {' and of '.join(owners)}.")
+    return tuple(told)
+
+
+def only_order(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
+    """Where the function is a matrix product: the only order of the factors that has the input's shape."""
+    return products(subject, trial.inputs, only=subject.wrt[k])
+
+
+def products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple[str, ...]:
+    """The shape rule for x @ w (+ b): for each gradient, the one order of upstream and the other factor that fits."""
+    if len(inputs) < 2 or np.ndim(inputs[0]) != 2 or np.ndim(inputs[1]) != 2:
+        return ()
+    x, w = inputs[:2]
+    try:
+        out = np.asarray(subject.function(*inputs))
+        base = np.asarray(x) @ np.asarray(w)
+    except Exception:  # no product of these two
+        return ()
+    is_product = out.shape == base.shape and np.allclose(out - base, (out - base)[:1])
+    if not is_product:
+        return ()
+    told = []
+    for i, other in ((0, 1), (1, 0)):
+        fitting = _fitting(base.shape, np.shape(inputs[other]), np.shape(inputs[i]), subject.names[other])
+        if only in (None, i) and len(fitting) == 1:
+            told.append(f"Shape rule: only {fitting[0]} has {subject.names[i]}'s shape {np.shape(inputs[i])}.")
+    return tuple(told)
+
+
+def _fitting(upstream: Shape, other: Shape, wanted: Shape, name: str) -> list[str]:
+    """The products of upstream and the other factor, transposed or not, that have the wanted shape."""
+    sides: list[tuple[Any, ...]] = [(("upstream", upstream), ("upstream.T", upstream[::-1]))]
+    sides.append(((name, other), (f"{name}.T", other[::-1])))
+    found = []
+    for a, b in product(*sides):
+        for (left, p), (right, q) in ((a, b), (b, a)):
+            if p[1] == q[0] and (p[0], q[1]) == wanted:
+                found.append(f"{left} @ {right}, {p} @ {q},")
+    return found

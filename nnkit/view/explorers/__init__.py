@@ -1,0 +1,31 @@
+"""Explorers: pictures to play with in Jupyter, each with a still form and a text form.
+
+    graph_explorer(graph)     # step through it gate by gate, move its inputs
+    activation_explorer()     # a gate's curve, its slope, and what saturates
+    descent_explorer()        # gradient descent on a curve
+    jacobian_explorer()       # a vector-Jacobian product, entry by entry
+    verdict_explorer(verdict) # what a check found
+    playground()              # a network that learns as you watch
+
+Each loads its widget, and with it ipywidgets, when first used.
+"""
+
+from __future__ import annotations
+
+from nnkit.view.explorers.api import (
+    activation_explorer,
+    descent_explorer,
+    graph_explorer,
+    jacobian_explorer,
+    playground,
+    verdict_explorer,
+)
+
+__all__ = [
+    "activation_explorer",
+    "descent_explorer",
+    "graph_explorer",
+    "jacobian_explorer",
+    "playground",
+    "verdict_explorer",
+]

@@ -1,0 +1,171 @@
+"""The half of the descent explorer that computes: two loss surfaces, and the path of the updates on each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nnkit.graphtext import show
+from nnkit.view.explorers.explore_activation import numbers
+from nnkit.view.explorers.protocol import Json, Refused
+from nnkit.view.figures.plots import valley, valley_gradient
+from nnkit.view.figures.training import neuron_data, neuron_gradient, neuron_loss
+
+STEPS = 40
+FAR = 1e9
+"""Weights beyond this are called infinite, and the path ends."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A loss of two weights, and what of it is shown."""
+
+    name: str
+    loss: Callable[[np.ndarray], Any]
+    gradient: Callable[[np.ndarray], np.ndarray]
+    x: tuple[float, float]
+    y: tuple[float, float]
+    levels: tuple[float, ...]
+    start: tuple[float, float]
+    step_size: tuple[float, float, float]
+    """The slider's end, its tick, and where it begins."""
+
+    def scene(self) -> Json:
+        """The curves of equal loss, as points, and what the sliders need."""
+        from contourpy import contour_generator
+
+        across, up = np.linspace(*self.x, 120), np.linspace(*self.y, 120)
+        grid = np.array(np.meshgrid(across, up))
+        maker: Any = contour_generator(across, up, self.loss(grid))
+        lines = [(level, line) for level in self.levels for line in maker.lines(level)]
+        contours = [{"level": show(level), "x": numbers(a[:, 0]), "y": numbers(a[:, 1])} for level, a in lines]
+        high, tick, first = self.step_size
+        return {
+            "name": self.name,
+            "x": self.x,
+            "y": self.y,
+            "contours": contours,
+            "start": self.start,
+            "high": high,
+            "tick": tick,
+            "first": first,
+        }
+
+
+def surfaces() -> tuple[Surface, ...]:
+    """A neuron's loss over 60 points, as in lecture 04; and a valley that a large step size climbs out of."""
+    x, t = neuron_data()
+    return (
+        Surface(
+            "a neuron with two weights",
+            lambda W: neuron_loss(W, x, t),
+            lambda W: neuron_gradient(W, x, t),
+            (-2.5, 2.5),
+            (-1.5, 4.5),
+            (0.36, 0.4, 0.45, 0.55, 0.7, 0.9, 1.2, 1.6, 2.2, 3.0),
+            (-1.5, -0.5),
+            (12.0, 0.1, 2.0),
+        ),
+        Surface(
+            "a valley, W[0]² + 8 W[1]²",
+            valley,
+            valley_gradient,
+            (-3.0, 3.0),
+            (-2.0, 2.0),
+            (0.2, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0),
+            (-2.5, 1.0),
+            (0.16, 0.001, 0.05),
+        ),
+    )
+
+
+class DescentActor:
+    """Answers {"surface", "step_size", "momentum", "start"} with the path of the updates and a sentence for each."""
+
+    def __init__(self) -> None:
+        self.surfaces = surfaces()
+
+    def start(self) -> tuple[Json, Json]:
+        return {"surfaces": [surface.scene() for surface in self.surfaces]}, self._film({})
+
+    def answer(self, ask: Json) -> tuple[Json | None, Json]:
+        return None, self._film(ask)
+
+    def _film(self, ask: Json) -> Json:
+        surface = self.surfaces[int(ask.get("surface", 0))]
+        step_size = _number("step_size", ask.get("step_size", surface.step_size[2]))
+        momentum = _number("momentum", ask.get("momentum", 0.0))
+        start = tuple(_number(f"W[{i}]", w) for i, w in enumerate(ask.get("start", surface.start)))
+        if step_size < 0 or not 0 <= momentum < 1:
+            raise Refused("The step size must not be negative, and the momentum is from 0 to below 1.")
+        path = walk(surface, step_size, momentum, start)
+        losses = [float(surface.loss(W)) for W, _, _ in path]
+        return {
+            "surface": self.surfaces.index(surface),
+            "path": [numbers(W) for W, _, _ in path],
+            "losses": numbers(np.array(losses)),
+            "words": [_told(path, losses, i, step_size, momentum) for i in range(len(path))],
+            "step_size": step_size,
+            "momentum": momentum,
+            "warning": _fate(losses, len(path) - 1),
+            "error": "",
+        }
+
+
+Place = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Weights, and the gradient and the velocity that led to them."""
+
+
+def walk(surface: Surface, step_size: float, momentum: float, start: Any) -> list[Place]:
+    """`W -= step_size * velocity`, where the velocity is `momentum * velocity + dW`; ends early beyond `FAR`."""
+    W, velocity = np.asarray(start, dtype=float), np.zeros(2)
+    path = [(W, np.zeros(2), velocity)]
+    for _ in range(STEPS):
+        dW = surface.gradient(W)
+        velocity = momentum * velocity + dW
+        W = W - step_size * velocity
+        path.append((W, dW, velocity))
+        if not np.all(np.abs(W) < FAR):
+            break
+    return path
+
+
+def _told(path: list[Place], losses: list[float], i: int, step_size: float, momentum: float) -> str:
+    W, dW, velocity = path[i]
+    if i == 0:
+        return f"Before the first update W is {_pair(W)}, and the loss {show(losses[0])}."
+    way = f"velocity = {show(momentum)} × {_pair(path[i - 1][2])} + dW = {_pair(velocity)}. " if momentum else ""
+    of = "velocity" if momentum else "dW"
+    update = f"W −= {show(step_size)} × {of}, so W goes from {_pair(path[i - 1][0])} to {_pair(W)}"
+    way = f"dW = {_pair(dW)}. {way}"
+    turn = "falls" if losses[i] < losses[i - 1] else "rises" if losses[i] > losses[i - 1] else "stays"
+    return f"{way}{update}. The loss {turn} from {show(losses[i - 1])} to {show(losses[i])}."
+
+
+def _pair(W: np.ndarray) -> str:
+    return f"({show(W[0])}, {show(W[1])})"
+
+
+def _fate(losses: list[float], steps: int) -> str:
+    """What is to be said of the whole path."""
+    if not np.isfinite(losses[-1]) or losses[-1] > 10 * max(losses[0], 1.0):
+        grown = f"from {show(losses[0])} to {show(losses[-1])} in {steps} updates"
+        return f"Divergence: the loss grows {grown}. The step size is too large for this surface."
+    rises = sum(after > before for before, after in pairwise(losses))
+    if rises > steps // 4:
+        return f"The loss rises at {rises} of {steps} updates: they jump over the lowest point."
+    return ""
+
+
+def _number(name: str, text: Any) -> float:
+    try:
+        number = float(str(text).replace("−", "-"))
+    except ValueError:
+        raise Refused(f"{name} must be a number; {str(text)[:20]!r} is none.") from None
+    if not np.isfinite(number):
+        raise Refused(f"{name} must be a finite number.")
+    return number

@@ -1,0 +1,364 @@
+"""The explorers in a real browser: in JupyterLab, light and dark, in Notebook 7, and on a page without scripts."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+import pytest
+from nbconvert import HTMLExporter
+from playwright.sync_api import Locator, expect
+
+from helpers.browsers import PICTURES, run_all_cells
+from helpers.kernels import Client
+from helpers.labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme, write
+
+__all__ = ["lab"]  # a fixture
+
+GRAPHS = """
+import numpy as np
+from nnkit import Graph
+from nnkit.gates import Exp, Log, Tanh
+from nnkit.view.explorers.api import graph_explorer
+
+graph = Graph()
+x, y, z = graph.inputs(x=-2.0, y=5.0, z=-4.0)
+f = ((x + y).named("q") * z).named("f")
+graph_explorer(graph)
+""", """
+neuron = Graph()
+w0, x0, w1, x1, w2 = neuron.inputs(w0=2.0, x0=-1.0, w1=-3.0, x1=-2.0, w2=-3.0)
+dot = (w0 * x0 + w1 * x1 + w2).named("dot")
+exp = Exp()((-dot).named("−dot")).named("exp")
+f = (1 / (1 + exp).named("1+exp")).named("f")
+graph_explorer(neuron)
+""", """
+class Cube:
+    symbol = "x³"
+
+    def forward(self, x):
+        return x**3, x
+
+    def backward(self, upstream, cache):
+        raise NotImplementedError("still to be written")
+
+
+bad = Graph()
+a, b = bad.inputs(a=2.0, b=1.0)
+a.named("")
+bad.add(Cube(), Log()(a * b).named("h")).named("f")
+graph_explorer(bad)
+""", """
+large = Graph()
+(wire,) = large.inputs(x=0.5)
+for _ in range(5000):
+    wire = Tanh()(wire)
+graph_explorer(large)
+"""  # fmt: skip
+
+OTHERS = """
+from nnkit.gates import Sigmoid
+from nnkit.view.explorers.api import activation_explorer, descent_explorer, jacobian_explorer
+activation_explorer(Sigmoid())
+""", "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')"  # fmt: skip
+
+
+def keys(one: Locator, *names: str) -> None:
+    one.locator(".nnx-stage").focus()
+    for name in names:
+        one.page.keyboard.press(name)
+
+
+def labels(one: Locator, kind: str) -> list[str]:
+    """The numbers that can be seen, above the wires ("value") or below ("grad")."""
+    return [text for text in one.locator(f"text .nnx-{kind}, text.nnx-{kind}").all_text_contents() if text]
+
+
+# -- the graph explorer ------------------------------------------------------------------------------
+
+
+def step_through_the_lecture(one: Locator) -> None:
+    """(x + y) z, in the lecture's numbers, by buttons and by keys."""
+    expect(sentence(one)).to_contain_text("Only the inputs are known.")
+    assert labels(one, "value") == ["−2", "5", "−4"]
+    press(one, "Step →")
+    expect(sentence(one)).to_have_text("Forward through +. q = x + y = 3. ")
+    press(one, "Step →")
+    expect(sentence(one)).to_have_text("Forward through ×. f = q × z = −12. ")
+    keys(one, "ArrowRight", "ArrowRight")
+    expect(sentence(one)).to_have_text(
+        "Backward through ×. upstream × local = downstream. To q: 1 × −4 = −4. To z: 1 × 3 = 3. "
+    )
+    keys(one, "ArrowRight")
+    expect(sentence(one)).to_contain_text("To x: −4 × 1 = −4. To y: −4 × 1 = −4.")
+    assert sorted(labels(one, "grad")) == sorted(["∂ −4", "∂ −4", "∂ 3", "∂ −4", "∂ 1"])
+    expect(one.get_by_role("button", name="Step →")).to_be_disabled()
+    keys(one, "ArrowLeft")
+    expect(one.locator(".nnx-count")).to_have_text("step 4 of 5")
+
+
+def move_an_input(one: Locator) -> None:
+    """By slider and by number; the step stays where it is."""
+    bar = one.get_by_role("slider", name="x", exact=True)
+    bar.focus()
+    for _ in range(2):
+        one.page.keyboard.press("ArrowRight")
+    expect(sentence(one)).to_contain_text("To z: 1 × 3.1 = 3.1.")
+    box = bar.bounding_box()
+    assert box
+    one.page.mouse.move(box["x"] + box["width"] / 3, box["y"] + box["height"] / 2)
+    one.page.mouse.down()
+    one.page.mouse.move(box["x"] + box["width"] - 1, box["y"] + box["height"] / 2, steps=4)
+    one.page.mouse.up()
+    expect(sentence(one)).to_contain_text("To z: 1 × 10 = 10.")
+    enter(one, "x", "3")
+    expect(sentence(one)).to_contain_text("To z: 1 × 8 = 8.")
+    assert "−32" in labels(one, "value")
+    press(one, "Reset")
+    expect(sentence(one)).to_contain_text("Only the inputs are known.")
+    expect(one.get_by_role("textbox", name="x, as a number")).to_have_value("−2")
+
+
+def fold_the_neuron(one: Locator) -> None:
+    """The sigmoid neuron gate by gate; then its last four gates as one."""
+    keys(one, *["ArrowRight"] * 17)
+    expect(sentence(one)).to_contain_text("To w0: 0.1966 × −1 = −0.1966. To x0: 0.1966 × 2 = 0.3932.")
+    assert {"1", "−1", "0.3679", "1.368", "0.7311"} <= set(labels(one, "value"))
+    assert {"∂ 1", "∂ −0.5344", "∂ −0.1966", "∂ 0.1966"} <= set(labels(one, "grad"))
+    one.locator(".nnx-fold").focus()
+    one.page.keyboard.press("Enter")
+    expect(one.locator(".nnx-group")).to_have_count(1)
+    expect(one.locator(".nnx-count")).to_have_text("step 0 of 11")
+    keys(one, *["ArrowRight"] * 7)
+    expect(sentence(one)).to_contain_text("Backward through σ. upstream × local = downstream. To dot: 1 × 0.1966 = 0.1")
+    one.get_by_role("button", name="gate σ, which makes f").click()
+    gates = "Negate(wire 0)\nExp(wire 1)\nAdd(1, wire 2)\nReciprocal(wire 3)"
+    expect(one.locator(".nnx-detail pre").first).to_have_text(gates)
+    one.get_by_role("button", name="Unfold σ into its gates").click()
+    expect(one.locator(".nnx-group")).to_have_count(0)
+
+
+def look_into_a_gate(one: Locator) -> None:
+    gate = one.get_by_role("button", name="gate exp, which makes exp: its forward and backward")
+    gate.focus()
+    one.page.keyboard.press("Space")
+    expect(one.locator(".nnx-detail")).to_contain_text("return (upstream * out,)")
+    one.page.keyboard.press("Escape")
+    expect(one.locator(".nnx-detail")).to_be_hidden()
+    expect(gate).to_be_focused()
+
+
+def play(one: Locator) -> None:
+    keys(one, "Space")
+    expect(one.get_by_role("button", name="Pause")).to_be_visible()
+    expect(one.locator(".nnx-count")).to_have_text("step 3 of 5", timeout=8000)
+    keys(one, "Space")
+    expect(one.get_by_role("button", name="Play")).to_be_visible()
+    press(one, "Reset")
+
+
+def zoom_and_pan(one: Locator) -> None:
+    graph = one.locator("svg.nnx-graph")
+    seen = graph.get_attribute("viewBox")
+    press(one, "+", 3)
+    assert graph.get_attribute("viewBox") != seen
+    box = graph.bounding_box()
+    assert box
+    seen = graph.get_attribute("viewBox")
+    one.page.mouse.move(box["x"] + 500, box["y"] + box["height"] - 8)
+    one.page.mouse.down()
+    one.page.mouse.move(box["x"] + 300, box["y"] + box["height"] - 8, steps=3)
+    one.page.mouse.up()
+    assert graph.get_attribute("viewBox") != seen
+    press(one, "Whole")
+
+
+def meet_bad_input(bad: Locator, large: Locator) -> None:
+    """Each fault is told where it is, and the explorer goes on."""
+    warning = bad.locator(".nnx-warning").first
+    keys(bad, *["ArrowRight"] * 9)
+    expect(bad.locator(".nnx-error")).to_have_text(
+        "✗ The backward of x³ failed, so the steps end before it. NotImplementedError: still to be written"
+    )
+    assert "input 0" in bad.locator(".nnx-slider-name").all_inner_texts()
+    enter(bad, "b", "abc")
+    expect(bad.locator(".nnx-error")).to_contain_text("b must be a number; 'abc' is none.")
+    enter(bad, "b", "nan")
+    expect(warning).to_contain_text("b holds a number that is not finite (nan): it is given so.")
+    enter(bad, "b", "−3")
+    expect(warning).to_contain_text("h holds a number that is not finite (nan): it comes out of")
+    enter(bad, "b", "1")
+    expect(warning).to_be_hidden()
+    expect(large.locator(".nnx-notes")).to_contain_text("5,000 gates are too many to draw. These are the last 60 nodes")
+    keys(large, "ArrowRight", "ArrowRight")
+    expect(sentence(large)).to_contain_text("tanh(")
+    enter(large, "x", "0")
+    expect(sentence(large)).to_contain_text("tanh(0) = 0")
+
+
+def test_the_graph_explorer_in_jupyterlab(lab: Lab) -> None:
+    page = lab.open("graphs", GRAPHS)
+    assert page.locator(".nnx-still").first.is_hidden()
+    step_through_the_lecture(explorer(page))
+    picture(explorer(page), "graph_light")
+    move_an_input(explorer(page))
+    play(explorer(page))
+    zoom_and_pan(explorer(page))
+    look_into_a_gate(explorer(page, 1))
+    picture(explorer(page, 1), "neuron_light")
+    fold_the_neuron(explorer(page, 1))
+    meet_bad_input(explorer(page, 2), explorer(page, 3))
+    picture(explorer(page, 2), "bad_light")
+    assert_accessible(page)
+    lab.close(page)
+
+
+def test_the_graph_explorer_in_the_dark(lab: Lab) -> None:
+    use_dark_theme(lab.folder)
+    page = lab.open("dark", GRAPHS[:2], reduced_motion="reduce")
+    keys(explorer(page, 1), *["ArrowRight"] * 11)
+    picture(explorer(page, 1), "neuron_dark")
+    moving = page.evaluate("document.getAnimations().filter(a => a.effect.target.closest('.nnx-explorer')).length")
+    assert moving == 0
+    assert_accessible(page)
+    lab.close(page)
+    use_dark_theme(lab.folder, "JupyterLab Light")
+
+
+def test_the_explorers_in_notebook_7(lab: Lab) -> None:
+    cells = (*GRAPHS[:1], *OTHERS[:3], "from nnkit.view import playground\nplayground()")
+    write(lab.folder / "seven.ipynb", cells)
+    page = lab.browser.new_page(viewport={"width": 1250, "height": 1200})
+    page.goto(f"{lab.address}/notebooks/seven.ipynb")
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+    run_all_cells(page, explorer(page, len(cells) - 1))
+    step_through_the_lecture(explorer(page))
+    move_an_input(explorer(page))
+    picture(explorer(page), "graph_notebook_7")
+    enter(explorer(page, 1), "x", "2")
+    expect(sentence(explorer(page, 1))).to_contain_text("At x = 2 the output is 0.8808 and the slope 0.105.")
+    press(explorer(page, 2), "Step →")
+    expect(explorer(page, 2).locator(".nnx-count")).to_have_text("step 1 of 40")
+    explorer(page, 3).locator("td[data-at='0,0']").hover()
+    expect(sentence(explorer(page, 3))).to_contain_text("ties the output out[0, 0]")
+    press(explorer(page, 4), "Play")
+    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"), timeout=20_000)
+    page.close()
+
+
+# -- the others --------------------------------------------------------------------------------------
+
+
+def follow_the_curve(one: Locator) -> None:
+    """By pointer, by keys, by slider; with a step that is good, and two that are not."""
+    plot = one.locator("svg.nnx-plot")
+    box = plot.bounding_box()
+    assert box
+    one.page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + box["height"] / 3)
+    expect(sentence(one)).to_contain_text("Saturated: the slope is below 0.01.")
+    one.page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 30)
+    enter(one, "x", "2")
+    expect(sentence(one)).to_contain_text("At x = 2 the output is 0.8808 and the slope 0.105.")
+    expect(sentence(one)).not_to_contain_text("Saturated")
+    plot.focus()
+    one.page.keyboard.press("ArrowRight")
+    expect(sentence(one)).to_contain_text("At x = 2.1")
+    enter(one, "h = 10^", "0")
+    expect(sentence(one)).to_contain_text("with h = 1 is ")
+    enter(one, "h = 10^", "−17")
+    expect(sentence(one)).to_contain_text("x + h and x − h are the same number")
+    enter(one, "x", "two")
+    expect(one.locator(".nnx-error")).to_contain_text("x and the step h must be numbers.")
+    enter(one, "x", "0")
+    expect(one.locator(".nnx-error")).to_be_hidden()
+    expect(plot).to_have_attribute("aria-valuenow", "0")
+
+
+def go_down(one: Locator) -> None:
+    """The first updates of lecture 04; a start that is dragged; divergence."""
+    plot = one.locator("svg.nnx-plot")
+    plot.focus()
+    one.page.keyboard.press("ArrowRight")
+    expect(sentence(one)).to_contain_text("W −= 2 × dW, so W goes from (−1.5, −0.5) to (0.0262, 0.02694).")
+    expect(one.locator(".nnx-count")).to_have_text("step 1 of 40")
+    box = plot.bounding_box()
+    assert box
+    one.page.mouse.move(box["x"] + 300, box["y"] + 200)
+    one.page.mouse.down()
+    one.page.mouse.move(box["x"] + 330, box["y"] + 220, steps=3)
+    one.page.mouse.up()
+    expect(one.locator(".nnx-count")).to_have_text("step 0 of 40")
+    expect(one.get_by_role("textbox", name="start W[0]")).not_to_have_value("−1.5")
+    one.get_by_role("combobox").select_option("1")
+    enter(one, "step_size", "0.13")
+    expect(one.locator(".nnx-warning").first).to_contain_text("Divergence: the loss grows from 14.25 to")
+    enter(one, "momentum", "0.5")
+    press(one, "Step →", 2)
+    expect(sentence(one)).to_contain_text("velocity = 0.5 ×")
+    enter(one, "step_size", "large")
+    expect(one.locator(".nnx-error")).to_contain_text("step_size must be a number; 'large' is none.")
+    press(one, "Reset")
+    expect(one.locator(".nnx-error")).to_be_hidden()
+    expect(one.get_by_role("textbox", name="step_size")).to_have_value("0.05")
+
+
+def ask_the_matrix(one: Locator) -> None:
+    """Entries by pointer and by keys, the weight, the puzzle."""
+    press(one, "∂out/∂w")
+    one.locator("td[data-at='0,4']").hover()
+    expect(sentence(one)).to_contain_text("∂out[0, 0]/∂w[1, 0] = 1: it ties the output out[0, 0] to the input w[1, 0].")
+    expect(sentence(one)).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
+    one.locator("td[data-at='0,4']").focus()
+    one.page.keyboard.press("ArrowDown")
+    expect(sentence(one)).to_contain_text("is 0 whatever the values: w[1, 0] has no way to out[0, 1].")
+    weight = one.locator("p[role=status]", has_text="Written out in float32")
+    expect(weight).to_contain_text("weighs 256 GiB")
+    one.get_by_label("N =").fill("0")
+    expect(one.locator(".nnx-error")).to_contain_text("N must be a whole number from 1 to a million; '0' is none.")
+    one.get_by_label("N =").fill("1")
+    expect(weight).to_contain_text("weighs 64 MiB")
+    solved = one.locator(".nnx-part p")
+    for left, right, told in (
+        ("upstream", "x", "✗ upstream 2 × 4 @ x 2 × 3: the inner sizes 4 and 2 do not meet."),
+        ("upstreamᵀ", "x", "✗ upstreamᵀ 4 × 2 @ x 2 × 3 is 4 × 3, but dw must be 3 × 4."),
+        ("xᵀ", "upstream", "✓ xᵀ 3 × 2 @ upstream 2 × 4 is 3 × 4, as dw must be. dw = xᵀ @ upstream."),
+    ):
+        one.get_by_label("The left factor").select_option(left)
+        one.get_by_label("The right factor").select_option(right)
+        expect(solved).to_have_text(told)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_other_explorers_in_jupyterlab(lab: Lab, theme: str) -> None:
+    use_dark_theme(lab.folder, f"JupyterLab {theme.title()}")
+    page = lab.open(f"others_{theme}", OTHERS)
+    for number, (name, play_with) in enumerate(
+        {"activation": follow_the_curve, "descent": go_down, "jacobian": ask_the_matrix}.items()
+    ):
+        explorer(page, number).scroll_into_view_if_needed()
+        play_with(explorer(page, number))
+        picture(explorer(page, number), f"{name}_{theme}")
+    assert explorer(page, 3).locator("td.nnx-absent").count() == 12
+    assert_accessible(page)
+    lab.close(page)
+    use_dark_theme(lab.folder, "JupyterLab Light")
+
+
+def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
+    path = lab.folder / "still.ipynb"
+    write(path, GRAPHS[:2] + OTHERS)
+    notebook = nbformat.read(path, as_version=4)
+    Client(notebook, timeout=120, kernel_name="python3").execute()
+    for state in ("with", "without"):
+        if state == "without":
+            notebook.metadata.pop("widgets", None)
+        page_file = lab.folder / f"still_{state}.html"
+        page_file.write_text(HTMLExporter().from_notebook_node(notebook)[0], encoding="utf-8")
+        context = lab.browser.new_context(java_script_enabled=False, viewport={"width": 1000, "height": 1400})
+        page = context.new_page()
+        page.route("http*://**", lambda route: route.abort())
+        page.goto(page_file.as_uri())
+        figures = page.locator(".nnx-still svg[role=img], .nnx-still img[alt]")
+        assert [figure.is_visible() for figure in figures.all()] == [True] * 6
+        page.screenshot(path=str(PICTURES / f"explorer_still_{state}_state.png"))
+        context.close()

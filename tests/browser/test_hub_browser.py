@@ -1,0 +1,216 @@
+"""The course on a hub, from the release to the learner who reads the feedback, in a real browser with two people."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from helpers import hubs
+from helpers.browsers import PICTURES, chromium
+from nnkit_hub.receipts import NAME as RECEIPT
+
+SECONDS = 120_000
+MULTIPLY = """class MultiplyGate:
+    def forward(self, x, y):
+        return x * y, (x, y)
+
+    def backward(self, upstream, cache):
+        x, y = cache
+        return upstream * y, upstream * x
+"""
+SUBTRACT = """class SubtractGate:
+    def forward(self, x, y):
+        return x - y, ()
+
+    def backward(self, upstream, cache):
+        return upstream, upstream
+"""
+WRITTEN = "The upstream gradient says how the loss changes with the output; where a wire branches, both ways count."
+COMMENT = "Say why the two ways add."
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        expect.set_options(timeout=SECONDS)
+        yield found
+
+
+# The current one, and the oldest that The Littlest JupyterHub 2.0 and Zero to JupyterHub 4.4.0 (5.5.0) may have.
+@pytest.mark.parametrize("jupyterhub", ["", "5.2.1"])
+def test_a_class_on_a_hub(browser: Browser, tmp_path: Path, jupyterhub: str) -> None:
+    python = hubs.python_with(jupyterhub) if jupyterhub else sys.executable
+    with hubs.demo_hub(tmp_path / "hub", python) as hub:
+        assert f"Running JupyterHub version {jupyterhub}" in hub.log()
+        settings = hub.folder / "homes/ada/.jupyter/lab/user-settings/@jupyterlab/notebook-extension"
+        settings.mkdir(parents=True)
+        # All cells are in the page, also those far below.
+        (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+        ta, learner = Person(hub, browser, "tom"), Person(hub, browser, "ada")
+        try:
+            cycle(hub, ta, learner)
+        except BaseException:
+            ta.look("failed")
+            learner.look("failed")
+            raise
+
+
+def cycle(hub: hubs.Hub, ta: Person, learner: Person) -> None:
+    """The whole of it."""
+    release(ta)
+    work(learner)
+    assert json.loads((receipt(hub)).read_text())["user"] == "ada"
+    grade(ta)
+    read(learner)
+    report(ta)
+
+
+@dataclass
+class Person:
+    """Somebody with a browser of their own; `page` is the tab that they look at."""
+
+    def __init__(self, hub: hubs.Hub, browser: Browser, name: str):
+        self.name = name
+        self.context = browser.new_context(viewport={"width": 1300, "height": 950})
+        self.context.set_default_timeout(SECONDS)
+        self.page = self.context.new_page()
+        self.page.goto(hub.address)
+        self.page.fill("#username_input", name)
+        self.page.fill("#password_input", hub.passwords[name])
+        self.page.click("#login_submit")
+
+    def follow(self, link: str) -> Page:
+        """Open a link that makes a tab of its own."""
+        with self.context.expect_page() as opened:
+            self.page.get_by_role("link", name=link).click()
+        return opened.value
+
+    def look(self, what: str) -> None:
+        for number, page in enumerate(self.context.pages):
+            page.screenshot(path=PICTURES / f"hub_{self.name}_{what}_{number}.png")
+
+
+def release(ta: Person) -> None:
+    """Open Formgrader from the course's page, generate ps1 anew and release it."""
+    ta.look("course_page")
+    ta.page = ta.follow("Formgrader")
+    ta.page.get_by_role("button", name="Authorize").click()
+    ps1 = row(ta.page, "ps1")
+    press(ps1, "release")  # it is released in a demo class: take it back
+    expect(ps1.locator(".status")).to_have_text("draft")
+    press(ps1, "assign")
+    press(ps1, "release")
+    expect(ps1.locator(".status")).to_have_text("released")
+    ta.look("released")
+
+
+def row(page: Page, name: str) -> Locator:
+    """Formgrader's row of an assignment or a student."""
+    return page.locator("tbody tr").filter(has=page.locator("td", has_text=re.compile(f"^{name}$")))
+
+
+def press(row: Locator, column: str) -> None:
+    """Press a button of a row, and wait for Formgrader's word that it went well."""
+    row.locator(f".{column} a").click()
+    modal = row.page.locator(".modal-content").last
+    expect(modal.locator(".modal-title")).to_have_text("Success")
+    modal.get_by_role("button", name="Close").last.click()
+    expect(row.page.locator(".modal-content")).to_have_count(0)
+
+
+def work(learner: Person) -> None:
+    """Fetch ps1, do three exercises of it, validate, hand it in."""
+    page = learner.page
+    open_list(page)
+    page.get_by_role("button", name="Fetch", exact=True).click()
+    page.locator("#fetched_assignments_list .assignment-notebooks-link").click()
+    page.locator("#fetched_assignments_list .nested_list_item a").first.click()
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for()
+    write(page, "class MultiplyGate", MULTIPLY)
+    write(page, "class SubtractGate", SUBTRACT)
+    page.get_by_text("YOUR ANSWER HERE").last.dblclick()
+    write(page, "YOUR ANSWER HERE", WRITTEN)
+    page.keyboard.press("Control+s")
+    learner.look("work")
+    page.locator(".jp-NotebookPanel-toolbar").get_by_text("Validate").click()
+    dialog = page.locator(".jp-Dialog")
+    expect(dialog).to_contain_text("SubtractGate.backward: dy is wrong")
+    learner.look("validated")
+    assert "MultiplyGate" not in dialog.inner_text()
+    dialog.get_by_role("button", name="Ok").click()
+    page.get_by_role("tab", name="Assignments").click()
+    page.locator("#fetched_assignments_list").get_by_role("button", name="Submit").click()
+    expect(page.locator("#submitted_assignments_list .nested_list_item")).to_have_count(1)
+    learner.look("submitted")
+
+
+def write(page: Page, begins: str, source: str) -> None:
+    """Type into the cell with this text."""
+    cell = page.locator(".jp-Cell", has=page.locator(".cm-content", has_text=begins)).first
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+a")
+    page.keyboard.insert_text(source)
+
+
+def open_list(page: Page) -> None:
+    page.get_by_role("menuitem", name="Nbgrader").click()
+    page.get_by_text("Assignment List", exact=True).click()
+
+
+def receipt(hub: hubs.Hub) -> Path:
+    (found,) = (hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "receipts").glob(f"*/{RECEIPT}")
+    return found
+
+
+def grade(ta: Person) -> None:
+    """Collect, autograde, grade the answer in words, write feedback and release it."""
+    page = ta.page
+    press(row(page, "ps1"), "collect")
+    row(page, "ps1").locator(".num-submissions a").click()
+    press(row(page, "ada"), "autograde")
+    expect(row(page, "ada").locator(".status")).to_have_text("needs manual grading")
+    expect(row(page, "ada").locator(".score")).to_have_text("3 / 40")
+    ta.look("autograded")
+    row(page, "ada").locator(".student-name a").click()
+    page.get_by_role("link", name="ps1").last.click()
+    # The points so far are there: what is typed before is overwritten.
+    expect(page.locator("input#test-multiply")).to_have_attribute("placeholder", "3")
+    page.wait_for_load_state("networkidle")
+    points, comment = page.locator("input#written"), page.locator("textarea.comment").last
+    for kind, field, text in (("grade", points, "1"), ("comment", comment, COMMENT)):
+        field.fill(text)
+        with page.expect_response(lambda r, kind=kind: f"/api/{kind}/" in r.url and r.request.method == "PUT") as saved:
+            field.press("Tab")
+        assert saved.value.ok
+    ta.look("by_hand")
+    page.goto(f"{page.url.split('/formgrader/')[0]}/formgrader/manage_assignments")
+    press(row(page, "ps1"), "generate-feedback")
+    press(row(page, "ps1"), "release-feedback")
+
+
+def read(learner: Person) -> None:
+    """Fetch the feedback and read it."""
+    page = learner.page
+    page.locator("#submitted_assignments_list").get_by_role("button", name="Fetch Feedback").click()
+    page.locator("#submitted_assignments_list .nested_list_item a").first.click()
+    page.locator(".jp-DirListing").get_by_text("ps1.html").dblclick()
+    told = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
+    expect(told).to_contain_text(COMMENT)
+    expect(told).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
+    learner.look("feedback")
+
+
+def report(ta: Person) -> None:
+    """The course's page leads to the report on what the class did."""
+    ta.page = ta.context.pages[0]
+    ta.page.reload()
+    page = ta.follow("Report on ps1")
+    expect(page.locator("#mistakes")).to_contain_text("the sign is wrong")
+    ta.look("report")

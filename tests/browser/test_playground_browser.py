@@ -1,0 +1,189 @@
+"""The playground in a real browser: it learns, is painted on, says what goes wrong, and stops when nobody looks."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Locator, expect
+
+from helpers.browsers import open_notebook
+from helpers.labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme
+
+__all__ = ["lab"]  # a fixture
+
+CELLS = ("from nnkit import view\nview.playground('circles')",)
+VERDICT = """
+import numpy as np
+from nnkit.check import check_backward
+from nnkit.gates import ReLU
+
+class Mine(ReLU):
+    def backward(self, upstream, cache):
+        return (upstream,)
+
+view.verdict_explorer(check_backward(Mine(), np.array([[1.0, -2.0, 3.0], [-4.0, 5.0, 6.0]])))
+"""
+
+
+def count(one: Locator) -> Locator:
+    return one.locator(".nnx-count")
+
+
+def learn_the_circles(one: Locator) -> None:
+    press(one, "Play")
+    expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"), timeout=30_000)
+    press(one, "Pause")
+    expect(sentence(one)).to_contain_text("of the 200 points are classified correctly.")
+    assert standing_still(one)
+
+
+def standing_still(one: Locator) -> bool:
+    """Whether the count of updates comes to rest: frames that were on their way may still come."""
+    seen = ""
+    for _ in range(10):
+        one.page.wait_for_timeout(800)
+        if count(one).inner_text() == seen:
+            return True
+        seen = count(one).inner_text()
+    return False
+
+
+def step_and_reset(one: Locator) -> None:
+    press(one, "Reset")
+    expect(count(one)).to_contain_text("0 updates")
+    press(one, "Step →")
+    expect(count(one)).to_contain_text("1 update,")
+    one.page.keyboard.press("ArrowRight")
+    expect(count(one)).to_contain_text("2 updates")
+    expect(sentence(one)).to_contain_text("2-16-16-2 after 2 updates")
+    image = one.get_by_role("img", name=re.compile(r"^\|dW2\| ≤ 0\.\d+$"))
+    image.hover()
+    expect(one.locator(".nnx-part .nnx-rule")).to_have_text(re.compile(r"^dW2\[\d+, \d+\] = −?[\d.e−]+$"))
+    start = one.locator(".nnx-curve.nnx-solid").get_attribute("d")
+    enter(one, "seed", "1")
+    expect(count(one)).to_contain_text("0 updates")
+    assert one.locator(".nnx-curve.nnx-solid").get_attribute("d") != start
+
+
+def paint(one: Locator) -> None:
+    """By pointer, in a stroke, and by keys; a third class begins a network with three scores."""
+    plane = one.get_by_role("application")
+    box = plane.bounding_box()
+    assert box
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    mouse = one.page.mouse
+    press(one, "1 ■")
+    mouse.click(x, y)
+    expect(sentence(one)).to_contain_text("of the 201 points")
+    mouse.move(x - 100, y - 150)
+    mouse.down()
+    mouse.move(x + 100, y - 150, steps=10)
+    mouse.up()
+    expect(sentence(one)).to_contain_text(re.compile(r"of the 2(0[6-9]|1\d) points"))
+    press(one, "Clear")
+    expect(sentence(one)).to_have_text("There are no points yet: choose a class, and paint some.")
+    plane.focus()
+    one.page.keyboard.press("ArrowRight")
+    one.page.keyboard.press("Enter")
+    expect(sentence(one)).to_contain_text("of the 1 points")
+    expect(one.locator(".nnx-warning").first).to_contain_text("All points are of one class")
+    press(one, "2 ▲")
+    mouse.click(x - 80, y)
+    expect(sentence(one)).to_contain_text("2-16-16-3 after 0 updates")
+    press(one, "Erase")
+    mouse.click(x - 80, y)
+    expect(sentence(one)).to_contain_text("of the 1 points")
+    one.get_by_label("data").select_option("spiral")
+    expect(sentence(one)).to_contain_text("2-16-16-3 after 0 updates")
+
+
+def go_wrong(one: Locator) -> None:
+    """Each fault is said in words, and the playground goes on."""
+    enter(one, "width", "0")
+    expect(one.get_by_role("alert").filter(has_text="width")).to_have_text(
+        "✗ The width of a hidden layer must be a whole number from 1 to 32; '0' is none."
+    )
+    enter(one, "width", "16")
+    press(one, "Play")
+    enter(one, "step_size", "1000")
+    dead = one.locator(".nnx-warning", has_text="Hidden layer 1: 16 of 16 units are dead")
+    expect(dead).to_be_visible(timeout=10_000)
+    press(one, "Pause")
+    one.get_by_label("activation").select_option("leaky ReLU")
+    expect(count(one)).to_contain_text("0 updates")
+    press(one, "Play")
+    stopped = one.get_by_role("alert").filter(has_text="so the step size is too large; try a smaller one than 1000")
+    expect(stopped).to_be_visible(timeout=10_000)
+    expect(stopped).to_contain_text("since the loss is nan")
+    expect(one.get_by_role("button", name="Play")).to_be_visible()
+    picture(one, "playground_nan_light")
+    enter(one, "step_size", "0.3")
+    press(one, "Reset")
+    expect(stopped).to_be_hidden()
+
+
+def look_into_the_verdict(one: Locator) -> None:
+    """Entry by entry, by pointer, by keys and by button; the numbers in place of the marks; the hints."""
+    expect(one.locator("strong")).to_contain_text("✗ Mine.backward: dx is wrong")
+    expect(one.locator("td.nnx-wrong")).to_have_text(["✗", "✗"])
+    one.locator("td[data-at='0,1']").hover()
+    expect(sentence(one)).to_contain_text("dx[0, 1] is wrong: yours ")
+    one.locator("td[data-at='0,1']").click()
+    one.page.keyboard.press("ArrowRight")
+    expect(sentence(one)).to_contain_text("dx[0, 2] is right: ")
+    press(one, "Next wrong →")
+    expect(sentence(one)).to_contain_text("dx[1, 0] is wrong: yours ")
+    press(one, "Expected")
+    expect(one.locator("td.nnx-wrong")).to_have_text(["✗ 0", "✗ 0"])
+    press(one, "Hint")
+    expect(one.locator(".nnx-hint")).to_have_count(1)
+    press(one, "Another hint")
+    expect(one.locator(".nnx-hint")).to_have_count(2)
+
+
+def test_the_playground_in_jupyterlab(lab: Lab) -> None:
+    page = lab.open("playground", CELLS)
+    one = explorer(page)
+    learn_the_circles(one)
+    picture(one, "playground_light")
+    step_and_reset(one)
+    paint(one)
+    go_wrong(one)
+    assert_accessible(page)
+    press(one, "Play")
+    expect(count(one)).not_to_contain_text(" 0 updates")
+    page.get_by_text("File", exact=True).first.click()
+    page.get_by_text("Save Notebook", exact=True).click()
+    page.wait_for_timeout(1000)
+    lab.close(page)
+
+    page = lab.browser.new_page(viewport={"width": 1250, "height": 1400})  # nobody looked for a while
+    open_notebook(page, lab.address, "playground.ipynb")
+    expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"), timeout=20_000)
+    left = count(explorer(page)).inner_text()
+    page.wait_for_timeout(1000)
+    press(explorer(page), "Step →")
+    assert int(count(explorer(page)).inner_text().split()[0]) - int(left.split()[0]) <= 1
+    page.close()
+
+
+def test_in_the_dark_with_little_motion(lab: Lab) -> None:
+    use_dark_theme(lab.folder)
+    page = lab.open("playground_dark", (*CELLS, VERDICT), reduced_motion="reduce")
+    look_into_the_verdict(explorer(page, 1))
+    picture(explorer(page, 1), "verdict_dark")
+    one = explorer(page)
+    one.scroll_into_view_if_needed()
+    press(one, "Play")
+    changes = page.evaluate("""() => new Promise((resolve) => {
+      let seen = 0;
+      const watch = new MutationObserver(() => (seen += 1));
+      watch.observe(document.querySelector(".nnx-count"), {childList: true, subtree: true, characterData: true});
+      setTimeout(() => (watch.disconnect(), resolve(seen)), 2500);
+    })""")
+    assert 1 <= changes <= 4
+    press(one, "Pause")
+    picture(one, "playground_dark")
+    assert_accessible(page)
+    lab.close(page)
+    use_dark_theme(lab.folder, "JupyterLab Light")

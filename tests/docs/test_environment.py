@@ -1,0 +1,277 @@
+"""Dependencies are declared once, in pyproject.toml; what repeats them says the same."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from helpers.paths import ROOT
+
+REPEATED = ("learn", "grading")
+CONDA = {"msgpack-python": "msgpack"}
+"""What has another name there."""
+LOCKED = ("learn", "grading", "postgres", "cluster", "dev")
+
+
+@pytest.fixture
+def project() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture
+def environment() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def lock() -> list[str]:
+    return (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+
+
+def parsed(lines: Iterable[str]) -> dict[str, SpecifierSet]:
+    """Name → versions that fit; nnkit's own extras are left out."""
+    requirements = [Requirement(line) for line in lines]
+    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name != "nnkit"}
+
+
+def declared(project: dict[str, Any], extras: Iterable[str]) -> dict[str, SpecifierSet]:
+    extra_lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
+    return parsed([*project["dependencies"], *extra_lines])
+
+
+def drift(project: dict[str, Any], environment: dict[str, Any]) -> list[str]:
+    """Where environment.yml says something else than pyproject.toml, a sentence each."""
+    written = [line for line in environment["dependencies"] if isinstance(line, str)]
+    lines = [re.sub(r"^[\w-]+", lambda name: CONDA.get(name[0], name[0]), line) for line in written]
+    said = parsed(lines)
+    wanted = declared(project, REPEATED) | {"python": SpecifierSet(project["requires-python"])}
+    faults = [f"{name} comes twice" for name in said if len([x for x in lines if name in parsed([x])]) > 1]
+    for name in sorted(wanted.keys() | said.keys() - {"pip"}):
+        if name not in said:
+            faults.append(f"{name} is missing from environment.yml")
+        elif name not in wanted:
+            faults.append(f"{name} is not in pyproject.toml")
+        elif said[name] != wanted[name]:
+            faults.append(f"{name}: {said[name]} in environment.yml, {wanted[name]} in pyproject.toml")
+    return faults
+
+
+def unpinned(project: dict[str, Any], lock: Iterable[str]) -> list[str]:
+    """Which declared dependencies the lock file does not pin to a version that fits, a sentence each."""
+    pins: dict[str, list[str]] = {}
+    faults = []
+    for line in filter(None, lock):
+        requirement = Requirement(line)
+        versions = [s.version for s in requirement.specifier if s.operator == "=="]
+        if len(versions) != 1:
+            faults.append(f"{line} is no pin")
+        pins.setdefault(canonicalize_name(requirement.name), []).extend(versions)
+    for name, wanted in sorted(declared(project, LOCKED).items()):
+        if name not in pins:
+            faults.append(f"{name} is not pinned")
+        faults += [f"{name}=={pin} does not fit {wanted}" for pin in pins.get(name, []) if not wanted.contains(pin)]
+    return faults
+
+
+def test_conda_gets_what_pyproject_declares(project: dict[str, Any], environment: dict[str, Any]) -> None:
+    assert drift(project, environment) == []
+    assert environment["name"] == "nnkit"
+    assert environment["channels"] == ["conda-forge"]
+    assert {"pip": ["-e ."]} in environment["dependencies"]
+
+
+def test_extras_agree_on_the_versions_of_a_package(project: dict[str, Any]) -> None:
+    said: dict[str, set[str]] = {}
+    for lines in project["optional-dependencies"].values():
+        for name, versions in parsed(lines).items():
+            said.setdefault(name, set()).add(str(versions))
+    assert said["jax"] == {">=0.8"}  # the first with `jax.enable_x64`
+    assert {name: versions for name, versions in said.items() if len(versions) > 1} == {}
+
+
+def test_the_lock_file_pins_every_dependency(project: dict[str, Any], lock: list[str]) -> None:
+    assert unpinned(project, lock) == []
+
+
+def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(project: dict[str, Any], lock: list[str]) -> None:
+    extras = project["optional-dependencies"]
+    peers = parsed(extras["bench"])
+    assert all(str(version).startswith("==") for version in peers.values())
+    others = [line for name, lines in extras.items() if name != "bench" for line in [*lines, *filter(None, lock)]]
+    assert not peers.keys() & parsed(others).keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("numpy>=2.0", "numpy>=1.26", "numpy: >=1.26 in environment.yml, >=2.0 in pyproject.toml"),
+        ("numpy>=2.0", None, "numpy is missing from environment.yml"),
+        ("numpy>=2.0", "numpy>=2.0 pandas", None),
+        ("python>=3.11", "python>=3.10", "python: >=3.10 in environment.yml, >=3.11 in pyproject.toml"),
+        ("python>=3.11", None, "python is missing from environment.yml"),
+    ],
+)
+def test_planted_drift_is_caught(
+    project: dict[str, Any], environment: dict[str, Any], old: str, new: str | None, told: str | None
+) -> None:
+    lines = environment["dependencies"]
+    lines.remove(old)
+    lines += new.split() if new else []
+    assert drift(project, environment) == [told or "pandas is not in pyproject.toml"]
+
+
+def test_planted_drift_on_the_other_side_is_caught(project: dict[str, Any], environment: dict[str, Any]) -> None:
+    changed = copy.deepcopy(project)
+    changed["optional-dependencies"]["learn"].append("pandas>=2")
+    assert drift(changed, environment) == ["pandas is missing from environment.yml"]
+
+
+def test_planted_faults_in_the_lock_file_are_caught(project: dict[str, Any], lock: list[str]) -> None:
+    others = [line for line in lock if not line.startswith("numpy==")]
+    assert unpinned(project, others) == ["numpy is not pinned"]
+    assert unpinned(project, [*others, "numpy==1.26.4"]) == ["numpy==1.26.4 does not fit >=2.0"]
+    assert unpinned(project, [*others, "numpy>=2.0"]) == ["numpy>=2.0 is no pin"]
+
+
+def test_make_alone_prints_every_target_with_a_line() -> None:
+    make = shutil.which("make")
+    assert make, "make is not installed"
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert phony
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run([make], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    printed = {line.split(maxsplit=1)[0]: line.split(maxsplit=1)[1:] for line in done.stdout.splitlines()}
+    assert set(printed) == set(phony[1].split())
+    assert all(printed.values())
+    assert done.stderr == ""
+
+
+def _lab_command() -> list[str]:
+    """What `make lab` runs to open JupyterLab, word by word."""
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", "-n", "lab"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    (line,) = [
+        line for line in done.stdout.replace("\\\n", " ").splitlines() if "jupyter lab" in line and "echo" not in line
+    ]
+    return shlex.split(line)
+
+
+def test_make_lab_serves_the_whole_course_without_news_or_graders_tools(tmp_path: Path) -> None:
+    setting, *command = _lab_command()
+    assert setting == f"JUPYTER_CONFIG_PATH={ROOT / '.jupyter' / 'learner'}"
+    assert command[-1] == "notebooks/00_start_here.ipynb"
+    assert ("--allow-root" in command) == (os.getuid() == 0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = ["--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
+    folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
+    folders |= [setting.split("=", 1)]
+    lab = [sys.executable, "-m", "jupyter", *command[1:]]  # the tests' own Python, whether or not it is in .venv
+    server = subprocess.Popen(
+        [*lab, *options], cwd=ROOT, env={**os.environ, **folders}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        contents = json.loads(_fetched(f"http://127.0.0.1:{port}/api/contents", server))
+        assert {"notebooks", "assignments"} <= {entry["name"] for entry in contents["content"]}
+        page = _fetched(f"http://127.0.0.1:{port}/lab", server)
+        config = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
+        assert config["news"] == {"disabled": True}
+        graders = {f"@jupyter/nbgrader:{tool}" for tool in ("course-list", "create-assignment", "formgrader")}
+        assert graders <= set(config["disabledExtensions"])
+        assert "@jupyter/nbgrader" in {extension["name"] for extension in config["federated_extensions"]}
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/formgrader", timeout=20)
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def _fetched(address: str, server: subprocess.Popen) -> str:
+    for _ in range(240):
+        assert server.poll() is None, "JupyterLab stopped"
+        try:
+            with urllib.request.urlopen(address, timeout=5) as answer:
+                return answer.read().decode()
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError("JupyterLab did not answer")
+
+
+@pytest.mark.parametrize("here", [(), ("chromium",), ("chromium", "bwrap"), ("chromium", "bwrap", "fonts", "venv")])
+def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[str, ...]) -> None:
+    programs, fonts = tmp_path / "bin", tmp_path / "fonts"
+    programs.mkdir()
+    fonts.mkdir()
+    for tool in ("bash", "dirname", "id", "find", "grep"):
+        (programs / tool).symlink_to(shutil.which(tool) or tool)
+    stubs = {"make": "", "apt-get": 'echo "$@"', "sudo": '"$@"', "python3": f"exit {int('venv' not in here)}"}
+    for name, body in {**stubs, **dict.fromkeys({"chromium", "bwrap"} & set(here), "")}.items():
+        (programs / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
+        (programs / name).chmod(0o755)
+    if "fonts" in here:
+        (fonts / "DejaVuSans.ttf").touch()
+    (tmp_path / ".ci").mkdir()
+    script = (ROOT / ".ci" / "run").read_text().replace(">/dev/null\nfi", "\nfi")  # let apt-get's words through
+    (tmp_path / ".ci" / "run").write_text(script)
+    environ = {"PATH": str(programs), "FONTS": str(fonts)}
+    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    needs = {"chromium": "chromium", "bwrap": "bubblewrap", "fonts": "fonts-dejavu-core", "venv": "python3-venv"}
+    installed = [line.split()[4:] for line in done.stdout.splitlines() if line.startswith("install")]
+    assert installed == ([[needs[name] for name in needs if name not in here]] if set(needs) - set(here) else [])
+
+
+def test_what_runs_leave_behind_is_ignored() -> None:
+    leavings = ["submitted/a/ps1/ps1.ipynb", "gradebook.db", "grades.csv", "demo_class_ps1.json", "build/demo/x"]
+    done = subprocess.run(["git", "check-ignore", *leavings], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.split() == leavings
+
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_readmes_example_prints_what_the_readme_shows() -> None:
+    code, shown = re.search(r"^```python\n(.*?)^```\n\n```\n(.*?)^```$", README, re.DOTALL | re.MULTILINE).groups()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == shown
+
+
+def test_the_readmes_drawing_is_what_the_library_draws() -> None:
+    from nnkit import Graph
+    from nnkit.view.drawing import svg
+
+    graph = Graph()
+    x, y, z = graph.inputs(x=-2.0, y=5.0, z=-4.0)
+    ((x + y).named("q") * z).named("f")
+    graph.backward()
+    drawn = (ROOT / "docs" / "graph.svg").read_text(encoding="utf-8")
+    assert drawn.rstrip("\n") == svg.svg(graph).rstrip("\n"), "nnkit.view draws it otherwise now: write it anew"
+
+
+def test_make_lock_brings_its_own_uv() -> None:
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(["make", "-n", "lock"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
+    commands = [line.split()[0] for line in done.stdout.splitlines() if "uv" in line.split()]
+    assert [line for line in done.stdout.splitlines() if " uv pip" in line] == []
+    assert commands == [".venv/bin/pip"]
+    assert ".venv/bin/uv pip compile" in done.stdout

@@ -1,0 +1,420 @@
+"""From solutions/ to grades, with the real nbgrader and real kernels."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import random
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from helpers.paths import ROOT
+from nnkit import cli
+from nnkit_grader.course import demo_class, release
+from nnkit_grader.course.demo_class import make_class
+from nnkit_grader.course.planted_answers import read_answers
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("course")
+    release.copy_course(ROOT, folder)
+    return folder
+
+
+def test_assignments_are_what_release_makes_of_solutions(tmp_path: Path) -> None:
+    names = release.release(ROOT, tmp_path / "assignments")
+    assert names
+    for name in names:
+        committed = ROOT / "assignments" / name / f"{name}.ipynb"
+        made = tmp_path / "assignments" / name / f"{name}.ipynb"
+        assert committed.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), "run `make release`"
+
+
+def test_no_answer_and_no_hidden_test_is_in_the_release() -> None:
+    for path in (ROOT / "solutions").glob("*/*.ipynb"):
+        released = (ROOT / "assignments" / path.parent.name / path.name).read_text(encoding="utf-8")
+        assert "SOLUTION" not in released
+        assert "HIDDEN" not in released
+        secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in _secrets(cell)]
+        assert len(secrets) > 20
+        sources = ["".join(cell["source"]) for cell in json.loads(released)["cells"]]
+        for secret in secrets:
+            assert not any(secret in source.splitlines() for source in sources), secret
+
+
+def test_a_question_that_is_answered_in_words_is_in_the_release() -> None:
+    """nbgrader empties the cell of a written answer, so what is asked must stand before it."""
+    for path in (ROOT / "assignments").glob("*/*.ipynb"):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        written = [i for i, c in enumerate(cells) if c["cell_type"] == "markdown" and c["metadata"].get("nbgrader")]
+        assert written, path.stem
+        for i in written:
+            asked = "".join(cells[i - 1]["source"])
+            assert "**" in asked or "?" in asked, path.stem
+            assert "Graded by hand" in asked, path.stem
+
+
+def _secrets(cell: dict) -> list[str]:
+    """The lines between solution and hidden-test markers."""
+    found, inside = [], False
+    for line in "".join(cell["source"]).splitlines():
+        if line.strip().startswith("### "):
+            inside = "BEGIN" in line
+        elif inside and len(line.strip()) > 12 and not line.startswith("@"):  # a decorator is given beside the answer
+            found.append(line)
+    return found
+
+
+def test_every_check_in_a_test_cell_counts() -> None:
+    """A check whose verdict nobody looks at would pass every wrong answer."""
+    for path in (ROOT / "solutions").glob("*/*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            source = "".join(cell["source"])
+            if cell["metadata"].get("nbgrader", {}).get("grade") and cell["cell_type"] == "code":
+                assert not [line for line in source.splitlines() if line.startswith("check_")], source
+                assert "assert check_" in source or "partial_credit(" in source
+
+
+def test_each_answer_names_cells_that_exist() -> None:
+    for path in (ROOT / "solutions").glob("*_answers.py"):
+        name = path.stem.removesuffix("_answers")
+        cells = json.loads((ROOT / "solutions" / name / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        ids = {cell["metadata"]["nbgrader"]["grade_id"] for cell in cells if "nbgrader" in cell["metadata"]}
+        for answer in read_answers(path):
+            assert {answer.cell, *answer.loses} <= ids
+
+
+def test_a_class_scores_exactly_what_was_planted(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right answers in every style keep all their points; each planted mistake loses its own and no others."""
+    monkeypatch.setenv("NNKIT_CHECK_SECONDS", "4")
+    answers = read_answers(folder / "solutions" / "ps1_answers.py")
+    assert cli.main(["demo", "--course", str(folder)]) == 0, capsys.readouterr()
+    out = capsys.readouterr().out
+    assert "30 of 30 scores are what was planted." in out
+    assert "Full marks are 40 points: 38 by tests, 2 by hand." in out
+    assert "17 of the 17 planted mistakes of ps1 were made at least once." in out
+    _, where, and_, program, verb, *_ = shlex.split(re.search(r"^Formgrader +(cd .*)$", out, re.MULTILINE)[1])
+    assert (Path(where), and_, verb) == ((folder / "build" / "demo").resolve(), "&&", "lab")
+    assert shutil.which(program)
+    demo = folder / "build" / "demo"
+    manifest = {student["id"]: student for student in json.loads((demo / "demo_class_ps1.json").read_text())}
+    planted = {(p["cell"], p["label"]) for student in manifest.values() for p in student["planted"]}
+    assert {(a.cell, a.label) for a in answers if a.kind == "mistake"} <= planted
+    table = release.scores(demo, "ps1")
+    full = table["student01"]
+    assert sum(full.values()) == 38
+    for student, row in table.items():
+        lost = {cell: full[cell] - points for cell, points in row.items() if points != full[cell]}
+        if manifest[student]["kind"] == "mistaken":
+            assert lost == manifest[student]["planted"][0]["loses"], student
+        if manifest[student]["kind"] == "blank":
+            assert sum(row.values()) == 0
+    with (demo / "grades.csv").open() as file:
+        assert len(list(csv.DictReader(file))) == 30
+    pages = {student: (demo / "feedback" / student / "ps1" / "ps1.html").read_text() for student in manifest}
+    secrets = hidden_lines(folder / "solutions" / "ps1" / "ps1.ipynb")
+    assert len(secrets) > 10
+    for student, page in pages.items():
+        assert len(page) > 10_000
+        assert "hidden tests: " in page
+        words = re.sub(r"<[^>]+>", "", page).replace("&quot;", '"').replace("&#39;", "'").replace("&gt;", ">")
+        assert not [line for line in secrets if line in words], student
+        assert not re.search(r"-> +\d+ assert ", words), student  # a traceback that quotes a test cell
+        if manifest[student]["kind"] == "looping":
+            assert "it did not end within 4 seconds" in words
+
+
+def hidden_lines(path: Path) -> list[str]:
+    """The lines of hidden tests of an instructors' notebook."""
+    source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
+    regions = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", source, re.DOTALL)
+    return [line.strip() for region in regions for line in region.splitlines() if len(line.strip()) > 12]
+
+
+def test_the_demos_table_keeps_its_columns_whatever_is_planted() -> None:
+    planted = [{"cell": "a" * 30, "label": "left out"}, {"cell": "b", "label": "sign"}]
+    students = [demo_class.Student("student01", "perfect", score=38.0)]
+    students.append(demo_class.Student("student1000", "mistaken", planted, 3.5))
+    lines = cli._demo_table(students, {"student01": 38.0, "student1000": 12.0}, 38).splitlines()
+    head, first, second = lines
+    for title, left, right in (("is", "perfect", "mistaken"), ("planted", "", "left out in aaa")):
+        assert first.startswith(left, head.index(f"  {title}") + 2)
+        assert second.startswith(right, head.index(f"  {title}") + 2)
+    for title, above, below in (("expected", "38", "3.5"), ("scored of 38", "38", "12")):
+        end = head.index(title) + len(title)
+        assert first[:end].endswith(f" {above}")
+        assert second[:end].endswith(f" {below}")
+    assert (first.endswith("38"), second.endswith("  differs")) == (True, True)
+
+
+# -- feedback without hidden tests ---------------------------------------------------------------------
+
+TEST = """if ready:
+    assert check_value(double(3), 6)
+    ### BEGIN HIDDEN TESTS
+    assert check_value(double(-7), -14)
+
+    assert double("<7>") == "<7><7>"
+    ### END HIDDEN TESTS
+"""
+FOLDED = """if ready:
+    assert check_value(double(3), 6)
+    # hidden tests: 2 lines, run when graded
+"""
+
+
+def graded(source: str, *outputs: dict) -> dict:
+    mark = {"grade": True, "solution": False, "points": 2, "grade_id": "test", "schema_version": 3, "locked": True}
+    return nbformat.v4.new_code_cell(source, metadata={"nbgrader": mark}, outputs=list(outputs))
+
+
+def without_hidden_tests(*cells: dict) -> list:
+    from nnkit_grader.nbgrader_plugin.hide_hidden_tests import HideHiddenTests
+
+    notebook, _ = HideHiddenTests()(nbformat.v4.new_notebook(cells=list(cells)), {})
+    return notebook.cells
+
+
+def error(ename: str, evalue: str, *traceback: str) -> dict:
+    return nbformat.v4.new_output("error", ename=ename, evalue=evalue, traceback=list(traceback))
+
+
+def test_feedback_counts_hidden_tests_and_does_not_show_them() -> None:
+    plain = nbformat.v4.new_code_cell("x = 1  ### BEGIN HIDDEN TESTS")
+    cell, other = without_hidden_tests(graded(TEST), plain)
+    assert cell.source == FOLDED
+    assert other.source == "x = 1  ### BEGIN HIDDEN TESTS"  # a learner's own
+    (cell,) = without_hidden_tests(graded("a\n### BEGIN HIDDEN TESTS\nsecret = 1234567"))  # no end
+    assert cell.source == "a\n# hidden tests: 1 line, run when graded"
+
+
+def test_feedback_shows_of_an_exception_in_a_test_cell_its_last_line() -> None:
+    long = ["-" * 70, "NameError  Traceback", "----> 4 \x1b[32massert\x1b[39m check_value(double(-7), -14)", "..."]
+    name = error("NameError", "name 'double' is not defined", *long)
+    timeout = error("CellTimeoutError", "", "No reply from kernel before timeout")
+    verdict = error("WrongDerivative", "✗ double: it is wrong.\n  Hint: twice.", "✗ double: it is wrong.")
+    (cell,) = without_hidden_tests(graded(TEST, name, timeout, verdict))
+    shown = [output.traceback for output in cell.outputs]
+    assert shown == [["NameError: name 'double' is not defined"], ["CellTimeoutError"], ["✗ double: it is wrong."]]
+
+
+def test_feedback_shows_no_hidden_line_in_any_output() -> None:
+    """A traceback of a learner's own cell stays whole, unless it quotes a hidden line."""
+    card = {"text/html": "<b>assert double(&quot;&lt;7&gt;&quot;) == &quot;&lt;7&gt;&lt;7&gt;&quot;</b>"}
+    printed = nbformat.v4.new_output("stream", text="In[5]: assert check_value(double(-7), -14)\n")
+    shown = nbformat.v4.new_output("display_data", data=card)
+    own = error("SyntaxError", "invalid syntax", "Cell In[3], line 1", "\x1b[31mdef double\x1b[39m")
+    spy = error("ValueError", "x", "-> 3 \x1b[1massert check_value(double(-7), -14)\x1b[0m")
+    learners = nbformat.v4.new_code_cell("...", outputs=[printed, shown, own, spy])
+    _, cell = without_hidden_tests(graded(TEST), learners)
+    assert cell.outputs[0].text == "In[5]: (a hidden test)\n"
+    assert cell.outputs[1].data["text/html"] == "<b>(a hidden test)</b>"
+    assert len(cell.outputs[2].traceback) == 2
+    assert cell.outputs[3].traceback == ["ValueError: x"]
+
+
+# -- Ctrl-C ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", ["doctor", "check", "release", "bundle", "autograde", "report", "demo-class", "demo"])
+def test_ctrl_c_ends_each_verb_with_one_line(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(args: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, verb.replace("-", "_"), interrupted)
+    interrupted.__name__, interrupted.__doc__ = verb.replace("-", "_"), "x"
+    given = {"check": ["ps1.ipynb"]}.get(verb, ["ps1"] if verb in ("autograde", "report", "demo-class") else [])
+    assert cli.main([verb, *given]) == 130
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "nnkit: interrupted.\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends a signal")
+def test_ctrl_c_while_cells_run(tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    loop = f"import pathlib, time\npathlib.Path({str(begun)!r}).touch()\nwhile True:\n    time.sleep(0.1)"
+    path = tmp_path / "loop.ipynb"
+    path.write_text(json.dumps({"cells": [dict(graded(loop))], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
+    command = [sys.executable, "-m", "nnkit.cli", "check", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    for _ in range(1200):
+        if begun.exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "nnkit: interrupted.\n")
+
+
+def test_ctrl_c_within_a_step_of_nbgrader_ends_the_demo() -> None:
+    """Its API catches all, Ctrl-C too, and reports a failed step."""
+    with pytest.raises(KeyboardInterrupt):
+        release._ended({"success": False, "error": "Traceback ...\n  File x\nKeyboardInterrupt\n"})
+    for result in ({"success": True}, {"success": False, "error": "ValueError: KeyboardInterrupt?"}):
+        assert release._ended(result) is result
+
+
+def test_the_same_seed_gives_the_same_class(folder: Path) -> None:
+    release.generate(folder)
+
+    def written(seed: int) -> list[str]:
+        make_class(folder, "ps1", 12, seed)
+        return [path.read_text(encoding="utf-8") for path in sorted((folder / "submitted").rglob("*.ipynb"))]
+
+    assert written(4) == written(4)
+    assert written(4) != written(5)
+
+
+@pytest.mark.parametrize(
+    ("count", "mistakes"), [(0, 17), (1, 17), (3, 17), (12, 17), (22, 17), (30, 17), (60, 17), (9, 0)]
+)
+def test_a_class_has_all_kinds_and_each_mistake_as_soon_as_it_is_large_enough(count: int, mistakes: int) -> None:
+    kinds = demo_class._kinds(count, mistakes, random.Random(0))
+    assert len(kinds) == count
+    assert kinds[:1] == ["perfect"][:count]
+    assert kinds.count("mistaken") >= min(mistakes, max(count - 5, count // 2))
+    if count >= 10:
+        assert set(kinds) == {*demo_class.OTHERS, "mistaken"}
+
+
+def test_a_smaller_class_replaces_a_larger_one_and_touches_nobody_else(folder: Path) -> None:
+    release.generate(folder)
+    make_class(folder, "ps1", 5)
+    real = folder / "submitted" / "ada" / "ps1" / "ps1.ipynb"
+    other = folder / "submitted" / "student05" / "ps2" / "ps2.ipynb"
+    for path in (real, other):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}")
+    make_class(folder, "ps1", 2)
+    handed_in = {path.parent.parent.name for path in (folder / "submitted").glob("*/ps1/ps1.ipynb")}
+    assert handed_in == {"student01", "student02", "ada"}
+    assert other.exists()
+    for path in (real, other):
+        shutil.rmtree(path.parent)
+
+
+def small_course(tmp_path: Path, answers: str) -> Path:
+    """A course whose only assignment is called hw, with exercises a and b, b of two test cells."""
+
+    def cell(grade_id: str, points: int | None) -> dict:
+        mark = {"grade_id": grade_id, "grade": points is not None, "solution": points is None, "points": points}
+        return {"cell_type": "code", "source": "", "metadata": {"nbgrader": mark}}
+
+    cells = [cell("a", None), cell("b", None), cell("checks-a", 2), cell("checks-b", 3), cell("more-b", 5)]
+    for room in ("assignments", "solutions"):
+        (tmp_path / room / "hw").mkdir(parents=True)
+        (tmp_path / room / "hw" / "hw.ipynb").write_text(json.dumps({"cells": cells}))
+    (tmp_path / "solutions" / "hw_answers.py").write_text(answers)
+    return tmp_path
+
+
+ANSWERS = """# %% a mistake=free loses=checks-a=0
+pass
+# %% b mistake=dear loses=checks-b,more-b=4
+pass
+# %% a crash=bad loses=checks-a
+pass
+# %% a loop=long loses=checks-a
+pass
+"""
+
+
+def test_a_class_of_any_assignment(tmp_path: Path) -> None:
+    students = make_class(small_course(tmp_path, ANSWERS), "hw", 20)
+    scores = {(student.kind, *(p["label"] for p in student.planted)): student.score for student in students}
+    assert scores["mistaken", "free"] == 10.0  # a mistake that loses 0 points loses no more
+    assert scores["mistaken", "dear"] == 3.0
+    assert scores["partial", "left out"] == 8.0  # b is tested by two cells, so what leaving it out costs is not known
+    assert scores["perfect",] == 10.0
+
+
+# -- a cell that has not been graded, a gradebook elsewhere, work that a release would overwrite ------
+
+UNGRADED: dict[str, release.Points] = {"bo": {"test-a": None, "test-b": 2.0}, "al": {"test-a": 1.0, "test-b": 2.0}}
+
+
+def test_a_cell_that_has_not_been_graded_counts_nothing_and_stays_blank(tmp_path: Path) -> None:
+    assert release.total(UNGRADED["bo"]) == 2.0
+    release.export(UNGRADED, tmp_path / "grades.csv")
+    rows = (tmp_path / "grades.csv").read_text().splitlines()
+    assert rows == ["student,test-a,test-b,total", "al,1.0,2.0,3.0", "bo,,2.0,2.0"]
+
+
+def test_scores_come_from_the_gradebook_that_the_config_names(tmp_path: Path) -> None:
+    release.copy_course(ROOT, tmp_path)
+    with (tmp_path / "nbgrader_config.py").open("a") as config:
+        config.write(f"c.CourseDirectory.db_url = 'sqlite:///{tmp_path / 'elsewhere.db'}'\n")
+        config.write("c.CourseDirectory.course_id = 'another'\n")
+    release.generate(tmp_path)
+    assert release.api(tmp_path).coursedir.course_id == "another"
+    with release.api(tmp_path).gradebook as book:
+        book.add_student("ada")
+        book.add_submission("ps1", "ada")
+    (scores,) = release.scores(tmp_path, "ps1").values()
+    assert "test-multiply" in scores
+    assert set(scores.values()) == {None}
+    assert release.total(scores) == 0
+    assert not (tmp_path / "gradebook.db").exists()
+
+
+def test_a_release_keeps_what_somebody_wrote_in_assignments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    release.copy_course(ROOT, tmp_path)
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    assert release.kept(tmp_path) == []
+    released = (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8")
+    work = released.replace("raise NotImplementedError", "return 42", 1)
+    (tmp_path / "assignments" / "ps1" / "ps1.ipynb").write_text(work, encoding="utf-8")
+    (tmp_path / "assignments" / "ps1" / "notes.txt").write_text("mine")
+    capsys.readouterr()
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    (kept,) = release.kept(tmp_path)
+    assert f"what was there and differs is kept in {kept}" in capsys.readouterr().out
+    assert (kept / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == work
+    assert (kept / "ps1" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == released
+    assert cli.main(["release", "--course", str(tmp_path)]) == 0
+    assert release.kept(tmp_path) == [kept]
+
+
+def test_the_lecture_does_not_give_an_answer_of_the_assignment_away() -> None:
+    """No line of a solution of ps1 that computes what it returns stands in lecture 01."""
+    lecture = json.loads((ROOT / "notebooks" / "01_computational_graphs.ipynb").read_text(encoding="utf-8"))
+    lines = [line for cell in lecture["cells"] for line in cell["source"]]
+    shown = {line.strip() for line in lines} | {piece for line in lines for piece in re.findall(r"`([^`]+)`", line)}
+    solved = json.loads((ROOT / "solutions" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8"))
+    answers = {line.strip() for cell in solved["cells"] for line in _secrets(cell)}
+    answers = {line for line in answers if re.match(r"return .*\w ?([*/+-]|\*\*) ?\w", line)}
+    assert len(answers) > 5
+    assert not shown & answers
+
+
+def test_faults_that_a_user_can_mend_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["release", "--course", str(tmp_path)]) == 2
+    assert "is not a course folder" in capsys.readouterr().err
+    assert cli.main(["demo-class", "ps9", "--course", str(ROOT)]) == 2
+    told = capsys.readouterr().err
+    assert "ps9" in told
+    assert len(told.splitlines()) == 1
+
+
+def test_a_header_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "ps1_answers.py"
+    for header in ("exp", "exp mistake=sign", "exp style=a loses=test-exp"):
+        path.write_text(f"# %% {header}\npass\n")
+        with pytest.raises(ValueError, match="must say style"):
+            read_answers(path)

@@ -1,0 +1,446 @@
+"""The examiner on a real sandbox: scores are those of an ordinary kernel, and what goes wrong costs its own points."""
+
+import random
+import textwrap
+from collections import defaultdict
+
+import numpy as np
+import pytest
+
+from helpers.machines import busy
+from helpers.paths import ROOT
+from nnkit.check.evidence import limits
+from nnkit_grader.course import assignment as assignments
+from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.course.planted_answers import read_answers
+from nnkit_grader.examiner.examiner import Seconds, examine, refuse
+from nnkit_grader.examiner.run_cell import credit, fresh_numbers
+from nnkit_grader.intake.submission import Refused, Submission, SubmittedCell
+from nnkit_grader.record.results import Result
+from nnkit_grader.sandbox import Child, choose
+
+SECONDS = Seconds(cell=2.0, whole=60.0)
+SETUP = """
+    import numpy as np
+    from nnkit.check import check_backward, check_gradient, check_value, partial_credit
+    rng = np.random.default_rng(0)
+"""
+DOUBLE = """
+    class Double:
+        def forward(self, x):
+            return 2 * x, None
+        def backward(self, upstream, cache):
+            return 2 * upstream
+"""
+TEST_DOUBLE = "assert check_backward(Double(), rng.normal(size=3), of=lambda x: 2 * x)"
+
+
+@pytest.fixture(scope="module")
+def sandbox():
+    with choose() as made:
+        yield made
+
+
+@pytest.fixture
+def graded(sandbox):
+    """Grade one submission: cells of the course as (id, kind, source), and the learner's versions by id."""
+
+    def grade(cells, answers=(), seed=1, seconds=SECONDS, order=(), added=()):
+        course = Assignment("ps", "ps", tuple(map(_course_cell, cells)), {"data.txt": b"7"})
+        answers = {name: textwrap.dedent(source) for name, source in dict(answers).items()}
+        theirs = [SubmittedCell(c.id, c.kind, c.cell_type, answers.get(c.id, c.released)) for c in course.cells]
+        theirs[:0] = [SubmittedCell(f"added-{i}", "added", "code", textwrap.dedent(s)) for i, s in enumerate(added)]
+        return examine(course, Submission(tuple(theirs), files=course.files), sandbox.start, seed, seconds)
+
+    return grade
+
+
+def _course_cell(cell):
+    name, kind, source = cell
+    text = textwrap.dedent(source)
+    points = 4.0 if kind == "test" else 0.0
+    return CourseCell(name, name, kind, text, text.partition("### BEGIN")[0], points, "code")
+
+
+def cell(result, name):
+    return next(c for c in result.cells if c.id == name)
+
+
+def one(answer, test, **options):
+    """The cells of a course with a single exercise."""
+    return [("setup", "given", SETUP), ("answer", "answer", answer), ("test", "test", test)]
+
+
+def test_a_right_answer_gets_its_points(graded):
+    result = graded(one(DOUBLE, TEST_DOUBLE))
+    assert result.scores() == {"test": 4.0}
+    assert cell(result, "test").outputs[0]["text"].startswith("✓ Double.backward")
+    assert result.events == ()
+
+
+def test_a_wrong_answer_gets_none_and_its_mistake_is_named(graded):
+    result = graded(one(DOUBLE, TEST_DOUBLE), {"answer": DOUBLE.replace("return 2 * upstream", "return -2 * upstream")})
+    assert result.score == 0.0
+    (verdict,) = cell(result, "test").verdicts
+    assert verdict["mistakes"] == ["sign"]
+    kinds = [output["output_type"] for output in cell(result, "test").outputs]
+    assert kinds == ["display_data", "error"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        ("", "NameError: name 'Double' is not defined"),
+        ("class Double:\n    def forward(self, x): return 2 * x,", "AttributeError"),
+        ("def Double(:", "NameError: name 'Double' is not defined"),
+        ("Double = 3", "TypeError"),
+        ("raise SystemExit", "NameError: name 'Double' is not defined"),
+        ("del Double", "NameError: name 'Double' is not defined"),
+    ],
+    ids=["missing", "half", "no Python", "a number", "exit", "deleted"],
+)
+def test_an_answer_that_is_none_costs_its_own_points(graded, answer, told):
+    cells = [*one(DOUBLE, TEST_DOUBLE), ("more", "answer", "seven = 7"), ("test-more", "test", "assert seven == 7")]
+    result = graded(cells, {"answer": answer})
+    assert result.scores() == {"test": 0.0, "test-more": 4.0}
+    said = cell(result, "test").trouble or cell(result, "test").verdicts[0]["headline"]
+    assert told in said or "has no method 'backward'" in said
+
+
+COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: pass\n    return 7"
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
+    """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
+    if not counted:
+        monkeypatch.setattr(Child, "waited", lambda self: 0.0)
+    with busy():
+        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=Seconds(cell=1.2, whole=30.0))
+    assert result.score == (4.0 if counted else 0.0)
+
+
+def test_a_checks_own_limit_goes_by_the_same_clock(graded, monkeypatch):
+    monkeypatch.setattr(limits, "SECONDS", 3.0)
+    slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
+    with busy():
+        result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=Seconds(cell=10.0, whole=30.0))
+    assert result.score == 4.0
+
+
+def test_partial_credit_is_the_last_expression(graded):
+    half = "partial_credit(4, check_value(a, 1), check_value(b, 2))"
+    result = graded(one("a, b = 1, 2", half), {"answer": "a, b = 1, 3"})
+    assert result.score == 2.0
+    assert cell(result, "test").outputs[-1]["data"]["text/plain"] == "2.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "points"),
+    [(None, 4), (True, 4), (False, 4), ("3", 4), (3, 3), (9.0, 4), (-1, 0), (np.float64(1.5), 1.5), (np.nan, 0)],
+)
+def test_credit_follows_nbgraders_rule(value, points):
+    assert credit(value, 4.0) == points
+
+
+def test_the_learners_process_never_has_the_hidden_tests(graded):
+    test = """
+        assert look("visible part")
+        ### BEGIN HIDDEN TESTS
+        assert not look("hidden" + " part")
+        ### END HIDDEN TESTS
+        visible_part = 1
+    """
+    answer = """
+        def look(text):
+            import gc, sys
+            texts = [o for o in gc.get_objects() if isinstance(o, dict)]
+            return text in "visible part" and not any("hidden part" in str(d.get("In", "")) for d in texts)
+    """
+    assert graded(one(answer, test)).score == 4.0
+
+
+def test_the_courses_given_cells_count_in_the_tests(graded):
+    cells = [
+        ("helper", "given", "def right():\n    return 5"),
+        *one("def five():\n    return right()", "assert five() == right()"),
+    ]
+    assert graded(cells).score == 4.0
+    assert graded(cells, {"helper": "def right():\n    return 6"}).score == 0.0  # theirs is 6, the course's is 5
+
+
+def test_given_cells_may_use_the_answers(graded):
+    cells = [
+        ("setup", "given", SETUP),
+        ("answer", "answer", DOUBLE),
+        ("parts", "given", "double = Double()"),
+        ("test", "test", "assert double.forward(3.0)[0] == 6.0"),
+    ]
+    assert graded(cells).score == 4.0
+
+
+def test_cells_may_use_what_a_test_cell_defines(graded):
+    cells = [
+        ("first", "answer", "a = 1"),
+        ("test", "test", "helper = 5\nassert a == 1"),
+        ("second", "answer", "b = helper + a"),
+        ("test-second", "test", "assert b == 6"),
+    ]
+    assert graded(cells).scores() == {"test": 4.0, "test-second": 4.0}
+
+
+def test_a_name_is_what_it_is_when_its_test_runs(graded):
+    cells = [
+        ("first", "answer", "a = 1"),
+        ("test", "test", "assert a == 1"),
+        ("second", "answer", "a = 2"),
+        ("test-second", "test", "assert a == 2"),
+    ]
+    assert graded(cells).score == 8.0
+
+
+def test_a_test_that_takes_a_name_of_the_learners_has_its_own(graded):
+    cells = [
+        ("first", "answer", "def f():\n    return 1"),
+        ("test", "test", "g = f\ndef f():\n    return 2\nassert (g(), f()) == (1, 2)"),
+    ]
+    assert graded(cells).score == 4.0
+
+
+def test_added_cells_run_where_they_stand(graded):
+    result = graded(one("def five():\n    return helper", "assert five() == 5"), added=["helper = 5"])
+    assert result.score == 4.0
+    assert cell(result, "added-0").kind == "added"
+
+
+def test_files_of_the_assignment_are_there(graded):
+    assert graded(one("text = open('data.txt').read()", "assert text == '7'")).score == 4.0
+
+
+def test_inputs_are_fresh_for_each_seed_and_the_same_for_the_same(graded):
+    test = "print(list(np.random.default_rng(0).normal(size=2)), same(rng.normal()))"
+    shown = [cell(graded(one("def same(x):\n    return x", test), seed=seed), "test").outputs for seed in (1, 2, 1)]
+    assert shown[0] == shown[2] != shown[1]
+
+
+def test_fresh_numbers_keep_the_kinds_of_seeds():
+    with fresh_numbers(5):
+        one, other = np.random.default_rng([1, 2]), np.random.default_rng(np.random.default_rng(0))
+        again = np.random.default_rng([1, 2])
+    assert one.normal() == again.normal() != np.random.default_rng([1, 2]).normal()
+    assert isinstance(other, np.random.Generator)
+    assert np.random.default_rng(0).normal() == np.random.default_rng(0).normal()
+
+
+def test_the_common_generators_are_fresh_too_and_left_as_they_were():
+    draw = [np.random.normal, random.random]
+    draw += [lambda: np.random.seed(3) or np.random.normal(), lambda: random.seed(3) or random.random()]
+    before = [each() for each in draw]
+    drawn = []
+    for seed in (1, 1, 2):
+        with fresh_numbers(seed):
+            drawn.append([each() for each in draw])
+    assert drawn[0] == drawn[1]
+    for numbers in zip(before, drawn[0], drawn[2]):
+        assert len(set(numbers)) == 3
+    assert [each() for each in draw[2:]] == before[2:]
+
+
+ENDLESS = "def f():\n    while True: pass"
+
+
+@pytest.mark.parametrize(
+    ("answer", "event"),
+    [
+        ("import os\nos._exit(0)", "The cell 'answer' was stopped: the process that runs this submission ended"),
+        ("while True: pass", "The cell 'answer' was stopped: the time was up"),
+        (ENDLESS, "During a test, the time was up"),
+        (
+            "import os\ndef f():\n    os._exit(1)",
+            "During a test, the process that runs this submission ended (exit status 1)",
+        ),
+        (
+            "import ctypes\ndef f():\n    ctypes.memset(8, 0, 8)",
+            "During a test, the process that runs this submission ended (killed by signal 11)",
+        ),
+        ("def f():\n    return f()", None),
+        ("def f():\n    return 'x' * 2**40", None),
+    ],
+    ids=["exit", "endless cell", "endless call", "exit in a call", "crash in C", "recursion", "memory"],
+)
+def test_a_process_that_is_lost_costs_one_exercise(graded, answer, event):
+    cells = [
+        ("before", "answer", "a = 1"),
+        ("test-before", "test", "assert a == 1"),
+        ("answer", "answer", "def f():\n    return 5"),
+        ("test", "test", "assert f() == 5"),
+        ("after", "answer", "b = a + 1"),
+        ("test-after", "test", "assert b == 2"),
+    ]
+    result = graded(cells, {"answer": answer}, seconds=Seconds(cell=1.0, whole=30.0))
+    assert result.scores() == {"test-before": 4.0, "test": 0.0, "test-after": 4.0}
+    assert (result.events[0].startswith(event)) if event else (result.events == ())
+
+
+def test_cells_that_run_again_take_no_time_of_a_test(graded):
+    """Two cells that may take a second each do so again after the second test; the third test has its own second."""
+    cells = [
+        ("slow", "answer", "a = 1"),
+        ("slow-too", "answer", "b = 2"),
+        ("answer", "answer", "def f():\n    return 5"),
+        ("test", "test", "assert f() == 5"),
+        ("test-after", "test", "assert a + b == 3"),
+    ]
+    slow = {name: f"import time\ntime.sleep(0.7)\n{source}" for name, _, source in cells[:2]}
+    result = graded(cells, {**slow, "answer": ENDLESS}, seconds=Seconds(cell=1.0, whole=30.0))
+    assert result.scores() == {"test": 0.0, "test-after": 4.0}
+    assert result.events == ("During a test, the time was up.",)
+
+
+@pytest.mark.parametrize(
+    "lost", ["import os\nos._exit(1)", "import os\ndef f():\n    os._exit(1)"], ids=["cell", "call"]
+)
+def test_what_a_given_cell_made_of_an_answer_outlives_the_process(graded, lost):
+    cells = [
+        ("double", "answer", DOUBLE),
+        ("made", "given", "gates = [Double()]"),
+        ("answer", "answer", "def f():\n    return 5"),
+        ("test", "test", "assert f() == 5"),
+        ("test-made", "test", "assert gates[0].forward(3.0)[0] == 6.0"),
+    ]
+    assert graded(cells).scores() == {"test": 4.0, "test-made": 4.0}
+    assert graded(cells, {"answer": lost}).scores() == {"test": 0.0, "test-made": 4.0}
+
+
+def test_a_process_that_is_lost_again_and_again_is_given_up(graded):
+    cells = [
+        (f"{kind}-{i}", kind, "a = 1" if kind == "answer" else "assert a == 1")
+        for i in range(9)
+        for kind in ("answer", "test")
+    ]
+    result = graded(cells, {f"answer-{i}": "import os\nos._exit(0)" for i in range(8)})
+    assert result.score == 0.0
+    assert "was lost 6 times" in cell(result, "answer-8").outputs[0]["evalue"]
+
+
+def test_a_test_that_never_ends_by_itself_is_ended(graded):
+    cells = [("answer", "answer", "def f():\n    return 0"), ("test", "test", "while f() == 0: pass")]
+    result = graded(cells, seconds=Seconds(cell=0.5, whole=30.0))
+    assert result.score == 0.0
+    assert "not" in cell(result, "test").trouble
+
+
+def test_the_whole_time_is_bounded(graded):
+    cells = [(f"slow-{i}", "answer", "") for i in range(5)] + [("test", "test", "assert True")]
+    slow = {f"slow-{i}": "import time\ntime.sleep(1)" for i in range(5)}
+    result = graded(cells, slow, seconds=Seconds(cell=2.0, whole=2.5))
+    assert result.seconds < 5
+    assert result.events
+
+
+def test_outputs_are_those_of_a_notebook(graded):
+    source = """
+        import sys
+        print("out"); print("err", file=sys.stderr)
+        import matplotlib.pyplot as plt
+        plt.plot([1, 2])
+        6 * 7
+    """
+    outputs = cell(graded([("answer", "answer", source)]), "answer").outputs
+    kinds = [(output["output_type"], output.get("name"), sorted(output.get("data", {}))) for output in outputs]
+    assert kinds == [
+        ("stream", "stdout", []),
+        ("stream", "stderr", []),
+        ("execute_result", None, ["text/plain"]),
+        ("display_data", None, ["image/png"]),
+    ]
+
+
+def test_an_error_shows_the_learners_line(graded):
+    result = graded(one("def f():\n    return 1 / 0", "assert f() == 1"))
+    (output,) = cell(result, "test").outputs
+    assert output["ename"] == "ZeroDivisionError"
+    assert "line 2 of f: return 1 / 0" in output["traceback"]
+
+
+def test_a_verdict_names_the_learners_line(graded):
+    answer = DOUBLE.replace("return 2 * upstream", "return upstream @ np.ones((2, 2))")
+    result = graded(one(answer, TEST_DOUBLE))
+    assert "in the line `return upstream @ np.ones((2, 2))`" in cell(result, "test").verdicts[0]["headline"]
+
+
+def test_numerical_derivatives_are_seen_in_the_other_process(graded):
+    answer = """
+        class Double:
+            def forward(self, x):
+                return 2 * x, x
+            def backward(self, upstream, cache):
+                return upstream * (self.forward(cache + 1e-5)[0] - self.forward(cache - 1e-5)[0]) / 2e-5
+    """
+    result = graded(one(answer, "assert check_backward(Double(), np.array([1.0, 2.0]), of=lambda x: 2 * x)"))
+    assert [v["mistakes"] for v in cell(result, "test").verdicts] == [["numerical-derivative"]]
+
+
+def test_a_refused_file_has_no_points_and_a_sentence():
+    course = assignments.load(ROOT, "ps1")
+    result = refuse(course, Refused("It is not JSON.", "digest"), 3)
+    assert result.score == 0.0
+    assert result.refused == "It is not JSON."
+    assert set(result.scores()) == {c.grade_id for c in course.cells if c.kind == "test"}
+
+
+def test_a_result_survives_json(graded):
+    result = graded(one(DOUBLE, TEST_DOUBLE))
+    assert Result.from_json(result.to_json()) == result
+    with pytest.raises(ValueError, match="format"):
+        Result.from_json({**result.to_json(), "format": 0})
+
+
+# ---- the course itself ------------------------------------------------------------------------------
+
+
+def handed_in(course, answers, released=False):
+    return Submission(
+        tuple(
+            SubmittedCell(
+                c.id,
+                c.kind,
+                c.cell_type,
+                answers.get(c.grade_id, c.released if released or c.kind == "test" else c.source),
+            )
+            for c in course.cells
+        )
+    )
+
+
+@pytest.mark.parametrize("name", ["ps1", "ps2", "ps3", "ps4", "ps5"])
+def test_solutions_have_full_marks_and_releases_none(sandbox, name):
+    course = assignments.load(ROOT, name)
+    full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
+    for seed in (11, 12) if name < "ps4" else (11,):
+        assert examine(course, handed_in(course, {}), sandbox.start, seed).scores() == full
+    nothing = examine(course, handed_in(course, {}, released=True), sandbox.start, 13)
+    assert set(nothing.scores().values()) == {0.0}
+    assert nothing.events == ()
+
+
+def mistakes(name):
+    """The planted mistakes of an assignment, one for each answer cell at a time."""
+    by_cell = defaultdict(list)
+    for answer in read_answers(ROOT / "solutions" / f"{name}_answers.py"):
+        if answer.kind == "mistake":
+            by_cell[answer.cell].append(answer)
+    most = max(map(len, by_cell.values()))
+    return [[found[i] for found in by_cell.values() if len(found) > i] for i in range(most)]
+
+
+@pytest.mark.parametrize("name", ["ps1", "ps2", "ps3"])
+def test_planted_mistakes_lose_their_own_points(sandbox, name):
+    course = assignments.load(ROOT, name)
+    full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
+    for seed, planted in enumerate(mistakes(name)):
+        expected = dict(full)
+        for test, points in [loss for answer in planted for loss in answer.loses.items()]:
+            expected[test] = min(expected[test], 0.0 if points is None else full[test] - points)
+        result = examine(course, handed_in(course, {a.cell: a.source for a in planted}), sandbox.start, seed)
+        assert result.scores() == expected, [a.label for a in planted]

@@ -1,0 +1,353 @@
+"""What is written into nbgrader's gradebook: what its own autograder writes, fast, and nothing of a grader's lost."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from nbgrader.api import Gradebook
+
+from helpers import books, classes
+from nnkit_grader.course import release as courses
+from nnkit_grader.course.assignment import Assignment, load
+from nnkit_grader.record.gradebook import Book, BookUnavailable
+from nnkit_grader.record.journal import Entry
+from nnkit_grader.record.register_assignment import enter, in_step
+from nnkit_grader.record.results import CellResult, Result
+from nnkit_grader.record.save_grades import Record
+from nnkit_grader.run import Order, grade, office, penalty
+
+LATE = ("c.AssignLatePenalties.plugin_class = 'nbgrader.plugins.LateSubmissionPlugin'",)
+ZERO = "c.LateSubmissionPlugin.penalty_method = 'zero'"
+CLASS = {
+    "right": (classes.RIGHT, "2026-01-01 10:00:00.000000 UTC"),
+    "half": ({"double": classes.DOUBLE, "triple": "def triple(x):\n    return 3 * abs(x)", "why": "?"}, ""),
+    "blank": ({}, "2026-01-01 10:00:00 UTC"),
+    "late": ({**classes.RIGHT, "double": "def double(x):\n    return x"}, "2026-03-01 10:00:00 UTC"),
+}
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course whose gradebook has the assignment: nbgrader takes seconds for it."""
+    folder = classes.course(tmp_path_factory.mktemp("ready") / "course", *LATE, ZERO)
+    with opened(folder)[0]:
+        return folder
+
+
+@pytest.fixture
+def folder(ready: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(ready, tmp_path / "course")
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder / 'gradebook.db'}"
+
+
+def opened(folder: Path) -> tuple[Book, Assignment]:
+    """The course's gradebook with the assignment in it."""
+    desk, assignment = office(folder), load(folder, classes.NAME)
+    book = Book(desk.coursedir.db_url, desk.coursedir.course_id)
+    enter(desk.coursedir, desk.parent, book, assignment)
+    return book, assignment
+
+
+def entry(assignment: Assignment, student: str, *scores: float, why: str = "Because.") -> Entry:
+    """A result, as an examiner gives it."""
+    left = list(scores)
+    cells = []
+    for cell in assignment.cells:
+        score = left.pop(0) if cell.kind == "test" else None
+        source = why if cell.kind == "written" else "pass" if cell.kind == "answer" else cell.source
+        cells.append(CellResult(cell.id, cell.grade_id, cell.kind, cell.cell_type, source, cell.points, score))
+    result = Result(assignment.name, "submission", assignment.digest, 1, tuple(cells))
+    return Entry(student, result, "2026-01-01 10:00:00 UTC", "stamp")
+
+
+def rows(book_url: str) -> dict[str, Any]:
+    """All that a gradebook says of each submission, without the random ids."""
+    found = {}
+    with Gradebook(book_url, "nnkit") as book:
+        for submission in book.assignment_submissions(classes.NAME):
+            (notebook,) = submission.notebooks
+            grades = {
+                g.name: (g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade, g.max_score)
+                for g in notebook.grades
+            }
+            comments = {c.name: (c.auto_comment, c.manual_comment) for c in notebook.comments}
+            found[submission.student.id] = {
+                "grades": grades,
+                "comments": comments,
+                "timestamp": submission.timestamp,
+                "late": (submission.total_seconds_late, notebook.late_submission_penalty),
+                "score": submission.score,
+                "extension": submission.extension,
+            }
+    return found
+
+
+def stock(folder: Path) -> Path:
+    """The same course and submissions, without nnkit's line in the configuration, and graded by nbgrader."""
+    other = folder.with_name("stock")
+    shutil.copytree(folder, other)
+    config = other / "nbgrader_config.py"
+    lines = config.read_text().splitlines()
+    kept = [line for line in lines if "nnkit_grader.nbgrader_plugin.install" not in line]
+    assert len(kept) == len(lines) - 1
+    config.write_text("\n".join(kept))
+    nbgrader = courses.api(other)
+    for student in CLASS:
+        result = nbgrader.autograde(classes.NAME, student, force=True, create=True)
+        assert result["success"], result
+    return other
+
+
+def test_the_gradebook_says_what_nbgraders_own_autograder_says(folder: Path) -> None:
+    """Also: without its one line in nbgrader_config.py, stock nbgrader grades the course."""
+    for student, (answers, timestamp) in CLASS.items():
+        classes.hand_in(folder, student, answers, timestamp)
+    book, _ = opened(folder)
+    with book, Gradebook(url(folder), "nnkit") as stored:
+        stored.update_or_create_assignment(classes.NAME, duedate="2026-02-01 00:00:00 UTC")
+    other = stock(folder)
+    assert not (other / ".nnkit").exists()
+    tally = grade(Order(classes.NAME), folder, lambda: office(folder))
+    assert tally.graded == len(CLASS)
+    ours, theirs = rows(url(folder)), rows(url(other))
+    assert ours == theirs
+    assert ours["right"]["grades"]["test-double"] == (2.0, None, None, False, 2.0)
+    assert ours["right"]["grades"]["why"] == (None, None, None, True, 1.0)
+    assert ours["half"]["grades"]["test-triple"][0] == 2.0
+    assert ours["blank"]["comments"]["double"] == ("No response.", None)
+    assert ours["blank"]["grades"]["why"] == (0.0, None, None, False, 1.0)
+    assert ours["late"]["late"] == (2_455_200, 3.0)  # the plug-in takes all of it
+
+
+def test_what_a_grader_entered_by_hand_is_kept(folder: Path) -> None:
+    book, assignment = opened(folder)
+    with book:
+        save(book, assignment, [entry(assignment, "ada", 2, 3), entry(assignment, "bo", 0, 1)])
+        with Gradebook(url(folder), "nnkit") as stored:
+            why = stored.find_grade("why", classes.NAME, classes.NAME, "ada")
+            why.manual_score, why.needs_manual_grade, why.extra_credit = 0.5, False, 2.0
+            stored.find_comment("why", classes.NAME, classes.NAME, "ada").manual_comment = "Nearly."
+            stored.db.commit()
+            stored.update_or_create_assignment(classes.NAME, duedate="2026-02-01 00:00:00 UTC")
+            stored.grant_extension(classes.NAME, "ada", days=2)
+        save(book, assignment, [entry(assignment, "ada", 1, 3)])
+    ada, bo = rows(url(folder))["ada"], rows(url(folder))["bo"]
+    assert ada["grades"]["why"] == (None, 0.5, 2.0, True, 1.0)  # to be looked at again, as in nbgrader
+    assert ada["grades"]["test-double"][0] == 1
+    assert ada["comments"]["why"] == (None, "Nearly.")
+    assert ada["extension"].days == 2
+    assert ada["score"] == 1 + 3 + 0.5 + 2
+    assert bo["score"] == 1
+
+
+def save(book: Book, assignment: Assignment, entries: list[Entry], taken_off: Any = None) -> None:
+    book.transaction(lambda session: Record(session, assignment).save(entries, taken_off))
+
+
+def test_a_penalty_is_never_more_than_the_score_nor_less_than_nothing(folder: Path) -> None:
+    book, assignment = opened(folder)
+    with book, Gradebook(url(folder), "nnkit") as stored:
+        stored.update_or_create_assignment(classes.NAME, duedate="2025-12-31 10:00:00 UTC")
+        told: list[tuple[str, float, float]] = []
+
+        def taken_off(student: str, score: float, seconds: float) -> float:
+            told.append((student, score, seconds))
+            return {"ada": 100.0, "bo": -1.0}[student]
+
+        save(book, assignment, [entry(assignment, "ada", 2, 2), entry(assignment, "bo", 1, 0)], taken_off)
+    assert sorted(told) == [("ada", 4.0, 86400.0), ("bo", 1.0, 86400.0)]
+    found = rows(url(folder))
+    assert (found["ada"]["late"], found["bo"]["late"]) == ((86400, 4.0), (86400, 0.0))
+
+
+def test_the_courses_own_plug_in_decides(folder: Path) -> None:
+    assert penalty(office(folder).parent)("ada", 5.0, 10.0) == 5.0
+    config = folder / "nbgrader_config.py"
+    config.write_text(config.read_text().replace(ZERO, ""))
+    assert penalty(office(folder).parent)("ada", 5.0, 10.0) is None
+
+
+def test_recording_costs_less_than_five_milliseconds_a_submission(folder: Path) -> None:
+    book, assignment = opened(folder)
+    with book:
+        cost = []
+        for batch in range(4):
+            entries = [entry(assignment, f"student{batch}-{n}", 2, 3) for n in range(25)]
+            began = time.perf_counter()
+            save(book, assignment, entries)
+            cost.append((time.perf_counter() - began) / len(entries))
+    assert min(cost) < 0.005, cost
+    assert len(rows(url(folder))) == 100
+
+
+# -- a gradebook that was not there --------------------------------------------------------------------------
+
+
+def test_a_new_gradebook_is_of_nbgraders_own_version(tmp_path: Path) -> None:
+    books.assert_of_nbgraders_version(f"sqlite:///{tmp_path / 'gradebook.db'}", tmp_path)
+
+
+def test_a_gradebook_is_created_whole_or_not_at_all(tmp_path: Path) -> None:
+    books.assert_whole_or_not_at_all(f"sqlite:///{tmp_path / 'gradebook.db'}")
+
+
+# -- the gradebook in step with solutions/ -----------------------------------------------------------------
+
+
+def test_an_assignment_is_entered_once_and_again_when_its_tests_change(folder: Path) -> None:
+    book, assignment = opened(folder)
+    desk = office(folder)
+    with book:
+        assert not enter(desk.coursedir, desk.parent, book, assignment)
+        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+        for changed in (classes.notebook(points=4.0), classes.notebook(test_triple="assert triple(1) == 3")):
+            classes.write_solution(folder, changed)
+            assignment = load(folder, classes.NAME)
+            assert not book.transaction(partial(in_step, assignment=assignment))
+            assert enter(desk.coursedir, desk.parent, book, assignment)
+            assert book.transaction(partial(in_step, assignment=assignment))
+    assert not (folder / "assignments").exists()  # what learners get is not touched
+    assert rows(url(folder))["ada"]["score"] == 5
+
+
+def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(folder: Path) -> None:
+    book, assignment = opened(folder)
+    desk = office(folder)
+    with book:
+        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+        changed = classes.notebook()
+        changed["cells"].append(classes.cell("test-more", "assert double(0) == 0", 1.0))
+        classes.write_solution(folder, changed)
+        with pytest.raises(ValueError, match="hw cannot be entered into the gradebook"):
+            enter(desk.coursedir, desk.parent, book, load(folder, classes.NAME))
+
+
+# -- a gradebook that others hold ---------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def locked(path: Path, seconds: float) -> Iterator[None]:
+    """Meanwhile another connection holds the file, for so long or until the end."""
+    let_go, holds = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        other = sqlite3.connect(path)
+        other.execute("BEGIN EXCLUSIVE")
+        holds.set()
+        let_go.wait(seconds)
+        other.rollback()
+        other.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    holds.wait()
+    try:
+        yield
+    finally:
+        let_go.set()
+        thread.join()
+
+
+def test_a_locked_gradebook_is_waited_for(folder: Path) -> None:
+    book, assignment = opened(folder)
+    told: list[str] = []
+    book.tell = told.append
+    with book, locked(folder / "gradebook.db", 3):
+        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+    assert told == ["waiting for the gradebook for up to 60 s: database is locked"]
+    assert rows(url(folder))["ada"]["score"] == 5
+
+
+def test_a_gradebook_that_stays_locked_is_told_and_nothing_is_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnkit_grader.record.gradebook.WAITING", 2.0)
+    for student in ("ada", "bo"):
+        classes.hand_in(folder, student, classes.RIGHT)
+    assert grade(Order(classes.NAME, ("ada",)), folder, lambda: office(folder)).graded == 1
+    begun = threading.Event()
+    with locked_when(begun, folder / "gradebook.db"), pytest.raises(BookUnavailable, match="not to be had"):
+        grade(Order(classes.NAME), folder, lambda: office(folder), progress=lambda tally: begin(begun))
+    assert "bo" not in rows(url(folder))
+    tally = grade(Order(classes.NAME), folder, lambda: office(folder))
+    assert (tally.graded, tally.standing) == (0, 2)
+    assert rows(url(folder))["bo"]["score"] == 5
+
+
+HELD = threading.Event()
+
+
+def begin(begun: threading.Event) -> None:
+    """Have the file locked, and wait until it is."""
+    begun.set()
+    HELD.wait(10)
+
+
+@contextlib.contextmanager
+def locked_when(begun: threading.Event, path: Path) -> Iterator[None]:
+    HELD.clear()
+    end = threading.Event()
+
+    def hold() -> None:
+        begun.wait(60)
+        with locked(path, 120):
+            HELD.set()
+            end.wait(120)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "says"),
+    [
+        ("sqlite:////nowhere/at/all.db", BookUnavailable, "unable to open database file"),
+        ("gradebook.db", ValueError, "is no database URL"),
+        ("oracel://x", ValueError, "is no database URL"),
+    ],
+)
+def test_a_gradebook_that_cannot_be_is_told_at_once(address: str, kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        Book(address, "nnkit")
+
+
+def test_a_server_that_is_not_there_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnkit_grader.record.gradebook.WAITING", 1.0)
+    told: list[str] = []
+    with pytest.raises(BookUnavailable, match=r"postgresql\+psycopg://ada:\*\*\*@127.0.0.1:9/x was not to be had"):
+        Book("postgresql://ada:secret@127.0.0.1:9/x", "nnkit", told.append)
+    assert len(told) == 1
+
+
+def test_a_transaction_that_fails_leaves_nothing(folder: Path) -> None:
+    book, assignment = opened(folder)
+    work: Callable[[Any], None] = lambda session: fail(Record(session, assignment))  # noqa: E731
+
+    def fail(record: Record) -> None:
+        record.save([entry(assignment, "ada", 2, 3)])
+        raise RuntimeError("stop")
+
+    with book:
+        with pytest.raises(RuntimeError, match="stop"):
+            book.transaction(work)
+        assert rows(url(folder)) == {}
+        other = Assignment("other", "other", assignment.cells)
+        with pytest.raises(LookupError, match="has no assignment other"):
+            book.transaction(lambda session: Record(session, other))

@@ -1,0 +1,410 @@
+"""Stand-ins: a test that calls them sees what it would see of the learner's own objects, and nothing runs here."""
+
+import contextlib
+import copy
+import inspect
+import os
+import socket
+import time
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+import jax
+import nnkit.check
+from corpus.right import RIGHT
+from corpus.wrong import WRONG
+from helpers.learners import linked
+from nnkit.check import check_backward
+from nnkit.check.evidence import calls, limits
+from nnkit_grader.rpc import codec
+from nnkit_grader.rpc.framing import BadReply, Frames
+from nnkit_grader.rpc.proxies import Gone, Link
+from nnkit_grader.rpc.signatures import raised
+
+EVERY = 4  # of the corpus: the whole of it takes a minute
+
+
+class Tripled:
+    def __init__(self, factor=3.0):
+        self.factor = factor
+
+    def forward(self, x):
+        return self.factor * x, None
+
+    def backward(self, upstream, cache):
+        return self.factor * upstream
+
+
+class Buffered:
+    """Keeps its input in one array for all calls: the cache of the first call is that of the last."""
+
+    def __init__(self):
+        self.kept = np.zeros(2)
+
+    def forward(self, x):
+        self.kept[...] = x
+        return x**2, self.kept
+
+    def backward(self, upstream, cache):
+        return 2 * cache * upstream
+
+
+Pair = namedtuple("Pair", "x y")
+
+
+class Odd:
+    def forward(self, x):
+        return 2 * x, lambda upstream: 2 * upstream
+
+    def backward(self, upstream, cache):
+        return cache(upstream)
+
+
+class Liar:
+    __name__ = "__import__('os').system('true')"
+
+    def __eq__(self, other):
+        return True
+
+    def __bool__(self):
+        return False
+
+    __hash__ = None
+
+
+def doubled_in_place(x):
+    x *= 2
+    return x
+
+
+def emptied(numbers, table):
+    numbers.clear()
+    table["new"] = [1]
+
+
+def measured(f, x):
+    return (f(x + 1e-5) - f(x - 1e-5)) / 2e-5
+
+
+def counted(n):
+    yield from range(n)
+
+
+class Kept:
+    """Keeps a function that it was given."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def __call__(self, x):
+        return self.function(x)
+
+
+def fails(kind):
+    raise {"plain": ValueError("no"), "own": type("Own", (KeyError,), {})("gone"), "exit": SystemExit(0)}[kind]
+
+
+THINGS = {
+    "Tripled": Tripled,
+    "gate": Tripled(),
+    "Buffered": Buffered,
+    "odd": Odd(),
+    "liar": Liar(),
+    "doubled_in_place": doubled_in_place,
+    "emptied": emptied,
+    "measured": measured,
+    "counted": counted,
+    "Kept": Kept,
+    "letters": lambda: np.array(["a", "b"]),
+    "fails": fails,
+    "pair": lambda: Pair(1.0, np.ones(2)),
+    "sum_of_pair": lambda pair: pair.x + pair.y.sum(),
+    "pid": os.getpid,
+    "sleep": time.sleep,
+    "leave": lambda: os._exit(3),
+    "with_options": lambda x, *rest, scale=1, **more: scale * x,
+    "number": np.float64(2.5),
+    "jax": jax,
+    "same": lambda x: x,
+    "is_it": lambda a, b: a is b,
+    "objects": lambda: np.array([1, None]),
+}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("learner")
+
+
+@pytest.fixture
+def link(folder):
+    with linked(THINGS, folder) as made:
+        yield made
+
+
+@pytest.fixture
+def get(link):
+    return lambda name: link.get(["name", name])
+
+
+def test_calls_run_in_the_other_process(get):
+    assert get("pid")() != os.getpid()
+
+
+def test_plain_data_is_a_copy_of_the_plain_data(get):
+    number = get("number")
+    assert type(number) is np.float64
+    assert number == 2.5
+
+
+def test_a_class_makes_objects_with_attributes_and_methods(get):
+    gate = get("Tripled")(factor=4.0)
+    assert gate.factor == 4.0
+    assert gate.forward(2.0)[0] == 8.0
+    assert type(gate).__name__ == "Tripled"
+    with pytest.raises(AttributeError, match="nothing"):
+        gate.nothing  # noqa: B018
+    assert not hasattr(gate, "__array__")
+
+
+def test_a_check_takes_a_stand_in_for_a_gate(get):
+    verdict = check_backward(get("Tripled")(), np.array([1.0, 2.0]), of=lambda x: 3 * x)
+    assert verdict.passed
+    assert verdict.subject == "Tripled.backward"
+
+
+def test_a_stand_in_has_the_signature_of_what_it_stands_for(get):
+    assert str(inspect.signature(get("with_options"))) == "(x, *rest, scale=None, **more)"
+    assert list(inspect.signature(get("gate").backward).parameters) == ["upstream", "cache"]
+
+
+def test_keyword_arguments_cross(get):
+    assert get("with_options")(2.0, scale=5) == 10.0
+
+
+def test_a_changed_argument_is_changed_here_too(get):
+    x, numbers, table = np.ones(3), [1, 2], {"old": 1}
+    get("doubled_in_place")(x)
+    assert x.tolist() == [2, 2, 2]
+    get("emptied")(numbers, table)
+    assert numbers == []
+    assert table == {"old": 1, "new": [1]}
+
+
+def test_a_cache_stays_the_very_array_that_it_was(get):
+    gate = get("Buffered")()
+    _, cache = gate.forward(np.array([1.0, 2.0]))
+    gate.forward(np.array([5.0, 6.0]))
+    assert gate.backward(np.ones(2), cache).tolist() == [10.0, 12.0]  # as in one process: the mistake shows
+
+
+def test_an_array_that_was_changed_here_goes_as_it_is_now(get):
+    array = get("same")(np.zeros(2))
+    array[0] = 7.0
+    assert get("same")(array).tolist() == [7.0, 0.0]
+
+
+def test_an_unchanged_array_comes_back_as_itself(get):
+    array = get("same")(np.zeros(2))
+    assert get("is_it")(array, array) is True
+
+
+def test_forgotten_arrays_go_by_value(get, link):
+    array = get("same")(np.array([3.0]))
+    link.forget()
+    assert get("same")(array).tolist() == [3.0]
+
+
+def test_a_cache_that_is_no_plain_data_stays_where_it_is(get):
+    out, cache = get("odd").forward(2.0)
+    assert out == 4.0
+    assert get("odd").backward(3.0, cache) == 6.0
+
+
+def test_a_named_tuple_comes_and_goes_back_with_its_names(get):
+    pair = get("pair")()
+    assert isinstance(pair, tuple)
+    assert pair.x == 1.0
+    assert get("sum_of_pair")(pair) == 3.0
+
+
+def test_the_learners_code_can_call_a_function_of_the_test(get):
+    assert get("measured")(lambda x: x**2, 3.0) == pytest.approx(6.0)
+
+
+def test_a_function_of_the_test_that_raises_is_an_error_there(get):
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        get("measured")(lambda x: 1 / 0, 3.0)
+
+
+def test_a_function_of_the_test_may_call_the_learners_code(get, link):
+    gate = get("gate")
+    slope = get("measured")(lambda x: gate.forward(x)[0] + get("Kept")(lambda y: y)(x), 3.0)
+    assert slope == pytest.approx(4.0)
+    with link.watching([np.ones(2)]):
+        assert get("same")(get("Kept")(lambda x: gate.forward(x)[0])(2.0)) == 6.0
+
+
+def test_a_function_of_the_test_that_an_object_keeps_can_be_called_later(get, link):
+    def twice(x):
+        return 2 * x
+
+    kept = get("Kept")(twice)
+    assert kept(1.0) == 2.0
+    link.forget()
+    assert [kept(2.0), get("Kept")(twice)(3.0)] == [4.0, 6.0]
+    assert len(link._callbacks) == 1
+
+
+def test_the_learners_own_cells_call_no_function_of_a_test():
+    """Nobody would bound the time of such a call."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        link, calls = Link(ours), []
+        link.outgoing(calls.append)
+        for request in (lambda: link.call([0, ""], (), {}), lambda: link.run_cell(1, "")):
+            Frames(theirs).send(["callback", 0, [codec.TUPLE, 1.0]])
+            Frames(theirs).send(["value", None, [], False])
+            with contextlib.suppress(Gone):
+                request()
+    assert calls == [1.0]  # in the call, and not in the cell
+    assert "answered out of order" in link.lost
+
+
+def test_an_attribute_that_a_test_sets_is_set_there(get):
+    gate = get("Tripled")()
+    gate.factor = 5.0
+    assert gate.forward(2.0)[0] == 10.0
+    with pytest.raises(AttributeError):
+        get("sum_of_pair").forward.more = 1
+
+
+def test_a_generator_gives_its_values(get):
+    assert list(get("counted")(3)) == [0, 1, 2]
+    numbers = get("counted")(3)
+    assert [next(numbers), list(numbers), next(numbers, None)] == [0, [1, 2], None]
+
+
+def test_texts_of_an_array_are_texts(get):
+    assert list(get("letters")()) == ["a", "b"]
+
+
+def test_an_array_of_objects_has_its_items(get):
+    objects = get("objects")()
+    assert len(objects) == 2
+    assert [objects[0], objects[1]] == [1, None]
+
+
+def test_what_the_learners_object_says_of_itself_decides_nothing(get):
+    liar = get("liar")
+    assert liar
+    assert liar != 3
+    assert type(liar).__name__ == "Liar"
+    with pytest.raises(TypeError):
+        copy.deepcopy(float(liar))
+
+
+@pytest.mark.parametrize(
+    ("kind", "base", "name", "text"),
+    [
+        ("plain", ValueError, "ValueError", "no"),
+        ("own", KeyError, "Own", "gone"),
+        ("exit", SystemExit, "SystemExit", "0"),
+    ],
+)
+def test_an_exception_is_raised_again_as_its_kind(get, kind, base, name, text):
+    with pytest.raises(base, match=text) as caught:
+        get("fails")(kind)
+    assert caught.type.__name__ == name
+
+
+def test_what_is_not_defined_is_a_name_error(get):
+    with pytest.raises(NameError, match="'missing' is not defined"):
+        get("missing")
+
+
+def test_a_process_that_ends_is_gone_and_stays_gone(get, link):
+    with pytest.raises(Gone, match="ended"):
+        get("leave")()
+    with pytest.raises(Gone, match="ended"):
+        get("number")
+
+
+def test_a_call_that_does_not_end_is_given_up(get, link):
+    sleep = get("sleep")
+    link.frames.deadline = time.monotonic() + 0.2
+    with pytest.raises(Gone, match="time was up"):
+        sleep(5)
+
+
+def test_a_check_that_stops_a_call_ends_the_conversation(get, link, monkeypatch):
+    monkeypatch.setattr(limits, "SECONDS", 0.2)
+    sleep = get("sleep")
+    verdict = nnkit.check.check_gradient(lambda x: (sleep(5), x), 1.0)
+    assert verdict.status == "error"
+    assert link.lost == "a call was broken off"
+
+
+EXCEPTIONS = {
+    "not a tuple": ["ValueError"],
+    "numbers for text": (1, 2, 3, 4, 5),
+    "too few": ("ValueError", "ValueError", "x"),
+}
+
+
+@pytest.mark.parametrize("fault", EXCEPTIONS.values(), ids=EXCEPTIONS)
+def test_an_exception_of_the_wrong_form_is_a_lie(fault):
+    with pytest.raises(BadReply):
+        raised(fault)
+
+
+@pytest.mark.parametrize(
+    "base", ["KeyboardInterrupt", "GeneratorExit", "StopIteration", "exec", "__import__", "Gone", ""]
+)
+def test_some_exceptions_are_no_more_than_exceptions_here(base):
+    assert type(raised((base, base, "text", "", ""))).__mro__[-3] is Exception
+
+
+# ---- the whole catalogue --------------------------------------------------------------------------
+
+
+class Planted(dict):
+    """The learner's names: "wrong 17" is what the corpus makes of its number 17."""
+
+    def __contains__(self, name):
+        return True
+
+    def __getitem__(self, name):
+        corpus, number = name.split()
+        return made({"wrong": WRONG, "right": RIGHT}[corpus][int(number)]).args[0]
+
+
+def made(planted):
+    return planted.make(np.random.default_rng(0))
+
+
+@pytest.fixture(scope="module")
+def planted(folder):
+    limits.SHOWN, shown = 0, limits.SHOWN
+    with linked(Planted(), folder) as link:
+        yield link
+    limits.SHOWN = shown
+
+
+NAMES = [f"wrong {i}" for i in range(0, len(WRONG), EVERY)] + [f"right {i}" for i in range(0, len(RIGHT), EVERY)]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_verdict_is_the_same_through_a_stand_in(planted, name, monkeypatch):
+    corpus, number = name.split()
+    case = {"wrong": WRONG, "right": RIGHT}[corpus][int(number)]
+    here = getattr(nnkit.check, case.check)(*made(case).args, **made(case).kwargs)
+    call = made(case)
+    monkeypatch.setattr(calls, "elsewhere", planted)
+    there = getattr(nnkit.check, case.check)(planted.get(["name", name]), *call.args[1:], **call.kwargs)
+    planted.forget()
+    assert (there.status, there.mistakes, str(there.entries)) == (here.status, here.mistakes, str(here.entries))
+    assert there.passed == (corpus == "right")

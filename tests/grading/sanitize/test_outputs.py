@@ -1,0 +1,478 @@
+"""Outputs and words of learners: what is harmless stays, nothing runs on the pages that show them."""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import re
+import time
+from collections.abc import Iterator
+from functools import cache
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import numpy as np
+import pytest
+from playwright.sync_api import Page
+
+from helpers.browsers import chromium
+from nnkit.check import check_value
+from nnkit_grader.sanitize.html import cleaned
+from nnkit_grader.sanitize.outputs import SIDE, TEXT, bounded, harmless, harmless_markdown, plain_text
+
+PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
+PNG_1X1 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+RUN = "top.pwned=1"
+
+Output = dict[str, Any]
+
+
+def shown(**data: Any) -> Output:
+    """An output with this MIME bundle; `__` stands for `/`."""
+    named = {name.replace("__", "/").replace("_xml", "+xml"): value for name, value in data.items()}
+    return {"output_type": "display_data", "data": named, "metadata": {}}
+
+
+def html_of(html: str) -> str:
+    """What is left of it, without what is put around it."""
+    out: str = harmless(shown(text__html=html))["data"]["text/html"]
+    return out.removeprefix('<div class="tex2jax_ignore mathjax_ignore">').removesuffix("</div>")
+
+
+# ---- in a real browser ------------------------------------------------------------------------------
+
+SVG = f'<svg xmlns="http://www.w3.org/2000/svg" onload="{RUN}"><script>{RUN}</script></svg>'
+
+HTML = {
+    "script": f"<script>{RUN}</script>",
+    "script in upper case": f"<SCRIPT >{RUN}</SCRIPT >",
+    "nested script": f"<scr<script>ipt>{RUN}</scr</script>ipt>",
+    "img onerror": f"<img src=x onerror='{RUN}'>",
+    "img onerror without blanks": f"<img/src=x/onerror={RUN}>",
+    "unclosed img": f"<img src=x onerror='{RUN}'//",
+    "svg onload": SVG,
+    "svg in svg": f"<svg><svg/onload='{RUN}'>",
+    "details ontoggle": f"<details open ontoggle='{RUN}'>x</details>",
+    "autofocus": f"<input autofocus onfocus='{RUN}'>",
+    "link": f"<a href='javascript:{RUN}'>x</a>",
+    "link with entities": f"<a href='&#106;ava&Tab;script&colon;{RUN}'>x</a>",
+    "link with a line end": f"<a href='java\nscript:{RUN}'>x</a>",
+    "iframe srcdoc": f"<iframe srcdoc='&lt;script>{RUN}&lt;/script>'></iframe>",
+    "iframe javascript": f"<iframe src='javascript:{RUN}'></iframe>",
+    "object data": f"<object data='javascript:{RUN}'></object>",
+    "embed": f"<embed src='javascript:{RUN}'>",
+    "animation": f"<style>@keyframes x{{}}</style><b style='animation-name:x' onanimationstart='{RUN}'>x</b>",
+    "style expression": f"<b style='width:expression({RUN})'>x</b>",
+    "meta refresh": f"<meta http-equiv=refresh content='0;url=javascript:{RUN}'>",
+    "base": f"<base href='javascript:{RUN}//'><a href='#'>x</a>",
+    "form": f"<form action='javascript:{RUN}'><button>x</button></form>",
+    "button formaction": f"<form><button formaction='javascript:{RUN}'>x</button></form>",
+    "math link": f"<math><a xlink:href='javascript:{RUN}' href='javascript:{RUN}'>x</a></math>",
+    "comment": f"<!--><img src=x onerror={RUN}>-->",
+    "noscript": f"<noscript><p title='</noscript><img src=x onerror={RUN}>'>",
+    "mutation": f"<math><mtext><table><mglyph><style><!--</style><img title='--&gt;&lt;img src=1 onerror={RUN}&gt;'>",
+    "template": f"<template shadowrootmode=open><img src=x onerror='{RUN}'></template>",
+    "textarea": f"<textarea><b title='</textarea><img src=x onerror={RUN}>'></textarea>",
+    "attribute breaking out": f"<img alt='\"><img src=x onerror={RUN}>'>",
+    "end of the wrapper": f"</div></pre></body><script>{RUN}</script>",
+    "wrapper feigned": f'<div class="tex2jax_ignore mathjax_ignore"></div><script>{RUN}</script><div></div>',
+    "video": f"<video><source onerror='{RUN}'></video>",
+    "marquee": f"<marquee onstart='{RUN}'>x</marquee>",
+}
+
+WORDS = {
+    "html": f"words <script>{RUN}</script>",
+    "block": f"<div>\n\n<img src=x onerror='{RUN}'>\n</div>",
+    "link": f"[x](javascript:{RUN})",
+    "link with entities": f"[x](&#106;avascript&colon;{RUN})",
+    "link in brackets": f"[x](<javascript:{RUN}>)",
+    "link by reference": f"[x][1]\n\n[1]: javascript:{RUN}",
+    "short reference": f"[x]\n\n[x]: javascript:{RUN}",
+    "autolink": f"<javascript:{RUN}>",
+    "data link": f"[x](data:text/html,<script>{RUN}</script>)",
+    "mermaid": f"```mermaid\n</pre><img src=x onerror='{RUN}'>\n```",
+    "mermaid with entities": f"```&#109;ermaid\n</pre><img src=x onerror='{RUN}'>\n```",
+    "fence": f'```"><img src=x onerror={RUN}>\nx\n```',
+    "title": f'[x](http://a "&quot; onmouseover={RUN} x=&quot;")',
+    "image title": f'![x](http://a.invalid "&quot; onerror={RUN} x=&quot;")',
+    "image address": f'![x](http://a.invalid/"onerror="{RUN})',
+    "image words": f'![x" onerror="{RUN}](http://a.invalid)',
+    "code then html": f"`` ` ``<img src=x onerror='{RUN}'>",
+    "mathematics": f"$a$<img src=x onerror='{RUN}'>$b$",
+    "html in mathematics": f"$$<img src=x onerror='{RUN}'>$$",
+    "environment": f"\\begin{{x}}<img src=x onerror='{RUN}'>\\end{{x}}",
+    "table": f"|a|\n|-|\n|<img src=x onerror='{RUN}'>|",
+    "heading": f"# <img src=x onerror='{RUN}'>",
+    "comment": f"<!-- --!><img src=x onerror='{RUN}'> -->",
+    "cdata": f"<![CDATA[><img src=x onerror='{RUN}'>]]>",
+    "broken over lines": f"<img\nsrc=x\nonerror='{RUN}'>",
+    "entities": f"&lt;img src=x onerror='{RUN}'&gt;",
+    "backslash": f"\\<img src=x onerror='{RUN}'>",
+}
+
+OTHERS: dict[str, Output] = {
+    "javascript": shown(application__javascript=RUN),
+    "mermaid": {**shown(), "data": {"text/vnd.mermaid": f"</pre><script>{RUN}</script>"}},
+    "widget": {
+        **shown(),
+        "data": {"application/vnd.jupyter.widget-view+json": {"a": f"</script><script>{RUN}</script>"}},
+    },
+    "svg": shown(image__svg_xml=SVG),
+    "png that is none": shown(image__png=f'"><img src=x onerror="{RUN}">'),
+    "jpeg that is none": shown(image__jpeg=f'"><img src=x onerror="{RUN}">'),
+    "width": {
+        **shown(image__png=PNG_1X1),
+        "metadata": {"image/png": {"width": f"1 onload={RUN}", "height": f"1 onload={RUN}"}},
+    },
+    "file name": {**shown(image__png=PNG_1X1), "metadata": {"filenames": {"image/png": f"javascript:{RUN}"}}},
+    "latex": shown(text__latex=f"$x$<script>{RUN}</script>"),
+    "text": shown(text__plain=f"<script>{RUN}</script>"),
+    "stream": {"output_type": "stream", "name": "stdout", "text": f"\x1b[31m<script>{RUN}</script>"},
+    "stream's name": {"output_type": "stream", "name": f"<script>{RUN}</script>", "text": "x"},
+    "error": {
+        **{"output_type": "error", "ename": f"<script>{RUN}</script>", "evalue": f"<script>{RUN}</script>"},
+        "traceback": [f"<script>{RUN}</script>", f"\x1b[1;31m<img src=x onerror='{RUN}'>"],
+    },
+    "count": {**shown(text__plain="x"), "output_type": "execute_result", "execution_count": f"<script>{RUN}</script>"},
+    "type": {"output_type": f"<script>{RUN}</script>", "text": f"<script>{RUN}</script>"},
+}
+
+RAW_RUNS = {"script", "img onerror", "svg onload", "details ontoggle", "link", "iframe srcdoc", "link with entities"}
+"""Those that must run where nothing is done: else the test would look at nothing."""
+
+TEMPLATES = ("lab", "classic", "formgrade", "feedback")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with chromium() as browser:
+        context = browser.new_context()
+        context.route("**/*", lambda route: route.abort())
+        yield context.new_page()
+
+
+@cache
+def exporter(template: str) -> Any:
+    """What makes the pages of nbconvert, of Formgrader or of nbgrader's feedback: it reads its templates but once."""
+    from nbconvert import HTMLExporter
+    from nbgrader.server_extensions.formgrader import handlers
+    from traitlets.config import Config
+
+    config = Config()
+    if template in ("formgrade", "feedback"):
+        config.HTMLExporter.extra_template_basedirs = [handlers.template_path]
+        styles = Path(handlers.static_path, "node_modules/bootstrap/dist/css")
+        config.HTMLExporter.extra_template_paths = [str(styles)]
+    config.HTMLExporter.template_name = template
+    return HTMLExporter(config=config)
+
+
+def rendered(cells: list[Any], template: str = "lab") -> str:
+    """The page of these cells."""
+    notebook = nbformat.v4.new_notebook(metadata={"language_info": {"name": "python"}})
+    notebook.cells = cells  # not validated: what is not harmless may be anything
+    names = ("score", "max_score", "notebook_id", "assignment_id", "submission_id", "base_url", "index", "total")
+    told: dict[str, Any] = {"nbgrader": {**dict.fromkeys(names, 1), "late_penalty": 0}, **dict.fromkeys(names, 1)}
+    html, _ = exporter(template).from_notebook_node(notebook, resources=told)
+    return str(html)
+
+
+def code_cell(output: Output) -> Any:
+    return nbformat.from_dict(
+        {**nbformat.v4.new_code_cell("x"), "outputs": [output], "execution_count": output.get("execution_count")}
+    )
+
+
+def runs(page: Page, html: str) -> bool:
+    """Whether anything of it runs: by itself, or at a click or a touch."""
+    page.goto("about:blank")
+    page.set_content(html, wait_until="domcontentloaded")
+    page.wait_for_timeout(60)
+    if page.evaluate("'pwned' in window"):
+        return True
+    page.evaluate(
+        """() => { for (const element of document.querySelectorAll('body *')) {
+            element.dispatchEvent(new Event('mouseover', {bubbles: true}));
+            const address = String(element.href?.baseVal ?? element.href ?? '');
+            if (/^(javascript|data|vbscript):/i.test(address) || element.matches('form *, summary'))
+                element.dispatchEvent(new MouseEvent('click', {bubbles: true, cancelable: true}));
+        } }"""
+    )
+    page.wait_for_timeout(40)
+    return bool(page.evaluate("'pwned' in window"))
+
+
+@pytest.mark.parametrize("name", HTML)
+def test_no_html_runs(name: str, page: Page) -> None:
+    output = shown(text__html=HTML[name])
+    if name in RAW_RUNS:
+        assert runs(page, rendered([code_cell(output)]))
+    assert not runs(page, rendered([code_cell(harmless(output))]))
+
+
+@pytest.mark.parametrize("name", WORDS)
+def test_no_words_run(name: str, page: Page) -> None:
+    text = WORDS[name]
+    if name in ("html", "block", "link", "mermaid", "link by reference"):
+        assert runs(page, rendered([nbformat.v4.new_markdown_cell(text)]))
+    assert not runs(page, rendered([nbformat.v4.new_markdown_cell(harmless_markdown(text))]))
+    assert not runs(page, rendered([code_cell(harmless(shown(text__markdown=text)))]))
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_no_other_output_runs(name: str, page: Page) -> None:
+    if name in ("javascript", "mermaid", "width"):
+        assert runs(page, rendered([code_cell(OTHERS[name])]))
+    assert not runs(page, rendered([code_cell(harmless(OTHERS[name]))]))
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_nothing_runs_on_any_page(template: str, page: Page) -> None:
+    outputs = [shown(text__html=text) for text in HTML.values()] + list(OTHERS.values())
+    cells = [code_cell(harmless(output)) for output in outputs]
+    cells += [nbformat.v4.new_markdown_cell(harmless_markdown(text)) for text in WORDS.values()]
+    assert not runs(page, rendered(cells, template))
+    raw = [code_cell(shown(text__html=HTML["img onerror"]))]
+    assert runs(page, rendered(raw, template))
+
+
+# ---- what stays -------------------------------------------------------------------------------------
+
+
+def test_a_table_of_numbers_stays_as_it_is() -> None:
+    table = '<table border="1" class="dataframe"><thead><tr><th>a &amp; b</th></tr></thead></table>'
+    assert html_of(table) == table
+
+
+def test_a_verdict_stays_as_it_is() -> None:
+    verdict = check_value(np.arange(6.0).reshape(2, 3), np.ones((2, 3)), name="dx")
+    card = verdict._repr_html_()
+    assert card
+    left = html_of(card)
+    assert left.count("<td") == card.count("<td")
+    for word in ("border-left:5px solid #d55e00", "font-family:", "overflow-x:auto", 'scope="row"'):
+        assert word in left
+    assert cleaned(left) == left
+
+
+def test_words_and_mathematics_stay_as_they_are() -> None:
+    for text in (
+        "YOUR ANSWER HERE",
+        "# Why\n\nBecause $a < b$ and `x = [1, 2]`, see [the notes](https://cs231n.github.io) & more.",
+        "* one\n* two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = W[0]\n```",
+        "$$\\frac{\\partial f}{\\partial x} = W^T \\cdot \\text{[upstream]}$$",
+        "- [ ] open\n- [x] done",
+        "# A heading with [brackets]",
+    ):
+        assert harmless_markdown(text) == text
+
+
+def test_a_comparison_without_blanks_gets_one() -> None:
+    assert harmless_markdown("$a<b$ and List<int>") == "$a< b$ and List< int>"
+
+
+def test_a_picture_that_is_attached_stays_and_one_that_is_not_becomes_a_link() -> None:
+    text = "See ![drawing](attachment:a.png)."
+    assert harmless_markdown(text, {"a.png": {"image/png": PNG_1X1}}) == text
+    assert "![" not in harmless_markdown(text)
+    assert harmless_markdown("![x](https://a.org/b.png)") == "[x](https://a.org/b.png)"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"$\href{x}{y}$",
+        r"$\\href{x}{y}$",
+        r"\(\style{x}{y}\)",
+        r"&#36;\\&#104;ref{x}{y}&#36;",
+        r"$$\cssId{x}{y}$$",
+        r"\HREF[&",
+    ],
+)
+def test_links_that_mathjax_would_make_are_gone(text: str) -> None:
+    from nbconvert.filters import markdown2html
+
+    macro = re.compile(r"\\(href|style|cssId)", re.IGNORECASE)
+    assert macro.search(unescape(markdown2html(text)))
+    assert not macro.search(unescape(markdown2html(harmless_markdown(text))))
+    assert not macro.search(unescape(html_of(text)))
+    assert not macro.search(harmless(shown(text__latex=text))["data"]["text/latex"])
+
+
+def test_two_pieces_do_not_make_one_together() -> None:
+    assert html_of(r"\(\</i>href{x}{y}\)") == r"\(href{x}{y}\)"
+    assert harmless_markdown(r"<\href>") == "< href>"
+
+
+def test_pictures_stay_if_they_are_what_they_say() -> None:
+    output = {**shown(image__png=PNG, text__plain="<Figure>"), "metadata": {"image/png": {"width": 300, "height": 1e9}}}
+    left = harmless(output)
+    assert left["data"] == {"image/png": PNG, "text/plain": "<Figure>"}
+    assert left["metadata"] == {"image/png": {"width": 300}}
+    assert SIDE < 1e9
+    assert "image/jpeg" not in harmless(shown(image__jpeg=PNG))["data"]
+    assert harmless(shown(image__png=[PNG[:9] + "\n", PNG[9:]]))["data"]["image/png"] == PNG
+
+
+def test_what_is_dropped_is_told() -> None:
+    left = harmless(shown(application__javascript="1", text__plain="<Javascript>"))["data"]
+    told = "<Javascript>\n(application/javascript is left out: it cannot be shown safely.)"
+    assert left == {"text/plain": told}
+    assert harmless(3) == harmless({"output_type": "x"})
+    assert "unknown kind" in harmless({})["text"]
+
+
+@pytest.mark.parametrize(
+    ("html", "left"),
+    [
+        ("<b>a<i>b</b>c", "<b>a<i>b</i></b>c"),
+        ("a < b && c > d", "a &lt; b &amp;&amp; c &gt; d"),
+        ("<unknown>text</unknown>", "text"),
+        (
+            "<a href='https://a.org/?b=1&amp;c'>x</a>",
+            '<a href="https://a.org/?b=1&amp;c" rel="noopener noreferrer nofollow" target="_blank">x</a>',
+        ),
+        ("<a href='/formgrader'>x</a>", "<a>x</a>"),
+        ("<img src='https://a.org/b.png'>", "<img>"),
+        ("<b style='color:red;position:fixed;margin:-9px;background:url(//a)'>x</b>", '<b style="color:red">x</b>'),
+        ("<b class='score dataframe' id='x'>x</b>", '<b class="dataframe">x</b>'),
+        ("<script>if (a < b) {}</script>x", "x"),
+        ("<br/><hr>", "<br><hr>"),
+    ],
+)
+def test_html_is_written_anew(html: str, left: str) -> None:
+    assert html_of(html) == left
+
+
+def test_text_is_without_colours_and_controls() -> None:
+    assert plain_text("\x1b[1;31mred\x1b[0m \x07\x1b]0;title\x07\ttab\r\n") == "red \ufffd\ttab\n"
+    assert plain_text("10%\r50%\r100%\ndone") == "100%\ndone"
+    assert plain_text(["a", 3, "b"]) == "ab"
+    assert plain_text({}) == plain_text(None) == ""
+    assert plain_text("user\u202egnp.exe") == "user\ufffdgnp.exe"
+    assert len(plain_text("x" * 10**7)) < TEXT + 10
+
+
+# ---- how much ---------------------------------------------------------------------------------------
+
+
+def stream(text: str, name: str = "stdout") -> Output:
+    return {"output_type": "stream", "name": name, "text": text}
+
+
+def size(outputs: list[Output]) -> int:
+    return len(json.dumps(outputs, ensure_ascii=False).encode())
+
+
+def test_few_outputs_are_left_alone() -> None:
+    outputs = [stream("a\n"), stream("b\n"), stream("c\n", "stderr"), shown(text__plain="x")]
+    assert bounded(outputs) == [stream("a\nb\n"), *outputs[2:]]
+    assert bounded([]) == []
+
+
+def test_outputs_are_bounded_in_number_and_in_bytes() -> None:
+    many = bounded([shown(text__plain=str(n)) for n in range(5000)])
+    assert len(many) == 101
+    assert many[-1] == stream("(4900 outputs are left out: there is too much of it.)\n")
+    flood = bounded(stream("🙂" * 1000, "stdout" if n % 2 else "stderr") for n in range(1000))
+    assert size(flood) < 201_000
+    picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(10**6)).decode()
+    large = bounded([stream("before"), shown(image__png=picture, text__plain="<Figure>"), stream("after")])
+    assert [output["output_type"] for output in large] == ["stream", "display_data", "stream"]
+    assert large[1]["data"] == {"text/plain": "<Figure>\n(The rest is too large and left out.)"}
+    error = bounded([{"output_type": "error", "ename": "E", "evalue": "x" * 40_000, "traceback": ["y" * 50_000] * 100}])
+    assert error[0]["traceback"] == ["(The traceback is too long.)"]
+    assert size(bounded([stream("x" * 10**7)], most_bytes=5000)) < 5200
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<" * 100_000, "<a " * 30_000, '<a b="' * 15_000, "<!--" * 25_000, "<![" * 30_000, "<b>" * 33_000),
+        *("</" * 50_000, "&" * 100_000, "<a " + "x=" * 45_000, "<a " + '"' * 90_000, "<b><i><u>" * 11_000),
+        *("[" * 100_000, "*a " * 30_000, "![" * 50_000, "\\" * 100_000, "$a" * 50_000, ">" * 100_000, "`a" * 50_000),
+        *("\\begin{a}" * 10_000, "[a](" * 25_000, "&#36;" * 20_000, "\x1b[" * 50_000, "\r" * 100_000, "a;b:" * 25_000),
+    ],
+)
+def test_no_text_takes_long(text: str) -> None:
+    started = time.monotonic()
+    for output in (shown(text__html=text), shown(text__markdown=text + "&"), shown(text__latex=text), stream(text)):
+        harmless(output)
+    cleaned(f'<b style="{text}" class="{text}" title="{text}">')
+    assert time.monotonic() - started < 6
+
+
+# ---- anything ---------------------------------------------------------------------------------------
+
+PIECES = [
+    *("<", ">", "</", "<b>", "<img src=", "onerror=", '"', "'", "=", "javascript:", "&lt;", "&#60;", "\n", "\n\n", " "),
+    *("[x](", ")", "![", "]:", "`", "```", "$", "$$", "\\", "\\href{", "}", "<!--", "-->", "<svg>", "</div>", "text"),
+    *(
+        "\x00",
+        "\x1b[31m",
+        "\ud800",
+        "http://a",
+        "data:image/png;base64,",
+        PNG,
+        "|",
+        "- ",
+        "# ",
+        "mermaid",
+        "attachment:",
+    ),
+]
+
+
+def anything(rng: random.Random, depth: int = 0) -> Any:
+    texts = "".join(rng.choices(PIECES, k=rng.randrange(12)))
+    plain: list[Any] = [None, True, 3, 1.5, float("nan"), 10**30, texts, texts, texts]
+    if depth < 3 and rng.random() < 0.4:
+        plain += [[anything(rng, depth + 1) for _ in range(3)], {texts: anything(rng, depth + 1)}]
+    return rng.choice(plain)
+
+
+def some_output(rng: random.Random) -> Any:
+    kinds = ("stream", "error", "display_data", "execute_result", anything(rng))
+    mimes = ("text/plain", "text/html", "text/markdown", "text/latex", "image/png", "image/svg+xml", "a/b")
+    keys = ("name", "text", "ename", "evalue", "traceback", "execution_count", "metadata")
+    output = {"output_type": rng.choice(kinds), **{key: anything(rng) for key in keys}}
+    output["data"] = {mime: anything(rng) for mime in rng.sample(mimes, 3)} if rng.random() < 0.8 else anything(rng)
+    return output if rng.random() < 0.95 else anything(rng)
+
+
+def test_anything_becomes_valid_outputs_and_the_second_time_changes_nothing() -> None:
+    rng = random.Random(5)
+    for _ in range(1500):
+        output = some_output(rng)
+        once = harmless(output)
+        json.dumps(once, ensure_ascii=False, allow_nan=False).encode()
+        assert harmless(once) == once, output
+        several = bounded([output, *(some_output(rng) for _ in range(3))])
+        assert [harmless(one) for one in several] == several
+        assert all(one.get("text") != "" for one in several)
+    cells = [code_cell(harmless(some_output(rng))) for _ in range(300)]
+    for cell in cells:
+        cell["execution_count"] = None
+    nbformat.validate(nbformat.v4.new_notebook(cells=cells))
+
+
+def test_harmless_words_stay_the_same_the_second_time() -> None:
+    rng = random.Random(6)
+    for _ in range(1500):
+        text = "".join(rng.choices(PIECES, k=rng.randrange(25)))
+        once = harmless_markdown(text)
+        assert harmless_markdown(once) == once, text
+
+
+def test_random_pieces_do_not_run_either(page: Page, tmp_path: Path) -> None:
+    """Longer and stranger than any list: each time, hundreds of texts on one page."""
+    rng = random.Random(7)
+    bait = [*PIECES, f"<img src=x onerror='{RUN}'>", f"<script>{RUN}</script>", f"javascript:{RUN}", f"onerror={RUN}"]
+    texts = ["".join(rng.choices(bait, k=rng.randrange(3, 25))) for _ in range(300)]
+    assert runs(page, rendered([code_cell(shown(text__html=text)) for text in texts]))
+    cells = [code_cell(harmless(shown(text__html=text))) for text in texts]
+    cells += [nbformat.v4.new_markdown_cell(harmless_markdown(text)) for text in texts]
+    assert not runs(page, rendered(cells))

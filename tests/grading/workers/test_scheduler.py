@@ -1,0 +1,548 @@
+"""A class graded by real processes: to the end, interrupted, killed, again, and on a cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+
+from helpers import classes
+from nnkit_grader.course import release as courses
+from nnkit_grader.record import register_assignment
+from nnkit_grader.record.journal import Entry, Journal, unfit
+from nnkit_grader.run import Order, grade, office
+
+SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
+NNKIT = [sys.executable, "-m", "nnkit.cli"]
+
+
+@pytest.fixture(scope="module")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A course with a class of 12, and its gradebook: nbgrader takes seconds for it."""
+    folder = classes.course(tmp_path_factory.mktemp("ready") / "course")
+    for number in range(10):
+        wrong = {"double": "def double(x):\n    return x"} if number % 3 == 1 else {}
+        classes.hand_in(folder, f"s{number}", {**classes.RIGHT, **wrong})
+    classes.hand_in(folder, "blank", {})
+    classes.hand_in_bytes(folder, "cut", b'{"cells": [')
+    run(folder, "--student", "blank")
+    shutil.rmtree(folder / ".nnkit")
+    shutil.rmtree(folder / "autograded")
+    return folder
+
+
+@pytest.fixture
+def folder(ready: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(ready, tmp_path / "course")
+
+
+@pytest.fixture
+def takes_long(folder: Path) -> None:
+    """Most of the class takes a second each, so that its grading can be met in the middle."""
+    for student, score in SCORES.items():
+        if score == 5.0:
+            classes.hand_in(folder, student, SLOW)
+
+
+SCORES = {f"s{n}": 3.0 if n % 3 == 1 else 5.0 for n in range(10)} | {"blank": 0.0, "cut": 0.0}
+
+
+def run(folder: Path, *more: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [*NNKIT, "autograde", classes.NAME, "--course", str(folder), *more]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def started(folder: Path, *more: str) -> subprocess.Popen[str]:
+    command = [*NNKIT, "autograde", classes.NAME, "--course", str(folder), *more]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def journal(folder: Path) -> Journal:
+    return Journal(folder, classes.NAME)
+
+
+def entries(folder: Path) -> dict[str, Entry]:
+    return {entry.student: entry for entry in journal(folder).entries()}
+
+
+def gradings(folder: Path) -> dict[str, int]:
+    """How often each submission was graded, by its log."""
+    logs = (folder / ".nnkit" / classes.NAME / "logs").glob("*.log")
+    return {path.stem: path.read_text().count("graded in ") for path in logs}
+
+
+def totals(folder: Path) -> dict[str, float]:
+    return {student: courses.total(points) for student, points in courses.scores(folder, classes.NAME).items()}
+
+
+def assert_graded_once(folder: Path, unkept: int = 0) -> None:
+    """Each exactly once, with the scores of an undisturbed run, in the journal, the gradebook and autograded/.
+
+    `unkept` gradings may have been broken off before their result was in the journal.
+    """
+    assert totals(folder) == SCORES
+    assert {student: entry.result.score for student, entry in entries(folder).items()} == SCORES
+    assert gradings(folder).keys() == SCORES.keys()
+    assert len(SCORES) <= sum(gradings(folder).values()) <= len(SCORES) + unkept
+    for student in SCORES:
+        path = folder / "autograded" / student / classes.NAME / f"{classes.NAME}.ipynb"
+        nbformat.validate(nbformat.read(path, 4))
+    assert not list(folder.rglob(".new-*"))
+
+
+def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
+    ends = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.02)
+
+
+def below(process: psutil.Process, words: str) -> list[psutil.Process]:
+    """Its descendants with these words in their command."""
+    found = []
+    with contextlib.suppress(psutil.Error):
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if words in " ".join(child.cmdline()):
+                    found.append(child)
+    return found
+
+
+# -- undisturbed ----------------------------------------------------------------------------------------------
+
+
+def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path) -> None:
+    done = run(folder)
+    assert_graded_once(folder)
+    assert re.search(r"^hw: 12 submissions graded in [\d.]+ s \(\d+ a minute\)\.$", done.stdout, re.MULTILINE)
+    assert "1 not run, so 0 points by tests:\n  cut: The notebook is not JSON" in done.stdout
+    assert "sandbox" in done.stdout
+    assert done.stderr == ""  # no bar where nobody looks
+    again = run(folder)
+    assert "12 submissions graded before" in again.stdout
+    assert_graded_once(folder)
+
+
+def test_the_graded_notebook_shows_the_work_and_the_fault(folder: Path) -> None:
+    run(folder, "--student", "s1", "--student", "cut")
+    cells = nbformat.read(folder / "autograded" / "s1" / "hw" / "hw.ipynb", 4).cells
+    by_id = {cell.id: cell for cell in cells}
+    assert "return x" in by_id["double"].source
+    (shown,) = by_id["test-double"].outputs
+    assert shown.output_type == "error"
+    assert "double is wrong" in shown.evalue
+    assert by_id["test-double"].metadata.nbgrader.points == 2
+    notice = nbformat.read(folder / "autograded" / "cut" / "hw" / "hw.ipynb", 4).cells[0]
+    assert notice.source.startswith("**This submission was not run:**")
+    assert set(totals(folder)) == {"s1", "cut", "blank"}  # blank came with the gradebook
+
+
+def test_nbgraders_notes_stay_beside_the_notebook_and_nothing_else_does(folder: Path) -> None:
+    place = classes.hand_in(folder, "ada", classes.RIGHT, "2026-01-01 10:00:00 UTC").parent
+    (place / "submission_secret.txt").write_text("abc")
+    (place / "numpy.py").write_text("raise SystemExit")
+    (place / "feedback.html").symlink_to("/etc/passwd")
+    run(folder, "--student", "ada")
+    names = {path.name for path in (folder / "autograded" / "ada" / "hw").iterdir()}
+    assert names == {"hw.ipynb", "timestamp.txt", "submission_secret.txt"}
+    assert totals(folder)["ada"] == 5
+
+
+def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None:
+    run(folder, "--student", "s1", "--student", "cut")
+    nbgrader = courses.api(folder)
+    (row,) = [row for row in nbgrader.get_submissions("hw") if row["student"] == "s1"]
+    assert (row["score"], row["autograded"], row["needs_manual_grade"]) == (3.0, True, True)
+    result = nbgrader.generate_feedback("hw", "s1", force=True)
+    assert result["success"], result
+    page = (folder / "feedback" / "s1" / "hw" / "hw.html").read_text()
+    assert "double is wrong" in page
+    assert "hidden tests: 1 line" in page
+    assert "double(n - 20)" not in page
+
+
+# -- a new gradebook ------------------------------------------------------------------------------------------
+
+
+def test_nobody_waits_until_the_assignment_is_in_the_gradebook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """nbgrader takes a second to enter it; what has been graded by then is recorded afterwards."""
+    (folder / "gradebook.db").unlink()
+    real = register_assignment.enter
+
+    def enter(*desk: Any) -> bool:
+        wait_until(lambda: entries(folder))
+        return real(*desk)
+
+    monkeypatch.setattr(register_assignment, "enter", enter)
+    told: list[str] = []
+    assert grade(Order(classes.NAME), folder, lambda: office(folder), told.append).graded == 12
+    assert told == ["hw was entered into the gradebook as it stands in solutions/."]
+    assert_graded_once(folder)
+
+
+def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kept(folder: Path) -> None:
+    changed = classes.notebook()
+    changed["cells"].append(classes.cell("test-more", "assert True", 0.0))
+    classes.write_solution(folder, changed)  # after the first submission was recorded
+    told = run(folder, "--student", "s1", "--student", "cut", status=2).stderr
+    assert told.startswith("nnkit: hw cannot be entered into the gradebook: ")
+    assert len(told.splitlines()) == 1
+    assert set(entries(folder)) == {"s1", "cut"}
+    assert "nnkit: hw cannot be entered" in run(folder, "--student", "cut", status=2).stderr
+    (folder / "gradebook.db").unlink()
+    run(folder)
+    assert_graded_once(folder)
+
+
+# -- again ----------------------------------------------------------------------------------------------------
+
+
+def test_a_gradebook_that_was_deleted_is_written_anew_without_grading(folder: Path) -> None:
+    run(folder)
+    (folder / "gradebook.db").unlink()
+    assert "12 submissions graded before" in run(folder).stdout
+    assert_graded_once(folder)
+    run(folder, "--db", f"sqlite:///{folder / 'second.db'}")
+    assert gradings(folder) == dict.fromkeys(SCORES, 1)
+    with (folder / "nbgrader_config.py").open("a") as config:
+        config.write(f"c.CourseDirectory.db_url = 'sqlite:///{folder / 'second.db'}'\n")
+    assert totals(folder) == SCORES
+
+
+def test_only_what_changed_is_graded_again_and_the_move_is_told(folder: Path) -> None:
+    run(folder)
+    classes.hand_in(folder, "s1", classes.RIGHT)
+    shutil.rmtree(folder / "autograded" / "s2")
+    told = run(folder).stdout
+    assert "hw: 2 submissions graded" in told
+    assert "1 score moved:\n  s1: 3 → 5 (another submission)\n    test-double: 0 → 2, no longer: " in told
+    assert gradings(folder) == {**dict.fromkeys(SCORES, 1), "s1": 2, "s2": 2}
+
+
+def test_after_a_test_has_changed_all_are_graded_again_with_the_same_numbers(folder: Path) -> None:
+    run(folder, "--seed", "7")
+    classes.write_solution(folder, classes.notebook("assert triple(1) == 4, 'triple is wrong'"))
+    told = run(folder, "--regrade").stdout
+    assert "hw: 12 submissions graded" in told
+    assert "10 scores moved:" in told  # blank and cut had nothing to lose
+    assert "  s0: 5 → 2 (the tests have changed)\n    test-triple: 3 → 0, AssertionError: triple is wrong" in told
+    assert {entry.result.seed for entry in entries(folder).values()} == {7}
+    assert totals(folder)["s0"] == 2.0
+    assert "s0: 5 → 2" in journal(folder).log_file("s0").read_text()
+
+
+def test_the_seed_is_drawn_once_kept_and_set(folder: Path) -> None:
+    kept = journal(folder)
+    first = kept.seed()
+    assert kept.seed() == first
+    assert kept.seed(5) == 5
+    assert journal(folder).seed() == 5
+
+
+# -- disturbed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("takes_long")
+def test_a_grader_that_is_killed_goes_on_where_it_was(folder: Path) -> None:
+    stamps: dict[str, str] = {}
+    for killed_at in (2, 5, 8):
+        process = started(folder)
+        wait_until(lambda: len(entries(folder)) >= killed_at)  # noqa: B023
+        process.kill()
+        process.communicate()
+        stamps |= {student: entry.stamp for student, entry in entries(folder).items()}
+    wait_until(lambda: not orphans())  # no worker outlives its grader
+    run(folder)
+    assert_graded_once(folder, unkept=3)
+    assert stamps.items() <= {student: entry.stamp for student, entry in entries(folder).items()}.items()
+
+
+def test_what_a_killed_grader_had_begun_to_write_is_cleared_away(folder: Path) -> None:
+    begun = [folder / "autograded" / "s1" / "hw" / ".new-1", folder / ".nnkit" / "hw" / "results" / ".new-2"]
+    for path in begun:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{")
+    run(folder, "--student", "s1")
+    assert not any(path.exists() for path in begun)
+
+
+def orphans() -> list[int]:
+    """Workers with nobody to grade for."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "ppid"]):
+        words = " ".join(process.info["cmdline"] or ())
+        if "nnkit_grader import worker" in words and process.info["ppid"] == 1:
+            found.append(process.pid)
+    return found
+
+
+@pytest.mark.usefixtures("takes_long")
+def test_a_worker_or_an_examiner_that_is_killed_costs_no_submission(folder: Path) -> None:
+    process = started(folder)
+    root = psutil.Process(process.pid)
+    wait_until(lambda: len(entries(folder)) >= 2)
+    first = below(root, "nnkit_grader import worker")[0]
+    first.kill()
+    wait_until(lambda: len(entries(folder)) >= 5)
+    examiners = lambda: [w for w in below(root, "nnkit_grader import worker") if w.ppid() != process.pid]  # noqa: E731
+    wait_until(examiners)
+    with contextlib.suppress(psutil.Error):
+        examiners()[0].kill()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert_graded_once(folder)
+
+
+@pytest.mark.usefixtures("takes_long")
+def test_a_sandbox_that_is_killed_costs_no_submission(folder: Path) -> None:
+    process = started(folder)
+    root = psutil.Process(process.pid)
+    wait_until(lambda: len(entries(folder)) >= 2)
+    for zygote in below(root, "sandbox import zygote"):
+        with contextlib.suppress(psutil.Error):
+            zygote.kill()
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, out + err
+    assert totals(folder) == SCORES
+
+
+def test_a_submission_with_which_each_worker_dies_is_told_as_trouble(folder: Path) -> None:
+    """The others have their scores, and the exit status says that some have none."""
+    classes.hand_in(folder, "s0", {**SLOW, "double": "import time\ntime.sleep(25)\n" + classes.DOUBLE})
+    process = started(folder, "--student", "s0", "--student", "cut", "-j", "1")
+    root = psutil.Process(process.pid)
+    killed: set[int] = set()
+    while process.poll() is None:
+        for worker in below(root, "nnkit_grader import worker"):
+            with contextlib.suppress(psutil.Error):
+                if worker.ppid() != process.pid and worker.ppid() not in killed:  # it has a submission
+                    time.sleep(0.5)
+                    killed.add(worker.ppid())
+                    psutil.Process(worker.ppid()).kill()
+        time.sleep(0.05)
+    out, _ = process.communicate()
+    assert process.returncode == 3
+    assert "1 NOT GRADED, through no fault of theirs:\n  s0: the worker died, 3 times" in out
+    assert set(entries(folder)) == {"cut"}
+    assert "not graded: the worker died, 3 times" in journal(folder).log_file("s0").read_text()
+
+
+@pytest.mark.usefixtures("takes_long")
+def test_ctrl_c_keeps_what_has_been_graded(folder: Path) -> None:
+    process = started(folder)
+    wait_until(lambda: len(entries(folder)) >= 3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (130, "")
+    assert err == "nnkit: Interrupted: what has been graded is kept, and the same command goes on from there.\n"
+    kept = entries(folder)
+    assert 3 <= len(kept) < 12
+    assert kept.keys() <= totals(folder).keys()
+    run(folder)
+    assert_graded_once(folder)
+
+
+def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
+    shutil.rmtree(folder / "submitted")
+    for number in range(4):
+        classes.hand_in(folder, f"s{number}", classes.RIGHT)
+    process, workers = started(folder, "-j", "1"), set()
+    while process.poll() is None:
+        workers |= {w.pid for w in below(psutil.Process(process.pid), "nnkit_grader import worker") if own(w, process)}
+        time.sleep(0.05)
+    assert process.communicate()[0].startswith("hw: 4 submissions graded")
+    assert len(workers) == 1
+
+
+def own(worker: psutil.Process, grader: subprocess.Popen[str]) -> bool:
+    """Whether it is a worker, and not its fork for one submission."""
+    with contextlib.suppress(psutil.Error):
+        return bool(worker.ppid() == grader.pid)
+    return False
+
+
+def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) -> None:
+    """With one job at a time, another takes the place of one that takes long."""
+    shutil.rmtree(folder / "submitted")
+    for student in ("a", "b"):
+        classes.hand_in(folder, student, {**classes.RIGHT, "double": "while True: pass"})
+    classes.hand_in(folder, "c", classes.RIGHT)
+    process = started(folder, "-j", "1")
+    wait_until(lambda: process.poll() is not None or entries(folder))
+    assert set(entries(folder)) == {"c"}
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert totals(folder)["c"] == 5.0
+
+
+@pytest.mark.usefixtures("takes_long")
+def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
+    process = started(folder)
+    wait_until(lambda: entries(folder))
+    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still at work
+    told = run(folder, status=3).stderr
+    process.send_signal(signal.SIGCONT)
+    assert told == "nnkit: Another `nnkit autograde` of hw is at work here: wait until it has ended.\n"
+    process.communicate(timeout=120)
+    assert_graded_once(folder)
+
+
+def test_a_full_disk_is_told_and_the_rest_is_graded_when_there_is_room(folder: Path, tmp_path: Path) -> None:
+    """On a small disk of its own, in a mount namespace."""
+    disk, filler = tmp_path / "disk", 'dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null'
+    disk.mkdir()
+    graded = '"$2" -m nnkit.cli autograde hw --course "$1/course"'
+    script = f"""
+        mount -t tmpfs -o size=4m tmpfs "$1" && cp -r "$3" "$1/course" || exit 99
+        {filler}; truncate -s -12k "$1/filler"
+        {graded}; echo "first: $?"
+        rm "$1/filler"
+        {graded}; echo "second: $?"
+        cp -r "$1/course" "$3-graded"
+    """
+    wall = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--mount", "--map-root-user"]
+    command = [*wall, "bash", "-c", script, "bash", str(disk), sys.executable, str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "first: 3" in done.stdout, done.stdout + done.stderr
+    assert re.search(r"^nnkit: (No space left on device|The gradebook .* disk is full)", done.stderr, re.MULTILINE)
+    assert "second: 0" in done.stdout
+    folder = folder.with_name("course-graded")
+    assert totals(folder) == SCORES
+    assert not list(folder.rglob(".new-*"))
+
+
+# -- asked wrongly --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "says"),
+    [
+        (["--student", "nobody"], 2, "No student 'nobody' handed in hw: there is no"),
+        (["--db", "nonsense"], 2, "is no database URL"),
+        (["-j", "0"], 2, "is not a whole number from 1 on"),
+        (["--scheduler", "tcp://127.0.0.1:9"], 3, "There is no Dask scheduler at tcp://127.0.0.1:9"),
+    ],
+)
+def test_what_cannot_be_is_told_in_a_sentence(ready: Path, more: list[str], status: int, says: str) -> None:
+    told = run(ready, *more, status=status).stderr
+    assert says in told
+    assert "Traceback" not in told
+
+
+def test_an_assignment_that_is_not_there_or_nobody_handed_in(folder: Path) -> None:
+    told = subprocess.run(
+        [*NNKIT, "autograde", "ps9", "--course", str(folder)], capture_output=True, text=True, check=False
+    )
+    assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
+    shutil.move(folder / "submitted", folder / "elsewhere")
+    assert "Nobody handed in hw: there is no" in run(folder, status=2).stderr
+
+
+def test_a_folder_that_cannot_be_a_student_stops_nobody(folder: Path) -> None:
+    shutil.rmtree(folder / "submitted")
+    classes.hand_in(folder, "ada", classes.RIGHT)
+    classes.hand_in(folder, "a" * 200, classes.RIGHT)
+    classes.hand_in(folder, "bad\nname", classes.RIGHT)
+    told = run(folder, status=3).stdout
+    assert "2 NOT GRADED, through no fault of theirs" in told
+    assert totals(folder)["ada"] == 5
+    assert unfit("ada lovelace-é") == ""
+    assert unfit("caf\udce9") == "the name of its folder is not UTF-8"
+
+
+def test_students_are_chosen_by_pattern_and_excluded_by_the_configuration(folder: Path) -> None:
+    with (folder / "nbgrader_config.py").open("a") as config:
+        config.write("c.CourseDirectory.student_id_exclude = 's1,s2'\n")
+    tally = grade(Order(classes.NAME, ("s[0-2]", "cut")), folder, lambda: office(folder))
+    assert tally.graded == 2
+    assert set(entries(folder)) == {"s0", "cut"}
+
+
+# -- the journal ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", "{}", '{"result": {"format": 99}}'])
+def test_an_entry_that_cannot_be_read_is_graded_again(folder: Path, damage: str) -> None:
+    path = folder / ".nnkit" / "hw" / "results" / "ada.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(damage)
+    assert journal(folder).entry("ada") is None
+    assert list(journal(folder).entries()) == []
+
+
+# -- a cluster ------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def dask(workers: int, elsewhere: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler's address, and its workers: real processes, in another folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    address = f"tcp://127.0.0.1:{port}"
+    program = [sys.executable, "-m", "distributed.cli"]
+    options = {"cwd": elsewhere, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = [*program[:2], "distributed.cli.dask_scheduler"]
+    scheduler = subprocess.Popen(
+        [*command, "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"],
+        **options,  # type: ignore[call-overload]
+    )
+    command = [*program[:2], "distributed.cli.dask_worker"]
+    helpers = [
+        subprocess.Popen(
+            [*command, address, "--nthreads", "1", "--no-dashboard", "--host", "127.0.0.1"],
+            **options,  # type: ignore[call-overload]
+        )
+        for _ in range(workers)
+    ]
+    try:
+        from distributed import Client
+
+        with Client(address, timeout=60) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield address, helpers
+    finally:
+        for process in [*helpers, scheduler]:
+            for child in below(psutil.Process(process.pid), ""):
+                with contextlib.suppress(psutil.Error):
+                    child.kill()
+            process.kill()
+            process.wait()
+
+
+@pytest.mark.usefixtures("takes_long")
+@pytest.mark.filterwarnings("default")  # Dask's own
+def test_a_cluster_grades_a_class_although_a_worker_is_killed(folder: Path, tmp_path: Path) -> None:
+    """The workers see nothing of the course's folder but what they are sent."""
+    (tmp_path / "elsewhere").mkdir()
+    with dask(2, tmp_path / "elsewhere") as (address, helpers):
+        process = started(folder, "--scheduler", address)
+        wait_until(lambda: len(entries(folder)) >= 3)
+        victim = psutil.Process(helpers[0].pid)
+        for child in [*victim.children(recursive=True), victim]:
+            with contextlib.suppress(psutil.Error):
+                if "grading" not in " ".join(child.cmdline()):
+                    child.kill()
+        out, err = process.communicate(timeout=180)
+        assert process.returncode == 0, out + err
+    assert_graded_once(folder)
+    assert json.loads((folder / ".nnkit" / "hw" / "run.json").read_text())["seed"] >= 0

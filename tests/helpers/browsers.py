@@ -1,0 +1,113 @@
+"""What tests in a real browser share: Chromium, and a JupyterLab to open in it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playwright
+
+from helpers.paths import ROOT
+
+PICTURES = ROOT / "build"
+FLAGS = [
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A browser; the test is skipped where there is none."""
+    found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
+    if not found:
+        pytest.skip("no browser: apt-get install chromium")
+    PICTURES.mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=found, args=FLAGS)
+        try:
+            yield started
+        finally:
+            started.close()
+
+
+@contextmanager
+def jupyter_lab(folder: Path) -> Iterator[str]:
+    """The address of a JupyterLab in `folder`, with settings of its own in its folder JUPYTER_CONFIG_DIR."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
+    options = ["--IdentityProvider.token=", "--allow-root", "--LabApp.news_url=None"]
+    names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    environment = {**os.environ, **{name: str(folder / name) for name in names}}
+    with (folder / "lab.log").open("w") as log:
+        server = subprocess.Popen([*command, *options], cwd=folder, stdout=log, stderr=log, env=environment)
+        try:
+            address = f"http://127.0.0.1:{port}"
+            _wait_for(f"{address}/api", server)
+            yield address
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def open_notebook(page: Page, lab: str, path: str) -> None:
+    """Open a notebook and wait until its kernel is ready."""
+    page.goto(f"{lab}/lab/tree/{path}?reset")
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
+    page.locator(".jp-NotebookPanel-toolbar").wait_for(timeout=30_000)
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+
+
+def run_all_cells(page: Page, last: Locator | None = None) -> None:
+    """Until `last` is there (or the first cell has its number or its star): a kernel that is only just there may not
+    hear the first time, or lose a part."""
+    begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
+    select = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
+    for _ in range(3):
+        page.keyboard.press("Escape")
+        with suppress(TimeoutError):  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
+            page.get_by_text("Run", exact=True).first.click(timeout=15_000)
+            page.get_by_text("Run All Cells", exact=True).click(timeout=15_000)
+            for _ in range(80):
+                if select.count():  # it has no kernel yet, asks for one, and then runs the cells
+                    select.first.click(timeout=5_000)
+                if (last or begun).count():
+                    return
+                page.wait_for_timeout(500)
+    page.screenshot(path=str(PICTURES / "did_not_run.png"))
+    raise AssertionError(f"the cells did not run; dialogs: {page.locator('.jp-Dialog').all_text_contents()}")
+
+
+def wait_until_quiet(page: Page) -> None:
+    """Until the kernel has been idle for three seconds on end: all cells have run."""
+    quiet = 0
+    for _ in range(120):
+        page.wait_for_timeout(1000)
+        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').count()
+        quiet = quiet + 1 if idle else 0
+        if quiet == 3:
+            return
+    raise AssertionError("the notebook was still running after two minutes")
+
+
+def _wait_for(address: str, server: subprocess.Popen) -> None:
+    for _ in range(240):
+        assert server.poll() is None, "JupyterLab stopped"
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.25)
+    raise AssertionError("JupyterLab did not answer")

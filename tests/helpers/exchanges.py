@@ -1,0 +1,163 @@
+"""A real hub with the real exchange, on loopback: accounts, groups and tokens, but no servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import requests
+
+from nnkit_hub.proxy import install
+from nnkit_hub.roles import SERVER, graders, learners
+
+COURSE = "nnkit"
+REGISTRAR = "registrar"
+CONFIG = """
+import json
+from nnkit_hub.roles import roles
+given = json.load(open({given!r}))
+c = get_config()
+c.JupyterHub.load_groups = given["groups"]
+c.JupyterHub.load_roles = [*roles(given["courses"]), {{"name": "registrar", "services": ["registrar"], "scopes": [
+    "admin:users", "tokens", "groups", "list:users", *given["scopes"]]}}]
+c.JupyterHub.services = [
+    {{"name": "registrar", "api_token": given["token"]}},
+    {{"name": "exchange", "url": given["exchange"], "command": given["command"]}},
+]
+c.JupyterHub.bind_url, c.JupyterHub.hub_bind_url = given["public"], given["hub"]
+c.JupyterHub.authenticator_class = "dummy"
+c.Authenticator.allow_all = True
+c.ConfigurableHTTPProxy.api_url, c.ConfigurableHTTPProxy.command = given["proxy"], given["proxy_command"]
+c.JupyterHub.log_level = "WARN"
+"""
+
+
+class Hub:
+    """A hub below a folder; what it keeps there survives its process."""
+
+    def __init__(self, folder: Path, users: Sequence[str], groups: dict[str, list[str]]) -> None:
+        self.folder, self.users = folder, list(users)
+        public, hub, proxy, exchange = (f"http://127.0.0.1:{port}" for port in free_ports(4))
+        self.store = folder / "exchange"
+        self.hub_api, self.token = f"{hub}/hub/api", "token-of-the-tests"
+        self.address = f"{exchange}/services/exchange/"
+        self.given: dict[str, Any] = {
+            "groups": {name: {"users": members} for name, members in groups.items()},
+            "courses": sorted({name.partition("-")[2] for name in groups}),
+            "scopes": [],
+            "token": self.token,
+            "exchange": exchange,
+            "command": [sys.executable, "-m", "nnkit_hub.exchange", "--folder", str(self.store)],
+            "public": public,
+            "hub": hub,
+            "proxy": proxy,
+            "proxy_command": install(folder.parent / "proxy"),
+        }
+        (folder / "given.json").write_text(json.dumps(self.given))
+        (folder / "config.py").write_text(CONFIG.format(given=str(folder / "given.json")))
+        self.process: subprocess.Popen[bytes] | None = None
+        self.tokens: dict[str, str] = {}
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "jupyterhub", "--config", str(self.folder / "config.py")]
+        environ = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": "cd" * 32, "JUPYTERHUB_CRYPT_KEY": "ab" * 32}
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
+        self.wait()
+
+    def wait(self, seconds: float = 150.0) -> None:
+        """Until the hub and the exchange answer, the exchange also at the hub's own address: a hub that is done with
+        starting minds no more when a service of its ends."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            try:
+                requests.get(self.hub_api, timeout=2).raise_for_status()
+                requests.get(f"{self.address}key", timeout=2).raise_for_status()
+                requests.get(f"{self.given['public']}/services/exchange/key", timeout=2).raise_for_status()
+                return
+            except requests.RequestException:
+                time.sleep(0.05)
+        raise TimeoutError((self.folder / "log").read_text()[-3000:])
+
+    def ask(self, method: str, path: str, **told: Any) -> Any:
+        """The hub's own API."""
+        headers = {"Authorization": f"token {self.token}"}
+        answer = requests.request(method, f"{self.hub_api}{path}", json=told, headers=headers, timeout=30)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
+
+    def enter(self) -> None:
+        """Make accounts, and tokens such as their servers would have."""
+        members = {user for group in self.given["groups"].values() for user in group["users"]}
+        for user in sorted(set(self.users) - members):
+            self.ask("POST", f"/users/{user}")
+        for user in self.users:
+            may = SERVER if user in members else ["read:users:name!user"]
+            scopes = [scope for scope in may if "!server" not in scope]
+            self.tokens[user] = self.ask("POST", f"/users/{user}/tokens", scopes=scopes)["token"]
+
+    def environ(self, user: str) -> dict[str, str]:
+        """What a server of this user has in its environment, beside that of the tests."""
+        mine = {"NNKIT_EXCHANGE_URL": self.address, "JUPYTERHUB_API_TOKEN": self.tokens[user], "JUPYTERHUB_USER": user}
+        return {**os.environ, **mine}
+
+    def services(self) -> list[psutil.Process]:
+        """The processes of the exchange."""
+        return [p for p in psutil.process_iter(["cmdline"]) if str(self.store) in (p.info["cmdline"] or [])]
+
+    def kill_exchange(self) -> None:
+        for process in self.services():
+            process.kill()
+
+    def kill(self) -> None:
+        """As a power cut would: the hub has no time for anything."""
+        assert self.process
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        """And all that it started, even where it has been killed itself."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+        proxy = self.folder / "jupyterhub-proxy.pid"
+        left = self.services()
+        if proxy.exists() and psutil.pid_exists(int(proxy.read_text())):
+            left.append(psutil.Process(int(proxy.read_text())))
+        for process in left:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+@contextmanager
+def running(folder: Path, users: Sequence[str], groups: dict[str, list[str]]) -> Iterator[Hub]:
+    """A hub with these accounts in these groups, and a token for each."""
+    hub = Hub(folder, users, groups)
+    try:
+        hub.start()
+        hub.enter()
+        yield hub
+    finally:
+        hub.stop()
+
+
+def free_ports(number: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def of_course(course: str, learner: Sequence[str], grader: Sequence[str]) -> dict[str, list[str]]:
+    return {learners(course): list(learner), graders(course): list(grader)}

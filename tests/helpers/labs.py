@@ -1,0 +1,92 @@
+"""What tests of explorers in a browser share: notebooks in a JupyterLab, and what one does in an explorer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, Page
+
+from helpers.browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from helpers.paths import TESTS
+
+AXE = TESTS / "vendor/axe-core/axe.min.js"
+
+
+def write(path: Path, cells: tuple[str, ...]) -> None:
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = [nbformat.v4.new_code_cell(code.strip()) for code in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=made, metadata={"kernelspec": kernel}), path)
+
+
+def use_dark_theme(folder: Path, theme: str = "JupyterLab Dark") -> None:
+    settings = folder / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"theme": theme}), encoding="utf-8")
+
+
+class Lab:
+    """A JupyterLab, a browser, and what the browser's console complains of."""
+
+    def __init__(self, browser: Browser, address: str, folder: Path):
+        self.browser, self.address, self.folder = browser, address, folder
+
+    def open(self, name: str, cells: tuple[str, ...], **options: Any) -> Page:
+        write(self.folder / f"{name}.ipynb", cells)
+        page = self.browser.new_page(viewport={"width": 1250, "height": 1500}, **options)
+        page.complaints = []  # type: ignore[attr-defined]
+        page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
+        page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))  # type: ignore[attr-defined]
+        open_notebook(page, self.address, f"{name}.ipynb")
+        run_all_cells(page, explorer(page, len(cells) - 1))
+        wait_until_quiet(page)
+        return page
+
+    def close(self, page: Page) -> None:
+        complaints = [said for said in page.complaints if "Failed to load resource" not in said]  # type: ignore[attr-defined]
+        assert complaints == []
+        assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts() == []
+        page.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("lab")
+    with chromium() as browser, jupyter_lab(folder) as address:
+        yield Lab(browser, address, folder)
+
+
+def explorer(page: Page, number: int = 0) -> Locator:
+    return page.locator(".nnx-explorer").nth(number)
+
+
+def sentence(one: Locator) -> Locator:
+    return one.locator(".nnx-sentence")
+
+
+def press(one: Locator, name: str, times: int = 1) -> None:
+    for _ in range(times):
+        one.get_by_role("button", name=name, exact=True).click()
+
+
+def enter(one: Locator, field: str, text: str) -> None:
+    box = one.get_by_role("textbox", name=f"{field}, as a number")
+    box.fill(text)
+    box.press("Enter")
+
+
+def assert_accessible(page: Page, rooms: str = ".nnx-explorer") -> None:
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = page.evaluate("rooms => axe.run({include: [[rooms]]})", rooms)
+    faults = [(f["id"], f["impact"], [n["html"][:150] for n in f["nodes"][:3]]) for f in found["violations"]]
+    assert [fault for fault in faults if fault[1] in ("serious", "critical")] == []
+
+
+def picture(one: Locator, name: str) -> None:
+    one.scroll_into_view_if_needed()
+    one.page.wait_for_timeout(300)
+    one.screenshot(path=str(PICTURES / f"explorer_{name}.png"))

@@ -1,0 +1,532 @@
+"""How work travels on a hub: a real hub, the real exchange, nbgrader's own steps; and who tries what they may not."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from nbgrader.api import Gradebook
+from nbgrader.auth import Authenticator
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.exchange import ExchangeError, ExchangeFactory
+from nbgrader.server_extensions.assignment_list import handlers
+from nbgrader.utils import parse_utc
+from traitlets.config import Config
+
+from helpers import classes, exchanges
+from nnkit import cli
+from nnkit_grader.course import release as courses
+from nnkit_hub import receipts
+from nnkit_hub.exchange import archive, client
+from nnkit_hub.exchange.archive import Refused
+from nnkit_hub.exchange.store import Busy, Store
+
+COURSE, HW = exchanges.COURSE, classes.NAME
+TA, STRANGER, NOBODY = "tom", "eve", "mallory"
+LEARNERS = ("ann", "bob", "cleo")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[exchanges.Hub]:
+    groups = exchanges.of_course(COURSE, LEARNERS, [TA]) | exchanges.of_course("other", [STRANGER], ["prof"])
+    users = (*LEARNERS, TA, STRANGER, "prof", NOBODY)
+    with exchanges.running(tmp_path_factory.mktemp("hub"), users, groups) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def staff_room(hub: exchanges.Hub, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The TA's course folder, with the assignment released through the exchange."""
+    folder = classes.course(tmp_path_factory.mktemp("course"))
+    courses.generate(folder)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        Member(hub, TA, folder, monkeypatch).do("ReleaseAssignment")
+    return folder
+
+
+Enter = Callable[..., "Member"]
+
+
+@pytest.fixture
+def enter(hub: exchanges.Hub, staff_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Enter:
+    """Somebody at their server, in a folder of their own; the TA in the course's."""
+
+    def as_member(user: str) -> Member:
+        return Member(hub, user, staff_room if user == TA else tmp_path / user, monkeypatch)
+
+    return as_member
+
+
+class Member:
+    """Somebody at their server: nbgrader's steps, with their token."""
+
+    def __init__(self, hub: exchanges.Hub, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.hub, self.user, self.folder, self.monkeypatch = hub, user, folder, monkeypatch
+        self.work = folder / COURSE / HW
+        folder.mkdir(exist_ok=True)
+
+    def do(self, step: str, assignment: str = HW, course: str = COURSE, student: str = "*", **options: Any) -> Any:
+        self.sit_down()
+        c = config()
+        c.CourseDirectory.root = c.Exchange.assignment_dir = str(self.folder)
+        c.CourseDirectory.course_id, c.CourseDirectory.assignment_id = course, assignment
+        c.CourseDirectory.student_id = student
+        given = {"coursedir": CourseDirectory(config=c), "authenticator": Authenticator(config=c), "config": c}
+        app = getattr(ExchangeFactory(config=c), step)(**given)
+        for name, value in options.items():
+            setattr(app, name, value)
+        return app.start()
+
+    def sit_down(self) -> None:
+        for name, value in self.hub.environ(self.user).items():
+            self.monkeypatch.setenv(name, value)
+
+    def hand_in(self, **answers: str) -> dict[str, Any]:
+        """Fetch if need be, answer, submit; the receipt."""
+        if not self.work.exists():
+            self.do("FetchAssignment")
+        notebook = self.work / f"{HW}.ipynb"
+        written = json.loads(notebook.read_text())
+        for cell in written["cells"]:
+            cell["source"] = answers.get(cell["metadata"]["nbgrader"]["grade_id"], cell["source"])
+        notebook.write_text(json.dumps(written))
+        self.do("Submit")
+        return receipts.read(self.receipts()[-1])
+
+    def receipts(self) -> list[Path]:
+        return sorted((self.work / "receipts").glob("*/receipt.json"))
+
+
+def config() -> Config:
+    c = Config()
+    client.install(c)
+    c.CourseDirectory.source_directory, c.CourseDirectory.release_directory = "solutions", "assignments"
+    return c
+
+
+def kept(hub: exchanges.Hub) -> dict[str, bytes]:
+    """All that the exchange keeps."""
+    top = hub.store / "courses"
+    return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
+
+
+def test_from_release_to_feedback(enter: Enter, staff_room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ann, ta = enter("ann"), enter(TA)
+    assert [(told["assignment_id"], told["status"]) for told in ann.do("List")] == [(HW, "released")]
+    first = ann.hand_in(double=classes.DOUBLE)
+    (told,) = ann.do("List")
+    assert (told["status"], told["notebooks"][0]["path"]) == ("fetched", str(ann.work / f"{HW}.ipynb"))
+    last = ann.hand_in(triple=classes.TRIPLE)
+    (told,) = ann.do("List", cached=True)
+    assert [each["timestamp"] for each in told["submissions"]] == [first["time"], last["time"]]
+    assert not told["submissions"][0]["has_exchange_feedback"]
+
+    ta.do("Collect")
+    place = staff_room / "submitted" / "ann" / HW
+    assert (place / "timestamp.txt").read_text() == last["time"]
+    assert receipts.examine(place / "receipt.json")[1] == receipts.PROVEN
+    assert cli.main(["autograde", HW, "--course", str(staff_room), "--student", "ann"]) == 0
+    assert courses.total(courses.scores(staff_room, HW)["ann"]) == 5
+    with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
+        assert book.find_submission(HW, "ann").timestamp == parse_utc(last["time"])
+
+    assert not [fault for _, fault in courses.feedback(staff_room, HW, ["ann"]) if fault]
+    ta.do("ReleaseFeedback")
+    (told,) = ann.do("List", cached=True)
+    assert [each["has_exchange_feedback"] for each in told["submissions"]] == [False, True]
+    ann.do("FetchFeedback")
+    (told,) = ann.do("List", cached=True)
+    newest = told["submissions"][-1]
+    assert newest["has_local_feedback"]
+    assert not newest["feedback_updated"]
+    page = Path(newest["local_feedback_path"], f"{HW}.html")
+    assert page.read_text() == (staff_room / "feedback" / "ann" / HW / f"{HW}.html").read_text()
+    # What was graded again can be released again.
+    (staff_room / "feedback" / "ann" / HW / f"{HW}.html").write_text("better")
+    ta.do("ReleaseFeedback")
+    assert ann.do("List", cached=True)[0]["submissions"][-1]["feedback_updated"]
+    ann.do("FetchFeedback")
+    assert page.read_text() == "better"
+
+
+def test_collect_takes_what_counts(enter: Enter, staff_room: Path) -> None:
+    bob, ta = enter("bob"), enter(TA)
+    place = staff_room / "submitted" / "bob" / HW / "timestamp.txt"
+    first = bob.hand_in()
+    ta.do("Collect", student="bob")
+    second = bob.hand_in()
+    ta.do("Collect", student="bob")
+    assert place.read_text() == first["time"], "without --update, what was collected stays"
+    ta.do("Collect", student="bob", update=True)
+    assert place.read_text() == second["time"]
+    with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
+        book.update_or_create_assignment(HW, duedate=parse_utc(first["time"]))
+    ta.do("Collect", student="bob", before_duedate=True)
+    assert place.read_text() == first["time"]
+    assert not list((staff_room / "submitted" / "bob").glob(".new-*"))
+
+
+def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
+    cleo = enter("cleo")
+    cleo.do("FetchAssignment")
+    (cleo.work / "data").mkdir()
+    (cleo.work / "data" / "points.csv").write_text("1,2\n")
+    (cleo.work / ".ipynb_checkpoints").mkdir()
+    (cleo.work / ".ipynb_checkpoints" / "old.ipynb").write_text("")
+    (cleo.work / "timestamp.txt").write_text("2001-01-01 00:00:00.000000 UTC")
+    with pytest.raises(ExchangeError, match="You are cleo, and can hand in as cleo only: leave --student out"):
+        cleo.do("Submit", student="bob")
+    receipt = cleo.hand_in()
+    assert set(receipt["files"]) == {f"{HW}.ipynb", "data/points.csv"}
+    (cleo.work / "data" / "points.csv").write_text("3,4\n")
+    again = cleo.hand_in()
+    assert set(again["files"]) == set(receipt["files"])
+    assert [receipts.examine(path)[1] for path in cleo.receipts()] == [receipts.PROVEN] * 2
+    assert receipts.examine(cleo.receipts()[0], folder=cleo.work)[1] == receipts.DISPROVEN
+
+
+def test_a_release_can_be_replaced_and_withdrawn(enter: Enter, staff_room: Path) -> None:
+    ta, ann = enter(TA), enter("ann")
+    with pytest.raises(ExchangeError, match="hw is released already: add --force"):
+        ta.do("ReleaseAssignment")
+    extra = staff_room / "assignments" / HW / "extra.txt"
+    extra.write_text("new")
+    ta.do("ReleaseAssignment", force=True)
+    ann.do("FetchAssignment")
+    assert (ann.work / "extra.txt").read_text() == "new"
+    with pytest.raises(ExchangeError, match="You already have a copy"):
+        ann.do("FetchAssignment")
+    (ann.work / "extra.txt").unlink()
+    (ann.work / f"{HW}.ipynb").write_text("mine")
+    ann.do("FetchAssignment", replace_missing_files=True)
+    assert (ann.work / "extra.txt").read_text() == "new"
+    assert (ann.work / f"{HW}.ipynb").read_text() == "mine"
+    assert [told["status"] for told in ta.do("List", remove=True)] == ["removed"]
+    assert ann.do("List") == []
+    with pytest.raises(ExchangeError, match="There is no assignment called 'hw'"):
+        ann.do("Submit")
+    with pytest.raises(ExchangeError, match="Submissions stay"):
+        ta.do("List", remove=True, inbound=True)
+    extra.unlink()
+    ta.do("ReleaseAssignment")
+
+
+def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub) -> None:
+    ann = enter("ann")
+    lines = "from nnkit_hub.exchange import client\nclient.install(get_config())\n"
+    (ann.folder / "nbgrader_config.py").write_text(lines)
+
+    def nbgrader(*words: str) -> str:
+        command = [sys.executable, "-m", "nbgrader", *words, "--course", COURSE]
+        environ = hub.environ("ann")
+        done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=100)
+        return f"{done.returncode} {done.stderr}"
+
+    assert "Fetched as: nnkit hw" in nbgrader("fetch_assignment", HW)
+    assert "Your receipt: " in nbgrader("submit", HW)
+    assert len(ann.receipts()) == 1
+
+
+def test_assignment_list_shows_one_sentence(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What nbgrader's extension of the learner's server answers to the page."""
+    ann = enter("ann")
+    lines = "from nnkit_hub.exchange import client\nclient.install(get_config())\n"
+    (ann.folder / "nbgrader_config.py").write_text(lines)
+    monkeypatch.setattr(handlers, "traceback", handlers.traceback)
+    monkeypatch.setattr(handlers, "ExchangeError", handlers.ExchangeError)
+    monkeypatch.chdir(ann.folder)
+    ann.sit_down()
+    page = handlers.AssignmentList()
+    page.root_dir = str(ann.folder)
+    assert page.list_courses() == {"success": True, "value": [COURSE]}
+    assert page.fetch_assignment(COURSE, HW) == {"success": True}
+    (ann.work / "link").symlink_to("/etc/passwd")
+    sentence = "'link' is a link or no file at all: put the file itself there, or remove it."
+    assert page.submit_assignment(COURSE, HW) == {"success": False, "value": sentence}
+    (ann.work / "link").unlink()
+    assert page.submit_assignment(COURSE, HW) == {"success": True}
+    monkeypatch.setenv("NNKIT_EXCHANGE_URL", f"http://127.0.0.1:{exchanges.free_ports(1)[0]}/services/exchange/")
+    sentence = "The exchange does not answer: try again in a minute, and tell your teachers if it goes on."
+    assert page.list_assignments(COURSE) == {"success": False, "value": sentence}
+    monkeypatch.delenv("NNKIT_EXCHANGE_URL")
+    assert "from a server of the hub only" in page.list_assignments(COURSE)["value"]
+    # A mistake of a program is still told whole.
+    monkeypatch.setattr(client.Exchange, "released", None)
+    ann.sit_down()
+    assert "TypeError" in page.list_assignments(COURSE)["value"]
+
+
+def request(hub: exchanges.Hub, user: str | None, method: str, path: str, body: bytes = b"") -> requests.Response:
+    headers = {"Authorization": f"token {hub.tokens[user]}"} if user else {}
+    return requests.request(method, hub.address + path, data=body, headers=headers, timeout=30)
+
+
+def packed(files: dict[str, bytes], **more: Any) -> bytes:
+    line = archive.head({"files": {name: {"bytes": len(content)} for name, content in files.items()}, **more})
+    return line + b"".join(files.values())
+
+
+WORK = packed({"hw.ipynb": b"{}"})
+
+
+@pytest.fixture(scope="module")
+def of_bob(hub: exchanges.Hub, staff_room: Path) -> str:
+    """A submission of Bob's, as part of an address."""
+    assert staff_room
+    receipt = request(hub, "bob", "POST", f"courses/{COURSE}/submissions/{HW}", WORK).json()
+    place = f"{HW}/bob/{receipt['time']}"
+    page = packed({f"{HW}.html": b"well done"})
+    assert request(hub, TA, "PUT", f"courses/{COURSE}/feedback/{place}", page).status_code == 200
+    return place
+
+
+INTRUDERS = {
+    "another's submission": ("ann", "GET", "submissions/BOB", 403),
+    "another's feedback": ("ann", "GET", "feedback/BOB", 403),
+    "the list of another's work": ("ann", "GET", "submissions?user=bob", 403),
+    "the list of all work": ("ann", "GET", "submissions", 403),
+    "write into another's submission": ("ann", "PUT", "submissions/BOB", 403),
+    "delete another's submission": ("ann", "DELETE", "submissions/BOB", 403),
+    "overwrite one's own": ("bob", "PUT", "submissions/BOB", 403),
+    "post to another's": ("ann", "POST", "submissions/BOB", 405),
+    "a learner releases": ("ann", "PUT", "released/hw", 403),
+    "a learner withdraws": ("ann", "DELETE", "released/hw", 403),
+    "a learner writes feedback": ("bob", "PUT", "feedback/BOB", 403),
+    "a grader overwrites a submission": (TA, "PUT", "submissions/BOB", 405),
+    "a grader deletes a submission": (TA, "DELETE", "submissions/BOB", 405),
+    "feedback on nothing": (TA, "PUT", "feedback/hw/bob/2001-01-01 00:00:00.000000 UTC", 400),
+    "no token": (None, "GET", "released", 401),
+    "no token, handing in": (None, "POST", "submissions/hw", 401),
+    "a learner of another course": (STRANGER, "GET", "released/hw", 403),
+    "a learner of another course hands in": (STRANGER, "POST", "submissions/hw", 403),
+    "a grader of another course": ("prof", "GET", "submissions/BOB", 403),
+    "a grader of another course releases": ("prof", "PUT", "released/hw", 403),
+    "a user of no course": (NOBODY, "GET", "released", 403),
+    "out of the store, by a grader": (TA, "PUT", "released/..%2F..%2Fhw", 400),
+    "out of the store, further on": (TA, "PUT", "released/a%2F..%2F..%2F..%2Fb", 400),
+    "into another's folder, by a name": (TA, "PUT", "released/a%2Fb", 400),
+    "out of the store, dots": (TA, "PUT", "released/%2E%2E", 400),
+    "out of the store, reading": (TA, "GET", "submissions/..%2F..%2F/bob/x", 400),
+    "out of the store, listing": (TA, "GET", "submissions?assignment=../..", 400),
+    "out of the store, by a user's name": (TA, "GET", "submissions?user=..%2F..", 400),
+    "a hidden name": (TA, "PUT", "released/.hidden", 400),
+    "a name with a line break": (TA, "PUT", "released/a%0Ab", 400),
+    "what was not released": ("ann", "POST", "submissions/ps9", 404),
+}
+
+
+@pytest.mark.parametrize("what", INTRUDERS)
+def test_intruders_are_refused(what: str, hub: exchanges.Hub, of_bob: str) -> None:
+    user, method, path, status = INTRUDERS[what]
+    before = kept(hub)
+    answer = request(hub, user, method, f"courses/{COURSE}/{path.replace('BOB', of_bob)}", WORK)
+    assert answer.status_code == status, answer.text
+    assert len(answer.json()["message"]) > 20
+    assert b"well done" not in answer.content
+    assert kept(hub) == before
+
+
+def test_only_a_token_of_the_hub_counts(hub: exchanges.Hub, of_bob: str) -> None:
+    token = hub.tokens["bob"]
+    address = f"{hub.address}courses/{COURSE}/submissions/{of_bob}"
+    assert requests.get(address, headers={"Authorization": f"Bearer {token}"}, timeout=30).status_code == 200
+    assert requests.get(address, headers={"Authorization": f"token {token[:-1]}"}, timeout=30).status_code == 401
+    assert requests.get(f"{address}?token={token}", timeout=30).status_code == 401
+    assert requests.get(address, cookies={"exchange": token, "token": token}, timeout=30).status_code == 401
+    # Through the hub's public address, too.
+    address_outside = address.replace(hub.given["exchange"], hub.given["public"])
+    assert address_outside != address
+    answer = requests.get(address_outside, headers={"Authorization": f"token {token}"}, timeout=30)
+    assert (answer.status_code, answer.content.splitlines()[1]) == (200, b"{}")
+    # The service's own token, the tests' registrar's, and a token that may not enter the exchange.
+    headers = {"Authorization": f"token {hub.token}"}
+    assert requests.get(address, headers=headers, timeout=30).status_code == 401
+    narrow = hub.ask("POST", "/users/bob/tokens", scopes=["read:users:name!user"])["token"]
+    answer = requests.get(address, headers={"Authorization": f"token {narrow}"}, timeout=30)
+    assert answer.status_code == 403
+    assert "does not let you use the exchange" in answer.json()["message"]
+
+
+def test_name_and_time_are_the_exchanges(hub: exchanges.Hub, of_bob: str) -> None:
+    """What a request says of itself changes nothing."""
+    line = {"user": "bob", "time": "2001-01-01 00:00:00.000000 UTC", "course": "other", "kind": "release"}
+    body = packed({"hw.ipynb": b"{}"}, **line)
+    headers = {"Authorization": f"token {hub.tokens['ann']}", "Date": "Mon, 01 Jan 2001 00:00:00 GMT"}
+    headers |= {"X-Forwarded-User": "bob", "Last-Modified": headers["Date"]}
+    path = f"courses/{COURSE}/submissions/{HW}?user=bob&time=2001"
+    receipt = requests.post(hub.address + path, data=body, headers=headers, timeout=30).json()
+    assert (receipt["user"], receipt["course"], receipt["kind"]) == ("ann", COURSE, "submission")
+    assert not receipt["time"].startswith("2001")
+    assert receipts.holds(receipt)
+
+
+BAD = {
+    "no parcel": b"hello",
+    "nothing": b"",
+    "a list": b"[]\n",
+    "a negative size": b'{"files": {"a": {"bytes": -1}}}\n',
+    "a size that is true": b'{"files": {"a": {"bytes": true}}}\n',
+    "brackets without end": b"[" * 100_000 + b"\n",
+    "no files": packed({}),
+    "up": packed({"../a": b""}),
+    "up, later": packed({"a/../../b": b""}),
+    "absolute": packed({"/etc/passwd": b""}),
+    "another system's": packed({"..\\a": b""}),
+    "an empty part": packed({"a//b": b""}),
+    "a zero": packed({"a\0b": b""}),
+    "half a letter": packed({"\ud800": b""}),
+    "a long name": packed({"a" * 256: b""}),
+    "deep": packed({"a/" * archive.DEPTH + "b": b""}),
+    "many": packed({str(number): b"" for number in range(archive.FILES + 1)}),
+    "a file that is a folder": packed({"a": b"", "a/b": b""}),
+    "the time": packed({"timestamp.txt": b"2001-01-01 00:00:00.000000 UTC"}),
+    "a receipt": packed({"receipt.json": b"{}"}),
+    "too short": packed({"a": b"12"})[:-1],
+    "too long": packed({"a": b"12"}) + b"3",
+    "a large one": archive.head({"files": {"a": {"bytes": archive.BYTES + 1}}}),
+    "another hash": archive.head({"files": {"a": {"bytes": 0, "sha256": "00"}}}),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_a_bad_parcel_is_refused_in_a_sentence(what: str, hub: exchanges.Hub, of_bob: str) -> None:
+    before = kept(hub)
+    answer = request(hub, "bob", "POST", f"courses/{COURSE}/submissions/{HW}", BAD[what])
+    assert answer.status_code == 400
+    assert answer.json()["message"].endswith((".", "again."))
+    assert kept(hub) == before
+    assert os.listdir(hub.store / "new") == []
+
+
+def test_a_large_request_is_refused_before_it_is_read(hub: exchanges.Hub) -> None:
+    sent = []
+
+    def large() -> Iterator[bytes]:
+        for number in range(3 * archive.BYTES // 1_000_000):
+            sent.append(number)
+            yield b"0" * 1_000_000
+
+    headers = {"Authorization": f"token {hub.tokens['ann']}"}
+    address = f"{hub.address}courses/{COURSE}/submissions/{HW}"
+    with pytest.raises(requests.RequestException):
+        requests.post(address, data=large(), headers=headers, timeout=60).raise_for_status()
+    assert len(sent) < 2 * archive.BYTES // 1_000_000
+    told = requests.Request("POST", address, headers={**headers, "Content-Length": str(10**9)}).prepare()
+    with requests.Session() as session:
+        assert session.send(told, timeout=30).status_code == 413
+    assert os.listdir(hub.store / "new") == []
+
+
+def test_links_pipes_and_large_files_do_not_travel(tmp_path: Path) -> None:
+    (tmp_path / "hw.ipynb").write_text("{}")
+    for name, make in (
+        ("link", lambda path: path.symlink_to("/etc/passwd")),
+        ("folder", lambda path: path.symlink_to("/etc")),
+        ("pipe", os.mkfifo),
+    ):
+        make(tmp_path / name)
+        with pytest.raises(Refused, match=f"'{name}' is a link or no file at all"):
+            archive.found(tmp_path)
+        (tmp_path / name).unlink()
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(archive.BYTES)
+    with pytest.raises(Refused, match="at most 100 MB"):
+        archive.found(tmp_path)
+    (tmp_path / "large").unlink()
+    deep = tmp_path.joinpath(*"abcdefgh")
+    deep.mkdir(parents=True)
+    (deep / "file").write_text("")
+    with pytest.raises(Refused, match="too deep"):
+        archive.found(tmp_path)
+
+
+def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("12345")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "a").write_text("12345")
+    sizes = archive.found(folder)
+    (folder / "a").unlink()
+    (folder / "a").symlink_to(tmp_path / "secret")
+    with pytest.raises(Refused, match="cannot be read"), archive.packed(folder, sizes):
+        pass
+    (folder / "a").unlink()
+    (folder / "a").write_text("1")
+    with pytest.raises(Refused, match="changed while it was read"), archive.packed(folder, sizes):
+        pass
+
+
+def test_nobody_else_may_enter_the_store(hub: exchanges.Hub, of_bob: str) -> None:
+    assert of_bob
+    assert hub.store.stat().st_mode & 0o777 == 0o700
+    assert all(path.stat().st_mode & 0o077 == 0 for path in hub.store.rglob("*"))
+
+
+def add(store: Store, user: str, content: bytes = b"{}") -> dict[str, Any]:
+    place = store.place(COURSE, "submissions", HW, user)
+    fields = {"kind": receipts.SUBMISSION, "course": COURSE, "assignment": HW, "user": user}
+    return store.add(place, fields, io.BytesIO(packed({"hw.ipynb": content})))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_the_newest_counts_even_when_the_clock_is_set_back(store: Store) -> None:
+    place = store.place(COURSE, "submissions", HW, "ann")
+    first = add(store, "ann")
+    ahead = "2199-12-31 23:59:59.999999 UTC"
+    (place / first["time"]).rename(place / ahead)
+    assert add(store, "ann")["time"] == "2200-01-01 00:00:00.000000 UTC"
+
+
+def test_one_learner_cannot_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = store.place(COURSE, "submissions", HW, "ann")
+    monkeypatch.setattr("nnkit_hub.exchange.store.TOTAL_BYTES", 10)
+    for _ in range(5):
+        store.require_room(place)
+        add(store, "ann")
+    with pytest.raises(Refused, match="too often"):
+        store.require_room(place)
+    store.require_room(store.place(COURSE, "submissions", HW, "bob"))
+
+
+def test_two_exchanges_do_not_share_a_folder(store: Store) -> None:
+    with pytest.raises(Busy, match="Another exchange is at work"):
+        Store(store.folder, patience=0.2)
+    store.close()
+    Store(store.folder, patience=0.2).close()
+
+
+def test_a_backup_taken_at_any_time_can_be_restored(tmp_path: Path) -> None:
+    """docs/exchange.md: copy the folder, and start the exchange on the copy."""
+    store = Store(tmp_path / "store")
+    ann, bob = add(store, "ann", b"ann's"), add(store, "bob", b"bob's")
+    half = store.new / "half" / "files"
+    half.mkdir(parents=True)
+    (half / "hw.ipynb").write_text("{")
+    shutil.copytree(tmp_path / "store", tmp_path / "backup")
+    store.close()
+    shutil.rmtree(tmp_path / "store")
+
+    shutil.copytree(tmp_path / "backup", tmp_path / "store")
+    restored = Store(tmp_path / "store")
+    assert list(restored.submissions(COURSE)) == [{**ann, "feedback": {}}, {**bob, "feedback": {}}]
+    assert os.listdir(restored.new) == []
+    content = restored.place(COURSE, "submissions", HW, "bob") / bob["time"] / "files" / "hw.ipynb"
+    assert content.read_bytes() == b"bob's"
+    assert receipts.public(restored.key) == ann["key"]
+    assert add(restored, "ann")["time"] > ann["time"]
+    restored.close()

@@ -1,0 +1,215 @@
+"""A whole class at once, while the TA collects and grades, and the exchange and the hub are killed: nothing is lost.
+
+What it took is printed: `pytest -s tests/test_exchange_load.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_exchange import Member
+
+from helpers import classes, exchanges
+from nnkit_grader.course import release as courses
+from nnkit_hub import receipts
+from nnkit_hub.exchange import calls
+from nnkit_hub.exchange.archive import Refused, found, packed
+from nnkit_hub.exchange.learner import keep_receipt
+from nnkit_hub.exchange.store import Store
+
+COURSE, HW, TA = exchanges.COURSE, classes.NAME, "tom"
+LEARNERS = [f"learner{number:02}" for number in range(30)]
+TIMES = 4
+"""How often each hands in."""
+DATA = 200_000
+"""Bytes that are handed in beside the notebook."""
+PATIENCE = 150.0
+"""Seconds that a learner goes on trying."""
+DOWN = (calls.SILENT, "The hub does not answer the exchange: try again in a minute.")
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[exchanges.Hub]:
+    groups = exchanges.of_course(COURSE, LEARNERS, [TA])
+    with exchanges.running(tmp_path_factory.mktemp("hub"), [*LEARNERS, TA], groups) as running:
+        yield running
+
+
+@dataclass
+class Log:
+    """What the class met with."""
+
+    given: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: {"fetch": [], "submit": []})
+    silences: int = 0
+    start: threading.Barrier = field(default_factory=lambda: threading.Barrier(len(LEARNERS)))
+    killed: threading.Event = field(default_factory=threading.Event)
+    """Set when the hub is; the last hand-in of each learner comes then."""
+
+
+class Learner:
+    """Fetches once and hands in several times, trying again as long as the exchange is down."""
+
+    def __init__(self, hub: exchanges.Hub, name: str, folder: Path, log: Log) -> None:
+        self.name, self.folder, self.log = name, folder, log
+        self.desk = calls.Desk(hub.address, hub.tokens[name])
+
+    def work(self) -> None:
+        self.log.start.wait()
+        with self.desk:
+            self.insist("fetch", self.fetch)
+            for attempt in range(TIMES):
+                if attempt == TIMES - 1:
+                    self.log.killed.wait(PATIENCE)
+                self.answer(attempt)
+                self.log.given.append(self.insist("submit", self.submit))
+
+    def fetch(self) -> dict[str, Any]:
+        return self.desk.fetch(("courses", COURSE, "released", HW), self.folder)
+
+    def submit(self) -> dict[str, Any]:
+        with packed(self.folder, found(self.folder)) as parcel:
+            receipt = self.desk.send("POST", ("courses", COURSE, "submissions", HW), parcel)
+            keep_receipt(receipt, parcel, self.folder)
+        return receipt
+
+    def insist(self, what: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        until = time.monotonic() + PATIENCE
+        while True:
+            began = time.monotonic()
+            try:
+                done = act()
+                self.log.seconds[what].append(time.monotonic() - began)
+                return done
+            except Refused as refusal:
+                if str(refusal) not in DOWN or began > until:
+                    raise
+                self.log.silences += 1
+                time.sleep(0.5)
+
+    def answer(self, attempt: int) -> None:
+        """The last answer is right; each differs from the one before."""
+        path = self.folder / f"{HW}.ipynb"
+        written = json.loads(path.read_text())
+        for cell in written["cells"]:
+            if cell["id"] in ("double", "triple"):
+                right = {"double": classes.DOUBLE, "triple": classes.TRIPLE}[cell["id"]]
+                cell["source"] = right if attempt == TIMES - 1 else f"# attempt {attempt}"
+        path.write_text(json.dumps(written))
+        (self.folder / "data.bin").write_bytes(f"{self.name} {attempt:02} ".encode() * (DATA // 13))
+
+
+def wait_for(log: Log, number: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while len(log.given) < number:
+        assert time.monotonic() < until, f"{len(log.given)} of {number}"
+        time.sleep(0.005)
+
+
+@dataclass
+class Grading:
+    """`nnkit autograde`, in a process of its own."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        command = [sys.executable, "-m", "nnkit.cli", "autograde", HW, "--course", str(self.folder)]
+        self.log = self.folder / "autograde.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def result(self) -> str:
+        status, told = self.process.wait(timeout=150), self.log.read_text()
+        assert status == 0, told
+        return next(line for line in told.splitlines() if line.startswith(HW))
+
+
+def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = classes.course(tmp_path / "course")
+    courses.generate(folder)
+    ta = Member(hub, TA, folder, monkeypatch)
+    ta.do("ReleaseAssignment")
+    log = Log()
+    with ThreadPoolExecutor(len(LEARNERS)) as pool:
+        everybody = [pool.submit(Learner(hub, name, tmp_path / name, log).work) for name in LEARNERS]
+        wait_for(log, 20)
+        hub.kill_exchange()
+        wait_for(log, 45)
+        ta.do("Collect", update=True)
+        grading = Grading(folder)
+        before = list(log.given)
+        back_up(hub, tmp_path)
+        hub.kill()
+        log.killed.set()
+        hub.start()
+        for each in everybody:
+            each.result()
+    said = [grading.result()]
+
+    began = time.monotonic()
+    ta.do("Collect", update=True)
+    said.append(f"collecting {len(LEARNERS)} took {time.monotonic() - began:.1f} s")
+    said.append(Grading(folder).result())
+    require_all_there(hub, folder, log)
+    require_restored(tmp_path, before)
+    tell(log, said)
+
+
+def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
+    """Every receipt that was given has its submission, whole; and the last of each was collected and graded."""
+    assert len(log.given) == TIMES * len(LEARNERS)
+    with calls.Desk(hub.address, hub.tokens[TA]) as desk:
+        told = desk.ask("courses", COURSE, "submissions")["submissions"]
+    kept = {(receipt["user"], receipt["time"]): receipt for receipt in told}
+    top = hub.store / "courses" / COURSE / "submissions" / HW
+    for receipt in log.given:
+        assert kept[receipt["user"], receipt["time"]] == {**receipt, "feedback": {}}
+    for receipt in kept.values():
+        # Also what was kept while the answer was lost, so that the learner handed in once more.
+        assert not list(receipts.differences(receipt, top / receipt["user"] / receipt["time"] / "files"))
+    assert len(kept) <= len(log.given) + log.silences
+    assert list((hub.store / "new").iterdir()) == []
+    last = {receipt["user"]: receipt["time"] for receipt in sorted(log.given, key=lambda receipt: receipt["time"])}
+    assert {user: (folder / "submitted" / user / HW / "timestamp.txt").read_text() for user in LEARNERS} == last
+    table = courses.scores(folder, HW)
+    assert {user: courses.total(table[user]) for user in LEARNERS} == dict.fromkeys(LEARNERS, 5.0)
+
+
+def back_up(hub: exchanges.Hub, to: Path) -> None:
+    """As docs/exchange.md says, while everybody is at work."""
+    where = ["-C", str(hub.store.parent), "--exclude=exchange/new"]
+    subprocess.run(["tar", *where, "-czf", str(to / "exchange.tar.gz"), "exchange"], check=True, timeout=60)
+
+
+def require_restored(folder: Path, given: list[dict[str, Any]]) -> None:
+    """An exchange on the backup has all that was handed in before it was taken, whole, and the key."""
+    (folder / "restored").mkdir()
+    place = ["-C", str(folder / "restored")]
+    subprocess.run(["tar", *place, "-xpzf", str(folder / "exchange.tar.gz")], check=True, timeout=60)
+    store = Store(folder / "restored" / "exchange")
+    kept = {(receipt["user"], receipt["time"]): receipt for receipt in store.submissions(COURSE)}
+    assert given
+    for receipt in given:
+        assert kept[receipt["user"], receipt["time"]] == {**receipt, "feedback": {}}
+        assert receipt["key"] == receipts.public(store.key)
+    for receipt in kept.values():
+        files = store.place(COURSE, "submissions", HW, receipt["user"]) / receipt["time"] / "files"
+        assert not list(receipts.differences(receipt, files))
+    store.close()
+
+
+def tell(log: Log, said: list[str]) -> None:
+    for what, seconds in log.seconds.items():
+        ordered = sorted(seconds)
+        print(f"{len(ordered)} × {what}: median {ordered[len(ordered) // 2]:.2f} s, longest {ordered[-1]:.2f} s")
+    print(f"the exchange was down {log.silences} times that somebody tried", *said, sep="\n")

@@ -1,0 +1,104 @@
+"""`make hub` before anybody logs in: what keeps it from starting is one sentence; the roster; its proxy."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from jupyterhub.auth import Authenticator
+
+from nnkit import cli
+from nnkit_hub import proxy
+from nnkit_hub.demo import sandbox_command
+from nnkit_hub.demo.demo_folder import is_free, site
+from nnkit_hub.demo.demo_hub import told
+from nnkit_hub.roster import Roster, rostered
+
+
+def started(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) -> str:
+    """What `nnkit hub` says when it does not start."""
+    assert cli.main(["hub", "--folder", str(folder), "--port", str(port)]) == 2
+    return capsys.readouterr().err
+
+
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = busy.getsockname()[1]
+        assert not is_free(port)
+        said = started(tmp_path / "hub", capsys, port)
+    assert said == f"nnkit: port {port} is in use: choose another, as in `make hub PORT={port + 1}`.\n"
+
+
+def test_a_second_hub_in_one_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with (tmp_path / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert "a hub runs in" in started(tmp_path, capsys)
+
+
+def test_a_proxy_that_npm_cannot_bring_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "registry": "http://127.0.0.1:9",
+        "cache": str(tmp_path / "cache"),
+        "fetch_retries": "0",
+    }.items():
+        monkeypatch.setenv(f"npm_config_{name}", value)
+    with pytest.raises(RuntimeError, match="could not be installed from npm; is there a network"):
+        proxy.install(tmp_path / "proxy")
+    assert not (tmp_path / "proxy" / "node_modules").exists()
+
+
+def test_where_there_is_no_node_the_wheels_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    node, npm = proxy.find_node()
+    assert npm[0] == node
+    version = subprocess.run([*npm, "--version"], capture_output=True, text=True, check=True).stdout
+    assert version.strip()[0].isdigit()
+    old = tmp_path / "node"
+    old.write_text("#!/bin/sh\necho v18.19.0\n")
+    old.chmod(0o755)
+    (tmp_path / "npm").symlink_to(old)
+    assert proxy.find_node()[0] == node  # not the old one
+
+
+def test_without_a_wall_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = site(tmp_path, ("proxy",), {"public": 8000})
+    assert sandbox_command.fault(tmp_path) == ""
+    assert "walled" not in told(here, tmp_path, "")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fault = sandbox_command.fault(tmp_path)
+    assert fault == "bubblewrap is not installed"
+    assert f"not walled off from each other, for bubblewrap does not work here: {fault}" in told(here, tmp_path, fault)
+
+
+def test_a_roster_gives_groups_and_keeps_out_who_is_not_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "roster.csv"
+    path.write_text("course,user,role\na,ada,learner\nb,ada,grader\na, Tom ,grader\n")
+    roster = Roster(path, ["a", "b"])
+    assert roster.groups("ada") == ["formgrade-b", "nbgrader-a"]
+    assert roster.groups("tom") == ["formgrade-a"]
+    assert roster.groups("grader-b") == ["formgrade-b"]
+    gate = rostered(Authenticator, roster)()
+    login = {"name": "x"}
+    assert [gate.check_allowed(name, login) for name in ("ada", "eve", "grader-a")] == [True, False, False]
+    assert gate.check_allowed("grader-a") is True  # when the hub makes it, and nobody logs in
+    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="eve"))) is False
+    path.write_text("course,user,role\na,eve,learner\n")
+    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="eve")))["groups"] == ["nbgrader-a"]
+    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="ada"))) is False
+    path.write_text("nonsense")
+    assert roster.groups("eve") == ["nbgrader-a"]  # as it was
+
+
+def test_the_wall_is_built_of_folders_that_are_there(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("x")
+    (tmp_path.parent / "others").write_text("x")
+    code = f"import os; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
+    words = [*sandbox_command.command(tmp_path), sys.executable, "-c", code]
+    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert told == ["True", "False"]
