@@ -24,7 +24,7 @@ def hub(args: argparse.Namespace) -> int:
 
 def receipt(args: argparse.Namespace) -> int:
     """show what a receipt of the exchange proves: who handed in which files when, and whether these are the files"""
-    from nnkit_hub import receipts
+    from nnkit_hub.exchange import receipts
 
     lines, status = receipts.examine(args.receipt, args.files, args.key)
     print("\n".join(lines))

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from helpers import hubs
 from helpers.browsers import PICTURES, chromium
-from nnkit_hub.receipts import NAME as RECEIPT
+from nnkit_hub.exchange.receipts import NAME as RECEIPT
 
 SECONDS = 120_000
 MULTIPLY = """class MultiplyGate:

@@ -25,8 +25,7 @@ from traitlets.config import Config
 from helpers import classes, exchanges
 from nnkit import cli
 from nnkit_grader.course import release as courses
-from nnkit_hub import receipts
-from nnkit_hub.exchange import archive, client
+from nnkit_hub.exchange import archive, client, receipts
 from nnkit_hub.exchange.archive import Refused
 from nnkit_hub.exchange.store import Busy, Store
 

@@ -21,8 +21,7 @@ from test_exchange import Member
 
 from helpers import classes, exchanges
 from nnkit_grader.course import release as courses
-from nnkit_hub import receipts
-from nnkit_hub.exchange import calls
+from nnkit_hub.exchange import calls, receipts
 from nnkit_hub.exchange.archive import Refused, found, packed
 from nnkit_hub.exchange.learner import keep_receipt
 from nnkit_hub.exchange.store import Store

@@ -11,8 +11,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from nnkit import cli
-from nnkit_hub import receipts
-from nnkit_hub.receipts import DISPROVEN, PROVEN, UNKNOWN
+from nnkit_hub.exchange import receipts
+from nnkit_hub.exchange.receipts import DISPROVEN, PROVEN, UNKNOWN
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
 PUBLIC = receipts.public(KEY)

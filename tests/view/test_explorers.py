@@ -24,7 +24,7 @@ from nnkit.view.explorers.explore_graph import GraphActor
 from nnkit.view.explorers.explore_jacobian import EXAMPLES, JacobianActor
 from nnkit.view.explorers.graph_sliders import scale, sliders
 
-STATIC = Path(protocol.__file__).with_name("static")
+STATIC = protocol.STATIC
 MODULES = ("graph", "activation", "descent", "jacobian", "playground", "verdict")
 
 

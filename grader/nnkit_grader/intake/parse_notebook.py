@@ -9,11 +9,12 @@ from __future__ import annotations
 import codecs
 import json
 import re
-import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
+
+from nnkit_grader.sanitize.text import clean, shown
 
 FILE_BYTES = 20_000_000
 """Of one file."""
@@ -34,8 +35,6 @@ ENCODINGS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-UNSAFE = re.compile("[\x00\ud800-\udfff]")
-"""What neither a file in UTF-8 nor a PostgreSQL text can hold."""
 
 
 class Unreadable(ValueError):
@@ -73,16 +72,6 @@ def read_cells(raw: bytes) -> tuple[list[RawCell], list[str]]:
     if strange:
         repairs.append(f"Cells whose source is not text were read without it ({strange} times).")
     return found, repairs
-
-
-def shown(value: Any) -> str:
-    """A learner's value in a sentence: short, in ASCII."""
-    return reprlib.repr(value).encode("ascii", "backslashreplace").decode()[:60]
-
-
-def clean(text: str) -> str:
-    """The text with a replacement character for what no file or database holds."""
-    return UNSAFE.sub("\ufffd", text) if UNSAFE.search(text) else text
 
 
 def _text(raw: bytes) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 
 from nnkit_grader.course.assignment import CourseCell
 from nnkit_grader.intake.match_cells import in_place, plain
-from nnkit_grader.intake.parse_notebook import RawCell, shown
+from nnkit_grader.intake.parse_notebook import RawCell
+from nnkit_grader.sanitize.text import shown
 
 NAMED = 5
 """How many cells a sentence names before it counts the rest."""

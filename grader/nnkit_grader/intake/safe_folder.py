@@ -9,7 +9,8 @@ import stat
 from pathlib import Path
 from types import TracebackType
 
-from nnkit_grader.intake.parse_notebook import FILE_BYTES, shown
+from nnkit_grader.intake.parse_notebook import FILE_BYTES
+from nnkit_grader.sanitize.text import shown
 
 NAMES = 10_000
 """How many names of a folder are looked at."""

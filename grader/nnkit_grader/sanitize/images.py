@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from nnkit_grader.intake.parse_notebook import clean
+from nnkit_grader.sanitize.text import clean
 
 MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
 NAME = 200

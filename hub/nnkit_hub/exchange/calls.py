@@ -12,7 +12,7 @@ from urllib.parse import quote
 import requests
 
 from nnkit_hub.exchange.archive import CHUNK, Refused, unpack
-from nnkit_hub.receipts import ADDRESS
+from nnkit_hub.exchange.receipts import ADDRESS
 
 SECONDS = (10, 300)
 """To reach the exchange; and between two pieces of its answer."""

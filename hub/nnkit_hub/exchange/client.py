@@ -21,7 +21,7 @@ from nbgrader.exchange import ExchangeError, default
 
 from nnkit_hub.exchange.archive import Files, Refused
 from nnkit_hub.exchange.calls import Desk
-from nnkit_hub.receipts import differences
+from nnkit_hub.exchange.receipts import differences
 
 ROOM = "nnkit_hub.exchange"
 CLASSES = {

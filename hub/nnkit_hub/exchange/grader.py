@@ -15,7 +15,7 @@ from nbgrader.utils import parse_utc
 
 from nnkit_hub.exchange.archive import Refused, found, packed, require_name
 from nnkit_hub.exchange.client import Exchange, arriving, same
-from nnkit_hub.receipts import NAME
+from nnkit_hub.exchange.receipts import NAME
 
 STAMP = "timestamp.txt"
 

@@ -13,7 +13,7 @@ from nbgrader.exchange import default
 
 from nnkit_hub.exchange.archive import Refused, found, packed, unpack
 from nnkit_hub.exchange.client import Exchange, arriving, same
-from nnkit_hub.receipts import NAME
+from nnkit_hub.exchange.receipts import NAME
 
 
 class ExchangeFetchAssignment(default.ExchangeFetchAssignment, Exchange):  # type: ignore[misc]

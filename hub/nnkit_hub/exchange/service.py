@@ -29,7 +29,7 @@ from jupyterhub.services.auth import HubAuth
 from tornado import web
 from tornado.iostream import StreamClosedError
 
-from nnkit_hub import receipts
+from nnkit_hub.exchange import receipts
 from nnkit_hub.exchange.archive import BYTES, HEAD_BYTES, Refused, head, pieces
 from nnkit_hub.exchange.store import Store
 from nnkit_hub.roles import EXCHANGE, graders, learners

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nnkit_grader.record.atomic_files import replace, sync_folder
-from nnkit_hub import receipts
+from nnkit_hub.exchange import receipts
 from nnkit_hub.exchange.archive import BYTES, Refused, require_name, unpack
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from nnkit.graph import Graph, Node
 from nnkit.graphtext import show
 from nnkit.view.drawing.folding import Folded, Group, fold, groups_of
 from nnkit.view.drawing.svg import MOST, Page, _description, _title, html
+from nnkit.view.errors import describe_error
 from nnkit.view.explorers.graph_scene import frames, geometry
 from nnkit.view.explorers.graph_sliders import placed, sliders
 from nnkit.view.explorers.graph_steps import film, source
-from nnkit.view.explorers.protocol import Json, Refused, fault
+from nnkit.view.explorers.protocol import Json, Refused
 
 TAIL = 60
 """Of a graph that is too large to be drawn, so many of the last nodes are shown."""
@@ -70,7 +71,7 @@ class GraphActor:
         except Exception as error:
             for index, value in before.items():
                 self.graph.nodes[index].value = value
-            words = str(error) if isinstance(error, Refused) else fault(error)
+            words = str(error) if isinstance(error, Refused) else describe_error(error)
             raise Refused(f"{words} The picture shows the last inputs that worked.") from error
 
     def _shown(self) -> tuple[Graph, list[Node]]:

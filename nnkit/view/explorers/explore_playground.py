@@ -17,9 +17,10 @@ from nnkit.gates import ELU, Affine, LeakyReLU, Maxout, ReLU, Sigmoid, SoftmaxCr
 from nnkit.graphtext import show
 from nnkit.mlp import MLP
 from nnkit.train import SGD
+from nnkit.view.errors import describe_error
 from nnkit.view.explorers.playground_points import SETS, Points, drawn, quantised
 from nnkit.view.explorers.playground_trainer import Standing, Trainer
-from nnkit.view.explorers.protocol import Json, Refused, fault
+from nnkit.view.explorers.protocol import Json, Refused
 
 ACTIVATIONS: dict[str, Any] = {
     "ReLU": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "leaky ReLU": LeakyReLU(), "ELU": ELU(), "maxout": Maxout(),
@@ -98,7 +99,7 @@ class PlaygroundActor:
         try:
             self.trainer = self._begun(self.settings, self.points)
         except Exception as wrong:
-            self.failed = f"A gate of yours failed, so the kit's gates train in their place. {fault(wrong)}"
+            self.failed = f"A gate of yours failed, so the kit's gates train in their place. {describe_error(wrong)}"
             self.affine, self.loss_gate = Affine(), SoftmaxCrossEntropy()
             self.settings = replace(self.settings, activation="ReLU")
             self.trainer = self._begun(self.settings, self.points)
@@ -119,11 +120,11 @@ class PlaygroundActor:
         try:
             self._do(asked)
         except Exception as wrong:
-            error = str(wrong) if isinstance(wrong, Refused) else fault(wrong)
+            error = str(wrong) if isinstance(wrong, Refused) else describe_error(wrong)
         try:
             content, buffers = self._frame()
         except Exception as wrong:  # a gate that failed above fails here too
-            content, buffers, error = {}, [], error or fault(wrong)
+            content, buffers, error = {}, [], error or describe_error(wrong)
         if "train" not in asked and buffers:
             buffers.append(self.points.buffer())
         ended = bool(error or self.trainer.stopped or not len(self.points.x))

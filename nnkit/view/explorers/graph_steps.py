@@ -12,7 +12,8 @@ import numpy as np
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import Step, formula, show, symbol_of
-from nnkit.view.explorers.protocol import Json, fault
+from nnkit.view.errors import describe_error
+from nnkit.view.explorers.protocol import Json
 
 NAME = 24
 """Characters of a formula that may stand for a wire without a name."""
@@ -112,12 +113,12 @@ def _failed(graph: Graph, steps: list[Json], error: Exception) -> str:
     gates = [node for node in graph.nodes if node.gate is not None]
     ahead = [node for node in gates if node.value is None]
     if ahead:
-        return f"The forward of {symbol_of(ahead[0].gate)} failed. {fault(error)}"
+        return f"The forward of {symbol_of(ahead[0].gate)} failed. {describe_error(error)}"
     waiting = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
     if not waiting:
-        return f"There is no backward pass. {fault(error)}"
+        return f"There is no backward pass. {describe_error(error)}"
     _seed_late(steps, waiting[0], graph)
-    return f"The backward of {symbol_of(waiting[0].gate)} failed, so the steps end before it. {fault(error)}"
+    return f"The backward of {symbol_of(waiting[0].gate)} failed, so the steps end before it. {describe_error(error)}"
 
 
 def _seed_late(steps: list[Json], failing: Node, graph: Graph) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnkit.view.errors import describe_error
 from nnkit.view.explorers.playground_points import Points
 from nnkit.view.explorers.playground_trainer import Trainer
-from nnkit.view.explorers.protocol import fault
 from nnkit.view.figures.plots import BLUE, ORANGE, Picture, _listed
 from nnkit.view.figures.training import _regions
 
@@ -26,7 +26,7 @@ def trained(trainer: Trainer, points: Points, updates: int, note: str = "") -> P
                 trainer.advance(EVERY)
             trainer.standing()
     except Exception as wrong:  # whatever a learner's gate raises
-        failed = f"Then a gate failed. {fault(wrong)}"
+        failed = f"Then a gate failed. {describe_error(wrong)}"
     figure, (ground, curves) = plt.subplots(1, 2, figsize=(8.4, 3.8), dpi=90, layout="constrained")
     plt.close(figure)
     steps, losses, shares = np.array(trainer.curve.points or [(0, np.nan, np.nan)]).T

@@ -42,11 +42,6 @@ class Refused(ValueError):
     """What a page asked for and cannot get, in words for whoever asked."""
 
 
-def fault(error: BaseException) -> str:
-    """An exception in one line: "ValueError: what it says"."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:400].removesuffix(":")
-
-
 @cache
 def script(module: str) -> str:
     """One ES module with all that it imports from `static/` written into it: anywidget takes a single text."""

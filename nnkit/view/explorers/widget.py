@@ -11,7 +11,8 @@ import anywidget
 import numpy as np
 import traitlets
 
-from nnkit.view.explorers.protocol import Actor, Json, Player, Refused, fault, script, style
+from nnkit.view.errors import describe_error
+from nnkit.view.explorers.protocol import Actor, Json, Player, Refused, script, style
 
 PERIOD = 1 / 40
 """Seconds from one frame of a player to the next, at least."""
@@ -46,7 +47,8 @@ class Panel(anywidget.AnyWidget):
             with np.errstate(all="ignore"):
                 scene, film = actor.answer(ask)
         except Exception as error:  # whatever a learner's gate raises
-            scene, film = None, {**self.film, "error": str(error) if isinstance(error, Refused) else fault(error)}
+            words = str(error) if isinstance(error, Refused) else describe_error(error)
+            scene, film = None, {**self.film, "error": words}
         with self.hold_sync():
             if scene is not None:
                 self.scene = scene

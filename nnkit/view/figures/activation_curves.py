@@ -17,7 +17,7 @@ from nnkit.arrays import name_of
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
-from nnkit.view.explorers.protocol import fault
+from nnkit.view.errors import describe_error
 from nnkit.view.figures.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture, _listed, _n
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tried(gate: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     try:
         return *output_and_slope(gate, x), ""
     except Exception as wrong:  # whatever a learner's gate raises
-        told = fault(wrong)
+        told = describe_error(wrong)
     nothing = np.full(np.shape(x), np.nan)
     try:
         out = run_forward(gate, x)[0]
