@@ -19,8 +19,8 @@ hub       nnkit_hub.cli
           nnkit_hub.config nnkit_hub.kubernetes
           nnkit_hub.people
           nnkit_hub.course_page nnkit_hub.exchange nnkit_hub.roster nnkit_hub.servers nnkit_hub.services
-          nnkit_hub.backup nnkit_hub.links nnkit_hub.lectures nnkit_hub.proxy nnkit_hub.reports nnkit_hub.roles nnkit_hub.site
-          nnkit_hub.die_with_parent nnkit_hub
+          nnkit_hub.backup nnkit_hub.links nnkit_hub.lectures nnkit_hub.proxy nnkit_hub.reports nnkit_hub.roles
+          nnkit_hub.site nnkit_hub.die_with_parent nnkit_hub
 grader    nnkit_grader.cli
           nnkit_grader.demo nnkit_grader.nbgrader_plugin
           nnkit_grader.autograde nnkit_grader.report
@@ -41,7 +41,7 @@ check     nnkit.check nnkit.check.notebook
           nnkit.check.diagnosis
           nnkit.check.evidence
           nnkit.check.verdict nnkit.check.error_map
-networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path
+networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files
 maths     nnkit.graph nnkit.graphtext nnkit.jacobian nnkit.gates nnkit.numerical nnkit.arrays
 """
 """Rooms, a floor a line, the top one first; CONTRIBUTING.md quotes this table. A module belongs to the room with the

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.record.atomic_files import clear, replace
+from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.record.results import Result
 
 FOLDER = ".nnkit"
@@ -62,7 +62,7 @@ class Journal:
                 raise Busy(
                     f"Another `nnkit autograde` of {self.assignment} is at work here: wait until it has ended."
                 ) from None
-            clear(self.folder)
+            remove_unfinished(self.folder)
             yield
 
     def seed(self, wanted: int | None = None) -> int:
@@ -71,14 +71,14 @@ class Journal:
         kept = (self._read(path) or {}).get("seed")
         seed = wanted if wanted is not None else kept if isinstance(kept, int) else secrets.randbits(32)
         if seed != kept:
-            replace(path, json.dumps({"seed": seed}) + "\n")
+            replace_file(path, json.dumps({"seed": seed}) + "\n")
         return seed
 
     def keep(self, student: str, result: Result, timestamp: str | None) -> Entry:
         """Write down a result, for good."""
         entry = Entry(student, result, timestamp, uuid.uuid4().hex)
         told = {"student": student, "timestamp": timestamp, "stamp": entry.stamp, "result": result.to_json()}
-        replace(self._path(student), json.dumps(told))
+        replace_file(self._path(student), json.dumps(told))
         return entry
 
     def entry(self, student: str) -> Entry | None:
@@ -102,7 +102,7 @@ class Journal:
 
     def mark_recorded(self, entries: Iterable[Entry]) -> None:
         self._marks |= {entry.student: entry.stamp for entry in entries}
-        replace(self.folder / "recorded.json", json.dumps(self._marks), lasting=False)
+        replace_file(self.folder / "recorded.json", json.dumps(self._marks), lasting=False)
 
     def log_file(self, student: str) -> Path:
         return self.folder / "logs" / f"{student}.log"

@@ -9,9 +9,9 @@ from concurrent.futures import Future
 from functools import cached_property
 from typing import Any
 
+from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.paths import Rooms
-from nnkit_grader.record.atomic_files import clear, replace
 from nnkit_grader.record.gradebook import Book, BookUnavailable
 from nnkit_grader.record.journal import Entry, Journal
 from nnkit_grader.record.results import Result
@@ -53,10 +53,10 @@ class Keeper:
         """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
         student, result = answer["student"], Result.from_json(answer["result"])
         folder = self.rooms.autograded(student)
-        clear(folder)
+        remove_unfinished(folder)
         for name, content in answer["files"].items():
-            replace(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
-        replace(self._notebook(student), answer["notebook"], self.rooms.mode)
+            replace_file(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
+        replace_file(self._notebook(student), answer["notebook"], self.rooms.mode)
         self.journal.log(student, _told(result, answer["sandbox"]["kind"]))
         entry = self.journal.keep(student, result, answer["timestamp"])
         self.add(entry)

@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from urllib.parse import quote
 
-from nnkit_grader.record.atomic_files import replace
+from nnkit.atomic_files import replace_file
 from nnkit_grader.report import flags, similarity, tables
 from nnkit_grader.report.collect import gather
 from nnkit_grader.report.page import page
@@ -32,7 +32,7 @@ def write(course: Path, assignment: str, to: Path | None = None, url: str = "") 
     findings = flags.findings(gathered, pairs)
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in tables.files(gathered, findings, pairs).items():
-        replace(folder / name, content, lasting=False)
+        replace_file(folder / name, content, lasting=False)
     told = page(gathered, findings, pairs, lambda path: quote(os.path.relpath(path, folder)))
-    replace(folder / PAGE, told.encode(errors="replace"), lasting=False)
+    replace_file(folder / PAGE, told.encode(errors="replace"), lasting=False)
     return folder / PAGE

@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from nnkit_grader.record.atomic_files import replace, sync_folder
+from nnkit.atomic_files import replace_file, sync_folder
 from nnkit_hub.exchange import receipts
 from nnkit_hub.exchange.archive import BYTES, Refused, require_name, unpack
 
@@ -83,7 +83,7 @@ class Store:
 
         path = self.folder / "key"
         if not path.exists():
-            replace(path, Ed25519PrivateKey.generate().private_bytes_raw(), mode=0o600)
+            replace_file(path, Ed25519PrivateKey.generate().private_bytes_raw(), mode=0o600)
         return Ed25519PrivateKey.from_private_bytes(path.read_bytes())
 
     def place(self, course: str, kind: str, *names: str) -> Path:

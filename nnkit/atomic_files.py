@@ -1,4 +1,4 @@
-"""Files that are either whole or as they were before, whatever happens meanwhile."""
+"""Write files that are either whole or as they were before, whatever interrupts the writing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from pathlib import Path
 
 READABLE = 0o644
 UNFINISHED = ".new-"
-"""What the name of a file begins with while it is written."""
+"""Beginning of a file's name while it is written."""
 
 
-def replace(path: Path, content: bytes | str, mode: int = READABLE, lasting: bool = True) -> None:
-    """Write a file in one step, and its folder where there is none; `lasting` survives a power cut. Raises OSError."""
+def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting: bool = True) -> None:
+    """Write a file in one step, and its folder if there is none.
+
+    With `lasting`, the file survives a power cut once this returns. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
@@ -30,14 +33,14 @@ def replace(path: Path, content: bytes | str, mode: int = READABLE, lasting: boo
         sync_folder(path.parent)
 
 
-def clear(folder: Path) -> None:
-    """Remove what somebody who was killed had begun to write in a folder, and in those within."""
+def remove_unfinished(folder: Path) -> None:
+    """Delete the files that a killed process had begun to write in a folder and below it."""
     for path in folder.rglob(f"{UNFINISHED}*"):
         path.unlink()
 
 
 def sync_folder(folder: Path) -> None:
-    """Have what a folder says of its files survive a power cut."""
+    """Make a folder's list of files survive a power cut."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
