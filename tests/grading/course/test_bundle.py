@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from test_prose import broken_links
 from test_release import _secrets, hidden_lines
 
@@ -94,7 +95,7 @@ def test_it_holds_all_that_learners_need_and_nothing_else(unpacked: Path) -> Non
         found = {path.relative_to(unpacked / made) for path in (unpacked / made).rglob("*") if path.is_file()}
         assert found == {path.relative_to(ROOT / room) for path in (ROOT / room).glob(pattern)}
     rooms = {path.name for path in (ROOT / "nnkit").iterdir() if path.name != "__pycache__"}
-    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms - {"grading", "hub"}
+    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms
     assert not [
         path for path in unpacked.rglob("*") if "__pycache__" in path.parts or ".ipynb_checkpoints" in path.parts
     ]
@@ -195,7 +196,8 @@ def test_its_makefile_has_what_learners_need(unpacked: Path) -> None:
     assert phony
     assert phony[1].split() == targets
     commands = made("-n", "lab")
-    assert "pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[learn,grading]'" in commands
+    (install,) = re.findall(r"pip install --quiet --disable-pip-version-check -c requirements.lock (.*)", commands)
+    assert install.split() == ["-e", "'.[learn]'"]
     assert "notebooks/00_start_here.ipynb" in commands
 
 
@@ -204,13 +206,18 @@ def test_its_makefile_has_what_learners_need(unpacked: Path) -> None:
 
 @pytest.fixture(scope="module")
 def python(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A fresh Python that has the libraries of this one, but not its nnkit: a path in a .pth adds no other .pth."""
+    """A fresh Python that has the libraries of this one, but neither its nnkit nor the packages built on it."""
     place = tmp_path_factory.mktemp("venv") / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     program = next(path for path in (place / "bin" / "python", place / "Scripts" / "python.exe") if path.exists())
     (packages,) = [*place.glob("lib/python*/site-packages"), *place.glob("Lib/site-packages")]
     outer = [path for path in dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib"))) if path]
-    (packages / "libraries.pth").write_text("\n".join(outer))
+    # Linked one by one, since each of the course's packages would bring its commands along.
+    libraries = tmp_path_factory.mktemp("libraries")
+    for path in (path for folder in outer for path in Path(folder).iterdir()):
+        if "nnkit" not in path.name and path.suffix != ".pth":
+            (libraries / path.name).symlink_to(path)
+    (packages / "libraries.pth").write_text(str(libraries))
     done = subprocess.run([program, "-c", "import numpy, nbclient, nnkit"], cwd=place, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'nnkit'"
     return [str(program)]
@@ -247,8 +254,17 @@ def test_an_assignment_can_be_checked(python: list[str], unpacked: Path, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_tools_of_graders_say_that_they_are_not_there(python: list[str], unpacked: Path) -> None:
-    done = learner(python, unpacked, "-m", "nnkit.cli", "release")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("nnkit: this is the course as learners get it: the tools of authors")
-    assert len(done.stderr.splitlines()) == 1
+@pytest.mark.parametrize(
+    ("verb", "package"), [("release", "nnkit-grader"), ("autograde", "nnkit-grader"), ("hub", "nnkit-hub")]
+)
+def test_commands_of_graders_say_what_to_install(python: list[str], unpacked: Path, verb: str, package: str) -> None:
+    done = learner(python, unpacked, "-m", "nnkit.cli", verb)
+    wanted = f"nnkit: `nnkit {verb}` comes with {package}, which is not installed: pip install {package}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", wanted)
+
+
+def test_the_environment_for_conda_has_no_grader(unpacked: Path) -> None:
+    told = (unpacked / "environment.yml").read_text(encoding="utf-8")
+    assert "grader" not in told
+    assert "msgpack" not in told
+    assert yaml.safe_load(told)["dependencies"][-1] == {"pip": ["-e ."]}
