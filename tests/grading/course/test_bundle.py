@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(path, folder)
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("corpus", "__pycache__"))
-    release.release(folder)
+    release.release_assignments(folder)
     for litter in ("nnkit/__pycache__/cli.pyc", "notebooks/.ipynb_checkpoints/00-checkpoint.ipynb", "gradebook.db"):
         (folder / litter).parent.mkdir(exist_ok=True)
         (folder / litter).write_text("litter")
@@ -65,8 +65,8 @@ def unpacked(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("learner")
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(place)
-    assert [path.name for path in place.iterdir()] == [bundle.TOP]
-    return place / bundle.TOP
+    assert [path.name for path in place.iterdir()] == [bundle.TOP_FOLDER]
+    return place / bundle.TOP_FOLDER
 
 
 def source(path: Path) -> str:
@@ -115,7 +115,7 @@ def test_a_lecture_that_was_run_comes_out_clean(folder: Path, unpacked: Path) ->
 def test_what_is_clean_stays_as_it_is() -> None:
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         stored = path.read_bytes()
-        assert bundle.without_outputs(stored) == stored, path.name
+        assert bundle.strip_outputs(stored) == stored, path.name
 
 
 def test_its_links_stay_in_it(unpacked: Path) -> None:
@@ -150,12 +150,12 @@ def test_a_planted_leak_is_found(unpacked: Path) -> None:
 def test_the_same_course_gives_the_same_bytes(folder: Path, packed: Path) -> None:
     for path in folder.rglob("*.ipynb"):
         os.utime(path, (1e9, 1e9))
-    assert bundle.zipped(bundle.contents(folder)) == packed.read_bytes()
+    assert bundle.zip_files(bundle.collect_files(folder)) == packed.read_bytes()
     entries = zipfile.ZipFile(packed).infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
     assert {(entry.date_time, entry.external_attr >> 16) for entry in entries} == {((1980, 1, 1, 0, 0, 0), 0o100644)}
     swapped = dict(reversed(bundle.Files({"a": b"1", "b": b"2"}).items()))
-    assert zipfile.ZipFile(io.BytesIO(bundle.zipped(swapped))).namelist() == ["nnkit-course/a", "nnkit-course/b"]
+    assert zipfile.ZipFile(io.BytesIO(bundle.zip_files(swapped))).namelist() == ["nnkit-course/a", "nnkit-course/b"]
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing", "added"])
