@@ -110,7 +110,7 @@ def test_a_course_may_have_stubs_and_delimiters_of_its_own(tmp_path: Path) -> No
 
 def test_the_stub_stands_for_a_whole_answer_that_has_no_region() -> None:
     assert clear_source("x = 1", "code", {"solution": True}, ClearSettings(code_stub="stub")) == "stub"
-    assert clear_source("Because.", "markdown", {"solution": True}, ClearSettings(text="words")) == "words"
+    assert clear_source("Because.", "markdown", {"solution": True}, ClearSettings(text_stub="words")) == "words"
     assert clear_source("Because.", "markdown", {}, ClearSettings()) == "Because."
 
 
