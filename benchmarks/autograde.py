@@ -40,7 +40,7 @@ def prepared(folder, number, stock):
     folder.mkdir()
     release.copy_course(ROOT, folder)
     config = folder / "nbgrader_config.py"
-    without = re.sub(r"(?m)^.*nnkit\.grading\.plug.*\n", "", config.read_text(encoding="utf-8"))
+    without = re.sub(r"(?m)^.*nnkit_grader\.nbgrader_plugin\.install.*\n", "", config.read_text(encoding="utf-8"))
     release.generate_assignments(folder)
     if stock:
         config.write_text(without, encoding="utf-8")

@@ -110,10 +110,11 @@ def test_to_read_the_configuration_imports_nbgrader_for_nobody(folder: Path) -> 
     program = """
 import sys
 from pathlib import Path
-from nnkit_grader import assignment, session
-assignment.load(Path(), "hw")
+from nnkit_grader import run
+from nnkit_grader.course.assignment import load_assignment
+load_assignment(Path(), "hw")
 assert "nbgrader" not in sys.modules
-session.office(Path())
+run.office(Path())
 from nbgrader.apps import api, autogradeapp
 assert api.Autograde is autogradeapp.Autograde
 print(api.Autograde.__name__)

@@ -28,6 +28,8 @@ from nnkit_grader.run import Order, grade, office
 
 SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
 NNKIT = [sys.executable, "-m", "nnkit.cli"]
+WORKER = "nnkit_grader.workers import worker"
+"""Part of a worker's command line, and of its forks'."""
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +291,7 @@ def orphans() -> list[int]:
     found = []
     for process in psutil.process_iter(["cmdline", "ppid"]):
         words = " ".join(process.info["cmdline"] or ())
-        if "nnkit_grader import worker" in words and process.info["ppid"] == 1:
+        if WORKER in words and process.info["ppid"] == 1:
             found.append(process.pid)
     return found
 
@@ -299,10 +301,10 @@ def test_a_worker_or_an_examiner_that_is_killed_costs_no_submission(folder: Path
     process = started(folder)
     root = psutil.Process(process.pid)
     wait_until(lambda: len(entries(folder)) >= 2)
-    first = below(root, "nnkit_grader import worker")[0]
+    first = below(root, WORKER)[0]
     first.kill()
     wait_until(lambda: len(entries(folder)) >= 5)
-    examiners = lambda: [w for w in below(root, "nnkit_grader import worker") if w.ppid() != process.pid]  # noqa: E731
+    examiners = lambda: [w for w in below(root, WORKER) if w.ppid() != process.pid]  # noqa: E731
     wait_until(examiners)
     with contextlib.suppress(psutil.Error):
         examiners()[0].kill()
@@ -331,7 +333,7 @@ def test_a_submission_with_which_each_worker_dies_is_told_as_trouble(folder: Pat
     root = psutil.Process(process.pid)
     killed: set[int] = set()
     while process.poll() is None:
-        for worker in below(root, "nnkit_grader import worker"):
+        for worker in below(root, WORKER):
             with contextlib.suppress(psutil.Error):
                 if worker.ppid() != process.pid and worker.ppid() not in killed:  # it has a submission
                     time.sleep(0.5)
@@ -366,7 +368,7 @@ def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
         classes.hand_in(folder, f"s{number}", classes.RIGHT)
     process, workers = started(folder, "-j", "1"), set()
     while process.poll() is None:
-        workers |= {w.pid for w in below(psutil.Process(process.pid), "nnkit_grader import worker") if own(w, process)}
+        workers |= {w.pid for w in below(psutil.Process(process.pid), WORKER) if own(w, process)}
         time.sleep(0.05)
     assert process.communicate()[0].startswith("hw: 4 submissions graded")
     assert len(workers) == 1
@@ -542,7 +544,7 @@ def test_a_cluster_grades_a_class_although_a_worker_is_killed(folder: Path, tmp_
         victim = psutil.Process(helpers[0].pid)
         for child in [*victim.children(recursive=True), victim]:
             with contextlib.suppress(psutil.Error):
-                if "grading" not in " ".join(child.cmdline()):
+                if "nnkit_grader" not in " ".join(child.cmdline()):
                     child.kill()
         out, err = process.communicate(timeout=180)
         assert process.returncode == 0, out + err
