@@ -278,7 +278,8 @@ def test_lost_metadata_is_mended(metadata: Any, cells: Cells, assignment: Assign
     assert ids(read) == IDS
     assert read.needs_review == ()
     assert read.repairs == (
-        "The cells 'limit', 'f', 't', 'g', 'test-g' and 1 more were handed in without nbgrader's metadata: the course's metadata counts.",
+        "The cells 'limit', 'f', 't', 'g', 'test-g' and 1 more were handed in "
+        "without nbgrader's metadata: the course's metadata counts.",
     )
 
 
