@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit.check.context import checking
 from nnkit.check.evidence.limits import alarm
+from nnkit.check.points import describe_bad_value, earn_points, read_value
 from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import shown, trouble
 from nnkit_grader.examiner.learner_process import Process
-from nnkit_grader.examiner.run_cell import Names, TooLong, credit, fresh_numbers, quiet, run_cell
+from nnkit_grader.examiner.run_cell import Names, TooLong, fresh_numbers, quiet, run_cell
 from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.rpc.proxies import Gone
@@ -178,12 +179,12 @@ class Examination:
         if isinstance(fault, KeyboardInterrupt):
             raise fault
         self.process.rest()
-        score = 0.0 if fault is not None else credit(value, course.points)
+        score = 0.0 if fault is not None else earn_points(read_value(value), course.points)
         outputs = list(shown(verdicts, printed.getvalue(), fault, value if score != course.points else None, count))
         result = self.result(cell, count, outputs, began)
         result.source, result.points, result.score = course.source, course.points, score
         result.verdicts = [{**v.to_dict(), "text": str(v)} for v in verdicts if not v.passed]
-        result.trouble = trouble(fault)
+        result.trouble = trouble(fault) or describe_bad_value(read_value(value), course.points)
         return result
 
     @contextlib.contextmanager

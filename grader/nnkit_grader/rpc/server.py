@@ -12,7 +12,6 @@ import os
 import re
 import socket
 import sys
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.evidence import calls, guarded_call
+from nnkit.check.notebook.ipython_shell import CellShell, make_shell
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import CannotCross, Closed, Frames
-from nnkit_grader.rpc.ipython_shell import Shell, make_shell
 
 KEPT = 1024
 """Arrays that have crossed and can come back as their number; more than the examiner remembers."""
 
-_shell: Shell | None = None
+_shell: CellShell | None = None
 
 
 def prepare() -> None:
@@ -40,14 +39,13 @@ def prepare() -> None:
 def serve(channel: socket.socket, scratch: Path) -> None:
     """Answer requests until the examiner hangs up."""
     shell = _shell or make_shell()
-    warnings.filterwarnings("ignore", message=".*is non-interactive")  # plt.show() under Agg
     sys.path[:] = [place for place in sys.path if place and Path(place) != scratch]  # no file shadows a module
     Learner(channel, shell, scratch).serve()
     os._exit(0)  # no clean-up of theirs
 
 
 class Learner:
-    def __init__(self, channel: socket.socket, shell: Shell, scratch: Path):
+    def __init__(self, channel: socket.socket, shell: CellShell, scratch: Path):
         self.frames, self.shell, self.scratch = Frames(channel), shell, scratch
         self.objects: list[Any] = []
         self.arrays: OrderedDict[int, tuple[Any, bytes]] = OrderedDict()
@@ -73,8 +71,9 @@ class Learner:
         return ["done"]
 
     def do_cell(self, count: int, source: str) -> list[Any]:
-        ended, outputs = self.shell.run(count, source)
-        return ["done", ended, self.tree(outputs)]
+        run = self.shell.run(count, source)
+        ended = type(run.error).__name__ if run.error is not None else ""
+        return ["done", ended, self.tree(run.outputs)]
 
     def do_forget(self) -> list[Any]:
         self.arrays.clear()
