@@ -10,21 +10,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.record.journal import FOLDER, Busy
-from nnkit_grader.run import Order, grade, office
-from nnkit_grader.workers.scheduler import Tally
+from nnkit_grader.record.journal import JOURNAL_FOLDER, AssignmentBusy
+from nnkit_grader.run import GradingRequest, grade_class, open_course
+from nnkit_grader.workers.scheduler import RunSummary
 from nnkit_grader.workers.worker_client import CannotStart
 
 INFRASTRUCTURE = 3
 
 
-def autograde(order: Order, course: Path, url: str = "") -> int:
+def autograde(order: GradingRequest, course: Path, url: str = "") -> int:
     """Grade, telling how far it is on stderr and how it ended on stdout; returns the exit status."""
     # 1.1 s of every import of nbformat is the grammar of an optional check of this module's.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     with Progress(order.assignment) as progress:
         try:
-            tally = grade(order, course, lambda: office(course, url), progress.tell, progress.show)
+            tally = grade_class(order, course, lambda: open_course(course, url), progress.tell, progress.show)
         except KeyboardInterrupt:
             progress.tell("Interrupted: what has been graded is kept, and the same command goes on from there.")
             return 130
@@ -36,7 +36,7 @@ def autograde(order: Order, course: Path, url: str = "") -> int:
                 progress.tell(_kept(progress.tally))
             return INFRASTRUCTURE
     print(summary(order.assignment, tally, course))
-    return INFRASTRUCTURE if tally.troubles else 0
+    return INFRASTRUCTURE if tally.ungraded else 0
 
 
 def is_infrastructure(fault: Exception) -> bool:
@@ -44,7 +44,7 @@ def is_infrastructure(fault: Exception) -> bool:
     if isinstance(fault, FileNotFoundError):
         return False
     # The gradebook's own kind is known only where nbgrader has been imported.
-    return isinstance(fault, CannotStart | Busy | OSError) or type(fault).__name__ == "BookUnavailable"
+    return isinstance(fault, CannotStart | AssignmentBusy | OSError) or type(fault).__name__ == "GradebookUnavailable"
 
 
 def _sentence(fault: Exception) -> str:
@@ -53,26 +53,27 @@ def _sentence(fault: Exception) -> str:
     return str(fault)
 
 
-def _kept(tally: Tally) -> str:
+def _kept(tally: RunSummary) -> str:
     return (
-        f"{tally.graded + tally.standing} of {tally.total} submissions are graded and kept in {FOLDER}/: "
+        f"{tally.graded + tally.unchanged} of {tally.total} submissions are graded and kept in {JOURNAL_FOLDER}/: "
         "the same command goes on from there."
     )
 
 
-def summary(assignment: str, tally: Tally, course: Path) -> str:
+def summary(assignment: str, tally: RunSummary, course: Path) -> str:
     """How a class ended, for people."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
     lines = [f"{assignment}: {_counted(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
-    if tally.standing:
-        lines.append(f"{_counted(tally.standing)} graded before, by the same tests (--regrade grades them again).")
+    if tally.unchanged:
+        lines.append(f"{_counted(tally.unchanged)} graded before, by the same tests (--regrade grades them again).")
     lines += [tally.sandbox] if tally.sandbox else []
     lines += _list("not run, so 0 points by tests", tally.refused)
-    lines += _list("somebody should look at", {who: " ".join(why) for who, why in tally.human.items()})
-    lines += _list("NOT GRADED, through no fault of theirs", tally.troubles)
-    if tally.moves:
-        lines += [f"{_counted(len(tally.moves), 'score')} moved:", *(_indented(str(move)) for move in tally.moves)]
-    lines.append(f"A log of each submission is in {course / FOLDER / assignment / 'logs'}.")
+    lines += _list("somebody should look at", {who: " ".join(why) for who, why in tally.needs_review.items()})
+    lines += _list("NOT GRADED, through no fault of theirs", tally.ungraded)
+    if tally.score_changes:
+        changes = (_indented(str(change)) for change in tally.score_changes)
+        lines += [f"{_counted(len(tally.score_changes), 'score')} moved:", *changes]
+    lines.append(f"A log of each submission is in {course / JOURNAL_FOLDER / assignment / 'logs'}.")
     return "\n".join(lines)
 
 
@@ -94,7 +95,7 @@ class Progress:
 
     def __init__(self, assignment: str):
         self.assignment = assignment
-        self.tally: Tally | None = None
+        self.tally: RunSummary | None = None
         self.bar: Any = None
 
     def __enter__(self) -> Progress:
@@ -104,15 +105,15 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
 
-    def show(self, tally: Tally) -> None:
+    def show(self, tally: RunSummary) -> None:
         from tqdm import tqdm
 
         self.tally = tally
         if self.bar is None:
             self.bar = tqdm(total=tally.total, desc=self.assignment, unit="submission", disable=None)
-        counts = {"refused": len(tally.refused), "to look at": len(tally.human), "trouble": len(tally.troubles)}
+        counts = {"refused": len(tally.refused), "to look at": len(tally.needs_review), "trouble": len(tally.ungraded)}
         self.bar.set_postfix_str(", ".join(f"{n} {what}" for what, n in counts.items() if n), refresh=False)
-        self.bar.initial = tally.standing  # says nothing of how long a submission takes
+        self.bar.initial = tally.unchanged  # says nothing of how long a submission takes
         self.bar.update(tally.done - self.bar.n)
 
     def tell(self, sentence: str) -> None:

@@ -8,10 +8,10 @@ FOUND = """
 import gc, struct, threading, time, msgpack
 import numpy as np
 from nnkit_grader.rpc import codec
-from nnkit_grader.rpc.server import Learner
-ours = next(thing for thing in gc.get_objects() if isinstance(thing, Learner))
-channel = ours.frames.channel
-honest = {name: getattr(Learner, name) for name in dir(Learner)}
+from nnkit_grader.rpc.server import LearnerServer
+ours = next(thing for thing in gc.get_objects() if isinstance(thing, LearnerServer))
+channel = ours.stream.channel
+honest = {name: getattr(LearnerServer, name) for name in dir(LearnerServer)}
 def packed(reply):
     text = msgpack.packb(reply)
     return struct.pack(">I", len(text)) + text
@@ -22,11 +22,11 @@ def packed(reply):
 def hostile_call(statements: str) -> str:
     """Calls of the square gate's methods are answered by these statements, all others honestly."""
     return f"""
-def called(self, target, given, passed, points):
+def make_call(self, target, given, log, points):
     if type(self.objects[target[0]]).__name__ == "SquareGate":
 {textwrap.indent(textwrap.dedent(statements), "        ")}
-    return honest["called"](self, target, given, passed, points)
-Learner.called = called
+    return honest["make_call"](self, target, given, log, points)
+LearnerServer.make_call = make_call
 """
 
 
@@ -43,7 +43,7 @@ def do_calls(self, row):
     square = type(self.objects[row[0][0][0]]).__name__ == "SquareGate"
     honestly = honest["do_calls"](self, row)
     return {reply} if square else honestly
-Learner.do_calls = do_calls
+LearnerServer.do_calls = do_calls
 """
     return Attack(name, tries, FOUND + source, answers={"square": solutions()["square"]})
 
@@ -58,9 +58,9 @@ def showing(name: str, tries: str, outputs: str) -> Attack:
     """The next cell's outputs are this tree."""
     source = f"""
 def do_cell(self, count, source):
-    Learner.do_cell = honest["do_cell"]
+    LearnerServer.do_cell = honest["do_cell"]
     return ["done", "", {outputs}]
-Learner.do_cell = do_cell
+LearnerServer.do_cell = do_cell
 """
     first = FOUND + source
     return Attack(name, tries, first, behind="test-multiply")

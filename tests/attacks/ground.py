@@ -23,13 +23,13 @@ from typing import Any
 
 from hostile import course, honest
 
-from nnkit_grader.examiner.examiner import Seconds, examine, refuse
+from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.intake.submission import Refused, Submission, repair, take_in
-from nnkit_grader.rpc.proxies import Link
+from nnkit_grader.rpc.connection import Connection
 from nnkit_grader.sandbox import Limits, Sandbox
 from nnkit_grader.sandbox.sandbox import Child
 
-SECONDS = Seconds(cell=2.0, whole=15.0)
+SECONDS = TimeLimits(cell=2.0, whole=15.0)
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
 LATE = 10.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
@@ -147,7 +147,7 @@ class Arena:
         self.ground = ground
         self.sandbox = Sandbox(kind)
         self.child = self.sandbox.start(LIMITS)
-        self.neighbour = Link(self.child.channel)
+        self.neighbour = Connection(self.child.channel)
         self.neighbour.run_cell(1, f"open('answer', 'w').write({ground.secret!r})")
         (shown,) = self.neighbour.run_cell(2, "import os; print(os.getcwd())")
         self.beside = shown["text"].strip()
@@ -173,13 +173,13 @@ class Arena:
 
     def grade_an_honest_exercise(self) -> Fork:
         """Begin to grade a submission of which only the first exercise is run, which it has right."""
-        return Fork(lambda: examine(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
+        return Fork(lambda: examine_submission(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
 
     def _graded(self, folder: Path) -> Any:
         taken = take_in(folder, course())
         if isinstance(taken, Refused):
-            return refuse(course(), taken, seed=1).to_json()
-        return examine(course(), taken, self.start, 1, SECONDS).to_json()
+            return refuse_submission(course(), taken, seed=1).to_json()
+        return examine_submission(course(), taken, self.start, 1, SECONDS).to_json()
 
 
 @cache

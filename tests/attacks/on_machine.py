@@ -248,7 +248,7 @@ tell(lambda: os.mkfifo("/tmp/nnkit_attack_fifo"))
         """
         import ctypes, gc
         import numpy as np, nnkit, nnkit.check, nnkit_grader.rpc.codec as codec
-        codec.LARGEST, codec.MOST, codec.DTYPES = 2**60, 2**60, frozenset(["|O"])
+        codec.MAX_NESTING_LEVELS, codec.MAX_FRAME_PARTS, codec.DTYPES = 2**60, 2**60, frozenset(["|O"])
         np.add, np.multiply = np.multiply, np.add
         for module in (nnkit.check, codec):
             for name in list(vars(module)):

@@ -76,7 +76,8 @@ REPLY_ATTACKS = [
         "an object of hostile names",
         "Sends names like __class__ and parameters that are none.",
         value(
-            '[codec.OBJECT, 0, "class", "__class__", [["_link", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
+            '[codec.OBJECT, 0, "class", "__class__", '
+            '[["_connection", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
             '["__call__", []], ["", [["a", 9, 1]]]]]'
         ),
     ),
@@ -139,7 +140,7 @@ REPLY_ATTACKS = [
     replying(
         "raising BaseException",
         "Raises what `except Exception` does not catch.",
-        '["raised", [1, "Gone", "BaseException", "x", "x", "x"], []]',
+        '["raised", [1, "ProcessLost", "BaseException", "x", "x", "x"], []]',
     ),
     replying(
         "raising a group",

@@ -142,10 +142,10 @@ class Odd:
 Odd.__name__ = "__class__'); import os; os.system('x'); ('" + "x" * 10**6
 Odd.__qualname__ = "<script>alert(1)</script>"
 for i in range(3000):
-    setattr(Odd, f"_link_{i}" if i % 2 else f"method{i}", lambda self: self)
+    setattr(Odd, f"_connection_{i}" if i % 2 else f"method{i}", lambda self: self)
 """,
     ),
-    raising("Gone", "BaseException"),
+    raising("ProcessLost", "BaseException"),
     raising("WrongDerivative", "AssertionError"),
     raising("Stop", "Exception"),
     raising("KeyboardInterrupt", "KeyboardInterrupt"),

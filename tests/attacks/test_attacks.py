@@ -18,7 +18,7 @@ from on_replies import REPLY_ATTACKS
 from on_values import VALUE_ATTACKS
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.examiner.examiner import examine
+from nnkit_grader.examiner.examiner import examine_submission
 from nnkit_grader.intake.submission import Submission, SubmittedCell
 
 ATTACKS = [
@@ -100,7 +100,7 @@ def test_what_an_answer_raises_in_a_given_cell_ends_no_examiner(arenas: list[Are
     course = Assignment("ps", "ps", tuple(CourseCell(id, id, kind, text, text, 1.0) for id, kind, text in cells))
     sources = {id: text for id, _, text in cells} | {"answer": f"def f():\n    raise {kind}"}
     theirs = Submission(tuple(SubmittedCell(id, kind, "code", sources[id]) for id, kind, _ in cells))
-    graded = Fork(lambda: examine(course, theirs, arenas[0].start, 1, SECONDS).to_json(), 30.0).graded()
+    graded = Fork(lambda: examine_submission(course, theirs, arenas[0].start, 1, SECONDS).to_json(), 30.0).graded()
     assert (graded.score, graded.events()) == (1.0, [])
 
 

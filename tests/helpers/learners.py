@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.rpc.proxies import Link
-from nnkit_grader.rpc.server import Learner
+from nnkit_grader.rpc.connection import Connection
+from nnkit_grader.rpc.server import LearnerServer
 
 
 class Silent:
@@ -24,18 +24,18 @@ class Silent:
 
 
 @contextlib.contextmanager
-def linked(names: Mapping[str, Any], folder: Path) -> Iterator[Link]:
+def linked(names: Mapping[str, Any], folder: Path) -> Iterator[Connection]:
     """A conversation with a process in which these names are defined."""
     ours, theirs = socket.socketpair()
     number = os.fork()
     if number == 0:
         ours.close()
         with contextlib.suppress(BaseException):
-            Learner(theirs, Silent(names), folder).serve()
+            LearnerServer(theirs, Silent(names), folder).serve()
         os._exit(0)
     theirs.close()
     try:
-        yield Link(ours)
+        yield Connection(ours)
     finally:
         ours.close()
         with contextlib.suppress(ProcessLookupError):

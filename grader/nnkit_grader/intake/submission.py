@@ -7,6 +7,7 @@ Nothing here runs or renders anything. Each fault gets a sentence: a repair wher
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -21,6 +22,8 @@ from nnkit_grader.intake.repairs import human, repairs
 from nnkit_grader.intake.safe_folder import Folder, Unfit
 from nnkit_grader.sanitize.images import pictures
 
+NBGRADER_NOTES = ("timestamp.txt", "submission_secret.txt")
+"""Files that nbgrader puts beside a submission, and looks for beside the graded notebook."""
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -80,6 +83,17 @@ def take_in(folder: Path, assignment: Assignment) -> Submission | Refused:
         digest=digest,
         timestamp=timestamp,
     )
+
+
+def take_in_with_notes(folder: Path, assignment: Assignment) -> tuple[Submission | Refused, dict[str, bytes]]:
+    """Return a submission and nbgrader's notes beside it: everything in the folder that a remote worker needs."""
+    notes = {}
+    with contextlib.suppress(Unfit), Folder(folder) as opened:
+        for name in NBGRADER_NOTES:
+            with contextlib.suppress(Unfit):
+                if opened.has(name):
+                    notes[name] = opened.read(name, most=10_000)
+    return take_in(folder, assignment), notes
 
 
 def repair(raw: bytes, assignment: Assignment) -> Submission | Refused:

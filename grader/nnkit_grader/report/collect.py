@@ -12,10 +12,10 @@ from nnkit.check.notebook import cells as notebook_cells
 from nnkit_grader.course.assignment import Assignment, load
 from nnkit_grader.course.paths import Rooms
 from nnkit_grader.intake.match_cells import plain
-from nnkit_grader.record.journal import FOLDER, Journal
+from nnkit_grader.record.journal import JOURNAL_FOLDER, Journal
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.report.manual_grades import ByHand, by_hand
-from nnkit_grader.run import office
+from nnkit_grader.run import open_course
 
 STATES = ("full", "part", "none", "blank", "waiting", "not run")
 """Of a student's exercise: all its points; some; none; none, for nothing was handed in; points that somebody has yet to
@@ -134,12 +134,12 @@ class Gathered:
 def gather(course: Path, name: str, url: str = "") -> Gathered:
     """All of a class. Raises FileNotFoundError or ValueError with a sentence where there is nothing to report on."""
     assignment = load(course, name)
-    coursedir = office(course, url).coursedir
+    coursedir = open_course(course, url).coursedir
     rooms = Rooms(coursedir, name)
-    entries = sorted(Journal(rooms.root, name).entries(), key=lambda entry: natural(entry.student))
+    entries = sorted(Journal(rooms.root, name).read_entries(), key=lambda entry: natural(entry.student))
     if not entries:
         raise FileNotFoundError(
-            f"Nothing of {name} has been graded: there are no results in {rooms.root / FOLDER / name}. "
+            f"Nothing of {name} has been graded: there are no results in {rooms.root / JOURNAL_FOLDER / name}. "
             f"Run `nnkit autograde {name}` first."
         )
     marks = by_hand(coursedir, assignment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnkit_grader.record.score_changes import fault
+from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import Exercise, Gathered, Row
 from nnkit_grader.report.finite_differences import measures_slopes
 from nnkit_grader.report.similarity import Pair
@@ -42,7 +42,7 @@ def findings(gathered: Gathered, pairs: Sequence[Pair]) -> list[Finding]:
         told = {
             "not run": [result.refused] if result.refused else [],
             "stopped": list(_stopped(gathered, row)),
-            "forged": list(result.human),
+            "forged": list(result.needs_review),
             "numerical": list(_numerical(gathered, row)),
             "put right": list(result.repairs),
         }
@@ -65,7 +65,7 @@ def _stopped(gathered: Gathered, row: Row) -> Iterator[str]:
     for exercise in gathered.exercises:
         cell = row.cell(exercise.id)
         if cell is not None and cell.score is not None and cell.score < cell.points and is_error(cell):
-            yield f"{exercise.title}: {fault(cell)}"
+            yield f"{exercise.title}: {describe_fault(cell)}"
 
 
 def _numerical(gathered: Gathered, row: Row) -> Iterator[str]:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.record.gradebook import Book
+from nnkit_grader.record.gradebook import CourseGradebook
 
 
 @dataclass
@@ -24,11 +24,11 @@ class ByHand:
 
 
 def by_hand(coursedir: Any, assignment: Assignment) -> ByHand:
-    """Of an assignment; nothing where there is no gradebook yet, which is not made. Raises BookUnavailable."""
+    """Of an assignment; nothing where there is no gradebook yet, which is not made. Raises GradebookUnavailable."""
     if _is_missing(coursedir.db_url):
         return ByHand()
-    with Book(coursedir.db_url, coursedir.course_id) as book:
-        return book.transaction(lambda session: _read(session, assignment))
+    with CourseGradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        return gradebook.run_transaction(lambda session: _read(session, assignment))
 
 
 def _is_missing(url: str) -> bool:
@@ -36,7 +36,7 @@ def _is_missing(url: str) -> bool:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        return False  # Book says what is wrong with it
+        return False  # CourseGradebook says what is wrong with it
     return parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file()
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit_grader.record.results import CellResult
-from nnkit_grader.record.score_changes import fault
+from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import STATES, Exercise, Gathered, Row
 
 BARS = 12
@@ -146,7 +146,7 @@ def faults(gathered: Gathered, row: Row, exercise: Exercise) -> Iterator[tuple[s
     if gathered.is_blank(row, exercise):
         ids = {BLANK: ""}
     elif not ids:
-        ids = {ERROR if is_error(cell) else UNNAMED: fault(cell)}
+        ids = {ERROR if is_error(cell) else UNNAMED: describe_fault(cell)}
     yield from ids.items()
 
 

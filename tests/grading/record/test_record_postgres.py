@@ -19,8 +19,8 @@ import pytest
 from helpers import books, classes
 from nnkit_grader.course import release as courses
 from nnkit_grader.record.journal import Journal
-from nnkit_grader.run import Order, grade, office
-from nnkit_grader.workers.scheduler import Tally
+from nnkit_grader.run import GradingRequest, grade_class, open_course
+from nnkit_grader.workers.scheduler import RunSummary
 
 
 class Server:
@@ -105,19 +105,19 @@ def test_a_server_that_restarts_in_the_middle_of_a_class_costs_nothing(server: S
     told: list[str] = []
     stopped = threading.Event()
 
-    def progress(tally: Tally) -> None:
-        if tally.graded >= 2 and not stopped.is_set():
+    def progress(summary: RunSummary) -> None:
+        if summary.graded >= 2 and not stopped.is_set():
             stopped.set()
             server.stop()
             threading.Timer(3, server.start).start()
 
-    tally = grade(Order("hw", jobs=2), folder, lambda: office(folder, url), told.append, progress)
+    summary = grade_class(GradingRequest("hw", jobs=2), folder, lambda: open_course(folder, url), told.append, progress)
     assert stopped.is_set()
-    assert (tally.graded, tally.troubles) == (8, {})
+    assert (summary.graded, summary.ungraded) == (8, {})
     assert any(sentence.startswith("waiting for the gradebook for up to 60 s") for sentence in told)
     assert totals(folder, url) == SCORES
     journal = Journal(folder, "hw")
-    assert all(journal.is_recorded(entry) for entry in journal.entries())
+    assert all(journal.is_recorded(entry) for entry in journal.read_entries())
 
 
 def test_a_new_gradebook_is_of_nbgraders_own_version(server: Server, tmp_path: Path) -> None:
