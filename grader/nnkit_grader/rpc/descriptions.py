@@ -1,4 +1,4 @@
-"""Descriptions of the learner's objects and exceptions in plain words, from which the examiner rebuilds `signatures`."""
+"""Descriptions of the learner's objects and exceptions in plain words, for the examiner's `signatures`."""
 
 from __future__ import annotations
 
