@@ -150,7 +150,7 @@ for i in range(3000):
     raising("Stop", "Exception"),
     raising("KeyboardInterrupt", "KeyboardInterrupt"),
     raising("SystemExit", "SystemExit"),
-    raising("TooLong", "GeneratorExit"),
+    raising("CellTimeout", "GeneratorExit"),
     raising("StopIteration", "StopIteration"),
     raising("Verdict", "Exception"),
     Attack(

@@ -23,7 +23,7 @@ def write(course: Path, assignment: str, to: Path | None = None, url: str = "") 
     """Write the report on what has been graded of an assignment; returns the page's path.
 
     `to` is the folder (report/ASSIGNMENT in the course where None), `url` another gradebook than the course's.
-    Raises FileNotFoundError or ValueError where there is nothing to report on, BookUnavailable where the gradebook
+    Raises FileNotFoundError or ValueError where there is nothing to report on, GradebookUnavailable where the gradebook
     cannot be read, OSError where the folder cannot be written.
     """
     gathered = gather(course, assignment, url)

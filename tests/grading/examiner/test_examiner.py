@@ -114,7 +114,7 @@ COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: 
 def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
     if not counted:
-        monkeypatch.setattr(Child, "waited", lambda self: 0.0)
+        monkeypatch.setattr(Child, "measure_wait", lambda self: 0.0)
     with busy():
         result = graded(one(COMPUTES, "assert seven() == 7"), seconds=TimeLimits(cell=1.2, whole=30.0))
     assert result.score == (4.0 if counted else 0.0)

@@ -638,7 +638,7 @@ def test_auto_takes_the_strongest_that_works(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_nothing_runs_unprotected_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(landlock, "version", lambda: 0)
+    monkeypatch.setattr(landlock, "read_version", lambda: 0)
     with pytest.raises(SandboxError, match=r"bubblewrap is not .*; .*no Landlock.*apt-get.*--sandbox none"):
         choose_sandbox()
     with choose_sandbox("none") as sandbox, started(sandbox) as child:

@@ -316,9 +316,9 @@ def test_a_sandbox_that_is_killed_costs_no_submission(folder: Path) -> None:
     process = started(folder)
     root = psutil.Process(process.pid)
     wait_until(lambda: len(entries(folder)) >= 2)
-    for zygote in below(root, "sandbox import zygote"):
+    for server in below(root, "sandbox import fork_server"):
         with contextlib.suppress(psutil.Error):
-            zygote.kill()
+            server.kill()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert totals(folder) == SCORES
