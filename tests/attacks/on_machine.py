@@ -1,4 +1,4 @@
-"""Attacks on the machine: files, processes, network, what others have."""
+"""Attacks on the machine: files, processes, network, other submissions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def beside(folder: Path, places: Mapping[str, Any]) -> None:
-    """Files handed in that are named like modules and start-up files."""
+    """Hand in files that are named like modules and start-up files."""
     for name in (
         "numpy.py",
         "msgpack.py",

@@ -1,4 +1,4 @@
-"""Attacks on the conversation: bytes that are no frames, frames at the wrong time, outputs that are none."""
+"""Attacks on the protocol: bytes that are not frames, frames at the wrong time, malformed outputs."""
 
 from channel import FOUND, sending, showing
 from hostile import Attack, Notebook, code_cell

@@ -1,4 +1,4 @@
-"""What holds for a gradebook that was not there before, whatever database it is in."""
+"""Assertions on a new gradebook, for every kind of database."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ from sqlalchemy import text
 from nnkit_grader.record.gradebook import CourseGradebook
 
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-"""nbgrader runs `alembic` by name."""
+"""A PATH on which nbgrader finds `alembic`."""
 
 
 def assert_of_nbgraders_version(address: str, folder: Path) -> None:
-    """Of its own, before and after `nbgrader db upgrade`, which finds nothing to do; `folder` is empty."""
+    """Assert that a new gradebook has nbgrader's version, and that `nbgrader db upgrade` finds nothing to do.
+
+    `folder` is empty.
+    """
     with CourseGradebook(address, "nnkit") as gradebook, mock.patch.dict(os.environ, PATH=PATH):
         version = [get_alembic_version()]
         assert versions(gradebook) == version
@@ -46,7 +49,7 @@ CourseGradebook(sys.argv[1], "nnkit")
 
 
 def assert_whole_or_not_at_all(address: str) -> None:
-    """A grader that is killed while it creates the tables leaves none."""
+    """Assert that a grader that is killed while it creates the tables leaves none."""
     assert subprocess.run([sys.executable, "-c", KILLED, address], timeout=60, check=False).returncode == 9
     with CourseGradebook(address, "nnkit") as gradebook:
         assert len(versions(gradebook)) == 1

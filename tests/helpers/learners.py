@@ -1,4 +1,4 @@
-"""A learner's process for tests: forked from this one, unprotected, so that it may hold what the test made."""
+"""A learner's process for tests: forked from this one, unprotected, so that it has the test's objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnkit_grader.rpc.server import LearnerServer
 
 
 class Silent:
-    """As much of a shell as a conversation about names needs."""
+    """The part of a shell that requests for names need."""
 
     quiet = contextlib.nullcontext()
 
@@ -25,7 +25,7 @@ class Silent:
 
 @contextlib.contextmanager
 def linked(names: Mapping[str, Any], folder: Path) -> Iterator[Connection]:
-    """A conversation with a process in which these names are defined."""
+    """Context manager that gives a connection to a process in which these names are defined."""
     ours, theirs = socket.socketpair()
     number = os.fork()
     if number == 0:

@@ -1,4 +1,4 @@
-"""The examiner on a real sandbox: scores are those of an ordinary kernel, and what goes wrong costs its own points."""
+"""The examiner on a real sandbox: scores are those of an ordinary kernel, and a failure costs only its own points."""
 
 import random
 import textwrap
@@ -67,7 +67,7 @@ def cell(result, name):
 
 
 def one(answer, test, **options):
-    """The cells of a course with a single exercise."""
+    """Return the cells of a course with a single exercise."""
     return [("setup", "given", SETUP), ("answer", "answer", answer), ("test", "test", test)]
 
 
@@ -112,7 +112,7 @@ COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: 
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
-    """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
+    """Time spent waiting for the machine does not count; otherwise this answer would be too slow."""
     if not counted:
         monkeypatch.setattr(Child, "measure_wait", lambda self: 0.0)
     with busy():
@@ -283,7 +283,7 @@ def test_a_process_that_is_lost_costs_one_exercise(graded, answer, event):
 
 
 def test_cells_that_run_again_take_no_time_of_a_test(graded):
-    """Two cells that may take a second each do so again after the second test; the third test has its own second."""
+    """Two cells of up to a second each run again after the second test; the third test has a second of its own."""
     cells = [
         ("slow", "answer", "a = 1"),
         ("slow-too", "answer", "b = 2"),

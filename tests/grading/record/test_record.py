@@ -1,4 +1,4 @@
-"""What is written into nbgrader's gradebook: what its own autograder writes, fast, and nothing of a grader's lost."""
+"""The rows in nbgrader's gradebook: those of its own autograder, written fast, with graders' entries kept."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def url(folder: Path) -> str:
 
 
 def opened(folder: Path) -> tuple[CourseGradebook, Assignment]:
-    """The course's gradebook with the assignment in it."""
+    """Return the course's gradebook, with the assignment registered."""
     context, assignment = open_course(folder), load(folder, classes.NAME)
     gradebook = CourseGradebook(context.coursedir.db_url, context.coursedir.course_id)
     register_assignment(context.coursedir, context.parent, gradebook, assignment)
@@ -61,7 +61,7 @@ def opened(folder: Path) -> tuple[CourseGradebook, Assignment]:
 
 
 def entry(assignment: Assignment, student: str, *scores: float, why: str = "Because.") -> JournalEntry:
-    """A result, as an examiner gives it."""
+    """Return an entry with a result like the examiner's."""
     left = list(scores)
     cells = []
     for cell in assignment.cells:
@@ -73,7 +73,7 @@ def entry(assignment: Assignment, student: str, *scores: float, why: str = "Beca
 
 
 def rows(book_url: str) -> dict[str, Any]:
-    """All that a gradebook says of each submission, without the random ids."""
+    """Return everything in a gradebook on each submission, without the random ids."""
     found = {}
     with Gradebook(book_url, "nnkit") as gradebook:
         for submission in gradebook.assignment_submissions(classes.NAME):
@@ -95,7 +95,7 @@ def rows(book_url: str) -> dict[str, Any]:
 
 
 def stock(folder: Path) -> Path:
-    """The same course and submissions, without nnkit's line in the configuration, and graded by nbgrader."""
+    """Give the same course and submissions without nnkit's line in the configuration, graded by nbgrader."""
     other = folder.with_name("stock")
     shutil.copytree(folder, other)
     config = other / "nbgrader_config.py"
@@ -111,7 +111,7 @@ def stock(folder: Path) -> Path:
 
 
 def test_the_gradebook_says_what_nbgraders_own_autograder_says(folder: Path) -> None:
-    """Also: without its one line in nbgrader_config.py, stock nbgrader grades the course."""
+    """This also shows that stock nbgrader grades the course without the one line in nbgrader_config.py."""
     for student, (answers, timestamp) in CLASS.items():
         classes.hand_in(folder, student, answers, timestamp)
     gradebook, _ = opened(folder)
@@ -144,7 +144,7 @@ def test_what_a_grader_entered_by_hand_is_kept(folder: Path) -> None:
             stored.grant_extension(classes.NAME, "ada", days=2)
         save(gradebook, assignment, [entry(assignment, "ada", 1, 3)])
     ada, bo = rows(url(folder))["ada"], rows(url(folder))["bo"]
-    assert ada["grades"]["why"] == (None, 0.5, 2.0, True, 1.0)  # to be looked at again, as in nbgrader
+    assert ada["grades"]["why"] == (None, 0.5, 2.0, True, 1.0)  # marked for review, as in nbgrader
     assert ada["grades"]["test-double"][0] == 1
     assert ada["comments"]["why"] == (None, "Nearly.")
     assert ada["extension"].days == 2
@@ -241,7 +241,7 @@ def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(fold
 
 @contextlib.contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Meanwhile another connection holds the file, for so long or until the end."""
+    """Context manager in which another connection locks the file, for some seconds or until the end."""
     let_go, holds = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -297,7 +297,7 @@ HELD = threading.Event()
 
 
 def begin(begun: threading.Event) -> None:
-    """Have the file locked, and wait until it is."""
+    """Signal that the file is to lock, and wait until it is."""
     begun.set()
     HELD.wait(10)
 

@@ -24,7 +24,7 @@ from nnkit_grader.workers.scheduler import RunSummary
 
 
 class Server:
-    """A PostgreSQL server of our own, in a folder of its own; as root it runs as the user postgres, since it must."""
+    """Give a PostgreSQL server in a folder of its own; started by root, it has to run as the user postgres."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -50,7 +50,7 @@ class Server:
         self.run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def database(self, name: str) -> str:
-        """The URL of a new, empty database."""
+        """Return the URL of a new, empty database."""
         import psycopg
 
         with psycopg.connect(f"postgresql://nnkit@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
@@ -100,7 +100,7 @@ def test_the_command_records_there_and_nbgrader_reads_it(server: Server, folder:
 
 
 def test_a_server_that_restarts_in_the_middle_of_a_class_costs_nothing(server: Server, folder: Path) -> None:
-    """It is stopped as by a power cut once the first results are in, and comes back while they are being recorded."""
+    """The server stops as in a power cut after the first results, and comes back while results are being recorded."""
     url = server.database("restarted")
     told: list[str] = []
     stopped = threading.Event()

@@ -1,4 +1,4 @@
-"""The protocol between examiner and sandbox: what crosses is what it was, and a lie is told from it."""
+"""The protocol between examiner and sandbox: values survive it unchanged, and malformed replies are recognised."""
 
 import contextlib
 import math
@@ -19,7 +19,7 @@ from nnkit_grader.rpc.framing import BadReply, CannotSend, FrameStream, StreamCl
 
 
 class Alone:
-    """A keeper that knows no objects."""
+    """An object table without objects."""
 
     def number_array(self, array, raw):
         return -1
@@ -79,7 +79,7 @@ def test_plain_values_cross_unchanged(value):
     try:
         there = crossed(value)
     except CannotSend:
-        return  # integers of more digits than anybody needs
+        return  # integers of too many digits
     assert same(value, there)
 
 
@@ -292,7 +292,7 @@ def test_who_does_not_read_is_not_waited_for_for_ever(pair):
 
 
 def test_a_deadline_goes_by_its_clock(pair):
-    """Which stands still while the other side cannot compute."""
+    """The clock stands still while the other side cannot compute."""
     stood = 0.4
     began = time.monotonic()
     frames = FrameStream(pair[0], lambda: max(began, time.monotonic() - stood))

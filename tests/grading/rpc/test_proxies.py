@@ -1,4 +1,4 @@
-"""Stand-ins: a test that calls them sees what it would see of the learner's own objects, and nothing runs here."""
+"""Remote proxies: a test sees what it would see of the learner's own objects, and none of their code runs here."""
 
 import contextlib
 import copy
@@ -38,7 +38,7 @@ class Tripled:
 
 
 class Buffered:
-    """Keeps its input in one array for all calls: the cache of the first call is that of the last."""
+    """Keeps its input in one array for all calls, so that all calls share one cache."""
 
     def __init__(self):
         self.kept = np.zeros(2)
@@ -259,7 +259,7 @@ def test_a_function_of_the_test_that_an_object_keeps_can_be_called_later(get, li
 
 
 def test_the_learners_own_cells_call_no_function_of_a_test():
-    """Nobody would bound the time of such a call."""
+    """The time of such a call would not be limited."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         link, calls = Connection(ours), []
@@ -371,7 +371,7 @@ def test_some_exceptions_are_no_more_than_exceptions_here(base):
 
 
 class Planted(dict):
-    """The learner's names: "wrong 17" is what the corpus makes of its number 17."""
+    """The learner's names: "wrong 17" is number 17 of the corpus of wrong gates."""
 
     def __contains__(self, name):
         return True

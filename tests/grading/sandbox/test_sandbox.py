@@ -1,4 +1,4 @@
-"""The sandbox, climbed from inside: each test runs what a hostile submission would, and looks at what came of it."""
+"""The sandbox, attacked from inside: each test runs the code of a hostile submission and checks the outcome."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def call(name, *arguments):
 
 
 class Inside(Sandbox):
-    """A sandbox in another situation: `before` is Python that runs first, in the process that becomes the sandbox."""
+    """A sandbox in another situation: the Python code `before` runs first in the process that becomes the sandbox."""
 
     before = ""
 
@@ -84,7 +84,7 @@ class Inside(Sandbox):
 
 
 class Ordinary(Inside):
-    """Started by an ordinary user; in a room of its own, for Python may lie below /root."""
+    """A sandbox started by an ordinary user, in a root folder of its own because Python may be below /root."""
 
     before = f"""
         import json, tempfile
@@ -103,7 +103,7 @@ class Ordinary(Inside):
 
 
 class Contained(Inside):
-    """Where neither mounts nor namespaces are allowed, as in most containers."""
+    """A sandbox where neither mounts nor namespaces are allowed, as in most containers."""
 
     before = """
         from nnkit_grader.sandbox import seccomp, syscalls, system
@@ -150,7 +150,7 @@ def started(sandbox: Sandbox, **limits: int) -> Iterator[Child]:
 
 
 def ask(child: Child, code: str) -> Any:
-    """What `code` leaves in `result`, or the exception's text; None if the process ended meanwhile."""
+    """Return what `code` leaves in `result`, or the exception's text; None if the process has ended."""
     child.channel.settimeout(30)
     child.channel.sendall(json.dumps(textwrap.dedent(code)).encode() + b"\n")
     answer = b""
@@ -163,7 +163,7 @@ def ask(child: Child, code: str) -> Any:
 
 
 def eventually(truth: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `truth` gives as soon as it is true, else what it gives after `seconds`."""
+    """Return the value of `truth` as soon as it is true, else its value after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := truth()) and time.monotonic() < until:
         time.sleep(0.01)
@@ -171,11 +171,11 @@ def eventually(truth: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def end_of(child: Child) -> str | None:
-    return eventually(child.ended)
+    return eventually(child.check_end)
 
 
 def state(number: int) -> list[str]:
-    """Letter of the state, number of the parent, ...; nothing if there is no such process."""
+    """Return the state, the parent's id, ... of a process; nothing if it does not exist."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     return []
@@ -186,7 +186,7 @@ def alive(number: int) -> bool:
 
 
 def family(number: int) -> set[int]:
-    """All processes that descend from `number` and are no zombies, itself among them."""
+    """Return all descendants of `number` that are not zombies, and itself."""
     states = {int(folder.name): state(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")}
     parents = {each: int(words[1]) for each, words in states.items() if words and words[0] != "Z"}
     found = {number} & set(parents)
@@ -351,11 +351,11 @@ WITHOUT_WALLS = [
     "having a signal sent", "a handle on the grader", "a program", "a shell", "memory beyond its limit",
     "outliving the warm process", "becoming readable", "processors of others",
 ]  # fmt: skip
-"""Climbs that do no harm where there is no wall, and must succeed there: else they prove nothing."""
+"""Harmless attacks that must succeed where there is no wall: otherwise their failure proves nothing."""
 
 
 def climb_all(sandbox: Sandbox, home: Path, climbs: dict[str, str]) -> dict[str, Any]:
-    """What came of each climb, all tried by one child; another child lives beside it."""
+    """Return the outcome of each attack, all tried by one child; another child runs beside it."""
     secret = home / "password"
     secret.write_text(SECRET)
     secret.chmod(0o644)

@@ -1,4 +1,4 @@
-"""A class graded by real processes: to the end, interrupted, killed, again, and on a cluster."""
+"""A class graded by real processes: to the end, interrupted, killed, once more, and on a cluster."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def folder(ready: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def takes_long(folder: Path) -> None:
-    """Most of the class takes a second each, so that its grading can be met in the middle."""
+    """Make most submissions take a second each, so that a run can be disturbed half-way."""
     for student, score in SCORES.items():
         if score == 5.0:
             classes.hand_in(folder, student, SLOW)
@@ -84,7 +84,7 @@ def entries(folder: Path) -> dict[str, JournalEntry]:
 
 
 def gradings(folder: Path) -> dict[str, int]:
-    """How often each submission was graded, by its log."""
+    """Return how often each submission was graded, by its log."""
     logs = (folder / ".nnkit" / classes.NAME / "logs").glob("*.log")
     return {path.stem: path.read_text().count("graded in ") for path in logs}
 
@@ -116,7 +116,7 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
 
 
 def below(process: psutil.Process, words: str) -> list[psutil.Process]:
-    """Its descendants with these words in their command."""
+    """Return its descendants with these words in their command."""
     found = []
     with contextlib.suppress(psutil.Error):
         for child in process.children(recursive=True):
@@ -135,7 +135,7 @@ def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path
     assert re.search(r"^hw: 12 submissions graded in [\d.]+ s \(\d+ a minute\)\.$", done.stdout, re.MULTILINE)
     assert "1 not run, so 0 points by tests:\n  cut: The notebook is not JSON" in done.stdout
     assert "sandbox" in done.stdout
-    assert done.stderr == ""  # no bar where nobody looks
+    assert done.stderr == ""  # no bar unless stderr is a terminal
     again = run(folder)
     assert "12 submissions graded before" in again.stdout
     assert_graded_once(folder)
@@ -183,7 +183,7 @@ def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None
 
 
 def test_nobody_waits_until_the_assignment_is_in_the_gradebook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """nbgrader takes a second to enter it; what has been graded by then is recorded afterwards."""
+    """Registration takes nbgrader a second; results obtained by then are recorded afterwards."""
     (folder / "gradebook.db").unlink()
     real = register_assignment.register_assignment
 
@@ -285,7 +285,7 @@ def test_what_a_killed_grader_had_begun_to_write_is_cleared_away(folder: Path) -
 
 
 def orphans() -> list[int]:
-    """Workers with no grader."""
+    """Return the workers whose grader has gone."""
     found = []
     for process in psutil.process_iter(["cmdline", "ppid"]):
         words = " ".join(process.info["cmdline"] or ())
@@ -373,14 +373,14 @@ def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
 
 
 def own(worker: psutil.Process, grader: subprocess.Popen[str]) -> bool:
-    """Whether it is a worker, and not its fork for one submission."""
+    """Return whether it is a worker, and not a worker's fork for one submission."""
     with contextlib.suppress(psutil.Error):
         return bool(worker.ppid() == grader.pid)
     return False
 
 
 def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) -> None:
-    """With one job at a time, another takes the place of one that takes long."""
+    """With one job at a time, the next job starts beside one that takes long."""
     shutil.rmtree(folder / "submitted")
     for student in ("a", "b"):
         classes.hand_in(folder, student, {**classes.RIGHT, "double": "while True: pass"})
@@ -399,7 +399,7 @@ def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) ->
 def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: entries(folder))
-    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still at work
+    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still running
     told = run(folder, status=3).stderr
     process.send_signal(signal.SIGCONT)
     assert told == "nnkit: Another `nnkit autograde` of hw is running here: wait until it has finished.\n"
@@ -408,7 +408,7 @@ def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
 
 
 def test_a_full_disk_is_told_and_the_rest_is_graded_when_there_is_room(folder: Path, tmp_path: Path) -> None:
-    """On a small disk of its own, in a mount namespace."""
+    """The course is on a small disk in a mount namespace."""
     disk, filler = tmp_path / "disk", 'dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null'
     disk.mkdir()
     graded = '"$2" -m nnkit.cli autograde hw --course "$1/course"'
@@ -496,7 +496,7 @@ def test_an_entry_that_cannot_be_read_is_graded_again(folder: Path, damage: str)
 
 @contextlib.contextmanager
 def dask(workers: int, elsewhere: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler's address, and its workers: real processes, in another folder."""
+    """Context manager that gives a scheduler's address and its workers: real processes, in another folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

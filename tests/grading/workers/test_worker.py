@@ -40,7 +40,7 @@ def opened(setup: dict[str, Any]) -> Iterator[WorkerPool]:
 
 
 def prepared(folder: Path, test_triple: str = classes.TEST_TRIPLE, sandbox: str = "auto", memory: int = 2**32) -> Any:
-    """A course with a submission, and the setup of a worker for it."""
+    """Make a course, and return the setup of a worker for it."""
     classes.course(folder)
     classes.write_solution(folder, classes.notebook(test_triple))
     return make_setup(load(folder, classes.NAME), sandbox, TimeLimits(), Limits(), memory)
@@ -159,7 +159,7 @@ def test_a_worker_ends_with_its_client_although_it_has_work(tmp_path: Path) -> N
 
 
 def test_jobs_share_a_worker_and_one_that_is_alone_has_its_own(tmp_path: Path) -> None:
-    """Each ends when it ends: none waits for one that was there before."""
+    """No job waits for one that was there before."""
     setup = prepared(tmp_path)
     sleeps = {**classes.RIGHT, "double": "import time\ntime.sleep(4)\n" + classes.DOUBLE}
     slow = classes.hand_in(tmp_path, "ada", sleeps)
