@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.course.assignment import load
+from nnkit_grader.course.assignment import load_assignment
 from nnkit_grader.examiner.examiner import TimeLimits
 from nnkit_grader.record.journal import Journal
 from nnkit_grader.sandbox.limits import Limits
@@ -68,19 +68,19 @@ def grade_class(
     something has changed. Raises ValueError and FileNotFoundError for a wrong request, and what `Scheduler.grade`
     raises.
     """
-    assignment = load(course, request.assignment)
+    assignment = load_assignment(course, request.assignment)
     setup = make_setup(assignment, request.sandbox, TimeLimits(), Limits())
     opened = open_cluster(request.scheduler, setup) if request.scheduler else open_local(request.jobs, setup)
     with opened as executor:
         context = open_context()
-        from nnkit_grader.course.paths import Rooms
+        from nnkit_grader.course.paths import CoursePaths
         from nnkit_grader.record.gradebook import CourseGradebook
         from nnkit_grader.record.register_assignment import register_assignment
         from nnkit_grader.record.writer import ResultWriter
 
-        rooms = Rooms(context.coursedir, assignment.name)
-        students = rooms.students(request.students)
-        journal, penalty = Journal(rooms.root, assignment.name), load_late_penalty(context.parent)
+        paths = CoursePaths(context.coursedir, assignment.name)
+        students = paths.find_students(request.students)
+        journal, penalty = Journal(paths.root, assignment.name), load_late_penalty(context.parent)
         with (
             journal.lock(),
             CourseGradebook(context.coursedir.db_url, context.coursedir.course_id, notify) as gradebook,
@@ -88,7 +88,7 @@ def grade_class(
         ):
             # Registration takes a second, in which the first submissions are graded.
             registration = thread.submit(register_assignment, context.coursedir, context.parent, gradebook, assignment)
-            writer = ResultWriter(assignment, rooms, journal, gradebook, registration, penalty)
+            writer = ResultWriter(assignment, paths, journal, gradebook, registration, penalty)
             scheduler = Scheduler(executor, writer, journal.choose_seed(request.seed), show_progress)
             summary = scheduler.grade(students, request.regrade)
             if registration.result():

@@ -24,7 +24,7 @@ from typing import Any
 from hostile import course, honest
 
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
-from nnkit_grader.intake.submission import Refused, Submission, repair, take_in
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission, repair_notebook
 from nnkit_grader.rpc.connection import Connection
 from nnkit_grader.sandbox import Limits, Sandbox
 from nnkit_grader.sandbox.sandbox import Child
@@ -176,8 +176,8 @@ class Arena:
         return Fork(lambda: examine_submission(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
 
     def _graded(self, folder: Path) -> Any:
-        taken = take_in(folder, course())
-        if isinstance(taken, Refused):
+        taken = open_submission(folder, course())
+        if isinstance(taken, RefusedSubmission):
             return refuse_submission(course(), taken, seed=1).to_json()
         return examine_submission(course(), taken, self.start, 1, SECONDS).to_json()
 
@@ -185,7 +185,7 @@ class Arena:
 @cache
 def first_exercise() -> Submission:
     """Return the part of an honest submission that its first exercise needs."""
-    whole = repair(honest(), course())
+    whole = repair_notebook(honest(), course())
     assert isinstance(whole, Submission)
     return Submission(tuple(cell for cell in whole.cells if cell.id in ("setup", "multiply", "test-multiply")))
 

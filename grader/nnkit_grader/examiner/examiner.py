@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from nnkit.check.evidence import calls, limits
 from nnkit.check.verdict import listening
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.course.bound_names import bound_names, used_names
+from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import describe_failure, format_outputs
 from nnkit_grader.examiner.learner_process import LearnerProcess
 from nnkit_grader.examiner.run_cell import (
@@ -32,10 +32,10 @@ from nnkit_grader.examiner.run_cell import (
     run_cell,
     silence_warnings,
 )
-from nnkit_grader.intake.submission import Refused, Submission, SubmittedCell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.rpc.connection import ProcessLost
-from nnkit_grader.sanitize.outputs import bounded
+from nnkit_grader.sanitize.outputs import bound_outputs
 
 if TYPE_CHECKING:
     from nnkit_grader.sandbox import Child
@@ -82,12 +82,12 @@ def examine_submission(
         tuple(cells),
         events=tuple(examination.events),
         repairs=submission.repairs,
-        needs_review=submission.human,
+        needs_review=submission.needs_review,
         seconds=time.monotonic() - began,
     )
 
 
-def refuse_submission(assignment: Assignment, refused: Refused, seed: int) -> Result:
+def refuse_submission(assignment: Assignment, refused: RefusedSubmission, seed: int) -> Result:
     """Return the result of a file that cannot be run: the course's cells without an answer, and no points."""
     cells = tuple(_make_unanswered(cell) for cell in assignment.cells)
     return Result(assignment.name, refused.digest, assignment.digest, seed, cells, refused=refused.sentence)
@@ -155,7 +155,7 @@ class Examination:
         if course.kind == "given":
             self.run_given_cell(course)
         else:
-            self.names.hand_over(bound_names(course.source))
+            self.names.hand_over(find_bound_names(course.source))
 
     def prepare_test(self) -> None:
         """Make sure, before a test's time begins, of a process in which all cells so far have run.
@@ -235,7 +235,7 @@ class Examination:
             cell.kind,
             cell.cell_type,
             cell.source,
-            outputs=bounded(outputs, max_bytes),
+            outputs=bound_outputs(outputs, max_bytes),
             seconds=time.monotonic() - began,
             execution_count=count if cell.cell_type == "code" else None,
         )
@@ -248,15 +248,15 @@ def _find_borrowed(assignment: Assignment, submission: Submission) -> frozenset[
         return frozenset()
     used, bound = set().union(*map(_find_used, sources)), set().union(*map(_find_bound, sources))
     tests = (cell for cell in assignment.cells if cell.kind == "test")
-    return frozenset(cell.id for cell in tests if (used - bound) & bound_names(cell.released))
+    return frozenset(cell.id for cell in tests if (used - bound) & find_bound_names(cell.released))
 
 
 def _find_bound(source: str) -> Set[str]:
-    return _find_names(bound_names, source)
+    return _find_names(find_bound_names, source)
 
 
 def _find_used(source: str) -> Set[str]:
-    return _find_names(used_names, source)
+    return _find_names(find_used_names, source)
 
 
 def _find_names(find: Callable[[str], Set[str]], source: str) -> Set[str]:

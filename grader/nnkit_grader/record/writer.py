@@ -11,7 +11,7 @@ from typing import Any
 
 from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.course.paths import Rooms
+from nnkit_grader.course.paths import CoursePaths
 from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
 from nnkit_grader.record.journal import Journal, JournalEntry
 from nnkit_grader.record.results import Result
@@ -33,13 +33,13 @@ class ResultWriter:
     def __init__(
         self,
         assignment: Assignment,
-        rooms: Rooms,
+        paths: CoursePaths,
         journal: Journal,
         gradebook: CourseGradebook,
         registration: Future[bool],
         penalty: Penalty | None = None,
     ):
-        self.assignment, self.rooms, self.journal = assignment, rooms, journal
+        self.assignment, self.paths, self.journal = assignment, paths, journal
         self.gradebook, self.registration, self.penalty = gradebook, registration, penalty
         self.pending: list[JournalEntry] = []
         """Entries of the journal that are not yet in the gradebook."""
@@ -55,11 +55,11 @@ class ResultWriter:
     def accept(self, answer: Mapping[str, Any]) -> JournalEntry:
         """Write a worker's answer to disk and queue it for the gradebook. Raises OSError if the disk is full."""
         student, result = answer["student"], Result.from_json(answer["result"])
-        folder = self.rooms.autograded(student)
+        folder = self.paths.autograded_folder(student)
         remove_unfinished(folder)
         for name, content in answer["files"].items():
-            replace_file(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
-        replace_file(self._notebook_path(student), answer["notebook"], self.rooms.mode)
+            replace_file(folder / name, base64.b64decode(content), self.paths.file_mode, lasting=False)
+        replace_file(self._notebook_path(student), answer["notebook"], self.paths.file_mode)
         self.journal.log(student, _describe_result(result, answer["sandbox"]["kind"]))
         entry = self.journal.write_entry(student, result, answer["timestamp"])
         self.queue(entry)
@@ -111,7 +111,7 @@ class ResultWriter:
         self.pending.clear()
 
     def _notebook_path(self, student: str) -> Any:
-        return self.rooms.autograded(student) / f"{self.assignment.notebook}.ipynb"
+        return self.paths.autograded_folder(student) / f"{self.assignment.notebook}.ipynb"
 
 
 def _describe_result(result: Result, kind: str) -> Iterator[str]:

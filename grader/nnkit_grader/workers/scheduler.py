@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnkit_grader.intake.submission import take_in, take_in_with_notes
+from nnkit_grader.intake.submission import open_submission, open_with_notes
 from nnkit_grader.record.journal import check_student_id
 from nnkit_grader.record.score_changes import ScoreChange, compare_results
 from nnkit_grader.workers.executor import Executor
@@ -118,7 +118,7 @@ class Scheduler:
             self.summary.ungraded[ascii(student)] = fault
             return
         entry = None if regrade else self.writer.find_current(student, self.seed)
-        if entry is None or entry.result.digest != take_in(self.folder(student), self.writer.assignment).digest:
+        if entry is None or entry.result.digest != open_submission(self.folder(student), self.writer.assignment).digest:
             self.waiting.append(GradingJob(student))
             return
         self.summary.unchanged += 1
@@ -128,7 +128,7 @@ class Scheduler:
 
     def folder(self, student: str) -> Any:
         """Return the folder of a student's submission."""
-        return self.writer.rooms.submitted(student)
+        return self.writer.paths.submitted_folder(student)
 
     def step(self) -> None:
         """Wait for an answer, hand out a job in place of it, then save the answer: no worker waits for the disk."""
@@ -154,7 +154,7 @@ class Scheduler:
         folder = self.folder(job.student)
         if self.executor.is_local:
             return {**data, "folder": str(folder)}
-        return {**data, "submission": take_in_with_notes(folder, self.writer.assignment)}
+        return {**data, "submission": open_with_notes(folder, self.writer.assignment)}
 
     def handle_answer(self, job: GradingJob, future: Future[dict[str, Any]]) -> None:
         """Save an answer, or try again if there is none."""

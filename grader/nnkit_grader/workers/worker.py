@@ -26,10 +26,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.course.bound_names import bound_names
+from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.examiner.run_cell import compile_cell
-from nnkit_grader.intake.submission import Refused, Submission, take_in_with_notes
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_with_notes
 from nnkit_grader.record.graded_notebook import format_notebook
 from nnkit_grader.sandbox import PRELOADABLE_MODULES, Child, Limits, Sandbox, SandboxError, choose_sandbox
 from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
@@ -158,18 +158,18 @@ class Worker:
     def try_grading(self, job: dict[str, Any]) -> bytes:
         """Return the answer to a job, or one that says why there is no result."""
         try:
-            taken = job.get("submission") or take_in_with_notes(Path(job["folder"]), self.assignment)
+            taken = job.get("submission") or open_with_notes(Path(job["folder"]), self.assignment)
             return self.grade(job, *taken)
         except (SandboxError, OSError) as fault:
             return _format_answer(job, trouble=str(fault))
         except Exception:
             return _format_answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
 
-    def grade(self, job: dict[str, Any], submission: Submission | Refused, notes: dict[str, bytes]) -> bytes:
+    def grade(self, job: dict[str, Any], submission: Submission | RefusedSubmission, notes: dict[str, bytes]) -> bytes:
         """Return the answer with a submission's result, its graded notebook, and the files that go beside it."""
         attachments: dict[str, Any] = {}
         files = dict(notes)
-        if isinstance(submission, Refused):
+        if isinstance(submission, RefusedSubmission):
             result = refuse_submission(self.assignment, submission, job["seed"])
         else:
             result = examine_submission(self.assignment, submission, self.start_child, job["seed"], self.seconds)
@@ -215,7 +215,7 @@ def _warm_up(assignment: Assignment) -> None:
         if cell.kind in ("given", "test"):
             compile_cell(cell.source, f"<{cell.kind} {cell.id}>")
         if cell.cell_type == "code":
-            bound_names(cell.source), bound_names(cell.released)
+            find_bound_names(cell.source), find_bound_names(cell.released)
 
 
 def _die_with_parent() -> None:

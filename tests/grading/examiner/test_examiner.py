@@ -15,7 +15,7 @@ from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.examiner.run_cell import credit, reseed_generators
-from nnkit_grader.intake.submission import Refused, Submission, SubmittedCell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import Result
 from nnkit_grader.sandbox import Child, choose_sandbox
 
@@ -382,8 +382,8 @@ def test_numerical_derivatives_are_seen_in_the_other_process(graded):
 
 
 def test_a_refused_file_has_no_points_and_a_sentence():
-    course = assignments.load(ROOT, "ps1")
-    result = refuse_submission(course, Refused("It is not JSON.", "digest"), 3)
+    course = assignments.load_assignment(ROOT, "ps1")
+    result = refuse_submission(course, RefusedSubmission("It is not JSON.", "digest"), 3)
     assert result.score == 0.0
     assert result.refused == "It is not JSON."
     assert set(result.scores()) == {c.grade_id for c in course.cells if c.kind == "test"}
@@ -415,7 +415,7 @@ def handed_in(course, answers, released=False):
 
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3", "ps4", "ps5"])
 def test_solutions_have_full_marks_and_releases_none(sandbox, name):
-    course = assignments.load(ROOT, name)
+    course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
     for seed in (11, 12) if name < "ps4" else (11,):
         assert examine_submission(course, handed_in(course, {}), sandbox.start, seed).scores() == full
@@ -436,7 +436,7 @@ def mistakes(name):
 
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3"])
 def test_planted_mistakes_lose_their_own_points(sandbox, name):
-    course = assignments.load(ROOT, name)
+    course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
     for seed, planted in enumerate(mistakes(name)):
         expected = dict(full)

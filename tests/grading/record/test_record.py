@@ -17,7 +17,7 @@ from nbgrader.api import Gradebook
 
 from helpers import books, classes
 from nnkit_grader.course import release as courses
-from nnkit_grader.course.assignment import Assignment, load
+from nnkit_grader.course.assignment import Assignment, load_assignment
 from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
 from nnkit_grader.record.journal import JournalEntry
 from nnkit_grader.record.register_assignment import is_registered, register_assignment
@@ -54,7 +54,7 @@ def url(folder: Path) -> str:
 
 def opened(folder: Path) -> tuple[CourseGradebook, Assignment]:
     """Return the course's gradebook, with the assignment registered."""
-    context, assignment = open_course(folder), load(folder, classes.NAME)
+    context, assignment = open_course(folder), load_assignment(folder, classes.NAME)
     gradebook = CourseGradebook(context.coursedir.db_url, context.coursedir.course_id)
     register_assignment(context.coursedir, context.parent, gradebook, assignment)
     return gradebook, assignment
@@ -103,7 +103,7 @@ def stock(folder: Path) -> Path:
     kept = [line for line in lines if "nnkit_grader.nbgrader_plugin.install" not in line]
     assert len(kept) == len(lines) - 1
     config.write_text("\n".join(kept))
-    nbgrader = courses.api(other)
+    nbgrader = courses.open_api(other)
     for student in CLASS:
         result = nbgrader.autograde(classes.NAME, student, force=True, create=True)
         assert result["success"], result
@@ -216,7 +216,7 @@ def test_an_assignment_is_entered_once_and_again_when_its_tests_change(folder: P
         save(gradebook, assignment, [entry(assignment, "ada", 2, 3)])
         for changed in (classes.notebook(points=4.0), classes.notebook(test_triple="assert triple(1) == 3")):
             classes.write_solution(folder, changed)
-            assignment = load(folder, classes.NAME)
+            assignment = load_assignment(folder, classes.NAME)
             assert not gradebook.run_transaction(partial(is_registered, assignment=assignment))
             assert register_assignment(context.coursedir, context.parent, gradebook, assignment)
             assert gradebook.run_transaction(partial(is_registered, assignment=assignment))
@@ -233,7 +233,7 @@ def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(fold
         changed["cells"].append(classes.cell("test-more", "assert double(0) == 0", 1.0))
         classes.write_solution(folder, changed)
         with pytest.raises(ValueError, match="hw cannot be entered into the gradebook"):
-            register_assignment(context.coursedir, context.parent, gradebook, load(folder, classes.NAME))
+            register_assignment(context.coursedir, context.parent, gradebook, load_assignment(folder, classes.NAME))
 
 
 # -- a gradebook that others hold ---------------------------------------------------------------------------

@@ -90,7 +90,9 @@ def gradings(folder: Path) -> dict[str, int]:
 
 
 def totals(folder: Path) -> dict[str, float]:
-    return {student: courses.total(points) for student, points in courses.scores(folder, classes.NAME).items()}
+    return {
+        student: courses.sum_points(points) for student, points in courses.read_scores(folder, classes.NAME).items()
+    }
 
 
 def assert_graded_once(folder: Path, unkept: int = 0) -> None:
@@ -168,7 +170,7 @@ def test_nbgraders_notes_stay_beside_the_notebook_and_nothing_else_does(folder: 
 
 def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None:
     run(folder, "--student", "s1", "--student", "cut")
-    nbgrader = courses.api(folder)
+    nbgrader = courses.open_api(folder)
     (row,) = [row for row in nbgrader.get_submissions("hw") if row["student"] == "s1"]
     assert (row["score"], row["autograded"], row["needs_manual_grade"]) == (3.0, True, True)
     result = nbgrader.generate_feedback("hw", "s1", force=True)
@@ -352,7 +354,7 @@ def test_ctrl_c_keeps_what_has_been_graded(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "nnkit: Interrupted: what has been graded is kept, and the same command goes on from there.\n"
+    assert err == "nnkit: Interrupted. What has been graded is kept: the same command continues from there.\n"
     kept = entries(folder)
     assert 3 <= len(kept) < 12
     assert kept.keys() <= totals(folder).keys()
@@ -456,7 +458,7 @@ def test_an_assignment_that_is_not_there_or_nobody_handed_in(folder: Path) -> No
     )
     assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
     shutil.move(folder / "submitted", folder / "elsewhere")
-    assert "Nobody handed in hw: there is no" in run(folder, status=2).stderr
+    assert "No student handed in hw: there is no" in run(folder, status=2).stderr
 
 
 def test_a_folder_that_cannot_be_a_student_stops_nobody(folder: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from helpers import classes
-from nnkit_grader.course.assignment import load
+from nnkit_grader.course.assignment import load_assignment
 from nnkit_grader.examiner.examiner import TimeLimits
 from nnkit_grader.sandbox.limits import Limits
 from nnkit_grader.workers import worker_client
@@ -43,7 +43,7 @@ def prepared(folder: Path, test_triple: str = classes.TEST_TRIPLE, sandbox: str 
     """Make a course, and return the setup of a worker for it."""
     classes.course(folder)
     classes.write_solution(folder, classes.notebook(test_triple))
-    return make_setup(load(folder, classes.NAME), sandbox, TimeLimits(), Limits(), memory)
+    return make_setup(load_assignment(folder, classes.NAME), sandbox, TimeLimits(), Limits(), memory)
 
 
 def job(path: Path, **more: Any) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def test_pools_with_different_setups_do_not_share_a_worker(tmp_path: Path) -> No
         pool.grade(job(path))
         (worker,) = pool._jobs
         classes.write_solution(tmp_path, classes.notebook("assert triple(1) == 4"))
-        changed = make_setup(load(tmp_path, classes.NAME), "auto", TimeLimits(), Limits())
+        changed = make_setup(load_assignment(tmp_path, classes.NAME), "auto", TimeLimits(), Limits())
         with opened(changed) as another:
             assert scores(another.grade(job(path)))["test-triple"] == 0.0
             assert worker not in another._jobs
