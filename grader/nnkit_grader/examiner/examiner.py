@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.evidence import calls, limits
-from nnkit.check.verdict import listening
+from nnkit.check.context import checking
+from nnkit.check.evidence.limits import alarm
+from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import describe_failure, format_outputs
@@ -188,7 +189,7 @@ class Examination:
         self.prepare_test()
         fault: BaseException | None = None
         value = None
-        with listening() as verdicts, contextlib.redirect_stdout(printed):
+        with collecting_verdicts() as verdicts, contextlib.redirect_stdout(printed):
             try:
                 with self.limit_time():
                     value = run_cell(course.source, f"<test {course.id}>", self.names)
@@ -212,12 +213,8 @@ class Examination:
         deadline = self.compute_deadline()
         self.learner.set_deadline(deadline)
         ours = max(0.1, deadline - self.learner.clock()) + 5  # the call's own limit comes first
-        calls.elsewhere, limits.clock = self.learner.current, self.learner.clock
-        try:
-            with limits.alarm(ours, CellTimeout):
-                yield
-        finally:
-            calls.elsewhere, limits.clock = None, time.monotonic
+        with checking(remote=lambda: self.learner.current, clock=self.learner.clock), alarm(ours, CellTimeout):
+            yield
 
     def make_result(
         self,

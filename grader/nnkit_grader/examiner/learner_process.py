@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.evidence import calls
 from nnkit_grader.examiner.cell_outputs import make_error_output
 from nnkit_grader.rpc.connection import Connection, ProcessLost
 from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
@@ -68,7 +67,7 @@ class LearnerProcess:
             raise ProcessLost("the time was up")
         self.starts += 1
         self.child = self.start()
-        self.current = calls.elsewhere = Connection(self.child.channel, self.clock)
+        self.current = Connection(self.child.channel, self.clock)
         self.current.stream.deadline = self.compute_deadline()
         if self.files:
             self.current.request("files", list(self.files), list(self.files.values()))

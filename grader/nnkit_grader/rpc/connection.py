@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.calls import Call, Called, Part
+from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import BadReply, FrameStream, StreamClosed
 from nnkit_grader.rpc.proxies import RemoteIterator, RemoteProxy
@@ -107,14 +107,14 @@ class Connection:
         watched = None if self._watching is None else codec.encode(self._watching, self)
         return self._read_outcome(self.request("call", target, *tree, watched), log)
 
-    def in_a_row(self, calls: Sequence[Call]) -> list[Called] | None:
+    def call_batch(self, calls: Sequence[Call]) -> list[CallResult] | None:
         """Make these calls in one message and return the results; None if a function is not the learner's."""
         logs, requests = [codec.ArgumentLog() for _ in calls], []
         for (function, args), log in zip(calls, logs):
             if not isinstance(function, RemoteProxy) or function._connection is not self:
                 return None
-            parts = [[k, x.call, x.item] for k, x in enumerate(args) if isinstance(x, Part)]
-            plain = tuple(None if isinstance(x, Part) else x for x in args)
+            parts = [[k, x.call, x.item] for k, x in enumerate(args) if isinstance(x, ResultRef)]
+            plain = tuple(None if isinstance(x, ResultRef) else x for x in args)
             requests.append([[function._number, function._path], codec.encode(plain, self, log), parts])
         word, *replies = self.request("calls", requests)
         with self._distrust():
@@ -122,14 +122,14 @@ class Connection:
                 raise BadReply("more or fewer answers than calls.")
             return [self._read_result(args, reply, log) for (_, args), reply, log in zip(calls, replies, logs)]
 
-    def _read_result(self, given: tuple[Any, ...], reply: list[Any], log: codec.ArgumentLog) -> Called:
-        spoilt, outcome = reply
-        if spoilt not in ("", "changed", "taken"):
-            raise BadReply("a call with an unknown kind of mutation.")
+    def _read_result(self, given: tuple[Any, ...], reply: list[Any], log: codec.ArgumentLog) -> CallResult:
+        mutated, outcome = reply
+        if mutated not in ("", "changed", "taken"):
+            raise BadReply("a call that mutated something in an unknown way.")
         try:
-            return Called(given, self._read_outcome(outcome, log), spoilt=spoilt)
+            return CallResult(given, self._read_outcome(outcome, log), mutated=mutated)
         except (Exception, SystemExit) as fault:
-            return Called(given, fault=fault)
+            return CallResult(given, fault=fault)
 
     def get(self, target: list[Any]) -> Any:
         """Return the value of a name, an attribute, an item ... (`target` says which)."""
@@ -167,7 +167,7 @@ class Connection:
 
     @contextmanager
     def watching(self, points: Sequence[Any]) -> Iterator[None]:
-        """Context manager in which calls are watched for numerical differentiation (`guarded_call.measures`)."""
+        """Context manager in which calls are watched for numerical differentiation (`guarded_call.measures_derivative`)."""
         self._watching, self.seen_measuring = list(points), False
         try:
             yield

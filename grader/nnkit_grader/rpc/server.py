@@ -133,7 +133,7 @@ class LearnerServer:
     ) -> tuple[Any, str, Any]:
         """Make one call of a batch, some of whose arguments are parts of the results before it.
 
-        Returns its value, what it did to these parts (see `nnkit.check.evidence.calls`), and the reply.
+        Returns its value, what it did to these parts (see `nnkit.check.remote.CallResult`), and the reply.
         """
         log = codec.ArgumentLog()
         given = list(codec.decode(args, self, log))
@@ -142,10 +142,10 @@ class LearnerServer:
                 given[position] = returned[call][item]
         except Exception as fault:  # the earlier call failed, or its result has no such part
             return None, "", ["raised", self.encode(describe_exception(fault)), []]
-        before = [calls.kept(given[position]) for position, _, _ in parts]
+        before = [calls.array_bytes(given[position]) for position, _, _ in parts]
         value, reply = self.make_call(target, (given, {}), log, None)
-        spoilt = (calls.spoilt(given[position], kept) for (position, _, _), kept in zip(parts, before))
-        return value, max(spoilt, default=""), reply
+        mutated = (calls.find_mutation(given[position], kept) for (position, _, _), kept in zip(parts, before))
+        return value, max(mutated, default=""), reply
 
     def make_call(self, target: list[Any], given: Any, log: codec.ArgumentLog, points: Any) -> tuple[Any, list[Any]]:
         """Make a call; return its value and the reply."""
@@ -168,7 +168,7 @@ class LearnerServer:
         if points is None:
             return function(*given[0], **given[1])
         returned: list[Any] = []
-        measured[0] = guarded_call.measures(
+        measured[0] = guarded_call.measures_derivative(
             lambda: returned.append(function(*given[0], **given[1])), (), codec.decode(points, self)
         )
         return returned[0] if returned else function(*given[0], **given[1])  # a profiler is running already
