@@ -167,7 +167,7 @@ class Connection:
 
     @contextmanager
     def watching(self, points: Sequence[Any]) -> Iterator[None]:
-        """Context manager in which calls are watched for numerical differentiation (`guarded_call.measures_derivative`)."""
+        """Context manager in which each call is watched; see `guarded_call.measures_derivative`."""
         self._watching, self.seen_measuring = list(points), False
         try:
             yield
