@@ -1,5 +1,5 @@
-"""Grading as it is done where nothing separates the tests from the learner's code: all cells in one shell, and a test
-that ended without an error has passed."""
+"""Grading without a separation of tests and learner's code: all cells run in one shell, and a test that ended without
+an error has passed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnkit_grader.intake.submission import RefusedSubmission, repair_notebook
 
 
 def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
-    """Scores by test, and what was shown. To be run in a process of its own. If `trusting`, a test cell is run as it
+    """Scores by test, and what was shown. Runs in a process of its own. If `trusting`, a test cell is run as it
     was handed in."""
     submission = repair_notebook(raw, course())
     assert not isinstance(submission, RefusedSubmission)
