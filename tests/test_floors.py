@@ -28,7 +28,7 @@ grader    nnkit_grader.cli
           nnkit_grader.workers
           nnkit_grader.examiner
           nnkit_grader.intake nnkit_grader.sandbox nnkit_grader.record
-          nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader
+          nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader.compat nnkit_grader
 command   nnkit.cli nnkit.doctor nnkit
 view      nnkit.view
           nnkit.view.explorers

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnkit_grader.compat import skip_rfc3987_grammar
 from nnkit_grader.record.journal import FOLDER, Busy
 from nnkit_grader.run import Order, grade, office
 from nnkit_grader.workers.scheduler import Tally
@@ -20,8 +21,7 @@ INFRASTRUCTURE = 3
 
 def autograde(order: Order, course: Path, url: str = "") -> int:
     """Grade, with progress on stderr and a summary on stdout; return the exit status."""
-    # 1.1 s of every import of nbformat is the grammar of an optional check of this module's.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    skip_rfc3987_grammar()
     with Progress(order.assignment) as progress:
         try:
             tally = grade(order, course, lambda: office(course, url), progress.tell, progress.show)

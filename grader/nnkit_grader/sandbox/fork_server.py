@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nnkit_grader.compat import freeze_heap
 from nnkit_grader.sandbox import fork_child, lockdown, mounts, usage, visible_paths
 from nnkit_grader.sandbox.limits import Limits
 
@@ -175,8 +176,7 @@ def warm_up(serves: str, warm: Sequence[str]) -> None:
     if backend_started():
         raise RuntimeError("something has started a JAX backend on import; a forked process would wait for it for ever")
     gc.enable()
-    gc.collect()
-    gc.freeze()  # else each child's first collection copies every page
+    freeze_heap()
 
 
 def ordinary_users(readable: list[Path]) -> Iterator[int | None]:

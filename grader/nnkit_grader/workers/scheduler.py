@@ -17,11 +17,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnkit_grader.intake.submission import open_submission
+from nnkit_grader.intake.submission import open_submission, open_submission_with_notes
 from nnkit_grader.record.journal import unfit
 from nnkit_grader.record.score_changes import Move, move
 from nnkit_grader.workers.executor import Crew
-from nnkit_grader.workers.worker import take_in_all
 from nnkit_grader.workers.worker_client import CannotStart, WorkerDied
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ class Engine:
         return {**told, "folder": str(folder)} if self.crew.near else {**told, "taken": self.taken(folder)}
 
     def taken(self, folder: Any) -> Any:
-        return take_in_all(folder, self.keeper.assignment)
+        return open_submission_with_notes(folder, self.keeper.assignment)
 
     def take(self, job: Job, future: Future[dict[str, Any]]) -> None:
         """Keep an answer, or try again where there is none."""

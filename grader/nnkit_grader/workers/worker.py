@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -25,12 +24,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nnkit_grader.compat import freeze_heap
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.examiner.examiner import Seconds, examine, refuse
 from nnkit_grader.examiner.run_cell import compiled
-from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
-from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission_with_notes
 from nnkit_grader.record.graded_notebook import notebook_text
 from nnkit_grader.sandbox import WARM, Child, Limits, Sandbox, SandboxError, choose
 from nnkit_grader.sandbox.limits import BUSY
@@ -43,8 +42,6 @@ NO_SANDBOX = 75
 """How a fork ends that lost its sandbox: no cell that failed then says anything about the learner."""
 LOST = "lost its sandbox"
 """What a sandbox's child says then."""
-NOTES = ("timestamp.txt", "submission_secret.txt")
-"""What nbgrader lays beside a submission, and looks for beside the graded notebook."""
 
 
 @dataclass
@@ -77,8 +74,7 @@ class Worker:
 
     def serve(self) -> None:
         """Grade until there is nobody to grade for."""
-        gc.collect()
-        gc.freeze()  # what is warm is shared with the forks, and stays so
+        freeze_heap()  # what is warm is shared with the forks, and stays so
         while ready := self.ready():
             for file in ready:
                 if file != self.connection.fileno():
@@ -160,7 +156,7 @@ class Worker:
 
     def answered(self, job: dict[str, Any]) -> bytes:
         try:
-            taken = job.get("taken") or take_in_all(Path(job["folder"]), self.assignment)
+            taken = job.get("taken") or open_submission_with_notes(Path(job["folder"]), self.assignment)
             return self.graded(job, *taken)
         except (SandboxError, OSError) as fault:
             return _answer(job, trouble=str(fault))
@@ -194,17 +190,6 @@ class Worker:
         child = self.sandbox.start(self.limits)
         self.children.append(child)
         return child
-
-
-def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
-    """A submission, and nbgrader's notes beside it: all that a worker elsewhere needs of the folder."""
-    notes = {}
-    with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
-        for name in NOTES:
-            with contextlib.suppress(UnreadableSubmission):
-                if opened.contains(name):
-                    notes[name] = opened.read_file(name, most=10_000)
-    return open_submission(folder, assignment), notes
 
 
 def _answer(job: dict[str, Any], **told: Any) -> bytes:
