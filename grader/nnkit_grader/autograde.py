@@ -16,7 +16,7 @@ from nnkit_grader.run import Order, grade, office
 from nnkit_grader.workers.scheduler import Tally
 from nnkit_grader.workers.worker_client import CannotStart
 
-INFRASTRUCTURE = 3
+EXIT_INFRASTRUCTURE = 3
 
 
 def autograde(order: Order, course: Path, url: str = "") -> int:
@@ -24,19 +24,19 @@ def autograde(order: Order, course: Path, url: str = "") -> int:
     skip_rfc3987_grammar()
     with Progress(order.assignment) as progress:
         try:
-            tally = grade(order, course, lambda: office(course, url), progress.tell, progress.show)
+            tally = grade(order, course, lambda: office(course, url), progress.write_line, progress.show)
         except KeyboardInterrupt:
-            progress.tell("Interrupted. What has been graded is kept: the same command continues from there.")
+            progress.write_line("Interrupted. What has been graded is kept: the same command continues from there.")
             return 130
         except Exception as fault:
             if not is_infrastructure(fault):
                 raise
-            progress.tell(_sentence(fault))
+            progress.write_line(_describe_fault(fault))
             if progress.tally:
-                progress.tell(_kept(progress.tally))
-            return INFRASTRUCTURE
-    print(summary(order.assignment, tally, course))
-    return INFRASTRUCTURE if tally.troubles else 0
+                progress.write_line(_describe_kept(progress.tally))
+            return EXIT_INFRASTRUCTURE
+    print(format_summary(order.assignment, tally, course))
+    return EXIT_INFRASTRUCTURE if tally.troubles else 0
 
 
 def is_infrastructure(fault: Exception) -> bool:
@@ -47,45 +47,45 @@ def is_infrastructure(fault: Exception) -> bool:
     return isinstance(fault, CannotStart | Busy | OSError) or type(fault).__name__ == "BookUnavailable"
 
 
-def _sentence(fault: Exception) -> str:
+def _describe_fault(fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.strerror:
         return f"{fault.strerror}: {fault.filename}." if fault.filename else f"{fault.strerror}."
     return str(fault)
 
 
-def _kept(tally: Tally) -> str:
+def _describe_kept(tally: Tally) -> str:
     return (
         f"{tally.graded + tally.standing} of {tally.total} submissions are graded and kept in {FOLDER}/: "
         "the same command continues from there."
     )
 
 
-def summary(assignment: str, tally: Tally, course: Path) -> str:
+def format_summary(assignment: str, tally: Tally, course: Path) -> str:
     """Format the summary of a run."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
-    lines = [f"{assignment}: {_counted(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
+    lines = [f"{assignment}: {_format_count(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
     if tally.standing:
-        lines.append(f"{_counted(tally.standing)} already graded by the same tests (--regrade grades them again).")
+        lines.append(f"{_format_count(tally.standing)} already graded by the same tests (--regrade grades them again).")
     lines += [tally.sandbox] if tally.sandbox else []
-    lines += _list("not run, so 0 points by tests", tally.refused)
-    lines += _list("need review", {who: " ".join(why) for who, why in tally.human.items()})
-    lines += _list("NOT GRADED, through no fault of theirs", tally.troubles)
+    lines += _format_list("not run, so 0 points by tests", tally.refused)
+    lines += _format_list("need review", {who: " ".join(why) for who, why in tally.human.items()})
+    lines += _format_list("NOT GRADED, through no fault of theirs", tally.troubles)
     if tally.moves:
-        lines += [f"{_counted(len(tally.moves), 'score')} changed:", *(_indented(str(move)) for move in tally.moves)]
+        lines += [f"{_format_count(len(tally.moves), 'score')} changed:", *(_indent(str(move)) for move in tally.moves)]
     lines.append(f"A log of each submission is in {course / FOLDER / assignment / 'logs'}.")
     return "\n".join(lines)
 
 
-def _list(head: str, told: dict[str, str]) -> list[str]:
-    lines = [f"  {student}: {why}" for student, why in sorted(told.items())]
-    return [f"{len(told)} {head}:", *lines] if told else []
+def _format_list(head: str, reasons: dict[str, str]) -> list[str]:
+    lines = [f"  {student}: {why}" for student, why in sorted(reasons.items())]
+    return [f"{len(reasons)} {head}:", *lines] if reasons else []
 
 
-def _counted(number: int, what: str = "submission") -> str:
+def _format_count(number: int, what: str = "submission") -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
@@ -116,7 +116,7 @@ class Progress:
         self.bar.initial = tally.standing  # so that they do not count for the speed
         self.bar.update(tally.done - self.bar.n)
 
-    def tell(self, sentence: str) -> None:
+    def write_line(self, sentence: str) -> None:
         """Write a line on stderr, above the bar."""
         from tqdm import tqdm
 

@@ -35,7 +35,7 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
         except (OSError, ValueError, RuntimeError) as fault:
             self.log.error("%s", fault)
             raise NbGraderException(str(fault)) from fault
-        for line in autograde.summary(order.assignment, tally, root).splitlines():
+        for line in autograde.format_summary(order.assignment, tally, root).splitlines():
             self.log.info("%s", line)
         if tally.troubles:
             raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.troubles.items())))

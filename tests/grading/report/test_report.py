@@ -65,7 +65,7 @@ def answered(course: Path, answers: dict[str, str], forged: dict[str, Any] | Non
 
 
 def copied_answers(course: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Answers that are nobody else's, and the same in other words."""
+    """Return answers that no other student gave, and the same in other words."""
     cells = {cell.id: cell.source for cell in load_assignment(course, "ps1").cells if cell.kind == "answer"}
     mine = {id: HELPER + source for id, source in cells.items()}
     renamed = {
