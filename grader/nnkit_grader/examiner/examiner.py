@@ -18,8 +18,9 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.evidence import calls, limits
-from nnkit.check.verdict import listening
+from nnkit.check.context import checking
+from nnkit.check.evidence.limits import alarm
+from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import shown, trouble
@@ -168,7 +169,7 @@ class Examination:
         self.ready()
         fault: BaseException | None = None
         value = None
-        with listening() as verdicts, contextlib.redirect_stdout(printed):
+        with collecting_verdicts() as verdicts, contextlib.redirect_stdout(printed):
             try:
                 with self.limited():
                     value = run_cell(course.source, f"<test {course.id}>", self.names)
@@ -191,12 +192,8 @@ class Examination:
         deadline = self.deadline()
         self.process.until(deadline)
         ours = max(0.1, deadline - self.process.clock()) + 5  # the call's own limit comes first
-        calls.elsewhere, limits.clock = self.process.current, self.process.clock
-        try:
-            with limits.alarm(ours, TooLong):
-                yield
-        finally:
-            calls.elsewhere, limits.clock = None, time.monotonic
+        with checking(remote=lambda: self.process.current, clock=self.process.clock), alarm(ours, TooLong):
+            yield
 
     def result(
         self, cell: SubmittedCell, count: int, outputs: list[dict[str, Any]], began: float, room: int = OUTPUTS

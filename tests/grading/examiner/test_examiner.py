@@ -9,7 +9,7 @@ import pytest
 
 from helpers.machines import busy
 from helpers.paths import ROOT
-from nnkit.check.evidence import limits
+from nnkit.check.context import checking
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
@@ -120,10 +120,9 @@ def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     assert result.score == (4.0 if counted else 0.0)
 
 
-def test_a_checks_own_limit_goes_by_the_same_clock(graded, monkeypatch):
-    monkeypatch.setattr(limits, "SECONDS", 3.0)
+def test_a_checks_own_limit_goes_by_the_same_clock(graded):
     slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
-    with busy():
+    with busy(), checking(seconds=3.0):
         result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=Seconds(cell=10.0, whole=30.0))
     assert result.score == 4.0
 
