@@ -93,10 +93,8 @@ def open_submission(folder: Path, assignment: Assignment) -> Submission | Refuse
     )
 
 
-def open_submission_with_notes(
-    folder: Path, assignment: Assignment
-) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
-    """Read a submission and nbgrader's notes beside it: all that a worker on another machine needs of the folder."""
+def open_with_notes(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
+    """Return a submission and nbgrader's notes beside it: everything in the folder that a remote worker needs."""
     notes = {}
     with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
         for name in NBGRADER_NOTES:

@@ -24,21 +24,21 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
         from nnkit_grader import autograde, run
 
         students = (self.coursedir.student_id,)
-        order = run.Order(
+        order = run.GradingRequest(
             self.coursedir.assignment_id, students, sandbox=self.sandbox, regrade=self.force, jobs=self._jobs()
         )
         root = Path(self.coursedir.root)
-        office = run.Office(self.coursedir, self.parent)
+        context = run.NbgraderContext(self.coursedir, self.parent)
         try:
             with autograde.Progress(order.assignment) as progress:
-                tally = run.grade(order, root, lambda: office, self.log.warning, progress.show)
+                tally = run.grade_class(order, root, lambda: context, self.log.warning, progress.show)
         except (OSError, ValueError, RuntimeError) as fault:
             self.log.error("%s", fault)
             raise NbGraderException(str(fault)) from fault
         for line in autograde.format_summary(order.assignment, tally, root).splitlines():
             self.log.info("%s", line)
-        if tally.troubles:
-            raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.troubles.items())))
+        if tally.ungraded:
+            raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.ungraded.items())))
 
     def _jobs(self) -> int | None:
         """Return 1 for a single student, as Formgrader's button asks for; else None, which means one for each core."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit_grader.record.results import CellResult
-from nnkit_grader.record.score_changes import fault
+from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import STATES, ClassResults, Exercise, SubmissionResults
 
 MAX_BARS = 12
@@ -152,7 +152,7 @@ def find_faults(results: ClassResults, row: SubmissionResults, exercise: Exercis
     if results.is_blank(row, exercise):
         ids = {BLANK: ""}
     elif not ids:
-        ids = {ERROR if is_error(cell) else UNNAMED: fault(cell)}
+        ids = {ERROR if is_error(cell) else UNNAMED: describe_fault(cell)}
     yield from ids.items()
 
 

@@ -36,7 +36,7 @@ from nnkit_grader.report.finite_differences import has_finite_difference
 from nnkit_grader.report.flags import FLAG_TITLES, find_flags
 from nnkit_grader.report.normalise import find_definitions, normalise_code
 from nnkit_grader.report.style import SCRIPT, STYLE
-from nnkit_grader.run import Order, grade, office
+from nnkit_grader.run import GradingRequest, grade_class, open_course
 
 SCRIPTED = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1<'
 FORMULA = "=cmd|' !A0"
@@ -92,7 +92,7 @@ def hand_in(course: Path, student: str, content: bytes) -> None:
 
 def score_by_hand(course: Path) -> None:
     """What a grader enters: 2 points for words, a test overruled, a late submission."""
-    with Gradebook(office(course).coursedir.db_url, "nnkit") as book:
+    with Gradebook(open_course(course).coursedir.db_url, "nnkit") as book:
         book.find_grade("written", "ps1", "ps1", "student01").manual_score = 2.0
         book.find_grade("test-square", "ps1", "ps1", "measurer").manual_score = 1.0
         book.find_submission_notebook("ps1", "ps1", "student01").late_submission_penalty = 0.5
@@ -116,7 +116,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hand_in(course, "measurer", answered(course, {"square": QUOTIENT}))
     hand_in(course, SCRIPTED, answered(course, {"exp": EVIL, "written": EVIL}))
     hand_in(course, FORMULA, answered(course, {}))
-    grade(Order("ps1", jobs=2), course, lambda: office(course))
+    grade_class(GradingRequest("ps1", jobs=2), course, lambda: open_course(course))
     score_by_hand(course)
     feedback = course / "feedback/ann/ps1/ps1.html"
     feedback.parent.mkdir(parents=True)
@@ -164,7 +164,7 @@ def test_exercises_are_named_after_headings(results: ClassResults) -> None:
 
 
 def test_scores_equal_those_of_the_journal(graded: Path, results: ClassResults) -> None:
-    for entry in Journal(graded, "ps1").entries():
+    for entry in Journal(graded, "ps1").read_entries():
         if entry.student not in ("student01", "measurer"):
             assert row(results, entry.student).total == entry.result.score
 
