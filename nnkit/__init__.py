@@ -16,13 +16,13 @@ from nnkit.graph import Graph
 __version__ = "0.1.0"
 __all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
 
-_ROOMS = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
+_SUBMODULES = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBMODULES:
         return import_module(f"nnkit.{name}")
-    raise AttributeError(f"nnkit has no {name!r}; it has {', '.join(sorted({*__all__, *_ROOMS}))}.")
+    raise AttributeError(f"nnkit has no {name!r}; it has {', '.join(sorted({*__all__, *_SUBMODULES}))}.")
 
 
 def _draw(graph: Graph) -> str:

@@ -22,7 +22,7 @@ class ShapeError(ValueError):
     """Two shapes that do not fit; the message names both and says what was expected."""
 
 
-def namespace(*arrays: Array) -> ModuleType:
+def get_namespace(*arrays: Array) -> ModuleType:
     """The array API namespace that computes with these: `jax.numpy` if any is JAX's, else `numpy`."""
     for x in arrays:
         if not isinstance(x, np.ndarray | np.generic | float) and hasattr(x, "__array_namespace__"):
@@ -31,19 +31,19 @@ def namespace(*arrays: Array) -> ModuleType:
     return np
 
 
-def numbers(gate: object, *inputs: Array) -> tuple[Array, ...]:
+def convert_inputs(gate: object, *inputs: Array) -> tuple[Array, ...]:
     """The inputs as floating point arrays; integers and booleans are converted.
 
     Raises TypeError, naming the input, for anything else: text, complex numbers, ragged lists, None.
     """
     return tuple(
-        x if type(x) is np.ndarray and x.dtype.kind == "f" else as_floats(x, partial(_where, gate, position))
+        x if type(x) is np.ndarray and x.dtype.kind == "f" else as_floats(x, partial(_describe_input, gate, position))
         for position, x in enumerate(inputs)
     )
 
 
 def as_floats(x: Array, where: Callable[[], str]) -> Array:
-    """One array (list, number) as floats, see `numbers`; `where()` is what to call it in a sentence.
+    """One array (list, number) as floats, see `convert_inputs`; `where()` is what to call it in a sentence.
 
     A Python number stays one, so that it leaves the type of the arrays alone that it meets (JAX and NumPy
     call that weakly typed).
@@ -55,9 +55,9 @@ def as_floats(x: Array, where: Callable[[], str]) -> Array:
             x = np.asarray(x)
         except ValueError as ragged:
             raise TypeError(f"{where()} must be a rectangular array of numbers.") from ragged
-    xp = namespace(x)
+    xp = get_namespace(x)
     if not _is_real(xp, x.dtype):
-        raise TypeError(f"{where()} must hold numbers, not {_kind(x)}.")
+        raise TypeError(f"{where()} must hold numbers, not {_describe_content(x)}.")
     if xp.isdtype(x.dtype, ("bool", "integral")):
         return xp.asarray(x, dtype=float)
     return x
@@ -74,23 +74,23 @@ def is_integers(x: Array) -> bool:
     return bool(x.ndim) and x.dtype.kind in "iu"
 
 
-def own(x: Array) -> Array:
+def copy_array(x: Array) -> Array:
     """The same numbers in an array that nobody else holds; JAX arrays cannot be written into, and stay."""
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
 def where(condition: Array, x: Array, y: Array) -> Array:
     """`where` of the arrays' namespace, a scalar where NumPy would give an array without axes."""
-    xp = namespace(condition, x, y)
+    xp = get_namespace(condition, x, y)
     return xp.where(condition, x, y)[()] if xp is np else xp.where(condition, x, y)
 
 
-def quotient(x: Array, y: Array) -> Array:
+def safe_divide(x: Array, y: Array) -> Array:
     """x / y, with inf or NaN for a zero y of plain Python numbers too, where Python itself would raise."""
     return float(np.float64(x) / y) if type(y) is float and isinstance(x, int | float) else x / y
 
 
-def raised(x: Array, exponent: float) -> Array:
+def safe_power(x: Array, exponent: float) -> Array:
     """x ** exponent, for plain Python numbers too as in an array: inf or NaN, neither an error nor complex."""
     return float(np.float64(x) ** exponent) if type(x) is float else x**exponent
 
@@ -103,9 +103,9 @@ def broadcast_shape(gate: object, *inputs: Array) -> tuple[int, ...]:
     try:
         return np.broadcast_shapes(*shapes)
     except ValueError as misfit:
-        given = " and ".join(f"{name} is {shape}" for name, shape in zip(input_names(gate), shapes))
+        given = " and ".join(f"{name} is {shape}" for name, shape in zip(get_input_names(gate), shapes))
         raise ShapeError(
-            f"{name_of(gate)}: {given}. Shapes must be equal, or broadcast: compared from the right, "
+            f"{get_name(gate)}: {given}. Shapes must be equal, or broadcast: compared from the right, "
             "two sizes must be equal or one of them 1."
         ) from misfit
 
@@ -113,10 +113,10 @@ def broadcast_shape(gate: object, *inputs: Array) -> tuple[int, ...]:
 def check_upstream(gate: object, upstream: Array, shape: tuple[int, ...]) -> Array:
     """The upstream gradient as floats; ShapeError unless it has the shape of the gate's output."""
     if type(upstream) is not np.ndarray or upstream.dtype.kind != "f":
-        upstream = as_floats(upstream, lambda: f"{name_of(gate)}.backward: the upstream gradient")
+        upstream = as_floats(upstream, lambda: f"{get_name(gate)}.backward: the upstream gradient")
     if np.shape(upstream) != shape:
         raise ShapeError(
-            f"{name_of(gate)}.backward: the upstream gradient is {np.shape(upstream)}, but the output was "
+            f"{get_name(gate)}.backward: the upstream gradient is {np.shape(upstream)}, but the output was "
             f"{shape}. A gradient has the shape of what it is the gradient of."
         )
     return upstream
@@ -132,16 +132,16 @@ def unbroadcast(gradient: Array, x: Array) -> Array:
         return gradient
     added = len(full) - len(shape)
     stretched = [added + axis for axis, size in enumerate(shape) if size == 1 != full[added + axis]]
-    xp = namespace(gradient)
+    xp = get_namespace(gradient)
     return xp.reshape(xp.sum(gradient, axis=(*range(added), *stretched)), shape)
 
 
-def name_of(gate: object) -> str:
+def get_name(gate: object) -> str:
     """What to call a gate in a sentence: its class, or a function's own name."""
     return getattr(gate, "__name__", None) or type(gate).__name__
 
 
-def input_names(gate: object) -> list[str]:
+def get_input_names(gate: object) -> list[str]:
     """The names of a gate's inputs, as its forward spells them: ["x", "w", "b"]."""
     forward: Any = getattr(gate, "forward", gate)
     try:
@@ -150,9 +150,9 @@ def input_names(gate: object) -> list[str]:
         return []
 
 
-def _where(gate: object, position: int) -> str:
-    names = input_names(gate)
-    return f"{name_of(gate)}: {names[position] if position < len(names) else f'input {position + 1}'}"
+def _describe_input(gate: object, position: int) -> str:
+    names = get_input_names(gate)
+    return f"{get_name(gate)}: {names[position] if position < len(names) else f'input {position + 1}'}"
 
 
 def _is_real(xp: ModuleType, dtype: Any) -> bool:
@@ -161,7 +161,7 @@ def _is_real(xp: ModuleType, dtype: Any) -> bool:
     return not xp.isdtype(dtype, "complex floating")
 
 
-def _kind(x: Array) -> str:
+def _describe_content(x: Array) -> str:
     """What an array holds instead of numbers, with a sample of it."""
     if not isinstance(x, np.ndarray | np.generic):
         return "complex ones"

@@ -17,11 +17,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nnkit import gates
-from nnkit.arrays import Array, ShapeError, as_floats, is_floats, is_integers, name_of, namespace, own
+from nnkit.arrays import Array, ShapeError, as_floats, copy_array, get_name, get_namespace, is_floats, is_integers
 from nnkit.gates.base import run_backward, run_forward
-from nnkit.graphtext import Step, formula, show, table
+from nnkit.graphtext import Step, format_formula, format_table, format_value
 
-_UFUNCS = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.matmul: "matmul",
+_OPERATORS = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.matmul: "matmul",
            np.power: "pow"}  # fmt: skip
 
 
@@ -93,7 +93,7 @@ class Node:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         """NumPy asks here what `array * node` is, and `np.exp(node)`."""
-        operator = _UFUNCS.get(ufunc)
+        operator = _OPERATORS.get(ufunc)
         if operator is None or method != "__call__" or options:
             raise TypeError(
                 f"np.{ufunc.__name__} computes with arrays, and {self.name} is a node of a graph: apply a gate, "
@@ -108,10 +108,10 @@ class Node:
         """How the wire is made from its inputs' names: "x + y", "σ(q)"; an input is "input"."""
         if self.gate is None:
             return "constant" if self.constant else "input"
-        return formula(self.gate, [node.name for node in self.inputs])
+        return format_formula(self.gate, [node.name for node in self.inputs])
 
     def __repr__(self) -> str:
-        return f"Node {self.name} = {self.formula()} = {show(self.value)}, gradient {show(self.grad)}"
+        return f"Node {self.name} = {self.formula()} = {format_value(self.value)}, gradient {format_value(self.grad)}"
 
 
 class Graph:
@@ -137,8 +137,8 @@ class Graph:
         are: they may be labels.
         """
         self._refuse_taken(set(values))
-        checked = {name: _checked(f"input {name}", value) for name, value in values.items()}
-        return tuple(self._input(name, value) for name, value in checked.items())
+        checked = {name: _convert_value(f"input {name}", value) for name, value in values.items()}
+        return tuple(self.add_input(name, value) for name, value in checked.items())
 
     def add(self, gate: Any, *inputs: Any, name: str = "") -> Node:
         """Record `gate` on these nodes (or numbers) and return its output's node.
@@ -148,8 +148,8 @@ class Graph:
         _require_gate(gate)
         before = len(self.nodes)
         try:
-            node = self.node_type(self, gate, tuple(self._node(x) for x in inputs), name)
-            node.value, node.cache = _run(gate, (_known(x) for x in node.inputs))
+            node = self.node_type(self, gate, tuple(self._to_node(x) for x in inputs), name)
+            node.value, node.cache = _run_gate(gate, (_require_value(x) for x in node.inputs))
         except Exception:
             del self.nodes[before:]  # constants made on the way
             raise
@@ -159,23 +159,23 @@ class Graph:
         return node
 
     def _refuse_taken(self, names: set[str], but: Node | None = None) -> None:
-        taken = {node.name for node in self._named_inputs() if node is not but} & names
+        taken = {node.name for node in self._list_named_inputs() if node is not but} & names
         if taken:
             raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs its own name.")
 
-    def _named_inputs(self) -> list[Node]:
+    def _list_named_inputs(self) -> list[Node]:
         return [node for node in self.nodes if node.gate is None and not node.constant]
 
-    def _input(self, name: str, value: Array, constant: bool = False) -> Node:
+    def add_input(self, name: str, value: Array, constant: bool = False) -> Node:
         node = self.node_type(self, None, (), name, constant)
         node.value = value
         self.nodes.append(node)
         return node
 
-    def _node(self, x: Any) -> Node:
+    def _to_node(self, x: Any) -> Node:
         if not isinstance(x, Node):
-            value = _checked("a constant", x)
-            return self._input(show(value), value, constant=True)
+            value = _convert_value("a constant", x)
+            return self.add_input(format_value(value), value, constant=True)
         if x.graph is not self:
             raise ValueError(f"{x.name!r} belongs to another graph; a gate's inputs must be nodes of one graph.")
         return x
@@ -189,7 +189,7 @@ class Graph:
             raise ValueError("The graph is empty: name its inputs with graph.inputs(x=...), then compute with them.")
         return next((node for node in reversed(self.nodes) if node.gate is not None), self.nodes[-1])
 
-    def _own(self, output: Node | None) -> Node:
+    def _resolve_output(self, output: Node | None) -> Node:
         if output is not None and output.graph is not self:
             raise ValueError(f"{output.name!r} belongs to another graph.")
         return self.output if output is None else output
@@ -199,13 +199,13 @@ class Graph:
 
         The gradients are forgotten, for they belong to the old values. If a gate fails, the graph stays as it was.
         """
-        given = self._given(values)
+        given = self._convert_new_values(values)
         found: list[tuple[Array, Any]] = []
         for node in self.nodes:
             if node.gate is None:
                 found.append((given.get(node.index, node.value), None))
             else:
-                found.append(_run(node.gate, (found[x.index][0] for x in node.inputs)))
+                found.append(_run_gate(node.gate, (found[x.index][0] for x in node.inputs)))
         for node, (value, cache) in zip(self.nodes, found):
             node.value, node.cache = value, cache
         self._forget_gradients()
@@ -220,42 +220,45 @@ class Graph:
         such as labels, None.
         """
         try:
-            for _ in self._backward_steps(self._own(output), upstream):
+            for _ in self._iterate_backward(self._resolve_output(output), upstream):
                 pass
         except Exception:
             self._forget_gradients()  # rather than keep half of them
             raise
-        return {node.name: _zeros(node.value) if node.grad is None else own(node.grad) for node in self._named_inputs()}
+        return {
+            node.name: _make_zeros(node.value) if node.grad is None else copy_array(node.grad)
+            for node in self._list_named_inputs()
+        }
 
     def steps(self, output: Node | None = None, upstream: Array | None = None) -> Iterator[Step]:
         """Both passes, one gate a step. Until its step has come, a wire has no value (no gradient).
 
         Steps that are not taken to the end leave wires without value; `forward` computes them all again.
         """
-        output = self._own(output)
+        output = self._resolve_output(output)
         self._forget_gradients()
         ahead = [node for node in self.nodes[: output.index + 1] if node.gate is not None]
         for node in ahead:
             node.value = node.cache = None
         for node in ahead:
-            values = tuple(_known(x) for x in node.inputs)
-            node.value, node.cache = _run(node.gate, values)
+            values = tuple(_require_value(x) for x in node.inputs)
+            node.value, node.cache = _run_gate(node.gate, values)
             yield Step("forward", node, node.value, values, node.cache)
-        yield from self._backward_steps(output, upstream)
+        yield from self._iterate_backward(output, upstream)
 
-    def _given(self, values: dict[str, Array]) -> dict[int, Array]:
+    def _convert_new_values(self, values: dict[str, Array]) -> dict[int, Array]:
         """New values of inputs, by the index of their nodes."""
-        known = {node.name: node.index for node in self._named_inputs()}
+        known = {node.name: node.index for node in self._list_named_inputs()}
         for name in values:
             if name not in known:
                 raise ValueError(f"The graph has no input {name!r}; its inputs are {', '.join(known) or 'none'}.")
-        return {known[name]: _checked(f"input {name}", value) for name, value in values.items()}
+        return {known[name]: _convert_value(f"input {name}", value) for name, value in values.items()}
 
-    def _backward_steps(self, output: Node, upstream: Array | None) -> Iterator[Step]:
+    def _iterate_backward(self, output: Node, upstream: Array | None) -> Iterator[Step]:
         nodes = self.nodes[: output.index + 1]
         for node in nodes:
-            _known(node)
-        upstream = _first_upstream(output, upstream)
+            _require_value(node)
+        upstream = _make_first_upstream(output, upstream)
         self._forget_gradients()
         output.grad, self._has_gradients = upstream, True
         for node in reversed(nodes):
@@ -276,7 +279,7 @@ class Graph:
 
     def __str__(self) -> str:
         """A table with one row a node: name, formula, value, gradient."""
-        return table(self.nodes)
+        return format_table(self.nodes)
 
     __repr__ = __str__
 
@@ -289,28 +292,28 @@ def _require_gate(gate: Any) -> None:
         raise TypeError(f"{gate.__name__} is a class: make a gate of it first, as in graph.add({gate.__name__}(), x).")
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            raise TypeError(f"{name_of(gate)} is not a gate: it has no method {method!r}.")
+            raise TypeError(f"{get_name(gate)} is not a gate: it has no method {method!r}.")
 
 
-def _checked(what: str, value: Array) -> Array:
+def _convert_value(what: str, value: Array) -> Array:
     """A value as the graph keeps it; see `Graph.inputs`."""
     floats = as_floats(value, lambda: what)
     if is_integers(value):
-        return own(value) if hasattr(value, "dtype") else np.asarray(value)
-    return own(floats)
+        return copy_array(value) if hasattr(value, "dtype") else np.asarray(value)
+    return copy_array(floats)
 
 
-def _known(node: Node) -> Array:
+def _require_value(node: Node) -> Array:
     if node.value is None:
         raise ValueError(f"{node.name} has no value, since graph.steps() was left half way: run graph.forward() first.")
     return node.value
 
 
-def _run(gate: Any, values: Iterable[Array]) -> tuple[Array, Any]:
+def _run_gate(gate: Any, values: Iterable[Array]) -> tuple[Array, Any]:
     out, cache = run_forward(gate, *values)
     if isinstance(out, tuple):
         raise TypeError(
-            f"{name_of(gate)} has several outputs; a node carries one. To copy a wire, use its node more than once."
+            f"{get_name(gate)} has several outputs; a node carries one. To copy a wire, use its node more than once."
         )
     return out, cache
 
@@ -327,7 +330,7 @@ def _add_share(x: Node, share: Array) -> Array:
     return None if first else x.grad
 
 
-def _first_upstream(output: Node, upstream: Array | None) -> Array:
+def _make_first_upstream(output: Node, upstream: Array | None) -> Array:
     shape = np.shape(output.value)
     if upstream is None:
         if shape:
@@ -336,13 +339,13 @@ def _first_upstream(output: Node, upstream: Array | None) -> Array:
                 "of that shape, or end the graph in a scalar loss."
             )
         value = output.value
-        return 1.0 if isinstance(value, float) else namespace(value).ones_like(value)[()]
+        return 1.0 if isinstance(value, float) else get_namespace(value).ones_like(value)[()]
     if not is_floats(upstream):
         upstream = as_floats(upstream, lambda: "The upstream gradient")
     if np.shape(upstream) != shape:
         raise ShapeError(f"The upstream gradient is {np.shape(upstream)}, but the output {output.name} is {shape}.")
-    return own(upstream)
+    return copy_array(upstream)
 
 
-def _zeros(value: Array) -> Array:
-    return None if is_integers(value) else namespace(value).zeros_like(value)[()]
+def _make_zeros(value: Array) -> Array:
+    return None if is_integers(value) else get_namespace(value).zeros_like(value)[()]

@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnkit.arrays import Array, name_of
+from nnkit.arrays import Array, get_name
 from nnkit.gates.base import run_backward
 
-ROWS = 60
+MAX_TABLE_ROWS = 60
 """A longer table is cut in its middle."""
 
 
-def show(value: Array) -> str:
+def format_value(value: Array) -> str:
     """A number as the lecture writes it (four digits), an array by its entries if few, else its shape."""
     if value is None:
         return ""
@@ -35,14 +35,14 @@ def show(value: Array) -> str:
         return f"traced {shape}"
 
 
-def symbol_of(gate: Any) -> str:
+def get_symbol(gate: Any) -> str:
     """What to write for a gate, in one line: its symbol, or its name where it has none."""
-    return " ".join(str(getattr(gate, "symbol", "") or name_of(gate)).split())
+    return " ".join(str(getattr(gate, "symbol", "") or get_name(gate)).split())
 
 
-def formula(gate: Any, names: Sequence[str]) -> str:
+def format_formula(gate: Any, names: Sequence[str]) -> str:
     """A gate applied to inputs of these names: "x + y" where its symbol is an operator, "1/(1+exp)", else "σ(q)"."""
-    symbol = symbol_of(gate)
+    symbol = get_symbol(gate)
     if symbol == "1/x" and len(names) == 1:
         return f"1/{names[0]}" if names[0].isalnum() or names[0].startswith("(") else f"1/({names[0]})"
     if len(names) == 2 and len(symbol) == 1 and not symbol.isalnum():
@@ -50,12 +50,12 @@ def formula(gate: Any, names: Sequence[str]) -> str:
     return f"{symbol}({', '.join(names)})"
 
 
-def table(nodes: Sequence[Any]) -> str:
+def format_table(nodes: Sequence[Any]) -> str:
     """One row a node: name, formula, value, gradient."""
     shown = [node for node in nodes if not node.constant]
-    ends = shown if len(shown) <= ROWS else shown[: ROWS // 2] + shown[-ROWS // 2 :]
+    ends = shown if len(shown) <= MAX_TABLE_ROWS else shown[: MAX_TABLE_ROWS // 2] + shown[-MAX_TABLE_ROWS // 2 :]
     rows = [("node", "is", "value", "gradient")]
-    rows += [(node.name, node.formula(), show(node.value), show(node.grad)) for node in ends]
+    rows += [(node.name, node.formula(), format_value(node.value), format_value(node.grad)) for node in ends]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
     if len(ends) < len(shown):
@@ -87,14 +87,18 @@ class Step:
     def __str__(self) -> str:
         formula = self.node.formula()
         if self.phase == "forward":
-            return f"{self.node.name} = {formula} = {show(self.value)}"
+            return f"{self.node.name} = {formula} = {format_value(self.value)}"
         scalar = not any(np.shape(x) for x in (self.value, *self.inputs))
         locals_ = self.local() if scalar else (None,) * len(self.inputs)
         parts = []
         for x, local, down, total in zip(self.node.inputs, locals_, self.downstream, self.totals):
             if x.constant or down is None:
                 continue
-            product = f"{show(self.upstream)} × {show(local)} = {show(down)}" if scalar else show(down)
-            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in all {show(total)}"))
+            product = (
+                f"{format_value(self.upstream)} × {format_value(local)} = {format_value(down)}"
+                if scalar
+                else format_value(down)
+            )
+            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in all {format_value(total)}"))
         rule = "upstream × local" if scalar else "upstream through"
         return f"{rule} {formula}, " + ", ".join(parts)

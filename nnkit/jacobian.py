@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
-from nnkit.arrays import Array, as_floats, check_upstream, is_floats, is_integers, name_of
-from nnkit.gates.base import Gradients, names_of, run_backward, run_forward
+from nnkit.arrays import Array, as_floats, check_upstream, get_name, is_floats, is_integers
+from nnkit.gates.base import Gradients, name_inputs, run_backward, run_forward
 
 
 def jacobian(function: Any, *inputs: Array, wrt: int = 0) -> np.ndarray:
@@ -25,38 +25,38 @@ def jacobian(function: Any, *inputs: Array, wrt: int = 0) -> np.ndarray:
     (integer labels) or the function does not return an array of numbers.
     """
     if not -len(inputs) <= wrt < len(inputs):
-        raise ValueError(f"wrt={wrt}, but {name_of(function)} has {len(inputs)} inputs, numbered from 0.")
-    inputs, wrt = _arrays(function, inputs), wrt % len(inputs)
+        raise ValueError(f"wrt={wrt}, but {get_name(function)} has {len(inputs)} inputs, numbered from 0.")
+    inputs, wrt = _convert_inputs(function, inputs), wrt % len(inputs)
     if hasattr(function, "backward"):
-        return _of_gate(function, inputs, wrt)
+        return _compute_gate_jacobian(function, inputs, wrt)
     if is_integers(inputs[wrt]):
-        raise _no_derivative(function, inputs, wrt)
-    return _numerical(_checked(function), inputs, wrt)
+        raise _make_no_derivative_error(function, inputs, wrt)
+    return _estimate_jacobian(_check_output(function), inputs, wrt)
 
 
-def _of_gate(gate: Any, inputs: tuple[Array, ...], wrt: int) -> np.ndarray:
+def _compute_gate_jacobian(gate: Any, inputs: tuple[Array, ...], wrt: int) -> np.ndarray:
     out, cache = run_forward(gate, *inputs)
     if isinstance(out, tuple):
-        raise TypeError(f"{name_of(gate)} has several outputs; a Jacobian is that of one.")
+        raise TypeError(f"{get_name(gate)} has several outputs; a Jacobian is that of one.")
     rows = np.zeros((np.size(out), *np.shape(inputs[wrt])))
     for number in range(len(rows)):
         upstream = np.zeros(np.size(out))  # anew for each row: the gate may hand it back as a gradient
         upstream[number] = 1.0
         gradient = run_backward(gate, upstream.reshape(np.shape(out))[()], cache, inputs)[wrt]
         if gradient is None:
-            raise _no_derivative(gate, inputs, wrt)
+            raise _make_no_derivative_error(gate, inputs, wrt)
         rows[number] = gradient
     return rows.reshape(*np.shape(out), *np.shape(inputs[wrt]))
 
 
-def _numerical(function: Callable[..., Array], inputs: tuple[Array, ...], wrt: int) -> np.ndarray:
+def _estimate_jacobian(function: Callable[..., Array], inputs: tuple[Array, ...], wrt: int) -> np.ndarray:
     x = inputs[wrt]
     if not np.size(x):
         return np.zeros((*np.shape(function(*inputs)), *np.shape(x)))
     if not np.all(np.isfinite(x)):
-        name = names_of(function, len(inputs))[wrt]
-        raise ValueError(f"{name_of(function)}: {name} holds NaN or infinity, where there is no slope to measure.")
-    return numerical.jacobian(function, inputs, wrt).value
+        name = name_inputs(function, len(inputs))[wrt]
+        raise ValueError(f"{get_name(function)}: {name} holds NaN or infinity, where there is no slope to measure.")
+    return numerical.estimate_jacobian(function, inputs, wrt).value
 
 
 def vjp(function: Any, *inputs: Array, upstream: Array) -> Gradients:
@@ -66,31 +66,31 @@ def vjp(function: Any, *inputs: Array, upstream: Array) -> Gradients:
     A gate gives them without its Jacobian. For any other function they are the numerical derivatives of
     the scalar sum(upstream · function(*inputs)).
     """
-    inputs = _arrays(function, inputs)
+    inputs = _convert_inputs(function, inputs)
     if hasattr(function, "backward"):
         _, cache = run_forward(function, *inputs)
         return run_backward(function, upstream, cache, inputs)
-    function = _checked(function)
+    function = _check_output(function)
     weights = check_upstream(function, upstream, np.shape(function(*inputs)))
 
     @wraps(function)
     def weighted(*moved: Array) -> Array:
         return np.sum(weights * function(*moved))
 
-    return tuple(None if is_integers(x) else _numerical(weighted, inputs, wrt) for wrt, x in enumerate(inputs))
+    return tuple(None if is_integers(x) else _estimate_jacobian(weighted, inputs, wrt) for wrt, x in enumerate(inputs))
 
 
-def _arrays(function: Any, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
+def _convert_inputs(function: Any, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
     """The inputs as arrays of floats, and arrays of integers as they are: they may be labels."""
 
     def array(position: int, x: Array) -> Array:
-        floats = as_floats(x, lambda: f"{name_of(function)}: {names_of(function, len(inputs))[position]}")
+        floats = as_floats(x, lambda: f"{get_name(function)}: {name_inputs(function, len(inputs))[position]}")
         return np.asarray(x) if is_integers(x) else floats
 
     return tuple(x if is_floats(x) else array(position, x) for position, x in enumerate(inputs))
 
 
-def _checked(function: Any) -> Callable[..., Array]:
+def _check_output(function: Any) -> Callable[..., Array]:
     """The function, with one sentence where it does not return an array of numbers."""
 
     @wraps(function)
@@ -98,15 +98,15 @@ def _checked(function: Any) -> Callable[..., Array]:
         out = function(*inputs)
         if isinstance(out, np.ndarray | np.generic | float | complex):
             return out  # complex where the numerical derivative takes a complex step
-        return as_floats(out, lambda: f"{name_of(function)}: what it returns")
+        return as_floats(out, lambda: f"{get_name(function)}: what it returns")
 
     return call
 
 
-def _no_derivative(function: Any, inputs: tuple[Array, ...], wrt: int) -> TypeError:
-    name = names_of(function, len(inputs))[wrt]
+def _make_no_derivative_error(function: Any, inputs: tuple[Array, ...], wrt: int) -> TypeError:
+    name = name_inputs(function, len(inputs))[wrt]
     return TypeError(
-        f"{name_of(function)}: {name} holds integers, as labels do, and has no derivative; if they are meant as "
+        f"{get_name(function)}: {name} holds integers, as labels do, and has no derivative; if they are meant as "
         "numbers, write them as floats."
     )
 

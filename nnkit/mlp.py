@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, is_integers, name_of, namespace
+from nnkit.arrays import Array, ShapeError, get_name, get_namespace, is_integers
 from nnkit.gates import ALL, Affine, MatMul, ReLU, SoftmaxCrossEntropy
 from nnkit.gates.base import Gradients, check_pair, run_backward, run_forward
 
@@ -50,7 +50,7 @@ class MLP:
     bias: bool = True
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sizes", _checked_sizes(self.sizes))
+        object.__setattr__(self, "sizes", _check_sizes(self.sizes))
         for name in ("activation", "loss_gate", "affine"):
             _require_gate(name, getattr(self, name))
 
@@ -96,12 +96,12 @@ class MLP:
 
     def scores(self, parameters: Parameters, x: Array) -> Array:
         """The outputs before the loss: x (N, D) → (N, C). One example alone, (D,), gives (C,)."""
-        return self._forward(parameters, x)[0]
+        return self._run_forward(parameters, x)[0]
 
     def loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
         """The loss, a scalar. `y` is what the loss gate takes: labels (N,) for softmax, targets (N, C) for
         squared error."""
-        return self._loss(self.scores(parameters, x), _array(y))[0]
+        return self._run_loss(self.scores(parameters, x), _array(y))[0]
 
     def gradients(self, parameters: Parameters, x: Array, y: Array) -> tuple[Array, Parameters]:
         """The loss and its gradient with respect to every parameter, under the parameters' names.
@@ -110,13 +110,13 @@ class MLP:
         is not (N, D) or holds integers, for a gate whose gradients are missing or of a wrong shape.
         """
         y = _array(y)
-        scores, tape = self._forward(parameters, x)
-        loss, cache = self._loss(scores, y)
+        scores, tape = self._run_forward(parameters, x)
+        loss, cache = self._run_loss(scores, y)
         one = type(loss)(1) if isinstance(loss, np.generic) else 1.0  # the gradient of the loss with respect to itself
-        upstream = _backward(self.loss_gate, one, cache, (scores, y))[0]
+        upstream = _run_backward(self.loss_gate, one, cache, (scores, y))[0]
         gradients: Parameters = {}
         for gate, names, cache, inputs in reversed(tape):
-            upstream, *found = _backward(gate, upstream, cache, inputs)
+            upstream, *found = _run_backward(gate, upstream, cache, inputs)
             gradients.update(zip(names, found))
         return loss, {name: gradients[name] for name in self.shapes}
 
@@ -125,11 +125,11 @@ class MLP:
         if self.sizes[-1] < 2:
             raise ValueError(f"predict picks the class of the largest score, and {self.sizes} has one score only.")
         scores = self.scores(parameters, x)
-        return namespace(scores).argmax(scores, axis=-1)
+        return get_namespace(scores).argmax(scores, axis=-1)
 
     def accuracy(self, parameters: Parameters, x: Array, labels: Array) -> Any:
         """The share of the examples whose class is predicted, from 0 to 1."""
-        labels = self._checked_labels(labels)
+        labels = self._check_labels(labels)
         predicted = self.predict(parameters, x)
         if np.shape(predicted) != np.shape(labels):
             raise ShapeError(f"labels are {np.shape(labels)}, the predictions {np.shape(predicted)}: give one each.")
@@ -138,19 +138,19 @@ class MLP:
 
     def check(self, parameters: Parameters, x: Array, y: Array) -> None:
         """Raise what is wrong with a whole data set, before any training starts: see `gradients`."""
-        if np.ndim(self._checked(parameters, x)) != 2:
+        if np.ndim(self._check_inputs(parameters, x)) != 2:
             raise ShapeError(f"x is {np.shape(x)}; training takes (N, {self.sizes[0]}), one example a row.")
         if len(x) != len(_array(y)):
             raise ShapeError(f"x has {len(x)} examples and y {len(_array(y))}; they must be equally many.")
         if are_labels(y):
-            self._checked_labels(y)
+            self._check_labels(y)
 
     # -- the parts --------------------------------------------------------------------------------
 
-    def _forward(self, parameters: Parameters, x: Array) -> tuple[Array, _Tape]:
+    def _run_forward(self, parameters: Parameters, x: Array) -> tuple[Array, _Tape]:
         """The scores, and what the way back needs of each gate that ran: the gate, the names of its parameters,
         its cache and its inputs."""
-        out = self._checked(parameters, x)
+        out = self._check_inputs(parameters, x)
         tape: _Tape = []
         for gate, names in self._chain:
             inputs = (out, *[parameters[name] for name in names])
@@ -166,16 +166,18 @@ class MLP:
         layers = [(affine, (f"W{k}", f"b{k}") if self.bias else (f"W{k}",)) for k in range(1, self.depth + 1)]
         return [link for layer in layers for link in (layer, (self.activation, ()))][:-1]
 
-    def _loss(self, scores: Array, y: Array) -> tuple[Array, Any]:
+    def _run_loss(self, scores: Array, y: Array) -> tuple[Array, Any]:
         loss, cache = check_pair(self.loss_gate, self.loss_gate.forward(scores, y))
         if np.shape(loss):
-            raise ShapeError(f"{name_of(self.loss_gate)}.forward: the loss is {np.shape(loss)}; it must be one number.")
+            raise ShapeError(
+                f"{get_name(self.loss_gate)}.forward: the loss is {np.shape(loss)}; it must be one number."
+            )
         return loss, cache
 
-    def _checked(self, parameters: Parameters, x: Array) -> Array:
+    def _check_inputs(self, parameters: Parameters, x: Array) -> Array:
         """x as an array, if it and the parameters fit this network."""
         if parameters.keys() != self.shapes.keys():
-            raise ValueError(_odd_keys(parameters, self.shapes))
+            raise ValueError(_describe_wrong_keys(parameters, self.shapes))
         for name, shape in self.shapes.items():
             if np.shape(parameters[name]) != shape:
                 given = np.shape(parameters[name])
@@ -189,7 +191,7 @@ class MLP:
             raise ShapeError(f"x is {x.shape}; a network {self.sizes} takes (N, {self.sizes[0]}), one example a row.")
         return x
 
-    def _checked_labels(self, labels: Array) -> Array:
+    def _check_labels(self, labels: Array) -> Array:
         labels = _array(labels)
         if labels.dtype.kind not in "iu":
             raise TypeError(f"labels must be integers from 0 to {self.sizes[-1] - 1}, not {labels.dtype}.")
@@ -233,7 +235,7 @@ def are_labels(y: Array) -> bool:
     return np.ndim(y) == 1 and is_integers(y)
 
 
-def _backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ...]) -> Gradients:
+def _run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ...]) -> Gradients:
     """`gate.backward(upstream, cache)`; what a learner's gate returns is looked at (see `check_gradients`)."""
     if type(gate) in _OURS:
         return gate.backward(upstream, cache)  # type: ignore[no-any-return]
@@ -253,7 +255,7 @@ def _saturates(activation: Any) -> bool:
     return abs(below - low) < 1e-3 and abs(above - high) < 1e-3
 
 
-def _checked_sizes(sizes: Any) -> tuple[int, ...]:
+def _check_sizes(sizes: Any) -> tuple[int, ...]:
     numbers = tuple(sizes) if isinstance(sizes, tuple | list | np.ndarray) else ()
     if len(numbers) < 2 or not all(isinstance(n, int | np.integer) and n > 0 for n in numbers):
         raise ValueError(
@@ -267,10 +269,10 @@ def _require_gate(role: str, gate: Any) -> None:
         raise TypeError(f"{role}: {gate.__name__} is a class; make a gate of it first: {gate.__name__}().")
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            raise TypeError(f"{role}: {name_of(gate)} is not a gate: it has no method {method!r}.")
+            raise TypeError(f"{role}: {get_name(gate)} is not a gate: it has no method {method!r}.")
 
 
-def _odd_keys(parameters: Parameters, shapes: dict[str, tuple[int, ...]]) -> str:
+def _describe_wrong_keys(parameters: Parameters, shapes: dict[str, tuple[int, ...]]) -> str:
     unknown = [str(name) for name in parameters if name not in shapes]
     missing = [name for name in shapes if name not in parameters]
     told = [f"{', '.join(names)} {what}" for names, what in ((unknown, "unknown"), (missing, "missing")) if names]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, as_floats, input_names, is_floats, name_of
+from nnkit.arrays import Array, ShapeError, as_floats, get_input_names, get_name, is_floats
 
 Gradients = tuple[Array, ...]
 
@@ -35,7 +35,7 @@ class Gate:
 
     def __setattr__(self, name: str, value: Any) -> None:
         raise FrozenInstanceError(
-            f"{name_of(self)} keeps no state: hand what backward needs through the cache, and make settings "
+            f"{get_name(self)} keeps no state: hand what backward needs through the cache, and make settings "
             "the fields of a @dataclass(frozen=True)."
         )
 
@@ -46,7 +46,7 @@ class Gate:
         return hash(type(self))
 
     def __repr__(self) -> str:
-        return f"{name_of(self)}()"
+        return f"{get_name(self)}()"
 
     def __call__(self, *inputs: Any) -> Any:
         """On nodes: record this gate in their graph and return its node. On numbers: the output alone."""
@@ -61,7 +61,7 @@ def run_forward(gate: Any, *inputs: Array) -> tuple[Array, Any]:
     array of numbers for out. A list of numbers is made one. (A tuple is left alone: the copy gate's.)"""
     out, cache = check_pair(gate, gate.forward(*inputs))
     if not is_floats(out) and not isinstance(out, tuple):
-        out = as_floats(out, lambda: f"{name_of(gate)}.forward: out, the first of the pair (out, cache),")
+        out = as_floats(out, lambda: f"{get_name(gate)}.forward: out, the first of the pair (out, cache),")
     return out, cache
 
 
@@ -69,7 +69,7 @@ def check_pair(gate: Any, returned: Any) -> tuple[Any, Any]:
     """What a forward returned, as (out, cache); TypeError unless it is a pair."""
     if not isinstance(returned, tuple | list) or len(returned) != 2:
         what = f"a {type(returned).__name__}" if not isinstance(returned, tuple | list) else f"{len(returned)} things"
-        raise TypeError(f"{name_of(gate)}.forward must return the pair (out, cache); it returned {what}.")
+        raise TypeError(f"{get_name(gate)}.forward must return the pair (out, cache); it returned {what}.")
     out, cache = returned
     return out, cache
 
@@ -82,36 +82,37 @@ def run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ..
     input's shape. None stands for an input without a derivative, so it is allowed for integer arrays only.
     """
     returned = gate.backward(upstream, cache)
-    return check_gradients(f"{name_of(gate)}.backward", returned, lambda: names_of(gate, len(inputs)), inputs)
+    return check_gradients(f"{get_name(gate)}.backward", returned, lambda: name_inputs(gate, len(inputs)), inputs)
 
 
-def names_of(function: Any, count: int) -> list[str]:
+def name_inputs(function: Any, count: int) -> list[str]:
     """Names for `count` inputs: the function's own, or x1, x2, ... where it does not tell."""
-    own = input_names(function)
+    own = get_input_names(function)
     return own if len(own) == count else [f"x{i + 1}" if count > 1 else "x" for i in range(count)]
 
 
 def check_gradients(who: str, returned: Any, names: Callable[[], list[str]], inputs: tuple[Array, ...]) -> Gradients:
     """What `who` returned, as one gradient for each input; see `run_backward`. The names are asked for only
     when something is amiss, since finding them out costs more than most gates."""
-    gradients = returned if type(returned) is tuple else _in_a_tuple(returned, inputs)
+    gradients = returned if type(returned) is tuple else _to_tuple(returned, inputs)
     if len(gradients) != len(inputs):
-        raise TypeError(f"{who} must return {_wanted(names())}; it returned {len(gradients)}.")
+        raise TypeError(f"{who} must return {_describe_expected(names())}; it returned {len(gradients)}.")
     return tuple(
-        _gradient(who, gradient, names, position, x) for position, (gradient, x) in enumerate(zip(gradients, inputs))
+        _check_gradient(who, gradient, names, position, x)
+        for position, (gradient, x) in enumerate(zip(gradients, inputs))
     )
 
 
-def _in_a_tuple(returned: Any, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
+def _to_tuple(returned: Any, inputs: tuple[Array, ...]) -> tuple[Any, ...]:
     """A list is either the gradients of the inputs, or, bare, the only input's gradient: if it has its shape."""
     if not isinstance(returned, tuple | list):
         return (returned,)
-    if len(inputs) == 1 and np.shape(inputs[0]) and (len(returned) != 1 or _shape(returned) == np.shape(inputs[0])):
+    if len(inputs) == 1 and np.shape(inputs[0]) and (len(returned) != 1 or _get_shape(returned) == np.shape(inputs[0])):
         return (returned,)
     return tuple(returned)
 
 
-def _shape(x: Any) -> tuple[int, ...] | None:
+def _get_shape(x: Any) -> tuple[int, ...] | None:
     try:
         shape: tuple[int, ...] = np.shape(x)
         return shape
@@ -119,11 +120,13 @@ def _shape(x: Any) -> tuple[int, ...] | None:
         return None
 
 
-def _gradient(who: str, gradient: Any, names: Callable[[], list[str]], position: int, x: Array) -> Array:
+def _check_gradient(who: str, gradient: Any, names: Callable[[], list[str]], position: int, x: Array) -> Array:
     if not is_floats(gradient):
         if gradient is None:
             if getattr(x, "dtype", np.dtype(float)).kind not in "iu":
-                raise TypeError(f"{who} must return {_wanted(names())}; it returned None for {names()[position]}.")
+                raise TypeError(
+                    f"{who} must return {_describe_expected(names())}; it returned None for {names()[position]}."
+                )
             return None
         gradient = as_floats(gradient, lambda: f"{who}: the gradient of {names()[position]}")
     if np.shape(gradient) != np.shape(x):
@@ -135,5 +138,5 @@ def _gradient(who: str, gradient: Any, names: Callable[[], list[str]], position:
     return gradient
 
 
-def _wanted(names: list[str]) -> str:
+def _describe_expected(names: list[str]) -> str:
     return f"one gradient for each input ({', '.join(names)})"

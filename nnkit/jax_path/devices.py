@@ -17,7 +17,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import jax
 
-INSTALL = "pip install 'nnkit[gpu]'"
+INSTALL_COMMAND = "pip install 'nnkit[gpu]'"
 
 
 class DeviceError(RuntimeError):
@@ -28,7 +28,7 @@ class OutOfMemoryError(DeviceError):
     """What was to be computed does not fit into the device's memory."""
 
 
-def choose(device: str = "auto", count: int = 1) -> list[Any]:
+def choose_devices(device: str = "auto", count: int = 1) -> list[Any]:
     """`count` devices: "cpu", "gpu", or with "auto" a GPU if JAX finds one and else the CPU.
 
     Raises ValueError for another word or a count below 1, DeviceError if there is no GPU or there are too few devices.
@@ -37,10 +37,10 @@ def choose(device: str = "auto", count: int = 1) -> list[Any]:
         raise ValueError(f'device must be "auto", "cpu" or "gpu", not {device!r}.')
     if not (isinstance(count, int) and count >= 1):
         raise ValueError(f"devices must be a whole number of 1 or more, not {count}.")
-    found = _found("cpu") if device == "cpu" else _found("gpu")
+    found = _find_devices("cpu") if device == "cpu" else _find_devices("gpu")
     if not found and device == "gpu":
-        raise DeviceError(why_no_gpu())
-    found = found or _found("cpu")
+        raise DeviceError(explain_missing_gpu())
+    found = found or _find_devices("cpu")
     if len(found) < count:
         raise DeviceError(
             f"{count} devices were asked for, and JAX finds {len(found)} ({found[0].platform}). To try several on a "
@@ -49,39 +49,39 @@ def choose(device: str = "auto", count: int = 1) -> list[Any]:
     return found[:count]
 
 
-def _found(platform: str) -> list[Any]:
+def _find_devices(platform: str) -> list[Any]:
     try:
         return list(jax.local_devices(backend=platform))
     except RuntimeError:
         return []
 
 
-def why_no_gpu() -> str:
+def explain_missing_gpu() -> str:
     """Why JAX finds no GPU here, and what to do."""
     told = 'There is no GPU for JAX here (device="cpu" and device="auto" work without one): '
     platforms = os.environ.get("JAX_PLATFORMS", "")
     if platforms and not {"gpu", "cuda", "rocm"} & set(platforms.split(",")):
         return f"{told}the environment variable JAX_PLATFORMS={platforms} leaves it out."
-    driver, plugin = _driver(), any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13))
+    driver, plugin = _read_driver_version(), any(find_spec(f"jax_cuda{n}_plugin") for n in (12, 13))
     if not plugin:
         seen = f"the driver is there (NVIDIA {driver}), but " if driver else ""
-        return f"{told}{seen}JAX was installed without CUDA. {INSTALL} brings it, on Linux with an NVIDIA GPU."
+        return f"{told}{seen}JAX was installed without CUDA. {INSTALL_COMMAND} brings it, on Linux with an NVIDIA GPU."
     if not driver:
         return f"{told}JAX has its CUDA, but there is no NVIDIA driver: `nvidia-smi` should list a GPU."
     return (
-        f"{told}JAX's CUDA and the driver (NVIDIA {driver}) do not go together: update the driver, or {INSTALL} in a "
-        "fresh environment. `python -c 'import jax; jax.devices()'` prints the details."
+        f"{told}JAX's CUDA and the driver (NVIDIA {driver}) do not go together: update the driver, or "
+        f"{INSTALL_COMMAND} in a fresh environment. `python -c 'import jax; jax.devices()'` prints the details."
     )
 
 
-def _driver() -> str:
+def _read_driver_version() -> str:
     """The version of the NVIDIA driver, "" if there is none."""
     version = Path("/proc/driver/nvidia/version")
     found = re.search(r"(\d+\.\d+[.\d]*)", version.read_text()) if version.exists() else None
     return found[1] if found else ""
 
 
-SIGNS = (
+ERROR_PATTERNS = (
     (
         r"RESOURCE_EXHAUSTED|[Oo]ut of memory|CUDA_ERROR_OUT_OF_MEMORY",
         "The memory of the device is not enough{size}: take a smaller batch_size, a smaller network, dtype='bfloat16', "
@@ -89,8 +89,8 @@ SIGNS = (
     ),
     (
         r"driver version is insufficient|CUDA_ERROR_(SYSTEM_DRIVER_MISMATCH|COMPAT_NOT_SUPPORTED|UNSUPPORTED_PTX)",
-        f"The NVIDIA driver is older than the CUDA that JAX brings: update the driver, or {INSTALL} with a JAX that "
-        'fits it. device="cpu" works meanwhile.',
+        f"The NVIDIA driver is older than the CUDA that JAX brings: update the driver, or {INSTALL_COMMAND} with a JAX "
+        'that fits it. device="cpu" works meanwhile.',
     ),
     (
         r"no kernel image|CUDA_ERROR_NO_BINARY_FOR_GPU|INVALID_PTX|ptxas",
@@ -99,27 +99,27 @@ SIGNS = (
     (
         r"(?i)cudnn.*(version|not|fail)|cublas.*(not_initialized|fail)",
         f"CUDA's libraries do not fit this JAX, perhaps because others come first on LD_LIBRARY_PATH: unset it, or "
-        f"{INSTALL} in a fresh environment.",
+        f"{INSTALL_COMMAND} in a fresh environment.",
     ),
 )
 """What XLA says, and what it means."""
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Turn XLA's errors into `OutOfMemoryError` or `DeviceError` with a sentence; others go through."""
     try:
         yield
     except jax.errors.JaxRuntimeError as fault:
-        error = explained(str(fault))
+        error = explain_error(str(fault))
         if error is None:
             raise
         raise error from fault
 
 
-def explained(message: str) -> DeviceError | None:
+def explain_error(message: str) -> DeviceError | None:
     """The error that a message of XLA's stands for, None if it is of another kind."""
-    for position, (pattern, sentence) in enumerate(SIGNS):
+    for position, (pattern, sentence) in enumerate(ERROR_PATTERNS):
         if re.search(pattern, message):
             size = re.search(r"allocat\w+ ([\d.]+ ?[KMGTPE]?i?B|\d+ bytes)", message)
             kind = DeviceError if position else OutOfMemoryError
@@ -127,7 +127,7 @@ def explained(message: str) -> DeviceError | None:
     return None
 
 
-def free_memory(device: Any) -> int:
+def measure_free_memory(device: Any) -> int:
     """Bytes that a computation may take: four fifths of what a GPU has free, half of what this machine has free."""
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
@@ -140,20 +140,20 @@ def free_memory(device: Any) -> int:
 
 
 @dataclass(frozen=True)
-class Place:
+class Placement:
     """Where a training runs: one device, or several that share each batch."""
 
     devices: tuple[Any, ...]
 
     @classmethod
-    def of(cls, device: str, count: int, examples: int) -> Place:
-        """See `choose`; ValueError unless the examples of a batch can be shared out evenly."""
+    def choose(cls, device: str, count: int, examples: int) -> Placement:
+        """See `choose_devices`; ValueError unless the examples of a batch can be shared out evenly."""
         if isinstance(count, int) and count > 1 and examples % count:
             raise ValueError(
                 f"{count} devices share each batch, so its {examples} examples must be a multiple of {count}: give "
                 "another batch_size."
             )
-        return cls(tuple(choose(device, count)))
+        return cls(tuple(choose_devices(device, count)))
 
     @property
     def name(self) -> str:
@@ -166,11 +166,11 @@ class Place:
         where = self.devices[0] if len(self.devices) == 1 else self._sharding()
         return jax.tree.map(lambda a: jax.device_put(a, where), tree)
 
-    def own(self, tree: Any) -> Any:
+    def put_copy(self, tree: Any) -> Any:
         """The same, each in memory of its own, that a compiled function may use up."""
         return self.put(jax.tree.map(lambda a: jnp.array(a, copy=True), tree))
 
-    def share(self, batch: Any) -> Any:
+    def split_batch(self, batch: Any) -> Any:
         """Inside a compiled function: a part of the batch on each device. XLA adds up the gradients of the parts."""
         if len(self.devices) == 1:
             return batch

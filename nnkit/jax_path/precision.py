@@ -11,37 +11,37 @@ import numpy as np
 
 import jax
 from nnkit.arrays import Array
-from nnkit.jax_path.jax_gates import adapted_model
+from nnkit.jax_path.jax_gates import adapt_model
 
-TYPES = ("float32", "float64", "bfloat16")
+DTYPES = ("float32", "float64", "bfloat16")
 
 
-def checked(dtype: Any) -> str:
-    """The name of a type of `TYPES`; ValueError for others."""
+def check_dtype(dtype: Any) -> str:
+    """The name of a type of `DTYPES`; ValueError for others."""
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in TYPES:
-        raise ValueError(f"dtype must be one of {', '.join(TYPES)}, not {name}.")
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {name}.")
     return name
 
 
-def kept(name: str) -> Any:
+def get_stored_dtype(name: str) -> Any:
     """In which type the parameters, the optimiser's memory and the data are kept: float32 for bfloat16."""
     return np.dtype("float64" if name == "float64" else "float32")
 
 
-def cast(tree: Any, dtype: Any) -> Any:
+def cast_floats(tree: Any, dtype: Any) -> Any:
     """The floats of a tree in this type; integers stay."""
     return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
 
-def on_device(array: Any, name: str) -> np.ndarray:
+def to_stored_dtype(array: Any, name: str) -> np.ndarray:
     """A host's array as it goes to the device: floats in the type that is kept, integers in 32 bits."""
     found: np.ndarray = np.asarray(array)
     with np.errstate(over="ignore"):  # it becomes infinite there, and training tells that
-        return found.astype(np.int32 if found.dtype.kind in "iub" else kept(name))
+        return found.astype(np.int32 if found.dtype.kind in "iub" else get_stored_dtype(name))
 
 
-class InFloat32:
+class Float32Loss:
     """A loss gate that computes in float32 whatever the type of the scores, and hands their gradient back in it.
 
     In bfloat16 a loss of 2.3 would have three digits, and a mean over a batch fewer.
@@ -60,26 +60,26 @@ class InFloat32:
         return (dscores.astype(like.dtype), *rest)
 
 
-def gradients_in(model: Any, name: str) -> Callable[..., tuple[Array, dict[str, Array]]]:
+def make_gradients(model: Any, name: str) -> Callable[..., tuple[Array, dict[str, Array]]]:
     """(parameters, x, y) → (loss, gradients), with the gates' arithmetic in this type and gradients in the kept one.
 
     For bfloat16, parameters and x are rounded to it on the way in; matrix products and sums of bfloat16 are added up
     in float32 by XLA, the loss gate computes in float32, and the update is one of float32.
     """
-    traced = adapted_model(model)
+    traced = adapt_model(model)
     if name == "bfloat16" and is_dataclass(traced) and hasattr(traced, "loss_gate"):
-        traced = replace(traced, loss_gate=InFloat32(traced.loss_gate))  # type: ignore[type-var]
+        traced = replace(traced, loss_gate=Float32Loss(traced.loss_gate))  # type: ignore[type-var]
     inner: Any = getattr(traced, "gradients", traced)
     if name != "bfloat16":
-        return lambda parameters, x, y: _as(inner(parameters, x, y), parameters)
+        return lambda parameters, x, y: _cast_result(inner(parameters, x, y), parameters)
 
     def rounded(parameters: dict[str, Array], x: Array, y: Array) -> Any:
-        return _as(inner(cast(parameters, jnp.bfloat16), cast(x, jnp.bfloat16), y), parameters)
+        return _cast_result(inner(cast_floats(parameters, jnp.bfloat16), cast_floats(x, jnp.bfloat16), y), parameters)
 
     return rounded
 
 
-def _as(found: Any, parameters: dict[str, Array]) -> Any:
+def _cast_result(found: Any, parameters: dict[str, Array]) -> Any:
     """(loss, gradients), each gradient in its parameter's type: a NumPy number in a gate may have widened it."""
     loss, gradients = found
     kind = next(iter(parameters.values())).dtype

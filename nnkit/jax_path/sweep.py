@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 SETTINGS = ("seed", "step_size", "weight_decay")
-SHOWN = 10
+MAX_ROWS_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ class Sweep:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def rows(self, count: int = SHOWN) -> list[Mapping[str, Any]]:
+    def rows(self, count: int = MAX_ROWS_SHOWN) -> list[Mapping[str, Any]]:
         """The best networks, each a dict with its number and its columns."""
         return [
             {"network": int(k), **{name: c[k].item() for name, c in self.table.items()}} for k in self.ranking()[:count]
@@ -85,7 +85,7 @@ class Sweep:
     def __repr__(self) -> str:
         rows = self.rows()
         names = list(rows[0])
-        cells = [names, *[[_short(row[name]) for name in names] for row in rows]]
+        cells = [names, *[[_format_cell(row[name]) for name in names] for row in rows]]
         widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths)) for line in cells]
         stopped = int((self.steps < self.steps.max()).sum())
@@ -94,5 +94,5 @@ class Sweep:
         return "\n".join([f"{told}:", *lines])
 
 
-def _short(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

@@ -12,8 +12,8 @@ import numpy as np
 from nnkit.arrays import Array
 
 PER_EPOCH = ("epoch_ends", "train_accuracy", "val_loss", "val_accuracy")
-LARGE = 1e4
-RISE = 10.0
+LARGE_WEIGHT = 1e4
+LARGE_RISE = 10.0
 """Weights of this size, and a loss that rose this many times, are taken for signs that the steps were too large."""
 
 
@@ -78,11 +78,11 @@ class Result(NamedTuple):
         return f"Result: {self.history!r}"
 
 
-def why_stopped(loss: float, losses: list[float], parameters: Mapping[str, Array], x: Any, rate: float | None) -> str:
+def explain_stop(loss: float, losses: list[float], parameters: Mapping[str, Array], x: Any, rate: float | None) -> str:
     """The sentence for a loss that is not finite, at the step after those of `losses`, with these parameters and
     examples. Told from what is there at this step alone, so that a resumed training says the same."""
     told = f"Stopped at step {len(losses)}, since the loss is {loss:g}"
-    examples = _not_finite(x)
+    examples = _describe_not_finite(x)
     if examples is not None:
         return f"{told}: x holds {examples}."
     if not losses:
@@ -90,12 +90,12 @@ def why_stopped(loss: float, losses: list[float], parameters: Mapping[str, Array
             f"{told} before any update: look for an overflow, a log(0) or a division by zero in the gates' forward, "
             "or start from smaller weights."
         )
-    sizes = {name: _largest(p) for name, p in parameters.items()}
+    sizes = {name: _find_largest(p) for name, p in parameters.items()}
     name = max(sizes, key=lambda key: math.inf if math.isnan(sizes[key]) else sizes[key])
     top, smaller = max(losses), "" if rate is None else f" than {rate:g}, as {rate / 10:g}"
-    if top > RISE * abs(losses[0]) or sizes[name] > LARGE:
+    if top > LARGE_RISE * abs(losses[0]) or sizes[name] > LARGE_WEIGHT:
         rose = f"it rose from {losses[0]:.3g} to {top:.3g}"
-        grown = f"{name} grew to {sizes[name]:.3g}" if sizes[name] > LARGE else rose
+        grown = f"{name} grew to {sizes[name]:.3g}" if sizes[name] > LARGE_WEIGHT else rose
         return f"{told}: {grown} and overflowed, so the step size is too large; try a smaller one{smaller}."
     if math.isnan(sizes[name]):
         return f"{told}: {name} holds NaN since the last update, so look for 0/0 or an overflow in a gate's backward."
@@ -105,12 +105,12 @@ def why_stopped(loss: float, losses: list[float], parameters: Mapping[str, Array
     )
 
 
-def _largest(p: Array) -> float:
+def _find_largest(p: Array) -> float:
     array = np.asarray(p, dtype=float)
     return float(np.abs(array).max()) if array.size else 0.0
 
 
-def _not_finite(x: Any) -> str | None:
+def _describe_not_finite(x: Any) -> str | None:
     array = np.asarray(x)
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return None

@@ -14,8 +14,8 @@ import numpy as np
 from nnkit.arrays import Array, ShapeError
 from nnkit.mlp import are_labels
 from nnkit.train import checkpoints
-from nnkit.train.checkpoints import State
-from nnkit.train.history import History, Result, why_stopped
+from nnkit.train.checkpoints import TrainingState
+from nnkit.train.history import History, Result, explain_stop
 from nnkit.train.sgd import SGD
 
 Parameters = dict[str, Array]
@@ -60,7 +60,7 @@ def fit(
     if checkpoint_every is not None and checkpoint is None:
         raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.npz'.")
     require_data(model, parameters, x, y, x_val, y_val)
-    training = _Training(
+    training = _TrainingRun(
         model, optimiser, _array(x), _array(y), x_val, y_val, batch_size, np.random.default_rng(rng),
         None if checkpoint is None else Path(checkpoint), checkpoint_every, on_epoch,
     )  # fmt: skip
@@ -75,7 +75,7 @@ def minibatches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[n
 
 
 @dataclass
-class _Training:
+class _TrainingRun:
     model: Any
     optimiser: Any
     x: Array
@@ -90,15 +90,15 @@ class _Training:
 
     def run(self, parameters: Parameters, epochs: int, progress: bool) -> Result:
         self.gradients = getattr(self.model, "gradients", self.model)
-        self.state = State(dict(parameters), self.optimiser.init(parameters), rng=self.rng.bit_generator.state)
+        self.state = TrainingState(dict(parameters), self.optimiser.init(parameters), rng=self.rng.bit_generator.state)
         self.history = History()
         if self.checkpoint:
             self._resume(self.checkpoint, parameters)
         batches = 1 if self.batch_size is None else math.ceil(len(self.x) / self.batch_size)
         try:
-            with progress_bar(progress, epochs * batches, self.state.step) as bar:
+            with open_progress_bar(progress, epochs * batches, self.state.step) as bar:
                 while self.state.epoch < epochs and not self.history.stopped:
-                    self._epoch(bar)
+                    self._run_epoch(bar)
         except KeyboardInterrupt:
             self._save()
             raise
@@ -106,17 +106,17 @@ class _Training:
             self._save()
         return Result(self.state.parameters, self.history)
 
-    def _epoch(self, bar: Any) -> None:
+    def _run_epoch(self, bar: Any) -> None:
         """One epoch, or what is left of it."""
-        batches = self._batches()
+        batches = self._draw_batches()
         # An overflow is told in a sentence, by history.stopped; NumPy's warnings would only come before it.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for batch in batches[self.state.batch :]:
-                if not self._step(batch):
+                if not self._run_step(batch):
                     return
                 if bar is not None:
                     bar.update()
-            self._record()
+            self._record_epoch()
         rng = self.state.rng if self.batch_size is None else self.rng.bit_generator.state
         self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, rng=rng)
         if self.checkpoint_every is None:
@@ -126,14 +126,14 @@ class _Training:
         if self.on_epoch:
             self.on_epoch(self.state.epoch - 1, self.state.parameters, self.history)
 
-    def _batches(self) -> list[Any]:
+    def _draw_batches(self) -> list[Any]:
         """The indices of each batch of an epoch that begins; `...` stands for all the examples, not copied."""
         if self.batch_size is None:
             return [...]
         self.state = replace(self.state, rng=self.rng.bit_generator.state)
         return list(minibatches(len(self.x), self.batch_size, self.rng))
 
-    def _step(self, batch: Any) -> bool:
+    def _run_step(self, batch: Any) -> bool:
         """Forward, backward, update; False if the loss is not finite."""
         old, losses = self.state, self.history.loss
         x, y = (self.x, self.y) if batch is ... else (self.x[batch], self.y[batch])
@@ -143,17 +143,17 @@ class _Training:
         value = float(loss)
         if not math.isfinite(value):
             rate = self.optimiser.rate(old.step) if hasattr(self.optimiser, "rate") else None
-            self.history.stopped = why_stopped(value, losses, old.parameters, x, rate)
+            self.history.stopped = explain_stop(value, losses, old.parameters, x, rate)
             losses.append(value)
             return False
         parameters, memory = self.optimiser.update(old.parameters, gradients, old.memory, old.step)
         losses.append(value)  # first this, then the state: what a checkpoint holds is cut to the state's length
-        self.state = State(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
+        self.state = TrainingState(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
         if self.checkpoint_every is not None and self.state.step % self.checkpoint_every == 0:
             self._save()
         return True
 
-    def _record(self) -> None:
+    def _record_epoch(self) -> None:
         """The entries of an epoch that ends."""
         history, parameters, accuracy = self.history, self.state.parameters, getattr(self.model, "accuracy", None)
         if accuracy and are_labels(self.y):
@@ -161,27 +161,27 @@ class _Training:
         if self.x_val is not None:
             if accuracy and are_labels(self.y_val):
                 history.val_accuracy.append(float(accuracy(parameters, self.x_val, self.y_val)))
-            history.val_loss.append(float(self._loss(parameters, self.x_val, self.y_val)))
+            history.val_loss.append(float(self._compute_loss(parameters, self.x_val, self.y_val)))
         history.epoch_ends.append(self.state.step)
 
-    def _loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
+    def _compute_loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
         loss = getattr(self.model, "loss", None)
         return loss(parameters, x, y) if loss else self.gradients(parameters, x, y)[0]
 
     def _save(self) -> None:
         if self.checkpoint:
             kept = self.history.until(self.state.step, self.state.epoch)
-            checkpoints.save(self.checkpoint, self.state, kept, self.same)
+            checkpoints.save_checkpoint(self.checkpoint, self.state, kept, self.description)
 
     def _resume(self, path: Path, parameters: Parameters) -> None:
         data = {"parameters": parameters, "x": self.x, "y": self.y, "x_val": self.x_val, "y_val": self.y_val}
-        self.same = checkpoints.training_of(self.model, self.optimiser, self.batch_size, self.rng, data)
+        self.description = checkpoints.describe_training(self.model, self.optimiser, self.batch_size, self.rng, data)
         if path.exists():
-            self.state, self.history = checkpoints.load(path, self.state, self.same)
+            self.state, self.history = checkpoints.load_checkpoint(path, self.state, self.description)
             self.rng.bit_generator.state = self.state.rng
 
 
-def progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+def open_progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
     if not progress:
         return nullcontext()
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnkit.arrays import Array, namespace
+from nnkit.arrays import Array, get_namespace
 
 Parameters = dict[str, Array]
 
@@ -45,7 +45,7 @@ class SGD:
 
     def init(self, parameters: Parameters) -> Parameters:
         """The memory before the first step: a velocity of zero for each parameter, or nothing without momentum."""
-        return {name: namespace(p).zeros_like(p) for name, p in parameters.items()} if self.momentum else {}
+        return {name: get_namespace(p).zeros_like(p) for name, p in parameters.items()} if self.momentum else {}
 
     def update(
         self, parameters: Parameters, gradients: Parameters, memory: Parameters, step: int

@@ -286,7 +286,7 @@ def test_a_server_that_does_not_answer_or_has_no_such_file(
     served.status = 404
     with pytest.raises(DataError, match="the server answered 404"):
         fetch(served, tmp_path)
-    monkeypatch.setattr(data, "TIMEOUT", 0.2)
+    monkeypatch.setattr(data, "MAX_SILENCE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-binary.tar.gz"
         with pytest.raises(DataError, match="no answer"):

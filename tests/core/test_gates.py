@@ -174,7 +174,7 @@ def test_backward_is_the_numerical_derivative(row: Row) -> None:
     ours = row.gate.backward(upstream, cache)
     weights = np.asarray(upstream)
     for wrt in (i for i, x in enumerate(inputs) if is_float(x)):
-        found = numerical.jacobian(lambda *x: np.asarray(row.gate.forward(*x)[0]), inputs, wrt)
+        found = numerical.estimate_jacobian(lambda *x: np.asarray(row.gate.forward(*x)[0]), inputs, wrt)
         assert not found.kink.any()
         expected = np.tensordot(weights, found.value, weights.ndim)
         error = np.tensordot(np.abs(weights), found.error, weights.ndim)

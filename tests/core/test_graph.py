@@ -13,7 +13,7 @@ import jax
 from nnkit import gates
 from nnkit.arrays import ShapeError
 from nnkit.graph import Graph, Node, Step
-from nnkit.graphtext import formula
+from nnkit.graphtext import format_formula
 
 
 def lecture_graph() -> tuple[Graph, Node, Node]:
@@ -835,9 +835,9 @@ def test_formulas_are_one_line_and_infix_for_operators_only() -> None:
         symbol = "*"
 
     names = ["x", "y"]
-    told = {gate: formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
+    told = {gate: format_formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
     assert list(told.values()) == ["x − y", "x @ y", "max(x, y)"]
-    assert formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
-    assert formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
-    assert formula(Own(), names) == "two lines(x, y)"
-    assert formula(Star(), names) == "x * y"
+    assert format_formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
+    assert format_formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
+    assert format_formula(Own(), names) == "two lines(x, y)"
+    assert format_formula(Star(), names) == "x * y"

@@ -22,8 +22,8 @@ from nnkit.arrays import ShapeError
 from nnkit.data import spiral
 from nnkit.jax_path import DeviceError, OutOfMemoryError, fit
 from nnkit.jax_path import devices as devices_module
-from nnkit.jax_path.optimisers import rule_of
-from nnkit.jax_path.program import Program
+from nnkit.jax_path.optimisers import make_update_rule
+from nnkit.jax_path.program import TrainingProgram
 from nnkit.mlp import MLP
 from nnkit.train import SGD, CheckpointError, History, cosine, step_decay, warmup
 from nnkit.train import fit as fit_numpy
@@ -99,21 +99,21 @@ def test_what_was_given_stays_as_it_was() -> None:
 
 
 def test_an_epoch_is_one_scan_and_its_buffers_are_donated() -> None:
-    program = Program(MODEL, rule_of(SGD(0.1, momentum=0.9)), "float32", 15)
-    carry = program.begin({name: jnp.asarray(p, "float32") for name, p in START.items()})
+    program = TrainingProgram(MODEL, make_update_rule(SGD(0.1, momentum=0.9)), "float32", 15)
+    carry = program.start({name: jnp.asarray(p, "float32") for name, p in START.items()})
     data = program_data()
     given = (carry, data, np.zeros((1, 45), np.int32), np.ones((1, 3), np.float32), np.int32(1))
-    text = str(jax.make_jaxpr(program.epochs)(*given))
+    text = str(jax.make_jaxpr(program.run_epochs)(*given))
     assert re.search(r"length=3\b", text)
-    lowered = jax.jit(program.epochs, donate_argnums=0).lower(*given)
+    lowered = jax.jit(program.run_epochs, donate_argnums=0).lower(*given)
     donated = lowered.compile().memory_analysis().alias_size_in_bytes
     assert donated >= 2 * 4 * MODEL.count()  # the parameters and their velocities
 
 
 def program_data() -> Any:
-    from nnkit.jax_path.program import Data
+    from nnkit.jax_path.program import TrainingData
 
-    return Data(jnp.asarray(X, "float32"), jnp.asarray(LABELS, "int32"))
+    return TrainingData(jnp.asarray(X, "float32"), jnp.asarray(LABELS, "int32"))
 
 
 def test_compiling_is_told_apart_and_done_once() -> None:
@@ -175,9 +175,9 @@ def test_optimisers_of_optax(transform: optax.GradientTransformation) -> None:
 
 
 def test_matrices_are_turned_only_where_that_changes_nothing() -> None:
-    assert rule_of(SGD()).turns
-    assert rule_of(optax.adamw(0.1)).turns
-    assert not rule_of(optax.adafactor(0.1)).turns
+    assert make_update_rule(SGD()).allows_transposed
+    assert make_update_rule(optax.adamw(0.1)).allows_transposed
+    assert not make_update_rule(optax.adafactor(0.1)).allows_transposed
 
 
 class Own:
@@ -220,7 +220,7 @@ def test_bfloat16_really_computes_in_bfloat16_and_trains_nearly_alike() -> None:
     fine = fit(MODEL, START, X, LABELS, dtype="float32", **settings).history
     assert 1e-4 < np.abs(np.subtract(rough.loss, fine.loss)).max() < 0.05
     assert abs(rough.train_loss[-1] - fine.train_loss[-1]) < 0.05
-    program = Program(MODEL, rule_of(), "bfloat16", None)
+    program = TrainingProgram(MODEL, make_update_rule(), "bfloat16", None)
     given = {name: jnp.asarray(p, "float32") for name, p in START.items()}
     products = [line for line in str(jax.make_jaxpr(program.gradients)(given, *program_data()[:2])).splitlines()
                 if "dot_general" in line]  # fmt: skip
@@ -345,15 +345,15 @@ for dtype, rtol in (("float64", 1e-11), ("float32", 1e-4)):
     np.testing.assert_allclose(four.history.loss, one.history.loss, rtol=rtol)
     np.testing.assert_allclose(four.history.val_loss, one.history.val_loss, rtol=rtol)
 assert four.device == "cpu × 4"
-from nnkit.jax_path.devices import Place
-from nnkit.jax_path.optimisers import rule_of
-from nnkit.jax_path.program import Data, Program
-place = Place.of("cpu", 4, 32)
-program = Program(model, rule_of(), "float32", 32, place.share)
-data = place.put(Data(x.astype("float32"), labels.astype("int32")))
-carry = place.own(program.begin({n: p.astype("float32") for n, p in model.init(0).items()}))
+from nnkit.jax_path.devices import Placement
+from nnkit.jax_path.optimisers import make_update_rule
+from nnkit.jax_path.program import TrainingData, TrainingProgram
+place = Placement.choose("cpu", 4, 32)
+program = TrainingProgram(model, make_update_rule(), "float32", 32, place.split_batch)
+data = place.put(TrainingData(x.astype("float32"), labels.astype("int32")))
+carry = place.put_copy(program.start({n: p.astype("float32") for n, p in model.init(0).items()}))
 given = carry, data, np.zeros(96, "int32"), np.ones(3, "float32")
-text = jax.jit(program.steps).lower(*given).compile().as_text()
+text = jax.jit(program.run_steps).lower(*given).compile().as_text()
 assert "f32[8,2]" in text and "all-reduce" in text, "the batch is not shared"
 try:
     fit(model, model.init(0), x, labels, batch_size=30, devices=4)
@@ -394,14 +394,14 @@ def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_told(monkeypatch: pytest.Monke
 )
 def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, driver: str, plugin: bool, sentence: str) -> None:
     monkeypatch.delenv("JAX_PLATFORMS")
-    monkeypatch.setattr(devices_module, "_driver", lambda: driver)
+    monkeypatch.setattr(devices_module, "_read_driver_version", lambda: driver)
     monkeypatch.setattr(devices_module, "find_spec", lambda name: plugin or None)
-    assert sentence in devices_module.why_no_gpu()
+    assert sentence in devices_module.explain_missing_gpu()
 
 
 def test_a_real_lack_of_memory_is_told() -> None:
     sentence = r"The memory of the device is not enough.*smaller batch_size"
-    with pytest.raises(OutOfMemoryError, match=sentence), devices_module.told():
+    with pytest.raises(OutOfMemoryError, match=sentence), devices_module.translate_errors():
         jnp.zeros((2**47,), jnp.float32).block_until_ready()
 
 
@@ -415,13 +415,13 @@ def test_a_real_lack_of_memory_is_told() -> None:
     ],
 )
 def test_what_xla_says_becomes_a_sentence(message: str, sentence: str) -> None:
-    with pytest.raises(DeviceError) as told, devices_module.told():
+    with pytest.raises(DeviceError) as told, devices_module.translate_errors():
         raise jax.errors.JaxRuntimeError(message)
     assert sentence in str(told.value)
 
 
 def test_another_error_of_xla_goes_through() -> None:
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL: something else"), devices_module.told():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL: something else"), devices_module.translate_errors():
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
 

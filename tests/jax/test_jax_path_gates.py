@@ -16,7 +16,7 @@ from nnkit import gates
 from nnkit.arrays import ShapeError
 from nnkit.data import spiral
 from nnkit.jax_path import differences, fit, network_differences, to_jax
-from nnkit.jax_path.standin import StandIn
+from nnkit.jax_path.numpy_proxy import NumpyProxy
 from nnkit.mlp import MLP
 from nnkit.train import SGD
 from nnkit.train import fit as fit_numpy
@@ -139,17 +139,17 @@ def test_a_gate_that_puts_numbers_into_a_numpy_array_is_told_what_to_write() -> 
 def in_numpy_and_jax(function: Callable[[Any], Any]) -> None:
     """The same function of an array, on NumPy's and traced on a stand-in, gives the same numbers."""
     expected = function(X.copy())
-    found = jax.jit(lambda x: jax.tree.map(_bare, function(StandIn(x)), is_leaf=_is_stand_in))(jnp.asarray(X))
+    found = jax.jit(lambda x: jax.tree.map(_bare, function(NumpyProxy(x)), is_leaf=_is_stand_in))(jnp.asarray(X))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
 def _is_stand_in(x: Any) -> bool:
-    return isinstance(x, StandIn)
+    return isinstance(x, NumpyProxy)
 
 
 def _bare(x: Any) -> Any:
-    return x.array if isinstance(x, StandIn) else x
+    return x.array if isinstance(x, NumpyProxy) else x
 
 
 def written(x: Any) -> Any:
@@ -211,7 +211,7 @@ def test_lines_of_numpy_mean_the_same(function: Callable[[Any], Any]) -> None:
 
 
 def test_what_a_stand_in_cannot_do_is_said() -> None:
-    x = StandIn(jnp.asarray(X))
+    x = NumpyProxy(jnp.asarray(X))
     with pytest.raises(TypeError, match="not into its transposed or reshaped view"):
         x.T[0] = 1.0
     with pytest.raises(TypeError, match=r"write x.copy\(\) for np.array"):

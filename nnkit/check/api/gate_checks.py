@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, name_of
+from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import diagnose
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
@@ -19,7 +19,7 @@ from nnkit.check.evidence.tolerance import Target, jacobian_target, place, table
 from nnkit.check.pipeline import examine, guarded
 from nnkit.check.rendering.messages import titles, told_of, verdict_of
 from nnkit.check.verdict import Verdict, heard
-from nnkit.gates.base import names_of
+from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
 MOST_ROWS = 16
@@ -34,7 +34,7 @@ def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: i
     backward(2g) is 2 backward(g); another forward in between changes nothing. Integer arrays (labels) are
     held fixed and may get None.
     """
-    title = f"{name_of(gate)}.backward"
+    title = f"{get_name(gate)}.backward"
 
     def check() -> Verdict:
         guarded_call.gate_name(gate)
@@ -52,7 +52,7 @@ def check_gradient(
     With one input the gradient may come bare. The gradients are compared with numerical derivatives of
     the function's own value, or of the trusted function `of`, with which the value must then agree.
     """
-    title = name or name_of(function)
+    title = name or get_name(function)
 
     def check() -> Verdict:
         names, xs = _inputs(function, inputs, of)
@@ -69,7 +69,7 @@ def check_loss(
     The target (labels, or numbers like the prediction) is held fixed. Where the value ignores which
     prediction belongs to which target, (N,) has met (N, 1) and made an (N, N).
     """
-    title = name or name_of(loss)
+    title = name or get_name(loss)
 
     def check() -> Verdict:
         names, xs = _inputs(loss, (prediction, target), of)
@@ -111,7 +111,7 @@ def _paired(subject: FunctionSubject, inputs: tuple[Any, ...], rng: int, stop: S
 def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, name: str = "") -> Verdict:
     """Is this the Jacobian ∂of/∂inputs[wrt]? `jacobian` is an array of shape (*out, *input), or a function
     of the inputs that returns it."""
-    title = name or (name_of(jacobian) if callable(jacobian) else "the Jacobian")
+    title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
 
     def check() -> Verdict:
         _, xs = _inputs(of, inputs)
@@ -255,5 +255,5 @@ def partial_credit(points: float, *verdicts: Verdict) -> float:
 def _inputs(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tuple[str, ...], tuple[Any, ...]]:
     if of is not None and not callable(of):
         raise Stop("error", f"of= must be a function of the inputs; it is {guarded_call.kind(of)}.")
-    names = tuple(names_of(function, len(inputs)))
+    names = tuple(name_inputs(function, len(inputs)))
     return names, guarded_call.arguments(names, inputs)

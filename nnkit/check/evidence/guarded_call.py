@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import ShapeError, input_names, name_of
+from nnkit.arrays import ShapeError, get_input_names, get_name
 from nnkit.check.evidence import calls
 from nnkit.check.evidence.calls import Called
 from nnkit.check.evidence.tolerance import table, worst
@@ -124,7 +124,7 @@ def call(function: Callable[..., Any], inputs: Sequence[Any], method: str) -> An
     """`function(*inputs)` on copies; Stop where it raises, returns a placeholder or changes an input."""
     given = copies(inputs)
     returned = run(function, given, method)
-    unchanged(input_names(function), given, inputs)
+    unchanged(get_input_names(function), given, inputs)
     return returned
 
 
@@ -274,5 +274,5 @@ def gate_name(gate: Any) -> str:
         raise Stop("error", f"this is {kind(gate)}.")
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            raise Stop("error", f"{name_of(gate)} has no method {method!r}.")
-    return name_of(gate)
+            raise Stop("error", f"{get_name(gate)} has no method {method!r}.")
+    return get_name(gate)

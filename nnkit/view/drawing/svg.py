@@ -12,9 +12,9 @@ from hashlib import sha256
 from html import escape
 from unicodedata import combining, east_asian_width
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import formula, show, symbol_of
+from nnkit.graphtext import format_formula, format_value, get_symbol
 from nnkit.view.drawing import layout
 
 MOST = 200
@@ -105,11 +105,11 @@ def _symbol(node: Node) -> str:
     """What stands in the gate's box, its constant included: "×", "+ 1", "x − 1", "max(x, 0)"."""
     constant = _folded(node)
     if constant is None:
-        return str(getattr(node.gate, "symbol", "") or name_of(node.gate))
-    number, symbol = show(constant.value), symbol_of(node.gate)
+        return str(getattr(node.gate, "symbol", "") or get_name(node.gate))
+    number, symbol = format_value(constant.value), get_symbol(node.gate)
     if symbol in _COMMUTE:
         return f"{symbol} {number}"
-    return formula(node.gate, [number if x is constant else "x" for x in node.inputs])
+    return format_formula(node.gate, [number if x is constant else "x" for x in node.inputs])
 
 
 def _name(node: Node) -> str:
@@ -132,12 +132,12 @@ class _Part:
     @classmethod
     def of(cls, node: Node, margin: float) -> _Part:
         lines = (_name(node),) if node.gate is None else tuple(_symbol(node).split("\n"))
-        grad = show(node.grad)
+        grad = format_value(node.grad)
         return cls(
             node,
             tuple(_short(line) for line in lines),
             "" if node.gate is None or not _name(node) else f"{_short(_name(node))} = ",
-            _short(show(node.value)),
+            _short(format_value(node.value)),
             f"∂ {_short(grad)}" if grad else "",
             margin,
         )
@@ -266,6 +266,6 @@ def _description(graph: Graph) -> str:
 
 def _sentence(node: Node) -> str:
     facts = [f"{node.name} is {node.formula()}"]
-    facts += [f"value {value}"] if (value := show(node.value)) else []
-    facts += [f"gradient {grad}"] if (grad := show(node.grad)) else []
+    facts += [f"value {value}"] if (value := format_value(node.value)) else []
+    facts += [f"gradient {grad}"] if (grad := format_value(node.grad)) else []
     return ", ".join(facts) + "."

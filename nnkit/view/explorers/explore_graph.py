@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.drawing.folding import Folded, Group, fold, groups_of
 from nnkit.view.drawing.svg import MOST, Page, _description, _title, html
 from nnkit.view.errors import describe_error
@@ -144,4 +144,4 @@ def _told(gate: Any) -> Json:
 
 
 def _entry(x: Any) -> str:
-    return f"wire {x}" if isinstance(x, int) else show(x)
+    return f"wire {x}" if isinstance(x, int) else format_value(x)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.jacobian import readable_bytes
 from nnkit.view.explorers.explore_activation import numbers
 from nnkit.view.explorers.protocol import Json, Refused
@@ -32,7 +32,7 @@ class Sizes:
         """The two weights, side by side."""
         rows, columns, needed = (f(**sizes) for f in (self.outputs, self.inputs, self.needed))
         explicit, times = rows * columns * ITEM, rows * columns / max(needed, 1)
-        less = f"{show(times)} times less" if times > 1.05 else "no less"
+        less = f"{format_value(times)} times less" if times > 1.05 else "no less"
         return (
             f"Written out in float32, the Jacobian has {rows:,} × {columns:,} entries and weighs "
             f"{readable_bytes(explicit)}. The vector-Jacobian product handles {self.what}: "
@@ -44,13 +44,13 @@ def _grid(title: str, J: np.ndarray, absent: np.ndarray, rows: list[str], column
     """One matrix, with the upstream gradient that meets its rows and the product of the two."""
     return {
         "title": title,
-        "entries": [[show(v) for v in row] for row in J.tolist()],
+        "entries": [[format_value(v) for v in row] for row in J.tolist()],
         "values": [numbers(row) for row in J],
         "absent": absent.tolist(),
         "rows": rows,
         "columns": columns,
-        "upstream": [show(v) for v in g.tolist()],
-        "product": [show(v) for v in (g @ J).tolist()],
+        "upstream": [format_value(v) for v in g.tolist()],
+        "product": [format_value(v) for v in (g @ J).tolist()],
     }
 
 

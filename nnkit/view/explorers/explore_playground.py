@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.gates import ELU, Affine, LeakyReLU, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, Tanh
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.mlp import MLP
 from nnkit.train import SGD
 from nnkit.view.errors import describe_error
@@ -89,7 +89,7 @@ class PlaygroundActor:
             raise ValueError(f"The playground draws up to {DEEP} hidden layers of up to {WIDE} units, not {hidden}.")
         self.activations, self.own = dict(ACTIVATIONS), own
         if not isinstance(activation, str):
-            gate, activation = activation, f"{name_of(activation)} (yours)"
+            gate, activation = activation, f"{get_name(activation)} (yours)"
             self.activations = {activation: gate} | ACTIVATIONS
         self.affine, self.loss_gate = affine or Affine(), loss_gate or SoftmaxCrossEntropy()
         self.settings = replace(settings, hidden=hidden, activation=activation)
@@ -218,7 +218,7 @@ class PlaygroundActor:
         if not count:
             return "There are no points yet: choose a class, and paint some."
         done = f"{sizes} after {self.trainer.step:,} update{'s' * (self.trainer.step != 1)}"
-        loss = show(now.loss) if math.isfinite(now.loss) else f"no number ({show(now.loss)})"
+        loss = format_value(now.loss) if math.isfinite(now.loss) else f"no number ({format_value(now.loss)})"
         return f"{done}: the loss is {loss}, and {now.accuracy:.1%} of the {count:,} points are classified correctly."
 
     def _warnings(self, now: Standing) -> list[str]:

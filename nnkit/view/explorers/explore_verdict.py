@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit.check.error_map import Cell, ErrorMap, two_numbers
 from nnkit.check.verdict import Entry, Verdict, clean, map_sentences, one_line
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.explorers.protocol import Json
 
 
@@ -77,7 +77,7 @@ def _cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
         return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all right."}
     where = one_line(cell.where)
     if not cell.wrong:
-        yours, expected = (show(number) for number in pair)
+        yours, expected = (format_value(number) for number in pair)
         words = f"{where} is right: {yours}."
         return {"mark": cell.mark, "yours": yours, "expected": expected, "difference": "0", "words": words}
     return {**_told(Entry(where, *pair)), "mark": cell.mark}
@@ -86,8 +86,8 @@ def _cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
 def _told(entry: Entry) -> Json:
     """One wrong entry: its numbers with as many digits as tell them apart, and by what they differ."""
     yours, expected = (text.replace("-", "−") for text in two_numbers(entry.yours, entry.expected))
-    difference = show(entry.yours - entry.expected)
+    difference = format_value(entry.yours - entry.expected)
     words = f"{one_line(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"
     ratio = entry.yours / entry.expected if entry.expected else math.nan
-    words += f"; yours is {show(ratio)} times the expected." if math.isfinite(ratio) else "."
+    words += f"; yours is {format_value(ratio)} times the expected." if math.isfinite(ratio) else "."
     return {"mark": "✗", "yours": yours, "expected": expected, "difference": difference, "words": words}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import symbol_of
+from nnkit.graphtext import get_symbol
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.folding import Folded, Group
 from nnkit.view.drawing.svg import BOX, MARGIN, _drawn, _folded, _name, _Part, _paths, _short, _wide
@@ -81,4 +81,4 @@ def told(node: Node) -> str:
     """What a reader hears of a box."""
     if node.gate is None:
         return f"{'constant' if node.constant else 'input'} {label(node)}"
-    return f"gate {symbol_of(node.gate)}, which makes {label(node)}"
+    return f"gate {get_symbol(node.gate)}, which makes {label(node)}"

@@ -11,7 +11,7 @@ import numpy as np
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import Step, formula, show, symbol_of
+from nnkit.graphtext import Step, format_formula, format_value, get_symbol
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.protocol import Json
 
@@ -22,7 +22,7 @@ NAME = 24
 def film(graph: Graph, upstream: Array | None = None) -> Json:
     """The steps of both passes: the values first, then the output's own gradient, then a gate a step."""
     steps: list[Json] = []
-    known: Json = {str(node.index): show(node.value) for node in graph.nodes if node.gate is None}
+    known: Json = {str(node.index): format_value(node.value) for node in graph.nodes if node.gate is None}
     told = ""
     try:
         for step in graph.steps(upstream=upstream):
@@ -43,13 +43,13 @@ def label(node: Node) -> str:
     if node.gate is None:
         return f"input {node.index}"
     short = _formula(node, "({})")
-    return short if len(short) <= NAME else show(node.value) or node.name
+    return short if len(short) <= NAME else format_value(node.value) or node.name
 
 
 def _formula(node: Node, form: str = "{}") -> str:
     """A gate's formula; of wires without names the values, lest formulas grow."""
-    names = [label(x) if x.gate is None or x.name != f"#{x.index}" else show(x.value) for x in node.inputs]
-    return form.format(formula(node.gate, names))
+    names = [label(x) if x.gate is None or x.name != f"#{x.index}" else format_value(x.value) for x in node.inputs]
+    return form.format(format_formula(node.gate, names))
 
 
 def _forward(step: Step) -> Json:
@@ -58,15 +58,15 @@ def _forward(step: Step) -> Json:
     return {
         "phase": "forward",
         "node": step.node.index,
-        "value": show(step.value),
-        "title": f"Forward through {symbol_of(step.node.gate)}",
-        "words": f"{words} = {show(step.value)}.",
+        "value": format_value(step.value),
+        "title": f"Forward through {get_symbol(step.node.gate)}",
+        "words": f"{words} = {format_value(step.value)}.",
         "rows": [],
     }
 
 
 def _seed(step: Step) -> Json:
-    gradient = show(step.upstream)
+    gradient = format_value(step.upstream)
     return {
         "phase": "start",
         "node": step.node.index,
@@ -84,13 +84,15 @@ def _backward(step: Step) -> Json:
     local = step.local() if scalar else (None,) * len(step.inputs)
     ports = list(zip(step.node.inputs, local, step.downstream, step.totals))
     rows = [_row(step, *port) for port in ports if not port[0].constant and port[2] is not None]
-    grads = {str(x.index): show(down if total is None else total) for x, _, down, total in ports if down is not None}
+    grads = {
+        str(x.index): format_value(down if total is None else total) for x, _, down, total in ports if down is not None
+    }
     rule = "upstream × local = downstream" if scalar else "upstream through the gate = downstream"
     return {
         "phase": "backward",
         "node": step.node.index,
         "grads": {i: g for i, g in grads.items() if not step.node.graph.nodes[int(i)].constant},
-        "title": f"Backward through {symbol_of(step.node.gate)}",
+        "title": f"Backward through {get_symbol(step.node.gate)}",
         "words": f"{rule}.",
         "rows": rows,
     }
@@ -100,10 +102,10 @@ def _row(step: Step, x: Node, local: Array, down: Array, total: Array) -> Json:
     """What one input gets, number by number."""
     return {
         "to": label(x),
-        "upstream": show(step.upstream),
-        "local": "" if local is None else show(local),
-        "down": show(down),
-        "total": "" if total is None else show(total),
+        "upstream": format_value(step.upstream),
+        "local": "" if local is None else format_value(local),
+        "down": format_value(down),
+        "total": "" if total is None else format_value(total),
     }
 
 
@@ -113,12 +115,12 @@ def _failed(graph: Graph, steps: list[Json], error: Exception) -> str:
     gates = [node for node in graph.nodes if node.gate is not None]
     ahead = [node for node in gates if node.value is None]
     if ahead:
-        return f"The forward of {symbol_of(ahead[0].gate)} failed. {describe_error(error)}"
+        return f"The forward of {get_symbol(ahead[0].gate)} failed. {describe_error(error)}"
     waiting = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
     if not waiting:
         return f"There is no backward pass. {describe_error(error)}"
     _seed_late(steps, waiting[0], graph)
-    return f"The backward of {symbol_of(waiting[0].gate)} failed, so the steps end before it. {describe_error(error)}"
+    return f"The backward of {get_symbol(waiting[0].gate)} failed, so the steps end before it. {describe_error(error)}"
 
 
 def _seed_late(steps: list[Json], failing: Node, graph: Graph) -> None:
@@ -134,7 +136,7 @@ def _not_finite(graph: Graph) -> str:
             break
         if not np.all(np.isfinite(np.asarray(node.value, dtype=float))):
             how = "is given so" if node.gate is None else f"comes out of {_formula(node)}"
-            return f"{label(node)} holds a number that is not finite ({show(node.value)}): it {how}."
+            return f"{label(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
     return ""
 
 

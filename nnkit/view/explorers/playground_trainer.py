@@ -12,7 +12,7 @@ import numpy as np
 
 from nnkit.mlp import MLP
 from nnkit.train import SGD, minibatches
-from nnkit.train.history import why_stopped
+from nnkit.train.history import explain_stop
 
 KEPT = 256
 """A curve has at most so many points: of more, every second is forgotten."""
@@ -37,7 +37,7 @@ class Curve:
 
 @dataclass
 class Losses:
-    """Of the losses of all updates what `why_stopped` asks: how many there are, the first, and the largest."""
+    """Of the losses of all updates what `explain_stop` asks: how many there are, the first, and the largest."""
 
     count: int = 0
     kept: list[float] = field(default_factory=list)
@@ -116,7 +116,7 @@ class Trainer:
         loss, gradients = self.model.gradients(self.parameters, x, labels)
         value, rate = float(loss), self.optimiser.step_size
         if not math.isfinite(value):
-            self.stopped = why_stopped(value, cast(Any, self._losses), self.parameters, x, rate)
+            self.stopped = explain_stop(value, cast(Any, self._losses), self.parameters, x, rate)
             return False
         self._losses.add(value)
         self.parameters, _ = self.optimiser.update(self.parameters, gradients, {}, self.step)

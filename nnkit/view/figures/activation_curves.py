@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
@@ -262,7 +262,7 @@ def _point(gate: Any, at: float) -> tuple[float, float]:
 def _name(gate: Any) -> str:
     """ "Sigmoid", "LeakyReLU, slope 0.1": its class, and its settings."""
     settings = ", ".join(f"{name} {_n(value)}" for name, value in getattr(gate, "__dict__", {}).items())
-    return f"{name_of(gate)}, {settings}" if settings else name_of(gate)
+    return f"{get_name(gate)}, {settings}" if settings else get_name(gate)
 
 
 def _between(low: float, high: float, count: int = 800) -> np.ndarray:
