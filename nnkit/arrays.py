@@ -17,6 +17,9 @@ import numpy as np
 Array = Any
 """A NumPy array, a JAX array or tracer, or a Python number (which counts as a 0-d array)."""
 
+Parameters = dict[str, Array]
+"""Parameters of a network by name, or anything with one array for each: gradients, an optimiser's memory."""
+
 
 class ShapeError(ValueError):
     """Two shapes that do not fit; the message names both and says what was expected."""
@@ -63,6 +66,11 @@ def as_floats(x: Array, where: Callable[[], str]) -> Array:
     return x
 
 
+def to_array(x: Array) -> Array:
+    """Convert lists and numbers to a NumPy array; arrays of NumPy and JAX stay as they are."""
+    return x if hasattr(x, "dtype") else np.asarray(x)
+
+
 def is_floats(x: Array) -> bool:
     """Is this what a gate computes with already? The quick question before `as_floats`."""
     return (type(x) is np.ndarray and x.dtype.kind == "f") or isinstance(x, float)
@@ -70,7 +78,7 @@ def is_floats(x: Array) -> bool:
 
 def is_integers(x: Array) -> bool:
     """Is this an array of integers, and so perhaps labels? A single integer is a number like any other."""
-    x = x if hasattr(x, "dtype") else np.asarray(x)
+    x = to_array(x)
     return bool(x.ndim) and x.dtype.kind in "iu"
 
 

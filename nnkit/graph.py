@@ -11,7 +11,7 @@ reverse is the order of the backward pass: no recursion, however deep the graph 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,6 +20,7 @@ from nnkit import gates
 from nnkit.arrays import Array, ShapeError, as_floats, copy_array, get_name, get_namespace, is_floats, is_integers
 from nnkit.gates.base import run_backward, run_forward
 from nnkit.graphtext import Step, format_formula, format_table, format_value
+from nnkit.renderers import render_html
 
 _OPERATORS = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: "truediv", np.matmul: "matmul",
            np.power: "pow"}  # fmt: skip
@@ -117,12 +118,8 @@ class Node:
 class Graph:
     """Gates, recorded as they are applied; see the module's docstring."""
 
-    draw: ClassVar[Callable[[Graph], str] | None] = None
-    """How Jupyter shows a graph. Drawing is a floor above this one, so the package's front door
-    (`nnkit/__init__.py`) sets this."""
-
     node_type: ClassVar[type[Node]] = Node
-    """The kind of its wires. The checker's graphs have one that NumPy's functions take for an array."""
+    """The class of its nodes. The checker's graphs have one that NumPy's functions accept as an array."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -283,8 +280,12 @@ class Graph:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str | None:
-        return None if self.draw is None else self.draw()
+    def draw(self) -> str:
+        """Return the drawing that Jupyter shows: HTML with an SVG image and its description."""
+        return render_html(self)
+
+    def _repr_html_(self) -> str:
+        return self.draw()
 
 
 def _require_gate(gate: Any) -> None:
@@ -349,3 +350,22 @@ def _make_first_upstream(output: Node, upstream: Array | None) -> Array:
 
 def _make_zeros(value: Array) -> Array:
     return None if is_integers(value) else get_namespace(value).zeros_like(value)[()]
+
+
+def topological_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the keys of `needs` so that each comes after all that it needs: {"f": ["x"], "x": []} → ["x", "f"].
+
+    Keys that are ready at the same time keep the order in which they are given. Raises ValueError if there is a cycle,
+    or if something is needed that is no key. (Kahn, "Topological sorting of large networks", 1962.)
+    """
+    order: list[str] = []
+    placed: set[str] = set()
+    waiting = list(needs)
+    while waiting:
+        ready = [node for node in waiting if placed.issuperset(needs[node])]
+        if not ready:
+            raise ValueError(f"There is a cycle, or a node that is missing, among {', '.join(waiting)}.")
+        order += ready
+        placed.update(ready)
+        waiting = [node for node in waiting if node not in placed]
+    return order

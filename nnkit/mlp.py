@@ -22,12 +22,10 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, get_name, get_namespace, is_integers
-from nnkit.gates import ALL, Affine, MatMul, ReLU, SoftmaxCrossEntropy
+from nnkit.arrays import Array, Parameters, ShapeError, get_name, get_namespace, is_integers, to_array
+from nnkit.gates import KIT_GATES, Affine, MatMul, ReLU, SoftmaxCrossEntropy
 from nnkit.gates.base import Gradients, check_pair, run_backward, run_forward
 
-Parameters = dict[str, Array]
-_OURS = frozenset(ALL)
 _Tape = list[tuple[Any, tuple[str, ...], Any, tuple[Array, ...]]]
 
 
@@ -101,7 +99,7 @@ class MLP:
     def loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
         """The loss, a scalar. `y` is what the loss gate takes: labels (N,) for softmax, targets (N, C) for
         squared error."""
-        return self._run_loss(self.scores(parameters, x), _array(y))[0]
+        return self._run_loss(self.scores(parameters, x), to_array(y))[0]
 
     def gradients(self, parameters: Parameters, x: Array, y: Array) -> tuple[Array, Parameters]:
         """The loss and its gradient with respect to every parameter, under the parameters' names.
@@ -109,7 +107,7 @@ class MLP:
         Raises ShapeError, TypeError or ValueError with a sentence: for parameters of another network, for x that
         is not (N, D) or holds integers, for a gate whose gradients are missing or of a wrong shape.
         """
-        y = _array(y)
+        y = to_array(y)
         scores, tape = self._run_forward(parameters, x)
         loss, cache = self._run_loss(scores, y)
         one = type(loss)(1) if isinstance(loss, np.generic) else 1.0  # the gradient of the loss with respect to itself
@@ -140,8 +138,8 @@ class MLP:
         """Raise what is wrong with a whole data set, before any training starts: see `gradients`."""
         if np.ndim(self._check_inputs(parameters, x)) != 2:
             raise ShapeError(f"x is {np.shape(x)}; training takes (N, {self.sizes[0]}), one example a row.")
-        if len(x) != len(_array(y)):
-            raise ShapeError(f"x has {len(x)} examples and y {len(_array(y))}; they must be equally many.")
+        if len(x) != len(to_array(y)):
+            raise ShapeError(f"x has {len(x)} examples and y {len(to_array(y))}; they must be equally many.")
         if are_labels(y):
             self._check_labels(y)
 
@@ -154,7 +152,7 @@ class MLP:
         tape: _Tape = []
         for gate, names in self._chain:
             inputs = (out, *[parameters[name] for name in names])
-            out, cache = gate.forward(*inputs) if type(gate) in _OURS else run_forward(gate, *inputs)
+            out, cache = gate.forward(*inputs) if type(gate) in KIT_GATES else run_forward(gate, *inputs)
             tape.append((gate, names, cache, inputs))
         return out, tape
 
@@ -182,7 +180,7 @@ class MLP:
             if np.shape(parameters[name]) != shape:
                 given = np.shape(parameters[name])
                 raise ShapeError(f"{name} is {given}; in a network {self.sizes} it is {shape}.")
-        x = _array(x)
+        x = to_array(x)
         if x.dtype.kind in "iub":
             raise TypeError(
                 f"x holds integers ({x.dtype}): make them floats first, and scale them, as in x / 255.0 for images."
@@ -192,7 +190,7 @@ class MLP:
         return x
 
     def _check_labels(self, labels: Array) -> Array:
-        labels = _array(labels)
+        labels = to_array(labels)
         if labels.dtype.kind not in "iu":
             raise TypeError(f"labels must be integers from 0 to {self.sizes[-1] - 1}, not {labels.dtype}.")
         if isinstance(labels, np.ndarray) and labels.size and not 0 <= labels.min() <= labels.max() < self.sizes[-1]:
@@ -237,13 +235,9 @@ def are_labels(y: Array) -> bool:
 
 def _run_backward(gate: Any, upstream: Array, cache: Any, inputs: tuple[Array, ...]) -> Gradients:
     """`gate.backward(upstream, cache)`; what a learner's gate returns is looked at (see `check_gradients`)."""
-    if type(gate) in _OURS:
+    if type(gate) in KIT_GATES:
         return gate.backward(upstream, cache)  # type: ignore[no-any-return]
     return run_backward(gate, upstream, cache, inputs)
-
-
-def _array(x: Array) -> Array:
-    return x if hasattr(x, "dtype") else np.asarray(x)
 
 
 def _saturates(activation: Any) -> bool:

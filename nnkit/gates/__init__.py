@@ -46,4 +46,7 @@ ALL: tuple[type[Gate], ...] = (
 )  # fmt: skip
 """Every gate, for tests and tables."""
 
+KIT_GATES = frozenset(ALL)
+"""The same as a set: what these gates return needs no checks, and what they compute JAX can trace."""
+
 __all__ = [*(gate.__name__ for gate in ALL), "ALL", "Gate", "ShapeError"]

@@ -21,7 +21,7 @@ from nnkit.jax_path.jax_layers import use_ensemble_affine
 from nnkit.jax_path.optimisers import UpdateRule, apply_directions, make_sgd_transform
 from nnkit.jax_path.program import CompileCache, TrainingData, TrainingProgram
 from nnkit.jax_path.sweep import SETTINGS, Sweep
-from nnkit.train.loop import require_counts, require_data
+from nnkit.train.settings import require_counts, require_data
 
 MAX_EPOCHS_PER_CALL = 64
 """At most so many epochs in one call of a compiled program."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
@@ -13,17 +12,17 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax
-from nnkit.arrays import Array
-from nnkit.gates import ALL
+from nnkit.arrays import Array, Parameters
+from nnkit.gates import KIT_GATES
 from nnkit.jax_path import jax_checkpoints, precision
 from nnkit.jax_path.devices import Placement, translate_errors
 from nnkit.jax_path.optimisers import make_update_rule
 from nnkit.jax_path.program import Carry, CompileCache, TrainingData, TrainingProgram
 from nnkit.train.checkpoints import describe_training
 from nnkit.train.history import History, Result, explain_stop
-from nnkit.train.loop import open_progress_bar, require_counts, require_data
+from nnkit.train.loop import open_progress_bar
+from nnkit.train.settings import FitSettings, accept_settings, require_data
 
-Parameters = dict[str, Array]
 MAX_CALL_MULTIPLICATIONS = 2e10
 """About how many multiplications one call of a compiled program may take: Ctrl-C is heard between calls."""
 
@@ -38,29 +37,21 @@ class JaxResult(Result):
     device: str
 
 
+@accept_settings
 def fit(
     model: Any,
     parameters: Parameters,
     x: Array,
     y: Array,
+    settings: FitSettings,
     *,
-    epochs: int = 100,
-    batch_size: int | None = None,
-    optimiser: Any = None,
-    rng: np.random.Generator | int = 0,
-    x_val: Array = None,
-    y_val: Array = None,
-    progress: bool = False,
-    checkpoint: str | Path | None = None,
-    checkpoint_every: int | None = None,
-    on_epoch: Callable[[int, Parameters, History], Any] | None = None,
     device: str = "auto",
     dtype: Any = "float32",
     devices: int = 1,
 ) -> JaxResult:
     """Train as `nnkit.train.fit` does, with the same batches in the same order and the same history, under JAX.
 
-    An epoch is one compiled `lax.scan` over its minibatches. `optimiser` is `SGD()` unless told, with any schedule;
+    An epoch is one compiled `lax.scan` over its minibatches. `optimiser` is `SGD()` by default, with any schedule;
     any optimiser of optax (`optax.adam(optax.cosine_decay_schedule(...))`); or one of your own whose update JAX can
     trace. `device` is "auto" (a GPU if JAX finds one, else the CPU), "cpu" or "gpu"; `devices` of them share each
     batch, and `batch_size` must be a multiple of their number. `dtype` is float32, float64 or bfloat16 (parameters,
@@ -69,23 +60,18 @@ def fit(
     `checkpoint` names a .safetensors file; the same call again goes on from there, to the same bits. It is written
     after each epoch, or every `checkpoint_every` steps; unlike `nnkit.train.fit`'s, not when the kernel is interrupted.
 
-    A loss of NaN or infinity stops the training: see `nnkit.train.fit`, which raises the same errors. DeviceError for
-    a GPU that is not there or does not work, OutOfMemoryError for what does not fit into it.
+    A loss of NaN or infinity stops the training: see `nnkit.train.fit`, which raises the same errors. Raises
+    DeviceError for a GPU that is missing or does not work, OutOfMemoryError for what does not fit into it.
     """
-    require_data(model, parameters, *map(to_numpy, (x, y, x_val, y_val)))
-    require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
-    if checkpoint_every is not None and checkpoint is None:
-        raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.safetensors'.")
-    name, place = (
-        precision.check_dtype(dtype),
-        Placement.choose(device, devices, len(x) if batch_size is None else batch_size),
-    )
+    require_data(model, parameters, *map(to_numpy, (x, y, settings.x_val, settings.y_val)))
+    size = len(x) if settings.batch_size is None else settings.batch_size
+    name, place = precision.check_dtype(dtype), Placement.choose(device, devices, size)
     with jax.enable_x64(name == "float64"), jax.default_device(place.devices[0]), translate_errors():
-        program, compiler = get_program(model, optimiser, name, batch_size, place)
-        training = _JaxTrainingRun(program, compiler, place, np.random.default_rng(rng), (x, y, x_val, y_val))
-        training.checkpoint = None if checkpoint is None else Path(checkpoint)
-        training.checkpoint_every, training.on_epoch = checkpoint_every, on_epoch
-        return training.run(parameters, epochs, progress)
+        program, compiler = get_program(model, settings.optimiser, name, settings.batch_size, place)
+        data = TrainingData(
+            *[None if a is None else precision.to_stored_dtype(a, name) for a in (x, y, settings.x_val, settings.y_val)]
+        )
+        return _JaxTrainingRun(program, compiler, place, settings, data).run(parameters)
 
 
 def to_numpy(x: Array) -> Array:
@@ -99,7 +85,7 @@ def get_program(
     """A program and what was compiled of it, kept for the next call, unless a gate is not the kit's: such a gate may
     change without its being seen."""
     gates = [getattr(model, role, None) for role in ("activation", "loss_gate", "affine")]
-    if not all(type(gate) in ALL for gate in gates):
+    if not all(type(gate) in KIT_GATES for gate in gates):
         return _make_program(model, optimiser, name, batch_size, place)
     try:
         return _make_cached_program(model, optimiser, name, batch_size, place)
@@ -119,43 +105,35 @@ _make_cached_program = lru_cache(maxsize=16)(_make_program)
 class _JaxTrainingRun:
     """One call of `fit`."""
 
-    checkpoint: Path | None = None
-    checkpoint_every: int | None = None
-    on_epoch: Callable[[int, Parameters, History], Any] | None = None
-
     def __init__(
-        self,
-        program: TrainingProgram,
-        compiler: CompileCache,
-        place: Placement,
-        rng: np.random.Generator,
-        data: tuple[Any, ...],
-    ) -> None:
-        self.program, self.compiler, self.place, self.rng = program, compiler, place, rng
-        self.host_data = TrainingData(
-            *[None if a is None else precision.to_stored_dtype(a, program.dtype) for a in data]
-        )
-        self.n = len(self.host_data.x)
+        self, program: TrainingProgram, compiler: CompileCache, place: Placement, settings: FitSettings,
+        host_data: TrainingData,
+    ) -> None:  # fmt: skip
+        self.program, self.compiler, self.place, self.settings = program, compiler, place, settings
+        self.host_data = host_data
+        self.rng = np.random.default_rng(settings.rng)
+        self.rng_state = self.rng.bit_generator.state
+        self.n = len(host_data.x)
         self.batches = 1 if program.batch_size is None else math.ceil(self.n / program.batch_size)
         self.epoch = self.batch = 0
-        self.rng_state = rng.bit_generator.state
         self.history = History()
 
-    def run(self, parameters: Parameters, epochs: int, progress: bool) -> JaxResult:
-        start, compiled = perf_counter(), self.compiler.seconds
+    def run(self, parameters: Parameters) -> JaxResult:
+        start, compiled, epochs = perf_counter(), self.compiler.seconds, self.settings.epochs
         arrays = {name: jnp.asarray(precision.to_stored_dtype(p, self.program.dtype)) for name, p in parameters.items()}
         self.carry: Carry = self.place.put_copy(self.program.start(arrays))
         self.data: TrainingData = self.place.put(self.host_data)
-        if self.checkpoint:
-            self._resume(self.checkpoint, parameters)
-        take = self._run_epochs if self.checkpoint_every is None else self._run_pieces
-        with open_progress_bar(progress, epochs * self.batches, int(self.carry.step)) as bar:
+        if self.settings.checkpoint_path:
+            self._resume(self.settings.checkpoint_path, parameters)
+        by_epoch = self.settings.progress or self.settings.checkpoint or self.settings.on_epoch
+        take = self._run_epochs if self.settings.checkpoint_every is None else self._run_pieces
+        with open_progress_bar(self.settings.progress, epochs * self.batches, int(self.carry.step)) as bar:
             while self.epoch < epochs and not self.history.stopped:
                 before = len(self.history.loss)
-                take(1 if progress or self.checkpoint or self.on_epoch else epochs - self.epoch)
+                take(1 if by_epoch else epochs - self.epoch)
                 if bar is not None:
                     bar.update(len(self.history.loss) - before)
-        if self.checkpoint_every is not None and not self.history.stopped:
+        if self.settings.checkpoint_every is not None and not self.history.stopped:
             self._save()
         result = JaxResult(self._copy_parameters(), self.history)
         result.compile_seconds, result.device = self.compiler.seconds - compiled, self.place.name
@@ -166,7 +144,7 @@ class _JaxTrainingRun:
 
     def _run_epochs(self, wanted: int) -> None:
         """Some epochs, at most as many as are wanted."""
-        capacity = 1 if self.checkpoint or self.on_epoch else self._count_epochs_per_call()
+        capacity = 1 if self.settings.checkpoint or self.settings.on_epoch else self._count_epochs_per_call()
         count = min(wanted, capacity)
         orders = np.zeros((capacity, 0 if self.program.batch_size is None else self.n), np.int32)
         for e in range(count if orders.size else 0):
@@ -191,11 +169,11 @@ class _JaxTrainingRun:
 
     def _run_pieces(self, wanted: int) -> None:
         """What is left of an epoch, in pieces of equal length, compiled once."""
-        assert self.checkpoint_every is not None
+        assert self.settings.checkpoint_every is not None
         self.rng_state = self.rng.bit_generator.state
         size = self.program.batch_size or 0
         order = self.rng.permutation(self.n).astype(np.int32) if size else np.zeros(0, np.int32)
-        length = math.gcd(self.batches, self.checkpoint_every, self.batch)
+        length = math.gcd(self.batches, self.settings.checkpoint_every, self.batch)
         while self.batch < self.batches:
             piece = order[self.batch * size : (self.batch + length) * size]
             rates = precision.to_stored_dtype(self._get_rates(int(self.carry.step), length), self.program.dtype)
@@ -203,12 +181,12 @@ class _JaxTrainingRun:
             if not self._append_losses(np.asarray(losses, float), order[self.batch * size :]):
                 return
             self.batch += length
-            if self.batch < self.batches and int(self.carry.step) % self.checkpoint_every == 0:
+            if self.batch < self.batches and int(self.carry.step) % self.settings.checkpoint_every == 0:
                 self._save()
         measures = self.compiler.call(self.program.compute_measures, self.carry.parameters, self.data, donate=())
         self.batch = 0
         self._end_epoch({name: float(value) for name, value in measures.items()})
-        if int(self.carry.step) % self.checkpoint_every == 0:
+        if int(self.carry.step) % self.settings.checkpoint_every == 0:
             self._save()
 
     # -- what is written down --------------------------------------------------------------------------
@@ -234,10 +212,10 @@ class _JaxTrainingRun:
         self.history.epoch_ends.append(len(self.history.loss))
         self.epoch += 1
         self.rng_state = self.rng.bit_generator.state
-        if self.checkpoint and self.checkpoint_every is None:
+        if self.settings.checkpoint and self.settings.checkpoint_every is None:
             self._save()
-        if self.on_epoch:
-            self.on_epoch(self.epoch - 1, self._copy_parameters(), self.history)
+        if self.settings.on_epoch:
+            self.settings.on_epoch(self.epoch - 1, self._copy_parameters(), self.history)
 
     def _get_rates(self, first: int, count: int) -> np.ndarray:
         rates = self.program.rule.get_rates
@@ -247,9 +225,9 @@ class _JaxTrainingRun:
         return {name: np.array(p) for name, p in self.carry.parameters.items()}
 
     def _save(self) -> None:
-        if self.checkpoint:
+        if self.settings.checkpoint_path:
             facts = {"training": self.description, "epoch": self.epoch, "batch": self.batch, "rng": self.rng_state}
-            jax_checkpoints.save_carry(self.checkpoint, self.carry, self.history, facts)
+            jax_checkpoints.save_carry(self.settings.checkpoint_path, self.carry, self.history, facts)
 
     def _resume(self, path: Path, parameters: Parameters) -> None:
         data = {"parameters": parameters, **self.host_data._asdict()}

@@ -4,8 +4,6 @@ all. Other programs read it too: `safetensors.numpy.load_file(path)`."""
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialised
 
 import jax
+from nnkit.atomic_files import replace_file
 from nnkit.train.checkpoints import CheckpointError, decode_arrays, encode_value, require_same_training
 from nnkit.train.history import PER_EPOCH, History
 
@@ -31,18 +30,7 @@ def save_carry(path: Path, carry: Any, history: History, facts: Mapping[str, Any
     arrays |= {f"history/{name}": np.asarray(getattr(history, name), dtype=float) for name in HISTORY_LISTS}
     text = {"format": FORMAT, "facts": json.dumps(facts, default=encode_value)}
     data = serialised({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    replace_file(path, data)
 
 
 def load_carry(path: Path, carry: Any, training: Mapping[str, Any]) -> tuple[Any, History, dict[str, Any]]:

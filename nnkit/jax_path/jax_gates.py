@@ -15,12 +15,11 @@ import numpy as np
 
 import jax
 from nnkit.arrays import Array, get_name
-from nnkit.gates import ALL
+from nnkit.gates import KIT_GATES
 from nnkit.gates.base import Gradients, check_pair, name_inputs, run_backward
 from nnkit.jax_path.jax_layers import EnsembleAffine
 from nnkit.jax_path.numpy_proxy import NumpyProxy, unwrap_arrays, wrap_arrays
 
-_OURS = frozenset(ALL)
 _CONCRETIZATION_ERRORS = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -81,7 +80,7 @@ def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...])
 
 def adapt_gate(gate: Any) -> Any:
     """The gate itself if it is the kit's, else `AdaptedGate`."""
-    return gate if type(gate) in _OURS or isinstance(gate, AdaptedGate | EnsembleAffine) else AdaptedGate(gate)
+    return gate if type(gate) in KIT_GATES or isinstance(gate, AdaptedGate | EnsembleAffine) else AdaptedGate(gate)
 
 
 def adapt_model(model: Any) -> Any:

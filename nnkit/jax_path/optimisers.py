@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,10 +12,9 @@ import numpy as np
 import optax
 
 import jax
-from nnkit.arrays import Array
+from nnkit.arrays import Parameters
 from nnkit.train import SGD
-
-Parameters = dict[str, Array]
+from nnkit.train.checkpoints import describe_object
 
 
 @dataclass(frozen=True)
@@ -83,9 +81,7 @@ def _make_sgd_rule(optimiser: SGD) -> UpdateRule:
             return np.full(count, optimiser.step_size)
         return np.array([optimiser.rate(step) for step in range(first, first + count)])
 
-    return UpdateRule(
-        transform.init, update, rates, re.sub(r" at 0x[0-9a-fA-F]+", "", repr(optimiser)), allows_transposed=True
-    )
+    return UpdateRule(transform.init, update, rates, describe_object(optimiser), allows_transposed=True)
 
 
 def _make_optax_rule(transform: optax.GradientTransformation) -> UpdateRule:
@@ -120,7 +116,7 @@ def _make_method_rule(optimiser: Any) -> UpdateRule:
     def update(parameters: Parameters, gradients: Parameters, memory: Any, step: Any, rate: Any) -> Any:
         return optimiser.update(parameters, gradients, memory, step)
 
-    return UpdateRule(optimiser.init, update, description=re.sub(r" at 0x[0-9a-fA-F]+", "", repr(optimiser)))
+    return UpdateRule(optimiser.init, update, description=describe_object(optimiser))
 
 
 def _fingerprint_transform(transform: optax.GradientTransformation) -> str:

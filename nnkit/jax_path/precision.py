@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax
-from nnkit.arrays import Array
+from nnkit.arrays import Array, Parameters
 from nnkit.jax_path.jax_gates import adapt_model
 
 DTYPES = ("float32", "float64", "bfloat16")
@@ -60,7 +60,7 @@ class Float32Loss:
         return (dscores.astype(like.dtype), *rest)
 
 
-def make_gradients(model: Any, name: str) -> Callable[..., tuple[Array, dict[str, Array]]]:
+def make_gradients(model: Any, name: str) -> Callable[..., tuple[Array, Parameters]]:
     """(parameters, x, y) → (loss, gradients), with the gates' arithmetic in this type and gradients in the kept one.
 
     For bfloat16, parameters and x are rounded to it on the way in; matrix products and sums of bfloat16 are added up
@@ -73,13 +73,13 @@ def make_gradients(model: Any, name: str) -> Callable[..., tuple[Array, dict[str
     if name != "bfloat16":
         return lambda parameters, x, y: _cast_result(inner(parameters, x, y), parameters)
 
-    def rounded(parameters: dict[str, Array], x: Array, y: Array) -> Any:
+    def rounded(parameters: Parameters, x: Array, y: Array) -> Any:
         return _cast_result(inner(cast_floats(parameters, jnp.bfloat16), cast_floats(x, jnp.bfloat16), y), parameters)
 
     return rounded
 
 
-def _cast_result(found: Any, parameters: dict[str, Array]) -> Any:
+def _cast_result(found: Any, parameters: Parameters) -> Any:
     """(loss, gradients), each gradient in its parameter's type: a NumPy number in a gate may have widened it."""
     loss, gradients = found
     kind = next(iter(parameters.values())).dtype

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 import jax
 from jax import lax
-from nnkit.arrays import Array
+from nnkit.arrays import Array, Parameters
 from nnkit.jax_path import precision
 from nnkit.jax_path.jax_gates import adapt_model
 from nnkit.jax_path.optimisers import UpdateRule, transpose_matrices
@@ -22,7 +22,7 @@ from nnkit.mlp import are_labels
 class Carry(NamedTuple):
     """What goes from step to step."""
 
-    parameters: dict[str, Array]
+    parameters: Parameters
     memory: Any
     step: Array
     """How many steps were taken."""
@@ -56,10 +56,10 @@ class TrainingProgram:
     """Puts a batch where it is computed: on several devices, a part on each."""
 
     @cached_property
-    def gradients(self) -> Callable[..., tuple[Array, dict[str, Array]]]:
+    def gradients(self) -> Callable[..., tuple[Array, Parameters]]:
         return precision.make_gradients(self.model, self.dtype)
 
-    def start(self, parameters: dict[str, Array]) -> Carry:
+    def start(self, parameters: Parameters) -> Carry:
         """The carry before the first step."""
         return Carry(parameters, self.rule.init(parameters), jnp.zeros((), jnp.int32), jnp.ones((), bool))
 
@@ -104,7 +104,7 @@ class TrainingProgram:
         carry, loss = self.run_step(carry, _take_rows(data.x, batch), _take_rows(data.y, batch), rates[full])
         return carry, jnp.append(losses, loss)
 
-    def compute_measures(self, parameters: dict[str, Array], data: TrainingData) -> dict[str, Array]:
+    def compute_measures(self, parameters: Parameters, data: TrainingData) -> Parameters:
         """What is recorded after an epoch: accuracies where there are labels, the validation loss."""
         model, found = adapt_model(self.model), {}
         accuracy = getattr(model, "accuracy", None)
@@ -119,7 +119,7 @@ class TrainingProgram:
 
     def run_epochs(
         self, carry: Carry, data: TrainingData, orders: Array, rates: Array, count: Array
-    ) -> tuple[Carry, Array, dict[str, Array]]:
+    ) -> tuple[Carry, Array, Parameters]:
         """The first `count` of so many epochs as orders (E, n) and rates (E, steps) tell.
 
         Returns the carry, the losses (E, steps) and the measures (E,) each; those of epochs not taken are NaN.
@@ -138,7 +138,7 @@ class TrainingProgram:
         return self.transpose(carry), losses, measures
 
     @staticmethod
-    def _get_dtype(parameters: dict[str, Array]) -> Any:
+    def _get_dtype(parameters: Parameters) -> Any:
         return next(iter(parameters.values())).dtype
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import re
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_namespace
+from nnkit.atomic_files import replace_file
 from nnkit.train.history import PER_EPOCH, History
 
 FORMAT_VERSION = 1
@@ -48,18 +48,9 @@ def save_checkpoint(path: Path, state: TrainingState, history: History, training
     arrays |= {f"history/{name}": np.asarray(getattr(history, name)) for name in ("loss", *PER_EPOCH)}
     facts = {"format": FORMAT_VERSION, "step": state.step, "epoch": state.epoch, "batch": state.batch, "rng": state.rng}
     arrays["facts"] = np.array(json.dumps({**facts, "training": training}, default=encode_value))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    replace_file(path, content.getvalue())
 
 
 def load_checkpoint(path: Path, start: TrainingState, training: Mapping[str, Any]) -> tuple[TrainingState, History]:

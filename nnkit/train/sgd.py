@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnkit.arrays import Array, get_namespace
-
-Parameters = dict[str, Array]
+from nnkit.arrays import Parameters, get_namespace
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import jax
 from nnkit import gates
 from nnkit.arrays import ShapeError
-from nnkit.graph import Graph, Node, Step
+from nnkit.graph import Graph, Node, Step, topological_order
 from nnkit.graphtext import format_formula
 
 
@@ -841,3 +841,20 @@ def test_formulas_are_one_line_and_infix_for_operators_only() -> None:
     assert format_formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
     assert format_formula(Own(), names) == "two lines(x, y)"
     assert format_formula(Star(), names) == "x * y"
+
+
+# -- topological order ----------------------------------------------------------------------------
+
+
+def test_each_key_comes_after_all_that_it_needs_and_ties_keep_their_order() -> None:
+    needs = {"f": ["q", "z"], "z": [], "q": ["x", "y"], "y": [], "x": []}
+    assert topological_order(needs) == ["z", "y", "x", "q", "f"]
+    assert topological_order({}) == []
+    deep = {f"n{i}": [f"n{i - 1}"] if i else [] for i in range(300)}
+    assert topological_order(dict(reversed(deep.items()))) == list(deep)
+
+
+@pytest.mark.parametrize("needs", [{"a": ["b"], "b": ["a"], "c": []}, {"a": ["a"]}, {"a": ["elsewhere"]}])
+def test_a_cycle_or_a_missing_node_has_no_order(needs: dict[str, list[str]]) -> None:
+    with pytest.raises(ValueError, match="There is a cycle, or a node that is missing, among a"):
+        topological_order(needs)

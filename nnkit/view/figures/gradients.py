@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arrays import Parameters
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
-from nnkit.mlp import MLP, Parameters
+from nnkit.mlp import MLP
 from nnkit.view.figures.activation_curves import _name
 from nnkit.view.figures.plots import Picture, _axes, _listed, _n
 from nnkit.view.figures.training import COLOURS, LINES, MARKERS
