@@ -1,11 +1,11 @@
-"""Data to learn from: spirals, circles and moons that are drawn at random, digits from scikit-learn, and CIFAR-10.
+"""Data sets: spirals, circles and moons drawn at random, digits from scikit-learn, and CIFAR-10.
 
     x, labels = spiral(rng=0)                                        # (300, 2), (300,)
     x_train, y_train, x_test, y_test = digits()                      # offline, 8 × 8 pixels
     x_train, y_train, x_test, y_test = cifar10()                     # 162 MB, downloaded once
 
 Examples are rows: x (N, D) floats, labels (N,) integers from 0. `rng` is a random generator, or the seed of one;
-it is 0 unless told, so everybody in a class sees the same points.
+it is 0 by default, so a whole class sees the same points.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CIFAR10_URL = "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz"
 CIFAR10_SHA256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
 CIFAR10_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MAX_SILENCE_SECONDS = 30.0
-"""Seconds that a server may stay silent."""
+"""Longest time without an answer from a server."""
 
 _TRAIN_FILES = tuple(f"data_batch_{i}.bin" for i in range(1, 6))
 _RECORD_BYTES = 1 + 3 * 32 * 32
@@ -36,7 +36,7 @@ Points = tuple[np.ndarray, np.ndarray]
 
 
 class DataError(OSError):
-    """Data that could not be fetched, or that is damaged; the message says what to do."""
+    """Error for data that cannot be downloaded or is damaged; the message says what to do."""
 
 
 class Split(NamedTuple):
@@ -52,12 +52,12 @@ class Split(NamedTuple):
 
 
 def spiral(points: int = 100, classes: int = 3, noise: float = 0.2, rng: Rng | np.random.RandomState = 0) -> Points:
-    """CS231n's spiral: one arm of `points` points for each class → x (classes · points, 2), labels.
+    """Draw CS231n's spiral, one arm of `points` points for each class → x (classes · points, 2), labels.
 
     Point i of arm k lies at radius r = i/(points - 1) and angle 4(k + r) + noise · normal, in radians, as (r sin,
     r cos). More than three arms are spread evenly. A linear classifier gets about half of the three arms right, a
-    network with 100 hidden units about 98 %. `rng=np.random.RandomState(0)` draws the very points of the notes (49.3 %
-    and 98.3 %). Source: CS231n, "Putting it together: minimal neural network case study".
+    network with 100 hidden units about 98 %. `rng=np.random.RandomState(0)` draws exactly the points of the notes
+    (49.3 % and 98.3 %). Source: CS231n, "Putting it together: minimal neural network case study".
     """
     _require_counts(points=points, classes=classes)
     draw = rng if isinstance(rng, np.random.RandomState) else np.random.default_rng(rng)
@@ -69,7 +69,7 @@ def spiral(points: int = 100, classes: int = 3, noise: float = 0.2, rng: Rng | n
 
 
 def circles(points: int = 100, noise: float = 0.1, factor: float = 0.5, rng: Rng = 0) -> Points:
-    """Two rings around the origin, `points` points each: label 0 at radius 1, label 1 at radius `factor`.
+    """Draw two rings around the origin, `points` points each: label 0 at radius 1, label 1 at radius `factor`.
 
     x (2 · points, 2), labels (2 · points,); normal noise on each coordinate.
     """
@@ -80,7 +80,7 @@ def circles(points: int = 100, noise: float = 0.1, factor: float = 0.5, rng: Rng
 
 
 def moons(points: int = 100, noise: float = 0.1, rng: Rng = 0) -> Points:
-    """Two half circles that reach into one another, `points` points each: x (2 · points, 2), labels (2 · points,).
+    """Draw two interleaving half circles, `points` points each: x (2 · points, 2), labels (2 · points,).
 
     Label 0 is the upper half of the circle around the origin, label 1 the lower half of that around (1, ½).
     """
@@ -91,7 +91,7 @@ def moons(points: int = 100, noise: float = 0.1, rng: Rng = 0) -> Points:
 
 
 def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
-    """Handwritten digits, 1797 images of 8 × 8 pixels, shuffled; x (N, 64) from 0 (paper) to 1 (ink), labels 0 ... 9.
+    """Return handwritten digits, shuffled: x (1797, 64) from 0 (paper) to 1 (ink), labels 0 ... 9.
 
     They come with scikit-learn, so no network is needed. `x[0].reshape(8, 8)` is an image. Source: Alpaydin and
     Kaynak, "Optical recognition of handwritten digits", UCI, 1998.
@@ -114,15 +114,15 @@ def cifar10(
     sha256: str = CIFAR10_SHA256,
     progress: bool = True,
 ) -> Split:
-    """CIFAR-10: 50 000 images to train on and 10 000 to test with, in ten classes (`CIFAR10_CLASSES`).
+    """Return CIFAR-10: 50 000 images to train on and 10 000 to test with, in ten classes (`CIFAR10_CLASSES`).
 
     x (N, 3072) float32 from 0 to 1, labels (N,). `x[0].reshape(3, 32, 32)` is red, green, blue; for matplotlib,
     `.transpose(1, 2, 0)`. In memory 740 MB. Source: Krizhevsky, "Learning multiple layers of features from tiny
     images", 2009.
 
-    The archive (162 MB) is downloaded once, with a progress bar, checked by its SHA-256, and kept in `folder`: or else
-    in what the environment variable NNKIT_DATA names, or the user's cache. A file that is damaged there is downloaded
-    again. Without network, put the archive in the folder. Raises DataError, which says so.
+    The archive (162 MB) is downloaded once, with a progress bar, checked by its SHA-256, and kept in `folder` (default:
+    the folder that the environment variable NNKIT_DATA names, or the user's cache). A damaged file is downloaded again.
+    Without a network, put the archive in the folder. Raises DataError, which says what to do.
     """
     folder = Path(folder or os.environ.get("NNKIT_DATA") or _import_pooch().os_cache("nnkit")).expanduser()
     archive = _fetch_archive(url, sha256, folder, progress)
@@ -136,7 +136,7 @@ def cifar10(
 
 
 def _fetch_archive(url: str, sha256: str, folder: Path, progress: bool) -> Path:
-    """The archive in the folder, downloaded if it is not there with the right checksum."""
+    """Return the archive's path in the folder; download it unless it is there with the right checksum."""
     pooch, name = _import_pooch(), url.rsplit("/", 1)[-1]
     by_hand = f"Without network, download {name} elsewhere and put it in {folder}."
     download = pooch.HTTPDownloader(progressbar=progress, timeout=MAX_SILENCE_SECONDS)
@@ -162,7 +162,7 @@ def _import_pooch() -> Any:
 
 @contextmanager
 def _silence(logger: logging.Logger) -> Iterator[None]:
-    """pooch tells of each download on stderr; the progress bar does that already."""
+    """Silence the log in which pooch announces each download: the progress bar is enough."""
     level = logger.level
     logger.setLevel(logging.ERROR)
     try:
@@ -180,7 +180,7 @@ def _describe_reason(error: OSError) -> str:
 
 
 def _read_records(tar: tarfile.TarFile, name: str) -> np.ndarray:
-    """One file of the binary format: records of 1 byte of label and 3072 of pixels → (N, 3073) bytes."""
+    """Read a file of the binary format: records of one byte of label and 3072 of pixels → (N, 3073) bytes."""
     member = next((m for m in tar.getmembers() if m.isfile() and m.name.rsplit("/", 1)[-1] == name), None)
     file = None if member is None else tar.extractfile(member)
     if file is None:
@@ -201,7 +201,7 @@ def _examples(records: np.ndarray) -> Points:
 
 
 def _make_two_classes(first: np.ndarray, second: np.ndarray, noise: float, rng: Rng) -> Points:
-    """Two classes of points, with noise."""
+    """Return two classes of points, with noise added."""
     x = np.concatenate([first, second])
     x = x + noise * np.random.default_rng(rng).normal(size=x.shape)
     return x, np.repeat([0, 1], [len(first), len(second)])

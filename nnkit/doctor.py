@@ -1,4 +1,4 @@
-"""What works on this machine, and the command that mends what does not: `nnkit doctor`."""
+"""`nnkit doctor`: checks of what nnkit needs on this machine, each with a command that fixes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 
 MAX_ANSWER_SECONDS = 60.0
-"""Seconds that any one program may take to answer."""
+"""Longest time that a program may take to answer."""
 
 OLDEST_PYTHON = (3, 11)
 
@@ -35,20 +35,20 @@ print(len(font_manager.findSystemFonts()))
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     ok: bool
     detail: str
-    """What was found, or what went wrong, in a few words."""
+    """Version, place or error, in a few words."""
     fix: str
-    """The command that mends it; empty if nothing needs mending."""
+    """Command that fixes it; empty if it works."""
     needed_for: str
-    """Who misses it: "learners", "TAs", "admins", "tests", or several."""
+    """Users that need it: "learners", "TAs", "admins", "tests", or several."""
 
 
 def examine() -> list[Finding]:
-    """Look at everything, side by side: no check waits for another."""
+    """Run all checks, in parallel, and return their findings."""
     checks: tuple[Callable[[], Finding], ...] = (
         _check_python,
         lambda: _check_package("NumPy", "numpy", "learners, TAs"),
@@ -65,7 +65,7 @@ def examine() -> list[Finding]:
 
 
 def report(findings: list[Finding]) -> str:
-    """One screen of text: a line for each finding, and one more where there is something to fix."""
+    """Format findings as one screen of text: a line for each, and a second line with the fix if there is one."""
     width = max((len(finding.name) for finding in findings), default=0)
     lines = [f"nnkit doctor: {platform.system()}, {platform.machine()}", ""]
     for finding in findings:
@@ -88,7 +88,7 @@ def _check_python() -> Finding:
 
 
 def _check_package(name: str, package: str, needed_for: str) -> Finding:
-    """Is this package here, in a version that nnkit works with?"""
+    """Check that a package is installed, in a version that nnkit works with."""
     wanted = _get_requirement(package)
     fix = f"python -m pip install '{wanted}'"
     try:
@@ -101,7 +101,7 @@ def _check_package(name: str, package: str, needed_for: str) -> Finding:
 
 
 def _get_requirement(package: str) -> str:
-    """What nnkit declares for this package ("jax>=0.8"), or its bare name."""
+    """Return nnkit's requirement on this package ("jax>=0.8"), or its name."""
     try:
         declared = metadata.requires("nnkit") or []
     except metadata.PackageNotFoundError:  # run from a folder, not installed
@@ -122,7 +122,7 @@ def _check_jax() -> Finding:
     installed = _check_package("JAX", "jax", "learners")
     if not installed.ok:
         return installed
-    # In a process of its own: starting a device's driver can hang or crash.
+    # In a separate process, since starting a device's driver can hang or crash.
     answer, fault = _run_program([sys.executable, "-c", JAX_PROBE])
     if fault:
         fix = "JAX_PLATFORMS=cpu nnkit doctor   (if this works, the GPU's driver is at fault)"
@@ -135,7 +135,7 @@ def _check_jax() -> Finding:
 
 
 def _check_widgets() -> Finding:
-    """ipywidgets has two halves: Python's, and JupyterLab's extension that draws them."""
+    """Check both halves of ipywidgets: the Python package, and JupyterLab's extension that draws the widgets."""
     installed = _check_package("widgets", "ipywidgets", "learners")
     if not installed.ok:
         return installed
@@ -146,7 +146,7 @@ def _check_widgets() -> Finding:
         return Finding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", fix, "learners")
     folders = jupyter_path("labextensions", "@jupyter-widgets", "jupyterlab-manager")
     if not any((Path(folder) / "package.json").exists() for folder in folders):
-        return Finding("widgets", False, "JupyterLab's extension for ipywidgets is not there", fix, "learners")
+        return Finding("widgets", False, "JupyterLab's extension for ipywidgets is missing", fix, "learners")
     return Finding("widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners")
 
 
@@ -164,7 +164,7 @@ def _find_mac_browser() -> str | None:
 
 
 def _check_sandbox() -> Finding:
-    """Is bubblewrap here, and does the system let it make namespaces? Only a try can tell."""
+    """Check that bubblewrap is installed and may create namespaces, by running it."""
     if platform.system() != "Linux":
         fix = "run the grader on Linux: in a virtual machine, or under WSL"
         return Finding("sandbox", False, "bubblewrap is for Linux only", fix, "TAs, admins, tests")
@@ -178,11 +178,11 @@ def _check_sandbox() -> Finding:
 
 
 def _get_namespace_command() -> str:
-    """The switch that keeps a user from making namespaces: AppArmor's (Ubuntu 24.04 and later), or the kernel's."""
+    """Return the command that lets users create namespaces: AppArmor's switch (Ubuntu 24.04 on), or the kernel's."""
     switch = "kernel.apparmor_restrict_unprivileged_userns"
     if Path("/proc/sys", switch.replace(".", "/")).exists():
         return f"sudo sysctl -w {switch}=0"
-    return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to make namespaces)"
+    return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to create namespaces)"
 
 
 def _check_fonts() -> Finding:
@@ -192,12 +192,12 @@ def _check_fonts() -> Finding:
         return Finding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", fix, "learners")
     if answer == "0":
         fix = _get_install_command(apt="fonts-dejavu-core", brew="--cask font-dejavu")
-        return Finding("fonts", False, "none that a browser could use", fix, "learners, tests")
+        return Finding("fonts", False, "none for the browser", fix, "learners, tests")
     return Finding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
 
 
 def _get_install_command(apt: str, brew: str = "") -> str:
-    """The command for this system's package manager."""
+    """Return the install command of this system's package manager."""
     if brew and platform.system() == "Darwin":
         return f"brew install {brew}"
     if shutil.which("dnf") and not shutil.which("apt-get"):
@@ -206,7 +206,7 @@ def _get_install_command(apt: str, brew: str = "") -> str:
 
 
 def _run_program(command: list[str], timeout: float | None = None) -> tuple[str, str]:
-    """Run a program: (the last line it printed, "") or ("", what went wrong, in one line)."""
+    """Run a program; return (the last line of its output, "") or ("", the error in one line)."""
     limit = MAX_ANSWER_SECONDS if timeout is None else timeout
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)

@@ -6,7 +6,7 @@
     graph.backward()                    # {"x": -4.0, "y": -4.0, "z": 3.0}
 
 A node can only be made from nodes that exist, so the order of recording is a topological order and its
-reverse is the order of the backward pass: no recursion, however deep the graph is.
+reverse is the order of the backward pass. No recursion is needed, however deep the graph.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _OPERATORS = {np.add: "add", np.subtract: "sub", np.multiply: "mul", np.divide: 
 
 
 class Node:
-    """One wire of a graph: its value, its gradient, and the gate that drives it (None for an input)."""
+    """One wire of a graph: its value, its gradient, and the gate whose output it is (None for an input)."""
 
     def __init__(self, graph: Graph, gate: Any, inputs: tuple[Node, ...], name: str, constant: bool = False):
         self.graph = graph
@@ -38,12 +38,12 @@ class Node:
         self.index = len(graph.nodes)
         self.value: Array = None
         self.grad: Array = None
-        """The gradient of the output with respect to this wire; None before `backward`, or where the
-        output does not depend on it."""
+        """Gradient of the output with respect to this wire; None before `backward`, and if the output does not
+        depend on it."""
         self.cache: Any = None
 
     def named(self, name: str) -> Node:
-        """Give the wire a name for drawings and tables, and return it. An input's name must be its own."""
+        """Give the wire a name for drawings and tables, and return it. No two inputs may have the same name."""
         if self.gate is None and not self.constant:
             self.graph._refuse_taken({name}, but=self)
         self.name = name
@@ -93,7 +93,7 @@ class Node:
         raise TypeError("There is no gate for a number to the power of a node: write gates.Exp()(x * np.log(base)).")
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        """NumPy asks here what `array * node` is, and `np.exp(node)`."""
+        """Compute `array * node` for NumPy; TypeError for `np.exp(node)`, which has no gate."""
         operator = _OPERATORS.get(ufunc)
         if operator is None or method != "__call__" or options:
             raise TypeError(
@@ -106,7 +106,7 @@ class Node:
         return getattr(right, f"__r{operator}__")(left)
 
     def formula(self) -> str:
-        """How the wire is made from its inputs' names: "x + y", "σ(q)"; an input is "input"."""
+        """Return the formula of the wire in the names of its inputs: "x + y", "σ(q)"; "input" for an input."""
         if self.gate is None:
             return "constant" if self.constant else "input"
         return format_formula(self.gate, [node.name for node in self.inputs])
@@ -116,7 +116,7 @@ class Node:
 
 
 class Graph:
-    """Gates, recorded as they are applied; see the module's docstring."""
+    """Computational graph that records gates as they are applied; see the module's docstring."""
 
     node_type: ClassVar[type[Node]] = Node
     """The class of its nodes. The checker's graphs have one that NumPy's functions accept as an array."""
@@ -128,7 +128,7 @@ class Graph:
     # -- building ---------------------------------------------------------------------------------
 
     def inputs(self, **values: Array) -> tuple[Node, ...]:
-        """One node for each named value, in the order given: `x, y = graph.inputs(x=1.0, y=2.0)`.
+        """Add an input for each named value and return their nodes: `x, y = graph.inputs(x=1.0, y=2.0)`.
 
         The graph keeps copies. Lists become arrays and numbers floats, but arrays of integers stay as they
         are: they may be labels.
@@ -158,7 +158,7 @@ class Graph:
     def _refuse_taken(self, names: set[str], but: Node | None = None) -> None:
         taken = {node.name for node in self._list_named_inputs() if node is not but} & names
         if taken:
-            raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs its own name.")
+            raise ValueError(f"The graph has an input {min(taken)!r} already; every input needs a name of its own.")
 
     def _list_named_inputs(self) -> list[Node]:
         return [node for node in self.nodes if node.gate is None and not node.constant]
@@ -181,7 +181,7 @@ class Graph:
 
     @property
     def output(self) -> Node:
-        """What the last gate computes (the last input, in a graph without gates)."""
+        """Node of the last gate (of the last input, in a graph without gates)."""
         if not self.nodes:
             raise ValueError("The graph is empty: name its inputs with graph.inputs(x=...), then compute with them.")
         return next((node for node in reversed(self.nodes) if node.gate is not None), self.nodes[-1])
@@ -192,9 +192,9 @@ class Graph:
         return self.output if output is None else output
 
     def forward(self, **values: Array) -> Array:
-        """Compute every node again, some inputs changed, and return the output's value.
+        """Compute every node again, with new values for some inputs, and return the output's value.
 
-        The gradients are forgotten, for they belong to the old values. If a gate fails, the graph stays as it was.
+        The gradients, which belong to the old values, are discarded. If a gate fails, the graph stays as it was.
         """
         given = self._convert_new_values(values)
         found: list[tuple[Array, Any]] = []
@@ -209,18 +209,18 @@ class Graph:
         return self.output.value
 
     def backward(self, output: Node | None = None, upstream: Array | None = None) -> dict[str, Array]:
-        """The gradient of `output` (the last gate's, unless told) with respect to every named input.
+        """Return the gradient of `output` (by default the last gate's) with respect to every named input.
 
         Gates run in reverse topological order; where branches meet, their gradients add. Each call
         starts afresh, so a second call gives the same gradients. An output that is not a scalar needs
         an `upstream` of its shape. Inputs that the output does not depend on get zeros; arrays of integers,
-        such as labels, None.
+        for example labels, get None.
         """
         try:
             for _ in self._iterate_backward(self._resolve_output(output), upstream):
                 pass
         except Exception:
-            self._forget_gradients()  # rather than keep half of them
+            self._forget_gradients()  # half of them would mislead
             raise
         return {
             node.name: _make_zeros(node.value) if node.grad is None else copy_array(node.grad)
@@ -228,9 +228,9 @@ class Graph:
         }
 
     def steps(self, output: Node | None = None, upstream: Array | None = None) -> Iterator[Step]:
-        """Both passes, one gate a step. Until its step has come, a wire has no value (no gradient).
+        """Run both passes and yield one step for each gate. A wire has no value (no gradient) before its step.
 
-        Steps that are not taken to the end leave wires without value; `forward` computes them all again.
+        If the iteration stops early, some wires have no value; `forward` computes them all again.
         """
         output = self._resolve_output(output)
         self._forget_gradients()
@@ -244,7 +244,7 @@ class Graph:
         yield from self._iterate_backward(output, upstream)
 
     def _convert_new_values(self, values: dict[str, Array]) -> dict[int, Array]:
-        """New values of inputs, by the index of their nodes."""
+        """Return the new values of inputs by the index of their nodes."""
         known = {node.name: node.index for node in self._list_named_inputs()}
         for name in values:
             if name not in known:
@@ -267,15 +267,15 @@ class Graph:
             yield Step("backward", node, node.value, values, node.cache, node.grad, gradients, totals)
 
     def _forget_gradients(self) -> None:
-        if self._has_gradients:  # the question keeps the building of long graphs linear
+        if self._has_gradients:  # the test keeps building a long graph linear in its length
             for node in self.nodes:
                 node.grad = None
             self._has_gradients = False
 
-    # -- looking ----------------------------------------------------------------------------------
+    # -- showing ----------------------------------------------------------------------------------
 
     def __str__(self) -> str:
-        """A table with one row a node: name, formula, value, gradient."""
+        """Return a table with one row for each node: name, formula, value, gradient."""
         return format_table(self.nodes)
 
     __repr__ = __str__
@@ -297,7 +297,7 @@ def _require_gate(gate: Any) -> None:
 
 
 def _convert_value(what: str, value: Array) -> Array:
-    """A value as the graph keeps it; see `Graph.inputs`."""
+    """Return a value as the graph stores it; see `Graph.inputs`."""
     floats = as_floats(value, lambda: what)
     if is_integers(value):
         return copy_array(value) if hasattr(value, "dtype") else np.asarray(value)
@@ -306,7 +306,7 @@ def _convert_value(what: str, value: Array) -> Array:
 
 def _require_value(node: Node) -> Array:
     if node.value is None:
-        raise ValueError(f"{node.name} has no value, since graph.steps() was left half way: run graph.forward() first.")
+        raise ValueError(f"{node.name} has no value, since graph.steps() was not finished: run graph.forward() first.")
     return node.value
 
 
@@ -320,9 +320,9 @@ def _run_gate(gate: Any, values: Iterable[Array]) -> tuple[Array, Any]:
 
 
 def _add_share(x: Node, share: Array) -> Array:
-    """Add one branch's share to the gradient of x, and return the sum; None for a first share.
+    """Add one branch's share to the gradient of x and return the sum; None for a first share.
 
-    Never +=: a gate may return its upstream gradient itself, or one array twice.
+    Not by +=, which would change the gate's array: it may be the upstream gradient itself, or returned twice.
     """
     if share is None:
         return None

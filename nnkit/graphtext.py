@@ -1,6 +1,6 @@
-"""A graph in words: numbers as the lecture writes them, formulas, the sentence of a step, the table.
+"""Text forms of a graph: numbers as the lecture writes them, formulas, the sentence of a step, the table.
 
-Knows of nodes only that they have names, values and gradients; `nnkit.graph` makes them.
+Of nodes only the names, values and gradients are used; `nnkit.graph` makes them.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from nnkit.arrays import Array, get_name
 from nnkit.gates.base import run_backward
 
 MAX_TABLE_ROWS = 60
-"""A longer table is cut in its middle."""
+"""Length from which a table is shortened in its middle."""
 
 
 def format_value(value: Array) -> str:
-    """A number as the lecture writes it (four digits), an array by its entries if few, else its shape."""
+    """Return a number with four digits, as the lecture writes it; an array by its entries if few, else its shape."""
     if value is None:
         return ""
     shape = np.shape(value)
@@ -36,12 +36,12 @@ def format_value(value: Array) -> str:
 
 
 def get_symbol(gate: Any) -> str:
-    """What to write for a gate, in one line: its symbol, or its name where it has none."""
+    """Return a gate's symbol, or its name if it has none, on one line."""
     return " ".join(str(getattr(gate, "symbol", "") or get_name(gate)).split())
 
 
 def format_formula(gate: Any, names: Sequence[str]) -> str:
-    """A gate applied to inputs of these names: "x + y" where its symbol is an operator, "1/(1+exp)", else "σ(q)"."""
+    """Return the formula of a gate applied to inputs of these names: "x + y", "1/(1+exp)", "σ(q)"."""
     symbol = get_symbol(gate)
     if symbol == "1/x" and len(names) == 1:
         return f"1/{names[0]}" if names[0].isalnum() or names[0].startswith("(") else f"1/({names[0]})"
@@ -51,7 +51,7 @@ def format_formula(gate: Any, names: Sequence[str]) -> str:
 
 
 def format_table(nodes: Sequence[Any]) -> str:
-    """One row a node: name, formula, value, gradient."""
+    """Return a table with one row for each node: name, formula, value, gradient."""
     shown = [node for node in nodes if not node.constant]
     ends = shown if len(shown) <= MAX_TABLE_ROWS else shown[: MAX_TABLE_ROWS // 2] + shown[-MAX_TABLE_ROWS // 2 :]
     rows = [("node", "is", "value", "gradient")]
@@ -65,23 +65,23 @@ def format_table(nodes: Sequence[Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One gate of a forward or backward pass; `str(step)` is its sentence, with the numbers of that moment."""
+    """One gate of a forward or backward pass; `str(step)` describes it with the numbers at that moment."""
 
     phase: Literal["forward", "backward"]
     node: Any
     value: Array
     inputs: tuple[Array, ...]
-    """The values of the gate's inputs."""
+    """Values of the gate's inputs."""
     cache: Any
     upstream: Array = None
-    """Backward only, as are the next two: the gradient that arrives."""
+    """Gradient that arrives at the gate (backward only, as are the next two fields)."""
     downstream: tuple[Array, ...] = ()
-    """What the gate sends to each of its inputs."""
+    """Gradients that the gate sends to its inputs."""
     totals: tuple[Array, ...] = ()
-    """For each input the gradient so far, if this was not its first share; else None."""
+    """Gradient of each input so far, or None if this is its first share."""
 
     def local(self) -> tuple[Array, ...]:
-        """The gate's local gradients, for a scalar gate: what it would send for an upstream of 1."""
+        """Return the local gradients of a scalar gate: its downstream gradients for an upstream of 1."""
         return run_backward(self.node.gate, np.ones(np.shape(self.value))[()], self.cache, self.inputs)
 
     def __str__(self) -> str:
@@ -99,6 +99,6 @@ class Step:
                 if scalar
                 else format_value(down)
             )
-            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in all {format_value(total)}"))
+            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in total {format_value(total)}"))
         rule = "upstream × local" if scalar else "upstream through"
         return f"{rule} {formula}, " + ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Jacobians: built in full to look at, and the vector-Jacobian product that makes building them needless."""
+"""Jacobians, built in full for inspection, and the vector-Jacobian product that makes building them unnecessary."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from nnkit.gates.base import Gradients, name_inputs, run_backward, run_forward
 
 
 def jacobian(function: Any, *inputs: Array, wrt: int = 0) -> np.ndarray:
-    """The explicit Jacobian ∂out/∂inputs[wrt], of shape (*out, *input).
+    """Return the explicit Jacobian ∂out/∂inputs[wrt], of shape (*out, *input).
 
-    For a gate it is exact: row by row, the vector-Jacobian product with a one-hot upstream gradient. For
-    any other function it is numerical (`nnkit.numerical`), and the inputs must be finite. For looking and
-    teaching: `jacobian_bytes` tells what it would weigh in earnest.
+    For a gate it is exact: each row is the vector-Jacobian product with a one-hot upstream gradient. For
+    any other function it is numerical (`nnkit.numerical`), and the inputs must be finite. Meant for inspection and
+    teaching: `jacobian_bytes` gives the size it would have in practice.
 
     Raises ValueError if `wrt` is not the position of an input, TypeError if that input has no derivative
     (integer labels) or the function does not return an array of numbers.
@@ -37,10 +37,10 @@ def jacobian(function: Any, *inputs: Array, wrt: int = 0) -> np.ndarray:
 def _compute_gate_jacobian(gate: Any, inputs: tuple[Array, ...], wrt: int) -> np.ndarray:
     out, cache = run_forward(gate, *inputs)
     if isinstance(out, tuple):
-        raise TypeError(f"{get_name(gate)} has several outputs; a Jacobian is that of one.")
+        raise TypeError(f"{get_name(gate)} has several outputs; a Jacobian belongs to one.")
     rows = np.zeros((np.size(out), *np.shape(inputs[wrt])))
     for number in range(len(rows)):
-        upstream = np.zeros(np.size(out))  # anew for each row: the gate may hand it back as a gradient
+        upstream = np.zeros(np.size(out))  # a new array for each row: the gate may return it as a gradient
         upstream[number] = 1.0
         gradient = run_backward(gate, upstream.reshape(np.shape(out))[()], cache, inputs)[wrt]
         if gradient is None:
@@ -60,11 +60,11 @@ def _estimate_jacobian(function: Callable[..., Array], inputs: tuple[Array, ...]
 
 
 def vjp(function: Any, *inputs: Array, upstream: Array) -> Gradients:
-    """The vector-Jacobian products upstream · ∂out/∂input, one for each input, in its shape (None for an array
-    of integers, such as labels, that has no derivative).
+    """Return the vector-Jacobian products upstream · ∂out/∂input, one for each input, in its shape.
 
-    A gate gives them without its Jacobian. For any other function they are the numerical derivatives of
-    the scalar sum(upstream · function(*inputs)).
+    An array of integers (labels, for example) has no derivative and gets None. A gate computes the products without
+    its Jacobian; for any other function they are the numerical derivatives of the scalar
+    sum(upstream · function(*inputs)).
     """
     inputs = _convert_inputs(function, inputs)
     if hasattr(function, "backward"):
@@ -81,7 +81,7 @@ def vjp(function: Any, *inputs: Array, upstream: Array) -> Gradients:
 
 
 def _convert_inputs(function: Any, inputs: tuple[Array, ...]) -> tuple[Array, ...]:
-    """The inputs as arrays of floats, and arrays of integers as they are: they may be labels."""
+    """Return the inputs as arrays of floats; arrays of integers stay as they are: they may be labels."""
 
     def array(position: int, x: Array) -> Array:
         floats = as_floats(x, lambda: f"{get_name(function)}: {name_inputs(function, len(inputs))[position]}")
@@ -91,7 +91,7 @@ def _convert_inputs(function: Any, inputs: tuple[Array, ...]) -> tuple[Array, ..
 
 
 def _check_output(function: Any) -> Callable[..., Array]:
-    """The function, with one sentence where it does not return an array of numbers."""
+    """Return the function with a check of its value: TypeError unless it is an array of numbers."""
 
     @wraps(function)
     def call(*inputs: Array) -> Array:
@@ -106,18 +106,18 @@ def _check_output(function: Any) -> Callable[..., Array]:
 def _make_no_derivative_error(function: Any, inputs: tuple[Array, ...], wrt: int) -> TypeError:
     name = name_inputs(function, len(inputs))[wrt]
     return TypeError(
-        f"{get_name(function)}: {name} holds integers, as labels do, and has no derivative; if they are meant as "
-        "numbers, write them as floats."
+        f"{get_name(function)}: {name} holds integers, as labels do, and has no derivative. If they are numbers, "
+        "write them as floats."
     )
 
 
 def jacobian_bytes(out: tuple[int, ...], x: tuple[int, ...], dtype: str = "float32") -> int:
-    """The memory, in bytes, of the explicit Jacobian of an output of shape `out` by an input of shape `x`."""
+    """Return the size in bytes of the explicit Jacobian of an output of shape `out` by an input of shape `x`."""
     return math.prod(out) * math.prod(x) * np.dtype(dtype).itemsize
 
 
 def readable_bytes(count: int) -> str:
-    """Bytes in binary units, rounded to three digits: 67108864 → "64 MiB"."""
+    """Format a number of bytes in binary units, with three digits: 67108864 → "64 MiB"."""
     size, units = float(count), iter(("B", "KiB", "MiB", "GiB", "TiB", "PiB"))
     unit = next(units)
     while size >= 1000 and unit != "PiB":

@@ -1,14 +1,14 @@
-"""Numerical derivatives in float64 that know how far off they may be.
+"""Numerical derivatives in float64, with estimates of their errors.
 
-Central differences f(x+h) - f(x-h) over a table of steps h, each half of the one before, extrapolated to
-h = 0 (Richardson; the table of Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982). Of all
-entries of the extrapolation table the one with the least estimated error is taken, so the step suits the
-function: large steps lose to curvature, small ones to rounding, and a step across a kink disagrees with
-its neighbours. Where f has a kink *at* x, the slopes from below and above go on disagreeing as h shrinks.
+Central differences f(x+h) - f(x-h) for a sequence of steps h, each half the one before, are extrapolated to
+h = 0 by Richardson's method, in the table of Ridders ("Accurate computation of F'(x) and F'(x)F''(x)", 1982). The
+best estimate is the entry of the table with the least estimated error, so the step suits the function: large steps
+suffer from curvature, small ones from rounding, and a step across a kink disagrees with its neighbours. If f has a
+kink *at* x, the slopes from below and above still differ as h shrinks.
 
 For larger arrays the complex step Im f(x + ih) / h (Squire and Trapp, 1998) is exact to rounding and needs
-one evaluation an entry. It is used only where it agrees with the table along a random direction, in which
-every entry takes part: a function that drops the imaginary part (abs, comparisons) does not pass.
+one evaluation for each entry. It is used only where it agrees with the table along a random direction in which
+every entry varies: a function that drops the imaginary part (abs, comparisons) does not pass.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SHRINK_FACTORS = (2.0**-8, 2.0**-16)
 ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
 
 ValuesAt = Callable[[Sequence[float]], Iterable[Any]]
-"""The values of a function of one number at each of some numbers."""
+"""Function from some numbers to the values of another function at each of them."""
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,21 @@ class Estimate:
 
     value: np.ndarray
     error: np.ndarray
-    """How far off `value` may be: the extrapolation's own estimate and rounding."""
+    """Error bound of `value`: the estimate of the extrapolation, and rounding."""
     below: np.ndarray
     above: np.ndarray
-    """The one-sided slopes; they differ from `value` only where `kink` is true."""
+    """One-sided slopes; they differ from `value` only where `kink` is true."""
     kink: np.ndarray
 
 
 def estimate_slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
-    """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
+    """Estimate the derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of t."""
     with np.errstate(all="ignore"):
         return _find_best_estimate(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK_FACTORS))
 
 
 def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
-    """The derivative of phi at 0 by ladders of ever smaller steps, as long as some entry is unsure."""
+    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain."""
     sizes, best = np.array([size]), None
     for shrink in shrinks:
         steps = shrink * _make_steps(sizes, MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
@@ -71,7 +71,7 @@ def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: I
 
 
 def estimate_jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
-    """∂function/∂inputs[wrt], every entry: arrays of shape (*output, *input)."""
+    """Estimate ∂function/∂inputs[wrt], every entry: arrays of shape (*output, *input)."""
     shape = np.shape(inputs[wrt])
     chunks = [list_fields(chunk) for chunk in estimate_columns(function, inputs, wrt)]
     stacked = (np.moveaxis(np.concatenate(field), 0, -1) for field in zip(*chunks))
@@ -81,9 +81,9 @@ def estimate_jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt
 def estimate_columns(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, exact: bool | None = None
 ) -> Iterator[Estimate]:
-    """The Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays of shape (chunk, *output).
+    """Estimate the Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays (chunk, *output).
 
-    `exact` is what `allows_complex_step` said, if it was asked.
+    `exact` is the result of `allows_complex_step`, if the caller has it already.
     """
     x = np.array(inputs[wrt], dtype=float)
     middle = function(*_replace_input(inputs, wrt, x))
@@ -98,13 +98,13 @@ def estimate_columns(
 
 
 def recompute_column(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
-    """One column of the Jacobian once more, for a second opinion: over steps of all sizes, and in extended precision
-    where the machine has it and the function takes it. Arrays of the output's shape."""
+    """Recompute one column of the Jacobian more carefully: over steps of all sizes, and in extended precision if the
+    machine has it and the function accepts it. Arrays of the output's shape."""
     wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
     with np.errstate(all="ignore"):
         try:
             return _recompute_over_all_steps(function, wide, wrt, entry)
-        except Exception:  # linear algebra, SciPy and JAX do not know the type
+        except Exception:  # linear algebra, SciPy and JAX do not have the type
             return _recompute_over_all_steps(function, inputs, wrt, entry)
 
 
@@ -122,8 +122,8 @@ def _choose(better: Any, new: Estimate, old: Estimate) -> Estimate:
 def estimate_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate:
-    """The directional derivative of `function` as several inputs move at once, each along its own direction: the
-    output's shape. A step of 1 is as large as the inputs (see `draw_direction`)."""
+    """Estimate the directional derivative of `function` as several inputs move at once, each along its own direction:
+    arrays of the output's shape. A step of 1 is as large as the inputs (see `draw_direction`)."""
     with np.errstate(all="ignore"):
         return _find_best_estimate(
             lambda ts: evaluate_at_each(function, [_move_along(inputs, directions, t) for t in ts]),
@@ -136,14 +136,14 @@ def estimate_along(
 def find_best_estimate_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate:
-    """The directional derivative, by the complex step where it agrees with the table."""
+    """Estimate the directional derivative, by the complex step where it agrees with the Richardson table."""
     real, exact = estimate_along(function, inputs, directions), take_complex_step_along(function, inputs, directions)
     return real if exact is None or not _agree(exact.value, real) else exact
 
 
 def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: Sequence[int]) -> bool:
-    """Whether the complex step gives the derivatives with respect to these inputs: along one random direction, in which
-    every entry of each takes part, it must agree with the table."""
+    """Return True if the complex step gives the derivatives with respect to these inputs: along one random direction,
+    in which every entry of each varies, it must agree with the Richardson table."""
     rng = np.random.default_rng(len(inputs))
     directions = {i: draw_direction(inputs[i], rng) for i in wrt}
     exact = take_complex_step_along(function, inputs, directions)
@@ -160,19 +160,19 @@ def _move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t
 def take_complex_step_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate | None:
-    """The directional derivative by the complex step, whether or not that is right for this function; None where it
-    takes no complex numbers."""
+    """Return the directional derivative by the complex step, right or wrong for this function; None if the function
+    does not accept complex numbers."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("error")  # a discarded imaginary part is only warned of
+        warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
         try:
             out = function(*_move_along(inputs, directions, 1j * COMPLEX_STEP))
             return _make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
-        except Exception:  # whatever it raises, it does not allow it
+        except Exception:  # any error means that it is not allowed
             return None
 
 
 def draw_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
-    """A direction in which every entry of x takes part, each in proportion to its size: a step of 1 doubles it."""
+    """Draw a direction in which every entry of x varies in proportion to its size: a step of 1 doubles it."""
     direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), MIN_SCALE)
     return direction
 
@@ -192,7 +192,7 @@ def _estimate_real_columns(
         return table.estimate()
 
     estimate = estimate_rows(np.arange(len(entries)), 1.0)
-    # A step may cross a pole, a kink or the end of where f is defined, which a smaller one does not.
+    # A step may cross a pole, a kink or the boundary of the domain of f; a smaller one may not.
     for shrink in SHRINK_FACTORS:
         unsure = np.flatnonzero(_is_unsure(estimate).reshape(len(entries), -1).any(axis=1))
         if not unsure.size:
@@ -205,9 +205,9 @@ def _estimate_real_columns(
 
 
 def _is_better(finer: Estimate, coarse: Estimate) -> np.ndarray:
-    """Where an estimate with smaller steps is surer."""
+    """Return True where the estimate with smaller steps is better."""
     surer = ~_is_unsure(finer) | ((finer.error < coarse.error) & ~coarse.kink)
-    # A kink that lay on the way of a larger step, not at the point itself.
+    # A larger step may cross a kink that is not at the point itself.
     surer |= coarse.kink & ~finer.kink & (finer.error <= 1e-4 * np.abs(coarse.above - coarse.below))
     improves: np.ndarray = surer | (~np.isfinite(coarse.value) & np.isfinite(finer.value))
     return improves
@@ -219,7 +219,7 @@ def _is_unsure(estimate: Estimate) -> np.ndarray:
 
 
 def _vary_entry(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, x: np.ndarray, entry: int) -> ValuesAt:
-    """What is added to one entry of x ↦ the function's value."""
+    """Return the function of what is added to one entry of x."""
     return lambda ts: evaluate_at_each(function, (_replace_input(inputs, wrt, _nudge(x, entry, t)) for t in ts))
 
 
@@ -238,7 +238,7 @@ def _nudge(x: np.ndarray, entry: int, t: complex) -> np.ndarray:
 def _estimate_complex_columns(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range
 ) -> Estimate | None:
-    """None where the function, which took all inputs complex, does not take this one alone."""
+    """Return columns by the complex step; None if the function accepts all inputs complex, but not this one alone."""
     x = np.array(inputs[wrt], dtype=complex)
     points = (_replace_input(inputs, wrt, _nudge(x, entry, 1j * COMPLEX_STEP)) for entry in entries)
     try:
@@ -249,7 +249,7 @@ def _estimate_complex_columns(
 
 
 def _agree(exact: np.ndarray, real: Estimate) -> bool:
-    """Whether the complex step gives what the table does, where the table is sure enough to tell."""
+    """Return True if the complex step agrees with the table, and the table is certain enough to decide."""
     if exact.shape != real.value.shape or real.kink.any():
         return False
     size = np.abs(real.value)
@@ -262,14 +262,14 @@ def _make_exact_estimate(value: np.ndarray) -> Estimate:
 
 
 def _replace_input(inputs: tuple[Any, ...], wrt: int, value: np.ndarray) -> list[Any]:
-    """The inputs with one replaced, all fresh: what the function does to its arguments stays its own affair."""
+    """Return copies of the inputs with one replaced: a function may change its arguments."""
     fresh = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
     fresh[wrt] = value[()]
     return fresh
 
 
 class _RichardsonTable:
-    """Evaluations at x ± h for several entries at once: `steps` is (levels, entries)."""
+    """Table of evaluations at x ± h for several entries at once, to extrapolate: `steps` is (levels, entries)."""
 
     def __init__(self, middle: Any, steps: np.ndarray, sizes: np.ndarray, magnitude: float):
         self.steps = steps
@@ -281,7 +281,7 @@ class _RichardsonTable:
         self.minus = np.empty_like(self.plus)
 
     def fill_row(self, row: int, values: Iterable[Any]) -> None:
-        """The values of one entry, at its steps `_list_both_signs`."""
+        """Store the values of one entry, at its steps in the order of `_list_both_signs`."""
         for k, value in enumerate(values):
             side = self.minus if k % 2 else self.plus
             side[k // 2, row] = value
@@ -291,7 +291,7 @@ class _RichardsonTable:
         h = self.steps.reshape(*self.steps.shape, *ones)
         sizes = self.sizes.reshape(-1, *ones)
         column = (self.plus - self.minus) / (2 * h)
-        # Both f and the point x + h, at which it is taken, are rounded; and f may pass through numbers of x's size.
+        # Both f and the point x + h are rounded, and f may compute with numbers of x's size on the way.
         f = np.maximum(np.maximum(np.abs(self.plus), np.abs(self.minus)), self.magnitude)
         rounding = self.epsilon * (f + sizes * np.abs(column)) / h
         value, error = _extrapolate(h, column, rounding)
@@ -300,19 +300,19 @@ class _RichardsonTable:
 
 
 def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The entry of the extrapolation table with the least estimated error, and that error."""
+    """Return the entry of the extrapolation table with the least estimated error, and that error."""
     table = [column]
     for order in range(1, RICHARDSON_ORDERS + 1):
         above = table[-1]
         table.append(above[1:] + (above[1:] - above[:-1]) / (4.0**order - 1))
-    # What f computes on its way may round more than f itself does; the last steps of a column that has long
-    # converged show by how much.
+    # Intermediate results of f may lose more to rounding than its value does; the scatter of the last entries of a
+    # column that has long converged shows how much.
     scatters = [np.max(np.abs(np.diff(part[-3:], axis=0)) * h[-2:], axis=0) for part in table[1:]]
     noise = np.maximum(rounding, np.nan_to_num(np.min(scatters, axis=0), posinf=0.0) / h)
     found = []
     for order, (above, better) in enumerate(pairwise(table), start=1):
         errors = np.maximum(np.abs(better - above[1:]), np.abs(better - above[:-1])) + noise[order:]
-        # Coarse steps may agree by accident (sin 1000x); what they agree on must be what fine steps point to.
+        # Coarse steps may agree by accident (sin 1000x); fine steps must point to the same value.
         apart = np.abs(better - better[-1]) > np.abs(better[-1] - above[-2]) + 10 * rounding[-1]
         found.append(np.where(np.isfinite(errors) & ~apart, errors, np.inf))
     values, errors = (
@@ -326,9 +326,9 @@ def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tup
 def _find_one_sided_slopes(
     h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, rounding: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The slopes from below and above, and whether they differ, at the smallest step at which rounding lets one see."""
+    """Return the slopes from below and above, and where they differ, at the smallest step not lost in rounding."""
     left, right = (middle - minus) / h, (plus - middle) / h
-    # First-order terms removed, so that curvature does not pass for a kink.
+    # First-order terms are removed, so that curvature is not mistaken for a kink.
     below, above = 2 * left[1:] - left[:-1], 2 * right[1:] - right[:-1]
     gap = np.abs(above - below)
     seen = gap > 100 * rounding[1:] + 1e-5 * (np.abs(above) + np.abs(below))
@@ -348,14 +348,14 @@ def _list_both_signs(steps: np.ndarray) -> list[float]:
 
 
 def _make_steps(sizes: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """A table of steps (levels, entries): more levels where x is large, for the function need not scale with it."""
+    """Return steps (levels, entries): more levels if x is large, since the function need not scale with it."""
     levels = STEP_LEVELS + math.ceil(math.log2(max(largest, 1.0)))
     steps: np.ndarray = FIRST_RELATIVE_STEP * np.maximum(sizes, least) * 0.5 ** np.arange(levels)[:, None]
     return steps
 
 
 def list_fields(estimate: Estimate) -> tuple[np.ndarray, ...]:
-    """An estimate's arrays, in the order of its fields."""
+    """Return an estimate's arrays, in the order of its fields."""
     return estimate.value, estimate.error, estimate.below, estimate.above, estimate.kink
 
 

@@ -218,7 +218,7 @@ class Copy(Gate):
 
 @dataclass(frozen=True)
 class Sum(Gate):
-    """out = the sum of x over `axis` (None: all of them). Every summand gets the upstream gradient."""
+    """out = the sum of x over `axis` (None: over all axes). Every summand gets the upstream gradient."""
 
     axis: int | None = None
     symbol: ClassVar[str] = "Σ"

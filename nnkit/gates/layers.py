@@ -11,7 +11,7 @@ from nnkit.gates.base import Gate, Gradients
 
 
 class MatMul(Gate):
-    """out = x @ w for matrices (N, D) @ (D, H), or vectors in place of either.
+    """out = x @ w for matrices (N, D) @ (D, H); either may be a vector.
 
     The shape rule: only one order of the factors gives each gradient its input's shape,
     dx = upstream @ wᵀ and dw = xᵀ @ upstream.
@@ -128,7 +128,7 @@ class SquaredError(Gate):
     """out = the sum of (prediction - target)² over all entries, a scalar (a sum, as in the lecture's
     20-line network, not a mean). dprediction = 2 · upstream · (prediction - target), dtarget its negative.
 
-    The shapes must be equal: (N,) against (N, 1) would broadcast to (N, N) and train nonsense.
+    The shapes must be equal: (N,) and (N, 1) would broadcast to (N, N), and the network would learn nonsense.
     """
 
     symbol = "‖·−·‖²"

@@ -10,7 +10,7 @@
 
     sigmoid = to_jax(Sigmoid())           # a function that jax.grad differentiates by the gate's own backward
 
-Gates that a learner wrote with NumPy run here unchanged (see `nnkit.jax_path.numpy_proxy`). Each name loads its module,
+Gates that learners wrote with NumPy run here unchanged (see `nnkit.jax_path.numpy_proxy`). Each name loads its module,
 and with it JAX and optax, when first used.
 """
 

@@ -1,4 +1,4 @@
-"""`fit_many`: networks of one kind, trained all at once under `vmap`, one for each setting."""
+"""`fit_many`: networks of one architecture, one for each setting, trained all at once under `vmap`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from nnkit.jax_path.sweep import SETTINGS, Sweep
 from nnkit.train.settings import require_counts, require_data
 
 MAX_EPOCHS_PER_CALL = 64
-"""At most so many epochs in one call of a compiled program."""
+"""Longest run of epochs in one call of a compiled program."""
 
 
 @dataclass(frozen=True)
 class ChunkPlan:
-    """How many networks are trained at once, and what that takes."""
+    """Division of the networks into chunks that are trained at once, and the memory that it takes."""
 
     networks: int
     chunk: int
-    """So many at once; the last chunk is filled up with copies."""
+    """Number of networks in a chunk; the last chunk is filled up with copies."""
     bytes_each: int
-    """What one network takes, as estimated before it was compiled."""
+    """Memory of one network, as estimated before compiling."""
     budget: int
 
     @property
@@ -68,9 +68,9 @@ def fit_many(
     schedule), rng=rng, ...)` trains: all take the same batches in the same order. One whose loss becomes NaN or
     infinite stays as it was then, and the others go on.
 
-    `memory` is how many bytes may be taken (four fifths of a GPU's free memory, half of a machine's, unless told).
-    What the networks need is estimated before anything runs; if they do not fit, they are trained in chunks.
-    Raises OutOfMemoryError if not even one fits, and what `fit` raises.
+    `memory` is the number of bytes that may be used (by default four fifths of a GPU's free memory, half of a
+    machine's). The need is estimated before anything runs; networks that do not fit together are trained in chunks.
+    Raises OutOfMemoryError if not even one fits, and the errors of `fit`.
     """
     rates, decays = _check_settings("step_sizes", step_sizes), _check_settings("weight_decays", weight_decays)
     require_counts(epochs=epochs, batch_size=batch_size)
@@ -89,7 +89,7 @@ def fit_many(
 
 
 def plan_chunks(networks: int, each: int, budget: int) -> ChunkPlan:
-    """Chunks of equal size, as few as fit into the budget; OutOfMemoryError if not even one network fits."""
+    """Return chunks of equal size, as few as fit into the budget; OutOfMemoryError if not even one network fits."""
     if each > budget:
         raise OutOfMemoryError(
             f"One network needs about {_format_bytes(each)}, and {_format_bytes(budget)} may be taken: take a smaller "
@@ -102,8 +102,8 @@ def plan_chunks(networks: int, each: int, budget: int) -> ChunkPlan:
 def estimate_network_bytes(
     model: Any, examples: int, data: TrainingData, epochs: int, momentum: float, dtype: str
 ) -> int:
-    """About what one network takes: parameters, memory, gradients and their new values; a batch's activations forward
-    and backward, or those of the data that are measured after an epoch; and the losses that are kept."""
+    """Estimate the memory of one network: parameters, optimiser, gradients and the new values; a batch's activations
+    forward and backward, or those of the data measured after an epoch; and the recorded losses."""
     size = precision.get_stored_dtype(dtype).itemsize
     pieces = getattr(model.activation, "pieces", 1)
     units = sum(model.sizes[1:-1]) * (1 + pieces) + 2 * model.sizes[-1]
@@ -114,7 +114,7 @@ def estimate_network_bytes(
 
 @dataclass
 class _EnsembleTraining:
-    """What all the networks have in common."""
+    """Training of all the networks: what they have in common."""
 
     model: Any
     dtype: str
@@ -144,7 +144,7 @@ class _EnsembleTraining:
         return Sweep(settings, **joined, plan=planned, compile_seconds=compiler.seconds, run_seconds=seconds)
 
     def _draw_batches(self) -> None:
-        """The batches and the schedule's factors of every epoch, the same for all networks."""
+        """Draw the batches and the schedule's factors of every epoch, the same for all networks."""
         generator, n = np.random.default_rng(self.rng), len(self.host.x)
         size = 0 if self.batch_size is None else n
         orders = [generator.permutation(n) if size else np.zeros(0, int) for _ in range(self.epochs)]
@@ -154,7 +154,7 @@ class _EnsembleTraining:
         self.factors = precision.to_stored_dtype(factors.reshape(self.epochs, self.batches), self.dtype)
 
     def _train_chunk(self, compiler: CompileCache, starts: Mapping[int, Any], part: list[Any]) -> dict[str, Any]:
-        """Train one chunk; everything that is told of it, an entry for each network."""
+        """Train one chunk and return its results, an entry for each network."""
         names = starts[part[0][0]]
         stacked = {p: np.stack([starts[seed][p] for seed, _, _ in part]) for p in names}
         parameters = {p: precision.to_stored_dtype(values, self.dtype) for p, values in stacked.items()}
@@ -175,7 +175,7 @@ class _EnsembleTraining:
     def _run_epochs(
         self, carry: Any, data: TrainingData, orders: Any, factors: Any, count: Any, rates: Any, decays: Any
     ) -> Any:
-        """Some epochs of every network: the carry, the mean loss of each epoch, the measures."""
+        """Run some epochs of every network; return the carry, the mean loss of each epoch, the measures."""
 
         def one(carry: Any, rate: Any, decay: Any) -> Any:
             carry, losses, measures = self._make_program(rate, decay).run_epochs(carry, data, orders, factors, count)

@@ -24,16 +24,16 @@ from nnkit.train.loop import open_progress_bar
 from nnkit.train.settings import FitSettings, accept_settings, require_data
 
 MAX_CALL_MULTIPLICATIONS = 2e10
-"""About how many multiplications one call of a compiled program may take: Ctrl-C is heard between calls."""
+"""Multiplications in one call of a compiled program, roughly: Ctrl-C takes effect between calls."""
 
 
 class JaxResult(Result):
-    """What `fit` returns: `parameters, history = fit(...)`, as NumPy arrays, and what it took."""
+    """Return value of `fit`: `parameters, history = fit(...)`, as NumPy arrays, and the time that it took."""
 
     compile_seconds: float
-    """Tracing and compiling, 0 if the same training was compiled before."""
+    """Time of tracing and compiling; 0 if the same training was compiled before."""
     run_seconds: float
-    """All the rest, until the last number was there."""
+    """Time of all the rest, until the last result."""
     device: str
 
 
@@ -75,21 +75,21 @@ def fit(
 
 
 def to_numpy(x: Array) -> Array:
-    """For looking at it; None stays None."""
+    """Convert to a NumPy array; None stays None."""
     return None if x is None else np.asarray(x)
 
 
 def get_program(
     model: Any, optimiser: Any, name: str, batch_size: int | None, place: Placement
 ) -> tuple[TrainingProgram, CompileCache]:
-    """A program and what was compiled of it, kept for the next call, unless a gate is not the kit's: such a gate may
-    change without its being seen."""
+    """Return a program with its compiled functions, cached for the next call if all gates are the kit's: a learner's
+    gate may have changed."""
     gates = [getattr(model, role, None) for role in ("activation", "loss_gate", "affine")]
     if not all(type(gate) in KIT_GATES for gate in gates):
         return _make_program(model, optimiser, name, batch_size, place)
     try:
         return _make_cached_program(model, optimiser, name, batch_size, place)
-    except TypeError:  # something that has no hash
+    except TypeError:  # the model or the optimiser is not hashable
         return _make_program(model, optimiser, name, batch_size, place)
 
 
@@ -143,7 +143,7 @@ class _JaxTrainingRun:
     # -- whole epochs, in one call ---------------------------------------------------------------------
 
     def _run_epochs(self, wanted: int) -> None:
-        """Some epochs, at most as many as are wanted."""
+        """Run some epochs, at most as many as are wanted."""
         capacity = 1 if self.settings.checkpoint or self.settings.on_epoch else self._count_epochs_per_call()
         count = min(wanted, capacity)
         orders = np.zeros((capacity, 0 if self.program.batch_size is None else self.n), np.int32)
@@ -161,14 +161,14 @@ class _JaxTrainingRun:
             self._end_epoch({name: float(values[e]) for name, values in measured.items()})
 
     def _count_epochs_per_call(self) -> int:
-        """How many epochs one call may take."""
+        """Return the number of epochs that one call may run."""
         count = sum(p.size for p in self.carry.parameters.values())
         return int(max(1, min(256, 2048 // self.batches, MAX_CALL_MULTIPLICATIONS // (6 * count * self.n))))
 
     # -- an epoch in pieces, so that a checkpoint can be written between its steps ----------------------
 
     def _run_pieces(self, wanted: int) -> None:
-        """What is left of an epoch, in pieces of equal length, compiled once."""
+        """Run the rest of an epoch, in pieces of equal length, compiled once."""
         assert self.settings.checkpoint_every is not None
         self.rng_state = self.rng.bit_generator.state
         size = self.program.batch_size or 0
@@ -189,10 +189,10 @@ class _JaxTrainingRun:
         if int(self.carry.step) % self.settings.checkpoint_every == 0:
             self._save()
 
-    # -- what is written down --------------------------------------------------------------------------
+    # -- recording --------------------------------------------------------------------------
 
     def _append_losses(self, losses: np.ndarray, order: np.ndarray) -> bool:
-        """Write down the losses of some steps; False if one is not finite, and with it the reason."""
+        """Append the losses of some steps to the history; return False if one is not finite, and record the reason."""
         wrong = np.flatnonzero(~np.isfinite(losses))
         if not wrong.size:
             self.history.loss += losses.tolist()

@@ -1,5 +1,7 @@
-"""Where a training stands, in one .safetensors file: arrays with names and a text, no pickle, written whole or not at
-all. Other programs read it too: `safetensors.numpy.load_file(path)`."""
+"""Checkpoints of a training, each one .safetensors file: named arrays and a text, no pickle, written atomically.
+
+Other programs can read them too: `safetensors.numpy.load_file(path)`.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ HISTORY_LISTS = ("loss", *PER_EPOCH)
 def save_carry(path: Path, carry: Any, history: History, facts: Mapping[str, Any]) -> None:
     """Write the carry (a tree of arrays), the history and the facts (plain data, see `fitting`).
 
-    The file that was there stays as it was until the new one is whole and on the disk.
+    The old file stays until the new one is complete and on the disk.
     """
     arrays = {name: np.asarray(leaf) for name, leaf in _name_leaves(carry).items()}
     arrays |= {f"history/{name}": np.asarray(getattr(history, name), dtype=float) for name in HISTORY_LISTS}
@@ -34,9 +36,9 @@ def save_carry(path: Path, carry: Any, history: History, facts: Mapping[str, Any
 
 
 def load_carry(path: Path, carry: Any, training: Mapping[str, Any]) -> tuple[Any, History, dict[str, Any]]:
-    """(the carry, the history, the facts); `carry` tells the names, shapes and types that must be there.
+    """Read (carry, history, facts); the file must have the names, shapes and dtypes of the arrays in `carry`.
 
-    Raises CheckpointError for another file, and for a checkpoint of another training.
+    Raises CheckpointError for a file of another kind or another training.
     """
     arrays, facts = _read_file(path)
     require_same_training(path, facts["training"], json.loads(json.dumps(training)))
@@ -64,7 +66,7 @@ def _read_file(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
 
 def _name_leaves(carry: Any) -> dict[str, Any]:
-    """A name for every array of a tree: "parameters/W1", "memory/0/trace/W1"."""
+    """Return every array of a tree by a name: "parameters/W1", "memory/0/trace/W1"."""
     paths, _ = jax.tree_util.tree_flatten_with_path(carry)
     return {"/".join(_format_key(key) for key in path): leaf for path, leaf in paths}
 

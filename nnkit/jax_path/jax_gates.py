@@ -1,5 +1,5 @@
-"""Gates under JAX: as functions that `jax.grad` differentiates by the hand-written backward, and the reverse, the
-hand-written backward against JAX's own."""
+"""Gates under JAX: functions that `jax.grad` differentiates by the hand-written backward, and comparisons of the
+hand-written backward with JAX's own derivatives."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _TRACING_ERRORS = (*_CONCRETIZATION_ERRORS, TypeError)
 
 
 class AdaptedGate:
-    """A gate that was written with NumPy, as one that JAX can trace: the same two methods.
+    """Adapter that lets JAX trace a gate written with NumPy: the same two methods.
 
-    Raises TypeError with a sentence where it needs numbers that are not there while it is traced (an `if` of them).
+    Raises TypeError where the gate needs the numbers themselves, which do not exist while it is traced (in an `if`).
     """
 
     def __init__(self, gate: Any) -> None:
@@ -42,7 +42,7 @@ class AdaptedGate:
         def forward(*inputs: Array) -> tuple[Array, Any]:
             return self._forward(*inputs)
 
-        with suppress(TypeError, ValueError):  # the names of its inputs, for sentences
+        with suppress(TypeError, ValueError):  # the names of its inputs, for error messages
             forward.__signature__ = inspect.signature(gate.forward)  # type: ignore[attr-defined]
         self.forward = forward
 
@@ -61,8 +61,11 @@ class AdaptedGate:
 
 
 def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-    """function(*inputs) on traced arrays: first on stand-ins, which NumPy's functions take; if they do not fit (in a
-    function compiled by `jax.jit`), on the traced arrays themselves. Only JAX arrays come back."""
+    """Return function(*inputs) for traced arrays, as JAX arrays.
+
+    The function is first given proxies, which NumPy's functions accept; if that fails (as in a function compiled by
+    `jax.jit`), the traced arrays themselves.
+    """
     try:
         return unwrap_arrays(function(*wrap_arrays(inputs)))
     except (*_TRACING_ERRORS, ValueError) as fault:
@@ -72,19 +75,19 @@ def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...])
     except _TRACING_ERRORS:
         if isinstance(first, _CONCRETIZATION_ERRORS):
             raise TypeError(
-                f"{who} needs the numbers themselves (for an `if`, an index or a loop), and while JAX traces it there "
-                "are only shapes: write np.where(condition, a, b) for an if. nnkit.train.fit runs it as it is."
+                f"{who} needs the numbers themselves (for an `if`, an index or a loop), and while JAX traces it "
+                "there are only shapes: write np.where(condition, a, b) for an if. nnkit.train.fit runs it as it is."
             ) from first
         raise TypeError(f"{who} does not run under JAX: {first}") from first
 
 
 def adapt_gate(gate: Any) -> Any:
-    """The gate itself if it is the kit's, else `AdaptedGate`."""
+    """Return the gate itself if it is the kit's, else an `AdaptedGate`."""
     return gate if type(gate) in KIT_GATES or isinstance(gate, AdaptedGate | EnsembleAffine) else AdaptedGate(gate)
 
 
 def adapt_model(model: Any) -> Any:
-    """An MLP with its gates adapted; a function (parameters, x, y) → (loss, gradients) likewise."""
+    """Return an MLP with its gates adapted, or an adapted function (parameters, x, y) → (loss, gradients)."""
     if is_dataclass(model) and hasattr(model, "gradients") and not isinstance(model, type):
         roles = ("activation", "loss_gate", "affine")
         return replace(model, **{role: adapt_gate(getattr(model, role)) for role in roles if hasattr(model, role)})
@@ -94,11 +97,11 @@ def adapt_model(model: Any) -> Any:
 
 
 def to_jax(gate: Any) -> Callable[..., Any]:
-    """The gate as a function of its inputs that JAX differentiates by the gate's own backward (`jax.custom_vjp`).
+    """Return the gate as a function of its inputs that JAX differentiates by the gate's backward (`jax.custom_vjp`).
 
-    Its value is the first of `gate.forward(*inputs)`; jit, vmap, grad and vjp take it. Where the backward is itself
+    Its value is the first of `gate.forward(*inputs)`; jit, vmap, grad and vjp accept it. Where the backward is itself
     differentiable, so is the gradient (forward and backward are then differentiated by JAX). Labels get no gradient.
-    Raises TypeError or ShapeError, with a sentence, for gradients that are missing or of another shape.
+    Raises TypeError or ShapeError for gradients that are missing or of another shape.
     """
     traced = adapt_gate(gate)
 
@@ -127,7 +130,7 @@ def to_jax(gate: Any) -> Callable[..., Any]:
 
 @jax.tree_util.register_pytree_node_class
 class _TracedCache:
-    """A gate's cache on its way from forward to backward: its arrays travel, all else (a shape, None) stays fixed."""
+    """A gate's cache as a pytree: its arrays are leaves, everything else (a shape, None) is static."""
 
     def __init__(self, cache: Any, inputs: tuple[Any, ...]) -> None:
         self.cache, self.inputs = cache, inputs
@@ -145,18 +148,18 @@ class _TracedCache:
 
 
 class _StaticPart:
-    """What does not travel; equal to itself only, for it may hold what cannot be compared."""
+    """Static part of a cache; equal only to itself, since its content may not be comparable."""
 
     def __init__(self, tree: Any, leaves: list[Any], inputs: tuple[Any, ...]) -> None:
         self.tree, self.leaves, self.inputs = tree, leaves, inputs
 
 
 def differences(gate: Any, *inputs: Array, order: int = 1, rng: np.random.Generator | int = 0) -> dict[str, float]:
-    """The largest difference, for each input, between the gate's own backward and JAX's derivative of its forward.
+    """Return the largest difference, for each input, between the gate's backward and JAX's derivative of its forward.
 
-    Both are multiplied by one random upstream gradient. With `order=2`, what is compared is the gradient of the first
-    gradients, multiplied by random numbers too. Computed in the inputs' type; `nnkit.view.figures.speed.agreement`
-    draws it. At a kink (a tie in `Max`) JAX may take another slope, and both are right.
+    Both are multiplied by one random upstream gradient. With `order=2` the derivatives of the gradients, multiplied by
+    random numbers, are compared. Computed in the inputs' dtype; `nnkit.view.figures.speed.agreement` draws it. At a
+    kink (a tie in `Max`) JAX may choose another slope, and both are right.
     """
     rng, traced = np.random.default_rng(rng), adapt_gate(gate)
     with jax.enable_x64(_has_float64(inputs)):
@@ -176,10 +179,9 @@ def differences(gate: Any, *inputs: Array, order: int = 1, rng: np.random.Genera
 def network_differences(
     model: Any, parameters: dict[str, Array], x: Array, y: Array, *, order: int = 1, rng: np.random.Generator | int = 0
 ) -> dict[str, float]:
-    """The same for a whole network, a number for each parameter: `model.gradients` against `jax.grad(model.loss)`.
+    """Return the largest difference, for each parameter, between `model.gradients` and `jax.grad(model.loss)`.
 
-    With `order=2`, the Hessian times a random direction: JAX's derivative of `model.gradients` along it, against that
-    of `jax.grad(model.loss)`.
+    With `order=2`, the products of the Hessian and a random direction are compared: JAX's derivatives of both along it.
     """
     rng, traced = np.random.default_rng(rng), adapt_model(model)
     with jax.enable_x64(_has_float64(parameters.values())):
@@ -228,7 +230,7 @@ def _has_float64(arrays: Any) -> bool:
 
 
 def _to_jax_arrays(out: Any) -> Any:
-    """NumPy's numbers (from a gate that does not look at its input) as JAX's."""
+    """Convert NumPy's numbers (from a gate that ignores its input) to JAX arrays."""
     return jax.tree.map(jnp.asarray, out) if isinstance(out, tuple) else jnp.asarray(unwrap_arrays(out))
 
 

@@ -1,8 +1,8 @@
 """Matrix products of many small networks at once, for `fit_many` on a CPU.
 
 Under `vmap` a product of small matrices becomes a thousand small products, one after the other, and XLA's CPU code
-spends its time between them. Written as a sum of outer products, with the networks along the last axis, every
-multiplication is one of a thousand numbers side by side: 1,000 networks of 2-16-16-3 train about 1.7 times as fast.
+spends its time between them. As a sum of outer products, with the networks along the last axis, every multiplication
+is one of vectors of a thousand numbers: 1,000 networks of 2-16-16-3 train about 1.7 times as fast.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from nnkit.gates import Affine, MatMul
 from nnkit.gates.base import Gate, Gradients
 
 MAX_UNROLLED_TERMS = 64
-"""Sums of more terms than these stay XLA's products: the program would grow too long."""
+"""Sums with more terms are left to XLA's matrix product: the program would grow too long."""
 
 
 @custom_vmap
 def multiply_matrices(x: Array, w: Array) -> Array:
-    """x @ w, (N, D) @ (D, H); under vmap over networks as the module tells."""
+    """Return x @ w, (N, D) @ (D, H); under vmap over networks as a sum of outer products (see the module)."""
     return x @ w
 
 
@@ -37,7 +37,7 @@ def _multiply_ensemble(count: int, batched: list[bool], x: Array, w: Array) -> t
 
 
 class EnsembleAffine(Gate):
-    """`Affine` for matrices, by `multiply_matrices`; without b `MatMul`."""
+    """Affine gate for matrices by `multiply_matrices`; without b, like `MatMul`."""
 
     def forward(self, x: Array, w: Array, b: Array | None = None) -> tuple[Array, Any]:
         return multiply_matrices(x, w) if b is None else multiply_matrices(x, w) + b, (x, w, b is not None)
@@ -49,6 +49,6 @@ class EnsembleAffine(Gate):
 
 
 def use_ensemble_affine(model: Any) -> Any:
-    """The model with `EnsembleAffine` where it has the kit's own affine gate."""
+    """Return the model with `EnsembleAffine` in place of the kit's affine gate, if it has that."""
     ours = is_dataclass(model) and type(getattr(model, "affine", None)) in (Affine, MatMul)
     return replace(model, affine=EnsembleAffine()) if ours else model

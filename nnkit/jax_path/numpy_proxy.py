@@ -1,9 +1,9 @@
-"""Arrays that let NumPy code be traced: what makes a learner's gate, written with `np.`, run under `jax.jit`.
+"""Proxies that let JAX trace NumPy code: a learner's gate, written with `np.`, runs under `jax.jit`.
 
 A traced array has no numbers yet, so `np.exp` of it raises. A `NumpyProxy` holds one and answers NumPy's own dispatch
 (`__array_ufunc__`, NEP 13; `__array_function__`, NEP 18) with the function of the same name in `jax.numpy`. Writing
-into it (`p[rows, labels] -= 1`) makes a new array and keeps it, so that the line means what it means in NumPy, for a
-view of it too.
+into it (`p[rows, labels] -= 1`) replaces the array that it holds, so that the line means the same as in NumPy, also
+for views.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import jax
 
 
 class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
-    """A JAX array or tracer that behaves as a NumPy array does.
+    """Proxy of a JAX array or tracer that behaves like a NumPy array.
 
-    It stands for its own array, or for a part of another stand-in (`base[index]`, a view), so that writing into
-    either shows in both. Raises TypeError, with a sentence, where NumPy code needs the numbers themselves.
+    It holds its own array, or is a view of another proxy (`base[index]`), so that writing into either shows in both.
+    Raises TypeError where NumPy code needs the numbers themselves.
     """
 
     __slots__ = ("_array", "_base", "_fixed", "_index")
@@ -31,7 +31,7 @@ class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def array(self) -> Any:
-        """The JAX array that it stands for."""
+        """The JAX array behind the proxy."""
         return self._array if self._base is None else self._base.array[self._index]
 
     # -- NumPy's functions, by name -------------------------------------------------------------------
@@ -43,7 +43,9 @@ class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             function = getattr(function, method, None)
         if function is None:
-            raise TypeError(f"np.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} has no like in JAX.")
+            raise TypeError(
+                f"np.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} has no equivalent in JAX."
+            )
         result = function(*unwrap_arrays(inputs), **unwrap_arrays(options))
         if out is None:
             return wrap_arrays(result)
@@ -54,12 +56,12 @@ class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
         home: Any = jnp.linalg if func.__module__ == "numpy.linalg" else jnp
         function = getattr(home, func.__name__, None)
         if function is None:
-            raise TypeError(f"np.{func.__name__} has no like in JAX.")
+            raise TypeError(f"np.{func.__name__} has no equivalent in JAX.")
         return wrap_arrays(function(*unwrap_arrays(args), **_canonicalize_options(unwrap_arrays(options))))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TypeError(
-            "under JAX an array has no numbers yet while the gate is traced, so it can be put into no NumPy array: "
+            "under JAX an array has no numbers yet while the gate is traced, so it cannot be put into a NumPy array: "
             "write x.copy() for np.array(x), np.zeros_like(x) for np.zeros(x.shape), np.where for a mask."
         )
 
@@ -78,14 +80,14 @@ class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
         self._write(self.array.at[unwrap_arrays(index)].set(unwrap_arrays(values)))
 
     def _at(self, ufunc: np.ufunc, target: Any, index: Any, values: Any = None) -> None:
-        """np.add.at(target, index, values), and the like."""
+        """Apply np.add.at(target, index, values), or another ufunc's `at`."""
         names = {"add": "add", "subtract": "subtract", "multiply": "multiply", "maximum": "max", "minimum": "min"}
         if ufunc.__name__ not in names or not isinstance(target, NumpyProxy):
-            raise TypeError(f"np.{ufunc.__name__}.at has no like in JAX.")
+            raise TypeError(f"np.{ufunc.__name__}.at has no equivalent in JAX.")
         target._write(getattr(target.array.at[unwrap_arrays(index)], names[ufunc.__name__])(unwrap_arrays(values)))
 
     def _write(self, result: Any) -> NumpyProxy:
-        """Hold these numbers from now on; a number of NumPy's cannot be written into, and gives way to a new one."""
+        """Replace the array and return the proxy; a scalar cannot be written into, so return a new proxy."""
         old = self.array
         if not old.ndim and self._base is None:
             return NumpyProxy(result)
@@ -137,12 +139,12 @@ class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
 
 
 def wrap_arrays(tree: Any) -> Any:
-    """Stand-ins for all JAX arrays in a tuple, list or dict, or for the one given."""
+    """Replace all JAX arrays in a tree (tuples, lists, dicts, or one array) by proxies."""
     return jax.tree.map(lambda x: NumpyProxy(x) if isinstance(x, jax.Array) else x, tree)
 
 
 def unwrap_arrays(tree: Any) -> Any:
-    """The arrays that stand-ins stand for, in the same places."""
+    """Replace the proxies in a tree by their arrays."""
     return jax.tree.map(
         lambda x: x.array if isinstance(x, NumpyProxy) else x, tree, is_leaf=lambda x: isinstance(x, NumpyProxy)
     )
@@ -153,7 +155,7 @@ def _to_tuple(index: Any) -> tuple[Any, ...]:
 
 
 def _canonicalize_dtype(dtype: Any) -> Any:
-    """A type as JAX has it now: `float` is float32, unless 64 bits are enabled."""
+    """Return a dtype as JAX has it now: `float` is float32, unless 64 bits are enabled."""
     return dtype if hasattr(dtype, "__array_namespace__") else jax.dtypes.canonicalize_dtype(dtype)
 
 

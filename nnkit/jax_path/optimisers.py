@@ -1,4 +1,4 @@
-"""One form for every optimiser: the kit's `SGD`, as a chain of optax; optax's own; and one that a learner wrote."""
+"""A common form for all optimisers: the kit's `SGD`, as a chain of optax; those of optax; and a learner's own."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ from nnkit.train.checkpoints import describe_object
 
 @dataclass(frozen=True)
 class UpdateRule:
-    """An update as a compiled step needs it."""
+    """Update of the parameters in the form that a compiled step needs."""
 
     init: Callable[[Parameters], Any]
-    """Parameters ↦ the memory before the first step, a tree of arrays."""
+    """Function: parameters ↦ the memory before the first step, a tree of arrays."""
     update: Callable[[Parameters, Parameters, Any, Any, Any], tuple[Parameters, Any]]
-    """(parameters, gradients, memory, number of the step, its step size) ↦ the new parameters and memory."""
+    """Function: (parameters, gradients, memory, number of the step, step size) ↦ the new parameters and memory."""
     get_rates: Callable[[int, int], np.ndarray] | None = None
-    """(first step, count) ↦ the step sizes, if they are known beforehand: a schedule is a Python function."""
+    """Function: (first step, count) ↦ the step sizes, if known beforehand (a schedule is a Python function)."""
     description: str = ""
-    """What a checkpoint must agree with."""
+    """Text that a checkpoint must agree with."""
     allows_transposed: bool = False
-    """Does it move a transposed matrix as it moves the matrix? (Then the program may keep matrices transposed.)"""
+    """True if the update of a transposed matrix is the transposed update: the program may keep matrices transposed."""
 
 
 def transpose_matrices(tree: Any) -> Any:
-    """Every matrix of a tree transposed, other arrays as they are."""
+    """Transpose every matrix of a tree; other arrays stay as they are."""
     return jax.tree.map(lambda a: a.T if a.ndim == 2 else a, tree)
 
 
 def make_update_rule(optimiser: Any = None) -> UpdateRule:
-    """The rule of `SGD` (the default), of an optax `GradientTransformation`, or of an object with the methods
-    init(parameters) and update(parameters, gradients, memory, step), as `nnkit.train.fit` takes it.
+    """Return the update rule of `SGD` (the default), of an optax `GradientTransformation`, or of an object with the
+    methods init(parameters) and update(parameters, gradients, memory, step), as `nnkit.train.fit` accepts it.
 
     Raises TypeError for anything else.
     """
@@ -55,7 +55,7 @@ def make_update_rule(optimiser: Any = None) -> UpdateRule:
 
 
 def make_sgd_transform(momentum: float, weight_decay: Any) -> optax.GradientTransformation:
-    """v ← momentum · v + dW + weight_decay · W, in optax's words; biases do not decay. The update is -rate · v."""
+    """Return optax's transform for v ← momentum · v + dW + weight_decay · W; biases do not decay."""
     parts = []
     if isinstance(weight_decay, jax.Array) or weight_decay:
         parts.append(optax.add_decayed_weights(weight_decay, mask=lambda p: jax.tree.map(lambda a: a.ndim > 1, p)))
@@ -65,7 +65,7 @@ def make_sgd_transform(momentum: float, weight_decay: Any) -> optax.GradientTran
 
 
 def apply_directions(parameters: Parameters, directions: Any, rate: Any) -> Any:
-    """W - rate · v for every parameter, in its type."""
+    """Return W - rate · v for every parameter, in its dtype."""
     return jax.tree.map(lambda p, v: p - jnp.asarray(rate, p.dtype) * v.astype(p.dtype), parameters, directions)
 
 
@@ -98,7 +98,7 @@ def _make_optax_rule(transform: optax.GradientTransformation) -> UpdateRule:
 
 
 def _commutes_with_transposition(transform: optax.GradientTransformation) -> bool:
-    """Tried on one step: true of Adam and all that works number by number, false of what looks at rows or columns."""
+    """Return True if a trial step commutes with transposition, as with Adam; not if it uses rows or columns."""
     p = {"W": jnp.asarray(np.random.default_rng(0).normal(size=(129, 130)), jnp.float32)}  # Adafactor factors 128 up
     try:
         memory = transform.init(p)
@@ -120,10 +120,10 @@ def _make_method_rule(optimiser: Any) -> UpdateRule:
 
 
 def _fingerprint_transform(transform: optax.GradientTransformation) -> str:
-    """A checksum of what the optimiser computes: its repr has no settings, its program has them all."""
+    """Return a checksum of the optimiser's program, which contains all its settings; its repr does not."""
     like = {"W": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
     try:
         program = str(jax.make_jaxpr(transform.update)(like, transform.init(like), like))
-    except (TypeError, ValueError, KeyError):  # it knows the parameters by name
+    except (TypeError, ValueError, KeyError):  # it needs the real parameters' names
         return "optax"
     return f"optax, checksum {zlib.crc32(program.encode()):08x}"

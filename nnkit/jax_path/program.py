@@ -1,4 +1,4 @@
-"""The compiled programs of a training: epochs as one `lax.scan` over minibatches, pieces of epochs, measures."""
+"""Compiled programs of a training: epochs as one `lax.scan` over minibatches, pieces of epochs, measures."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from nnkit.mlp import are_labels
 
 
 class Carry(NamedTuple):
-    """What goes from step to step."""
+    """State that is passed from step to step."""
 
     parameters: Parameters
     memory: Any
     step: Array
-    """How many steps were taken."""
+    """Number of steps taken."""
     alive: Array
-    """False from the first loss on that is not finite: nothing changes any more."""
+    """False after the first loss that is not finite: then nothing changes any more."""
 
 
 class TrainingData(NamedTuple):
-    """What stays: the examples, and those to validate with (None without)."""
+    """Data of a training: the examples, and those to validate with (or None)."""
 
     x: Array
     y: Array
@@ -41,10 +41,10 @@ class TrainingData(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TrainingProgram:
-    """How a training is computed; its methods are pure functions, to be compiled (see `CompileCache`).
+    """Computations of a training, as pure functions to compile (see `CompileCache`).
 
-    From step to step, matrices are kept transposed where the optimiser allows it. XLA's matrix product on a CPU is
-    slow at dW = xᵀ @ upstream, for it copies the large xᵀ; dWᵀ = upstreamᵀ @ x transposes the small factor. For
+    Between steps, matrices are stored transposed if the optimiser allows it. XLA's matrix product on a CPU is
+    slow at dW = xᵀ @ upstream, since it copies the large xᵀ; dWᵀ = upstreamᵀ @ x transposes the small factor. For
     3072-100-10 and 256 examples a step takes half as long.
     """
 
@@ -53,18 +53,19 @@ class TrainingProgram:
     dtype: str
     batch_size: int | None
     split_batch: Callable[[Array], Array] = lambda batch: batch
-    """Puts a batch where it is computed: on several devices, a part on each."""
+    """Function that puts a batch on its devices, a part on each."""
 
     @cached_property
     def gradients(self) -> Callable[..., tuple[Array, Parameters]]:
+        """Function (parameters, x, y) → (loss, gradients)."""
         return precision.make_gradients(self.model, self.dtype)
 
     def start(self, parameters: Parameters) -> Carry:
-        """The carry before the first step."""
+        """Return the carry before the first step."""
         return Carry(parameters, self.rule.init(parameters), jnp.zeros((), jnp.int32), jnp.ones((), bool))
 
     def run_step(self, carry: Carry, x: Array, y: Array, rate: Array) -> tuple[Carry, Array]:
-        """Forward, backward, update; the loss before the update. The carry is turned (see `transpose`)."""
+        """Run forward, backward and update; return the carry and the loss before the update. See `transpose`."""
         loss, gradients = self.gradients(self.transpose(carry.parameters), x, y)
         gradients = self.transpose(gradients)
         alive = carry.alive & jnp.isfinite(loss)
@@ -73,11 +74,11 @@ class TrainingProgram:
         return Carry(parameters, memory, carry.step + alive, alive), loss
 
     def transpose(self, tree: Any) -> Any:
-        """Parameters, gradients or memory between the two forms: as the gates have them, and as they are kept."""
+        """Transpose parameters, gradients or memory between the two forms: that of the gates and the stored one."""
         return transpose_matrices(tree) if self.rule.allows_transposed else tree
 
     def run_steps(self, carry: Carry, data: TrainingData, order: Array, rates: Array) -> tuple[Carry, Array]:
-        """A step for each rate: `order` (n,) numbers the examples, `batch_size` of them a step, fewer in the last.
+        """Run a step for each rate: `order` (n,) numbers the examples, `batch_size` of them a step, fewer in the last.
 
         Returns the carry and the losses (steps,).
         """
@@ -105,7 +106,7 @@ class TrainingProgram:
         return carry, jnp.append(losses, loss)
 
     def compute_measures(self, parameters: Parameters, data: TrainingData) -> Parameters:
-        """What is recorded after an epoch: accuracies where there are labels, the validation loss."""
+        """Return what is recorded after an epoch: accuracies if there are labels, the validation loss."""
         model, found = adapt_model(self.model), {}
         accuracy = getattr(model, "accuracy", None)
         if accuracy and are_labels(data.y):
@@ -120,9 +121,9 @@ class TrainingProgram:
     def run_epochs(
         self, carry: Carry, data: TrainingData, orders: Array, rates: Array, count: Array
     ) -> tuple[Carry, Array, Parameters]:
-        """The first `count` of so many epochs as orders (E, n) and rates (E, steps) tell.
+        """Run the first `count` of E epochs, with orders (E, n) and rates (E, steps).
 
-        Returns the carry, the losses (E, steps) and the measures (E,) each; those of epochs not taken are NaN.
+        Returns the carry, the losses (E, steps) and the measures (E,) each; those of epochs that did not run are NaN.
         """
         shapes = jax.eval_shape(self.compute_measures, carry.parameters, data)
         kind = self._get_dtype(carry.parameters)
@@ -143,22 +144,23 @@ class TrainingProgram:
 
 
 def _take_rows(array: Array, batch: Array) -> Array:
-    """array[batch], without a look at whether the numbers are in range: they come from a permutation."""
+    """Return array[batch] without a check of the indices, which come from a permutation."""
     return array.at[batch].get(mode="promise_in_bounds")
 
 
 class CompileCache:
-    """Compiles functions for the shapes that they are first called with, and tells how long that took."""
+    """Cache of functions compiled for the shapes of their inputs, with the time that compiling took."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._compiled: dict[Any, Any] = {}
 
     def call(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
-        """function(*inputs), compiled; the inputs numbered in `donate` are used up, their memory used again."""
-        return self.compiled(function, *inputs, donate=donate)(*inputs)
+        """Return function(*inputs), compiled; the inputs numbered in `donate` are consumed and their memory reused."""
+        return self.compile(function, *inputs, donate=donate)(*inputs)
 
-    def compiled(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
+    def compile(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
+        """Return the function, compiled for inputs of these shapes and dtypes."""
         leaves, tree = jax.tree.flatten(inputs)
         key = (function, donate, tree, *[(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves])
         if key not in self._compiled:

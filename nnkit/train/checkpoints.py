@@ -1,4 +1,4 @@
-"""Where a training stands, in one .npz file: arrays and a JSON text, no pickle, written whole or not at all."""
+"""Checkpoints of a training, each one .npz file: arrays and a JSON text, no pickle, written atomically."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ FORMAT_VERSION = 1
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that cannot be read, or that belongs to another training."""
+    """Error for a checkpoint that cannot be read, or that belongs to another training."""
 
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Where a training stands between two steps."""
+    """State of a training between two steps."""
 
     parameters: dict[str, Array]
     memory: dict[str, Array]
-    """The optimiser's."""
+    """Arrays of the optimiser."""
     step: int = 0
     epoch: int = 0
-    """How many epochs were finished."""
+    """Number of finished epochs."""
     batch: int = 0
-    """How many batches of the epoch under way were taken."""
+    """Number of finished batches of the current epoch."""
     rng: Mapping[str, Any] = field(default_factory=dict)
-    """The state of the random generator when that epoch began: it drew, or will draw, the batches."""
+    """State of the random generator at the start of that epoch: it draws the batches."""
 
 
 def save_checkpoint(path: Path, state: TrainingState, history: History, training: Mapping[str, Any]) -> None:
-    """Write a checkpoint. The file that was there stays as it was until the new one is whole and on the disk."""
+    """Write a checkpoint. The old file stays until the new one is complete and on the disk."""
     arrays = {f"parameters/{name}": np.asarray(p) for name, p in state.parameters.items()}
     arrays |= {f"memory/{name}": np.asarray(m) for name, m in state.memory.items()}
     arrays |= {f"history/{name}": np.asarray(getattr(history, name)) for name in ("loss", *PER_EPOCH)}
@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, state: TrainingState, history: History, training
 
 
 def load_checkpoint(path: Path, start: TrainingState, training: Mapping[str, Any]) -> tuple[TrainingState, History]:
-    """Read a checkpoint; its arrays become arrays of the kind (NumPy's, JAX's) and type of those in `start`."""
+    """Read a checkpoint; its arrays get the kind (NumPy's, JAX's) and dtype of those in `start`."""
     found = _read_file(path)
     facts = json.loads(str(found["facts"]))
     require_same_training(path, facts["training"], json.loads(json.dumps(training)))
@@ -80,7 +80,7 @@ def _read_file(path: Path) -> dict[str, np.ndarray]:
 def describe_training(
     model: Any, optimiser: Any, batch_size: int | None, rng: np.random.Generator, data: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What must be the same when a training goes on, in words and numbers that JSON can carry."""
+    """Return what must be the same when a training is resumed, as JSON data."""
     return {
         "model": describe_object(model),
         "optimiser": describe_object(optimiser),
@@ -91,6 +91,7 @@ def describe_training(
 
 
 def require_same_training(path: Path, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    """Raise CheckpointError if two descriptions of a training differ."""
     for name in new:
         if old.get(name) != new[name]:
             raise CheckpointError(
@@ -100,12 +101,12 @@ def require_same_training(path: Path, old: Mapping[str, Any], new: Mapping[str, 
 
 
 def describe_object(thing: Any) -> str:
-    """repr, without the addresses, which are others in the next process."""
+    """Return the repr without memory addresses, which differ from process to process."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(thing))
 
 
 def _describe_data(values: Any) -> str:
-    """The shape, the type and a checksum of an array, or of each in a dict."""
+    """Return the shape, dtype and checksum of an array; for a dict of arrays, names and shapes."""
     if values is None:
         return "none"
     if isinstance(values, Mapping):
@@ -116,17 +117,18 @@ def _describe_data(values: Any) -> str:
 
 def _convert_like(wanted: Array, found: np.ndarray) -> Array:
     dtype = getattr(wanted, "dtype", np.dtype(float))
-    if found.dtype.kind == "V":  # as .npz keeps types that NumPy does not know, bfloat16 for one
+    if found.dtype.kind == "V":  # .npz stores dtypes that NumPy does not have, bfloat16 for example, like this
         found = found.view(dtype)
     return get_namespace(wanted).asarray(found, dtype=dtype)
 
 
 def encode_value(value: Any) -> Any:
-    """Some generators keep arrays in their states."""
+    """Encode an array or a NumPy number for JSON: the states of some generators hold arrays."""
     return {"array": value.tolist(), "dtype": str(value.dtype)} if isinstance(value, np.ndarray) else value.item()
 
 
 def decode_arrays(value: Any) -> Any:
+    """Restore the arrays in what `encode_value` has encoded."""
     if not isinstance(value, dict):
         return value
     if value.keys() == {"array", "dtype"}:

@@ -81,9 +81,9 @@ class _TrainingRun:
         return Result(self.state.parameters, self.history)
 
     def _run_epoch(self, bar: Any) -> None:
-        """One epoch, or what is left of it."""
+        """Run one epoch, or the rest of it."""
         batches = self._draw_batches()
-        # An overflow is told in a sentence, by history.stopped; NumPy's warnings would only come before it.
+        # history.stopped explains an overflow; NumPy's warnings would add nothing.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for batch in batches[self.state.batch :]:
                 if not self._run_step(batch):
@@ -101,14 +101,14 @@ class _TrainingRun:
             self.settings.on_epoch(self.state.epoch - 1, self.state.parameters, self.history)
 
     def _draw_batches(self) -> list[Any]:
-        """The indices of each batch of an epoch that begins; `...` stands for all the examples, not copied."""
+        """Return the indices of each batch of a new epoch; `...` stands for all the examples, not copied."""
         if self.batch_size is None:
             return [...]
         self.state = replace(self.state, rng=self.rng.bit_generator.state)
         return list(minibatches(len(self.x), self.batch_size, self.rng))
 
     def _run_step(self, batch: Any) -> bool:
-        """Forward, backward, update; False if the loss is not finite."""
+        """Run forward, backward and update; return False if the loss is not finite."""
         old, losses = self.state, self.history.loss
         x, y = (self.x, self.y) if batch is ... else (self.x[batch], self.y[batch])
         loss, gradients = self.gradients(old.parameters, x, y)
@@ -121,14 +121,14 @@ class _TrainingRun:
             losses.append(value)
             return False
         parameters, memory = self.optimiser.update(old.parameters, gradients, old.memory, old.step)
-        losses.append(value)  # first this, then the state: what a checkpoint holds is cut to the state's length
+        losses.append(value)  # before the state changes: a checkpoint cuts the history to the state's length
         self.state = TrainingState(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
         if self.settings.checkpoint_every is not None and self.state.step % self.settings.checkpoint_every == 0:
             self._save()
         return True
 
     def _record_epoch(self) -> None:
-        """The entries of an epoch that ends."""
+        """Append the entries of a finished epoch to the history."""
         history, parameters, accuracy = self.history, self.state.parameters, getattr(self.model, "accuracy", None)
         if accuracy and are_labels(self.y):
             history.train_accuracy.append(float(accuracy(parameters, self.x, self.y)))
@@ -162,6 +162,7 @@ class _TrainingRun:
 
 
 def open_progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+    """Return a progress bar of `total` steps, `done` of them finished, as a context manager; None without progress."""
     if not progress:
         return nullcontext()
     try:
@@ -173,10 +174,10 @@ def open_progress_bar(progress: bool, total: int, done: int) -> AbstractContextM
 
 
 def _require_gradients(gradients: Any, parameters: Parameters) -> None:
-    """A gradient of another shape would broadcast, and change the parameter's shape without a word."""
+    """Raise ValueError or ShapeError for wrong gradients: another shape would broadcast and change the parameter's."""
     if not isinstance(gradients, Mapping) or gradients.keys() != parameters.keys():
-        told = ", ".join(map(str, gradients)) if isinstance(gradients, Mapping) else f"a {type(gradients).__name__}"
-        raise ValueError(f"The gradients must be a dict with the keys {', '.join(parameters)}; they are {told}.")
+        given = ", ".join(map(str, gradients)) if isinstance(gradients, Mapping) else f"a {type(gradients).__name__}"
+        raise ValueError(f"The gradients must be a dict with the keys {', '.join(parameters)}; they are {given}.")
     for name, p in parameters.items():
         if np.shape(gradients[name]) != np.shape(p):
             raise ShapeError(f"The gradient of {name} is {np.shape(gradients[name])}, but {name} is {np.shape(p)}.")

@@ -79,7 +79,7 @@ def test_points_are_drawn_by_the_generator_that_is_given(make: Callable[..., Any
 
 
 @pytest.mark.parametrize("make", [circles, moons])
-def test_circles_and_moons_can_be_told_apart_by_a_hidden_layer(make: Callable[..., Any]) -> None:
+def test_circles_and_moons_can_be_separated_by_a_hidden_layer(make: Callable[..., Any]) -> None:
     x, labels = make()
     model = MLP((2, 20, 2))
     history = fit(model, model.init(0), x, labels, epochs=300, optimiser=SGD(0.5, momentum=0.9)).history
@@ -257,7 +257,7 @@ def test_a_wrong_checksum_is_refused(served: Served, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_download_that_breaks_off_is_told(served: Served, tmp_path: Path) -> None:
+def test_a_broken_download_is_reported(served: Served, tmp_path: Path) -> None:
     served.cut = 5000
     with pytest.raises(DataError, match=r"Without network, download cifar-10-binary.tar.gz elsewhere and put it in"):
         fetch(served, tmp_path)
@@ -320,7 +320,7 @@ def _with(name: str, content: bytes) -> bytes:
         (partial(_with, "data_batch_1.bin", bytes([10]) * 3073), "data_batch_1.bin has a label of 10"),
     ],
 )
-def test_a_damaged_archive_with_the_right_checksum_is_told(
+def test_a_damaged_archive_with_the_right_checksum_is_reported(
     served: Served, tmp_path: Path, make: Callable[[], bytes], sentence: str
 ) -> None:
     served.content = make()

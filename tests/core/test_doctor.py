@@ -23,7 +23,7 @@ def here() -> list[Finding]:
     return examine()
 
 
-def test_this_machine_is_told_as_it_is(here: list[Finding]) -> None:
+def test_this_machine_is_described_as_it_is(here: list[Finding]) -> None:
     found = by_name(here)
     assert list(found) == NAMES
     for name in ("Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader"):  # the tests' own set-up has these

@@ -404,7 +404,7 @@ def test_steps_say_that_branches_add() -> None:
     (a + x).named("f")
     assert [str(step) for step in graph.steps()][2:] == [
         "upstream × local a + x, to a: 1 × 1 = 1, to x: 1 × 1 = 1",
-        "upstream × local a × 2, to x: 1 × 2 = 2; in all 3".replace("a × 2", "x × 2"),
+        "upstream × local a × 2, to x: 1 × 2 = 2; in total 3".replace("a × 2", "x × 2"),
     ]
 
 
@@ -465,7 +465,7 @@ def test_a_step_keeps_its_numbers() -> None:
     (x * x).named("f")
     steps = list(graph.steps())
     before = [str(step) for step in steps]
-    assert before == ["f = x × x = 9", "upstream × local x × x, to x: 1 × 3 = 3, to x: 1 × 3 = 3; in all 6"]
+    assert before == ["f = x × x = 9", "upstream × local x × x, to x: 1 × 3 = 3, to x: 1 × 3 = 3; in total 6"]
     graph.forward(x=5.0)
     graph.backward()
     assert [str(step) for step in steps] == before
@@ -475,7 +475,7 @@ def test_steps_tell_the_sum_of_arrays_too() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=np.array([1.0, 2.0]))
     gates.Sum()((x + 0.0).named("a") + x)
-    assert "to x: [1., 1.]; in all [2., 2.]" in str(list(graph.steps())[-1])
+    assert "to x: [1., 1.]; in total [2., 2.]" in str(list(graph.steps())[-1])
 
 
 def test_all_steps_together_are_both_passes() -> None:

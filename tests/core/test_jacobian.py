@@ -106,7 +106,7 @@ def test_a_single_integer_and_those_of_other_gates_are_numbers() -> None:
 
 
 def test_the_copy_gate_has_products_but_no_one_jacobian() -> None:
-    with pytest.raises(TypeError, match="Copy has several outputs; a Jacobian is that of one"):
+    with pytest.raises(TypeError, match="Copy has several outputs; a Jacobian belongs to one"):
         jacobian(gates.Copy(), np.ones(2))
     (dx,) = vjp(gates.Copy(), np.ones(2), upstream=([1.0, 2.0], [3.0, 4.0]))
     assert dx.tolist() == [4.0, 6.0]

@@ -267,7 +267,7 @@ def test_gradients_that_do_not_fit_the_parameters(points: tuple[np.ndarray, np.n
 # -- the early stop -------------------------------------------------------------------------------
 
 
-def test_steps_that_are_too_large_are_told() -> None:
+def test_steps_that_are_too_large_are_reported() -> None:
     model = MLP((4, 8, 2), loss_gate=gates.SquaredError())
     rng = np.random.default_rng(0)
     parameters, history = fit(
@@ -309,7 +309,7 @@ class Explodes(gates.Gate):
         (Explodes(2, True), "Stopped at step 3, since the loss is nan: W1 holds NaN since the last update"),
     ],
 )
-def test_a_gate_that_gives_nan_is_told_from_a_step_that_is_too_large(
+def test_a_gate_that_gives_nan_is_distinguished_from_a_step_that_is_too_large(
     points: tuple[np.ndarray, np.ndarray], gate: Any, sentence: str
 ) -> None:
     model = MLP((2, 6, 3), gate)
@@ -318,7 +318,7 @@ def test_a_gate_that_gives_nan_is_told_from_a_step_that_is_too_large(
     assert re.search(sentence, history.stopped), history.stopped
 
 
-def test_nan_among_the_examples_is_told(points: tuple[np.ndarray, np.ndarray]) -> None:
+def test_nan_among_the_examples_is_reported(points: tuple[np.ndarray, np.ndarray]) -> None:
     x = points[0].copy()
     x[4, 1] = np.nan
     history = fit(MODEL, MODEL.init(0), x, points[1]).history

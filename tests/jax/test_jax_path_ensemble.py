@@ -75,7 +75,7 @@ def test_the_memory_of_a_chunk_is_about_what_was_planned(monkeypatch: pytest.Mon
         seen.append(facts.temp_size_in_bytes + facts.argument_size_in_bytes + facts.output_size_in_bytes)
         return program
 
-    monkeypatch.setattr(CompileCache, "compiled", compiled)
+    monkeypatch.setattr(CompileCache, "compile", compiled)
     for model, size in ((MLP((2, 100, 3)), 45), (MLP((2, 200, 200, 3)), 5)):
         seen.clear()
         planned = fit_many(model, X, LABELS, seeds=range(40), epochs=2, batch_size=size).plan
@@ -137,7 +137,7 @@ def test_a_learners_gate_and_targets_that_are_no_labels() -> None:
     assert found.judged_by == "loss"
 
 
-def test_what_does_not_fit_is_told() -> None:
+def test_what_does_not_fit_is_reported() -> None:
     with pytest.raises(ValueError, match="step_sizes must be numbers of 0 or more"):
         fit_many(MODEL, X, LABELS, step_sizes=(-1.0,))
     with pytest.raises(ValueError, match="must have an entry each"):

@@ -116,7 +116,7 @@ def program_data() -> Any:
     return TrainingData(jnp.asarray(X, "float32"), jnp.asarray(LABELS, "int32"))
 
 
-def test_compiling_is_told_apart_and_done_once() -> None:
+def test_compiling_is_timed_apart_and_done_once() -> None:
     model = MLP((2, 7, 3))
     first = fit(model, model.init(0), X, LABELS, epochs=4, batch_size=15)
     again = fit(model, model.init(1), X, LABELS, epochs=9, batch_size=15)
@@ -248,7 +248,7 @@ def test_a_step_size_that_is_too_large_stops_as_in_numpy(settings: Any) -> None:
         np.testing.assert_allclose(ours.parameters[name], p, rtol=1e-6)
 
 
-def test_a_nan_in_the_data_is_told_with_its_place() -> None:
+def test_a_nan_in_the_data_is_reported_with_its_place() -> None:
     x = X.copy()
     x[4, 1] = np.nan
     ours = fit(MODEL, START, x, LABELS, batch_size=15, epochs=3, dtype="float64")
@@ -371,11 +371,11 @@ def test_four_devices_share_a_batch_and_compute_what_one_computes() -> None:
 
 
 def test_more_devices_than_there_are() -> None:
-    with pytest.raises(DeviceError, match=r"3 devices were asked for, and JAX finds 1 \(cpu\).*device_count=3"):
+    with pytest.raises(DeviceError, match=r"3 devices were requested, and JAX finds 1 \(cpu\).*device_count=3"):
         fit(MODEL, START, X, LABELS, batch_size=15, devices=3)
 
 
-def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit(MODEL, START, X, LABELS, epochs=1, device="auto").device == "cpu"
     with pytest.raises(DeviceError, match="JAX_PLATFORMS=cpu leaves it out"):
         fit(MODEL, START, X, LABELS, device="gpu")
@@ -399,8 +399,8 @@ def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, driver: str, plugi
     assert sentence in devices_module.explain_missing_gpu()
 
 
-def test_a_real_lack_of_memory_is_told() -> None:
-    sentence = r"The memory of the device is not enough.*smaller batch_size"
+def test_a_real_lack_of_memory_is_reported() -> None:
+    sentence = r"The device does not have enough memory.*smaller batch_size"
     with pytest.raises(OutOfMemoryError, match=sentence), devices_module.translate_errors():
         jnp.zeros((2**47,), jnp.float32).block_until_ready()
 
@@ -425,7 +425,7 @@ def test_another_error_of_xla_goes_through() -> None:
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
 
-def test_what_does_not_fit_is_told_before_anything_is_compiled() -> None:
+def test_what_does_not_fit_is_reported_before_anything_is_compiled() -> None:
     with pytest.raises(ShapeError, match=r"x is \(45, 2\) and y \(44,\)"):
         fit(MODEL, START, X, LABELS[1:])
     with pytest.raises(ValueError, match="labels run from 0 to 3; for 3 classes"):

@@ -98,7 +98,7 @@ def _cache(x: Any) -> Any:
     return gates.SoftmaxCrossEntropy().forward(x, LABELS)[1]
 
 
-def test_a_gradient_of_a_wrong_shape_is_told() -> None:
+def test_a_gradient_of_a_wrong_shape_is_reported() -> None:
     class Flat:
         def forward(self, x: Any) -> Any:
             return 2 * x, None
@@ -113,7 +113,7 @@ def test_a_gradient_of_a_wrong_shape_is_told() -> None:
 # -- gates written with NumPy ------------------------------------------------------------------------------
 
 
-def test_a_gate_that_needs_the_numbers_is_told_what_to_write() -> None:
+def test_a_gate_that_needs_the_numbers_is_shown_what_to_write() -> None:
     class WithIf:
         def forward(self, x: Any) -> Any:
             return (x if x.sum() > 0 else 0 * x), x
@@ -125,7 +125,7 @@ def test_a_gate_that_needs_the_numbers_is_told_what_to_write() -> None:
         jax.jit(to_jax(WithIf()))(jnp.asarray(X))
 
 
-def test_a_gate_that_puts_numbers_into_a_numpy_array_is_told_what_to_write() -> None:
+def test_a_gate_that_puts_numbers_into_a_numpy_array_is_shown_what_to_write() -> None:
     class Filled:
         def forward(self, x: Any) -> Any:
             out = np.zeros(x.shape)
@@ -216,7 +216,7 @@ def test_what_a_stand_in_cannot_do_is_said() -> None:
         x.T[0] = 1.0
     with pytest.raises(TypeError, match=r"write x.copy\(\) for np.array"):
         np.array(x)
-    with pytest.raises(TypeError, match=r"np.shares_memory has no like in JAX"):
+    with pytest.raises(TypeError, match=r"np.shares_memory has no equivalent in JAX"):
         np.shares_memory(x, x)
     with pytest.raises(ValueError, match=r"the result is \(3, 4\), and the array that it is written into is \(4,\)"):
         x.sum(axis=0).__iadd__(x)
