@@ -144,13 +144,13 @@ def records(count: int, rng: Rng) -> bytes:
 
 
 def files(count: int = 4) -> dict[str, bytes]:
-    """What the real archive holds, with `count` images in each file instead of 10 000."""
+    """Return the files of the real archive, with `count` images in each instead of 10 000."""
     rng = np.random.default_rng(0)
     return {**{name: records(count, rng) for name in NAMES}, "batches.meta.txt": "\n".join(CIFAR10_CLASSES).encode()}
 
 
 def archive(contents: dict[str, bytes]) -> bytes:
-    """A .tar.gz with these files, in the folder and with the entry for it that the real one has."""
+    """Write a .tar.gz with these files in a folder, which has an entry as in the real archive."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         folder = tarfile.TarInfo("cifar-10-batches-bin")
@@ -164,7 +164,7 @@ def archive(contents: dict[str, bytes]) -> bytes:
 
 
 class Served:
-    """An HTTP server on localhost: what it sends, and how often it was asked."""
+    """An HTTP server on localhost: its answer, and the number of its requests."""
 
     def __init__(self) -> None:
         self.content, self.status, self.cut, self.asked = b"", 200, 0, 0

@@ -1,4 +1,4 @@
-"""`nnkit doctor`: true on this machine, and useful on one that lacks things."""
+"""`nnkit doctor`: correct on this machine, and useful on one where things are missing."""
 
 from __future__ import annotations
 

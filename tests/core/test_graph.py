@@ -1,4 +1,4 @@
-"""Graphs: the lecture's numbers, branches against jax.grad, the steps, and what is said when something is wrong."""
+"""Graphs: the lecture's numbers, branches against jax.grad, the steps, and the error messages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnkit.graphtext import format_formula
 
 
 def lecture_graph() -> tuple[Graph, Node, Node]:
-    """f = (x + y) z, with its inner wire named q: the graph, q and f."""
+    """Return the graph of f = (x + y) z with its inner wire named q, q and f."""
     graph = Graph()
     x, y, z = graph.inputs(x=-2.0, y=5.0, z=-4.0)
     q = (x + y).named("q")
@@ -176,7 +176,7 @@ ARRAYS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_branches_of_arrays_add_as_in_jax(name: str) -> None:
-    """Were a share added in place (+=), it would go into every array that a gate handed on as it came."""
+    """A share added in place (+=) would change every array that a gate passes on unchanged."""
     rng = np.random.default_rng(6)
     x, w, upstream = rng.normal(size=(5, 3)), rng.normal(size=(3, 3)), rng.normal(size=(5, 3))
     w = w[:1] if name in ("add", "broadcast") else w
@@ -249,7 +249,7 @@ def test_a_backward_that_fails_leaves_no_half_of_the_gradients() -> None:
 
 
 def test_arrays_belong_to_one_owner_each() -> None:
-    """What goes in is copied, and what comes out is nobody else's: writing into it corrupts nothing."""
+    """Inputs and results are copied: writing into them corrupts nothing."""
     graph, given, upstream = Graph(), np.array([1.0, 2.0]), np.array([1.0, 1.0])
     W, b = graph.inputs(W=given, b=np.array([0.5, 0.5]))
     f = W + b
@@ -421,7 +421,7 @@ def test_steps_with_arrays() -> None:
 
 
 def known(graph: Graph) -> tuple[set[str], set[str]]:
-    """The names of the wires that have a value, and of those that have a gradient."""
+    """Return the names of the wires that have a value, and of those that have a gradient."""
     values = {node.name for node in graph.nodes if node.value is not None}
     return values, {node.name for node in graph.nodes if node.grad is not None}
 
@@ -500,7 +500,7 @@ class Cube:
 
 
 class Tilt(gates.Gate):
-    """A gate with two inputs that returns what it is told to."""
+    """A gate with two inputs that returns given values."""
 
     def __init__(self, returned: Any) -> None:
         object.__setattr__(self, "returned", returned)
@@ -513,7 +513,7 @@ class Tilt(gates.Gate):
 
 
 class Returns:
-    """A gate with one input whose backward returns what it is told to."""
+    """A gate with one input whose backward returns given values."""
 
     def __init__(self, returned: Any) -> None:
         self.returned = returned
@@ -526,7 +526,7 @@ class Returns:
 
 
 class Answers:
-    """A gate whose forward returns what it is told to."""
+    """A gate whose forward returns given values."""
 
     def __init__(self, returned: Any) -> None:
         self.returned = returned
@@ -646,9 +646,9 @@ def test_an_output_that_is_a_list_or_of_integers_becomes_an_array_of_floats(out:
     ],
 )
 def test_an_output_must_be_numbers(out: Any, end: str) -> None:
-    with pytest.raises(TypeError) as told:
+    with pytest.raises(TypeError) as raised:
         Graph().add(Answers((out, ())), 1.0)
-    assert str(told.value) == f"Answers.forward: out, the first of the pair (out, cache), {end}"
+    assert str(raised.value) == f"Answers.forward: out, the first of the pair (out, cache), {end}"
 
 
 @pytest.mark.parametrize("upstream", [[1.0, -1.0, 0.5], [2, 0, 1], np.array([2, 0, 1])])
@@ -835,8 +835,8 @@ def test_formulas_are_one_line_and_infix_for_operators_only() -> None:
         symbol = "*"
 
     names = ["x", "y"]
-    told = {gate: format_formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
-    assert list(told.values()) == ["x − y", "x @ y", "max(x, y)"]
+    formulas = {gate: format_formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
+    assert list(formulas.values()) == ["x − y", "x @ y", "max(x, y)"]
     assert format_formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
     assert format_formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
     assert format_formula(Own(), names) == "two lines(x, y)"

@@ -1,4 +1,4 @@
-"""Jacobians against JAX's, their weight in bytes, and numerical derivatives that know how far off they are."""
+"""Jacobians against JAX's, their size in bytes, and numerical derivatives with estimates of their errors."""
 
 from __future__ import annotations
 
@@ -143,9 +143,9 @@ def test_a_function_must_return_numbers(returned: Any, end: str) -> None:
         return returned
 
     for use in (lambda: jacobian(answers, 1.0), lambda: vjp(answers, 1.0, upstream=1.0)):
-        with pytest.raises(TypeError) as told:
+        with pytest.raises(TypeError) as raised:
             use()
-        assert str(told.value) == f"answers: what it returns {end}"
+        assert str(raised.value) == f"answers: what it returns {end}"
 
 
 def test_a_function_may_return_a_list() -> None:

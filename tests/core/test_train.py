@@ -28,7 +28,7 @@ MODEL = MLP((2, 6, 3))
 
 
 def same(one: Result, other: Result) -> None:
-    """Bit for bit."""
+    """Assert that two results are equal to the last bit."""
     assert one.parameters.keys() == other.parameters.keys()
     for name, p in one.parameters.items():
         assert p.dtype == other.parameters[name].dtype
@@ -285,7 +285,7 @@ def test_steps_that_are_too_large_are_reported() -> None:
 
 
 class Explodes(gates.Gate):
-    """The identity, until a call that gives (or whose backward gives) NaN."""
+    """The identity, until a call whose forward or backward gives NaN."""
 
     def __init__(self, calls: int, backward: bool) -> None:
         object.__setattr__(self, "count", itertools.count())
@@ -332,7 +332,7 @@ OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 8, "optimiser": SGD(0.3, 0
 
 @dataclass(frozen=True)
 class Interrupted(MLP):
-    """A network whose training is interrupted as its step `at` begins."""
+    """A network whose training is interrupted at the start of step `at`."""
 
     at: int = -1
     steps: Any = field(default_factory=itertools.count, compare=False, repr=False)

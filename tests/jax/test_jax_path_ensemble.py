@@ -66,7 +66,7 @@ def test_more_epochs_than_one_call_takes() -> None:
 
 
 def test_the_memory_of_a_chunk_is_about_what_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA tells what a compiled program takes: the plan must not be below it, nor many times above."""
+    """XLA reports the memory of a compiled program: the plan must not be below it, nor many times above."""
     seen: list[int] = []
 
     def compiled(self: CompileCache, function: Any, *inputs: Any, donate: Any = (0,)) -> Any:

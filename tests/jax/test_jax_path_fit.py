@@ -1,5 +1,5 @@
-"""`fit` under JAX: the losses and the history of the NumPy path, optax, types, checkpoints, devices, and what is said
-when something is amiss."""
+"""`fit` under JAX: the losses and the history of the NumPy path, optax, types, checkpoints, devices, and the
+error messages."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ CASES: dict[str, Any] = {
 
 
 def copied(settings: Any) -> Any:
-    """The settings, with a generator of the same state instead of the one that the other side uses up."""
+    """Return the settings with a copy of the generator, which each side consumes."""
     import copy
 
     return copy.deepcopy(settings)
@@ -181,7 +181,7 @@ def test_matrices_are_turned_only_where_that_changes_nothing() -> None:
 
 
 class Own:
-    """An optimiser as `nnkit.train.fit` takes it."""
+    """An optimiser as `nnkit.train.fit` accepts it."""
 
     def init(self, parameters: Any) -> Any:
         return {name: 0 * p for name, p in parameters.items()}
@@ -203,7 +203,7 @@ def test_an_optimiser_of_ones_own() -> None:
 
 
 def test_bfloat16_adds_up_in_float32() -> None:
-    """In bfloat16 alone, 256 + 1 is 256: the gradient of each bias would stop there, and the loss have three digits."""
+    """In bfloat16 alone, 256 + 1 is 256: so the gradient of a bias would stop there, and the loss have three digits."""
     n = 4096
     model = MLP((1, 2), loss_gate=gates.SquaredError())
     x, y, start = np.ones((n, 1)), np.zeros((n, 2)), {"W1": np.full((1, 2), 0.5), "b1": np.full(2, 0.0)}
@@ -415,9 +415,9 @@ def test_a_real_lack_of_memory_is_reported() -> None:
     ],
 )
 def test_what_xla_says_becomes_a_sentence(message: str, sentence: str) -> None:
-    with pytest.raises(DeviceError) as told, devices_module.translate_errors():
+    with pytest.raises(DeviceError) as raised, devices_module.translate_errors():
         raise jax.errors.JaxRuntimeError(message)
-    assert sentence in str(told.value)
+    assert sentence in str(raised.value)
 
 
 def test_another_error_of_xla_goes_through() -> None:

@@ -50,7 +50,7 @@ def test_the_backward_of_every_gate_is_jaxs_derivative(row: int, order: int) -> 
 
 
 class Halved(gates.Sigmoid):
-    """Its slope is half of what it should be; its curvature, then, as well."""
+    """A gate whose slope, and so its curvature, is half of the right one."""
 
     def backward(self, upstream: Any, cache: Any) -> Any:
         return (super().backward(upstream, cache)[0] / 2,)
@@ -137,14 +137,14 @@ def test_a_gate_that_puts_numbers_into_a_numpy_array_is_shown_what_to_write() ->
 
 
 def in_numpy_and_jax(function: Callable[[Any], Any]) -> None:
-    """The same function of an array, on NumPy's and traced on a stand-in, gives the same numbers."""
+    """The same function of an array, on NumPy's and traced on a proxy, gives the same numbers."""
     expected = function(X.copy())
-    found = jax.jit(lambda x: jax.tree.map(_bare, function(NumpyProxy(x)), is_leaf=_is_stand_in))(jnp.asarray(X))
+    found = jax.jit(lambda x: jax.tree.map(_bare, function(NumpyProxy(x)), is_leaf=_is_proxy))(jnp.asarray(X))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def _is_stand_in(x: Any) -> bool:
+def _is_proxy(x: Any) -> bool:
     return isinstance(x, NumpyProxy)
 
 
@@ -210,7 +210,7 @@ def test_lines_of_numpy_mean_the_same(function: Callable[[Any], Any]) -> None:
     in_numpy_and_jax(function)
 
 
-def test_what_a_stand_in_cannot_do_is_said() -> None:
+def test_what_a_proxy_cannot_do_is_reported() -> None:
     x = NumpyProxy(jnp.asarray(X))
     with pytest.raises(TypeError, match="not into its transposed or reshaped view"):
         x.T[0] = 1.0
@@ -226,7 +226,7 @@ def test_what_a_stand_in_cannot_do_is_said() -> None:
 
 
 def solved(assignment: str) -> dict[str, Any]:
-    """The classes of an assignment's solution, by name."""
+    """Return the classes of an assignment's solution by name."""
     notebook = json.loads((ROOT / "solutions" / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {"np": np}
     for cell in notebook["cells"]:
