@@ -43,10 +43,11 @@ bundle: $(VENV)/.learn  ## for instructors: write build/nnkit-course.zip, the co
 doctor: $(VENV)/.learn  ## tell what works on this machine, and what mends the rest
 	$(BIN)/nnkit doctor
 
-lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml
+lock: $(VENV)/.dev  ## pin anew: write requirements.lock from the three pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --extra dev \
-	    --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
+	    --extra dev --extra postgres --extra cluster --no-emit-package nnkit --no-emit-package nnkit-grader \
+	    --upgrade pyproject.toml grader/pyproject.toml hub/pyproject.toml -o requirements.lock
 
 clean:  ## delete the set-up, the caches and the demo; submissions and grades stay
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

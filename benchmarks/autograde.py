@@ -40,8 +40,8 @@ def prepared(folder, number, stock):
     folder.mkdir()
     release.copy_course(ROOT, folder)
     config = folder / "nbgrader_config.py"
-    without = re.sub(r"(?m)^.*nnkit\.grading\.plug.*\n", "", config.read_text(encoding="utf-8"))
-    release.generate(folder)
+    without = re.sub(r"(?m)^.*nnkit_grader\.nbgrader_plugin\.install.*\n", "", config.read_text(encoding="utf-8"))
+    release.generate_assignments(folder)
     if stock:
         config.write_text(without, encoding="utf-8")
     return make_class(folder, "ps1", number, 0)
@@ -87,8 +87,8 @@ def graded(grader, number):
         folder = Path(scratch) / "course"
         students = prepared(folder, number, grader == "stock")
         status, output, took, peak = watched(COMMANDS[grader], folder)
-        table = release.scores(folder, "ps1")
-        scores = {name: release.total(points) for name, points in table.items()}
+        table = release.read_scores(folder, "ps1")
+        scores = {name: release.sum_points(points) for name, points in table.items()}
         planted = {student.id: student.score for student in students}
         right = sum(scores.get(name) == score for name, score in planted.items())
         if grader == "nnkit" and (status or right != number):

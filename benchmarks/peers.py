@@ -17,7 +17,8 @@ from torch.autograd.gradcheck import GradcheckError
 
 import jax
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.subjects import Subject, one_for_each
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.subjects import Subject, read_gradients
 
 jax.config.update("jax_enable_x64", True)
 torch.set_num_threads(1)
@@ -50,8 +51,8 @@ def problem_of(check: str, args: Sequence[Any], of: Any = None) -> Problem:
         keys, count = tuple(given[0]), len(given[0])
         inputs = [*(np.asarray(w, dtype=float) for w in given[0].values()), *given[1:]]
         return _function(_flat(function, keys), inputs, range(count), of and _flat_value(of, keys))
-    inputs = guarded_call.arguments([f"input {i}" for i in range(len(given))], given)
-    wrt = (0,) if check == "check_loss" else guarded_call.differentiable(inputs)
+    inputs = _read(guarded_call.prepare_inputs([f"input {i}" for i in range(len(given))], given))
+    wrt = (0,) if check == "check_loss" else guarded_call.differentiable_positions(inputs)
     return (_gate if check == "check_backward" else _function)(function, inputs, wrt, of)
 
 
@@ -64,9 +65,9 @@ def _gate(gate: Any, inputs: Sequence[Any], wrt: Sequence[int], of: Any) -> Prob
         return (of(*xs) if of else out), cache
 
     def backward(upstream: Any, cache: Any) -> Arrays:
-        return one_for_each(gate.backward(upstream, cache), subject, tuple(inputs))
+        return _read(read_gradients(gate.backward(upstream, cache), subject, tuple(inputs)))
 
-    values = (lambda: (gate.forward(*guarded_call.copies(inputs))[0], of(*inputs))) if of else None
+    values = (lambda: (gate.forward(*guarded_call.copy_inputs(inputs))[0], of(*inputs))) if of else None
     return Problem(_differentiated(inputs, wrt), forward, backward, values)
 
 
@@ -79,10 +80,17 @@ def _function(function: Any, inputs: Sequence[Any], wrt: Sequence[int], of: Any)
         return (of(*xs) if of else value), gradients
 
     def backward(upstream: Any, gradients: Any) -> Arrays:
-        return tuple(upstream * g for g in one_for_each(gradients, subject, tuple(inputs)))
+        return tuple(upstream * g for g in _read(read_gradients(gradients, subject, tuple(inputs))))
 
-    values = (lambda: (function(*guarded_call.copies(inputs))[0], of(*inputs))) if of else None
+    values = (lambda: (function(*guarded_call.copy_inputs(inputs))[0], of(*inputs))) if of else None
     return Problem(_differentiated(inputs, wrt), forward, backward, values)
+
+
+def _read(found: Arrays | Finding) -> Arrays:
+    """Return what was read. Raises ValueError with the sentence of a finding."""
+    if isinstance(found, Finding):
+        raise ValueError(found.headline)
+    return found
 
 
 def _subject(inputs: Sequence[Any], wrt: Sequence[int]) -> Subject:

@@ -41,7 +41,7 @@ GPU_PEERS = {
     "torch.compile": partial(peers.make_torch, device="cuda", mode="default"),
     "torch, CUDA graph": partial(peers.make_torch, device="cuda", mode="reduce-overhead"),
 }
-OUR_NAME = "nnkit.jax_path.fit"
+OURS = "nnkit.jax_path.fit"
 
 
 def make_problems(small: bool) -> list[Problem]:
@@ -79,7 +79,7 @@ def measure_steps(problem: Problem, others: Any, device: str, rounds: int) -> di
             sides[name] = make(problem)
         except (ImportError, NotImplementedError):
             continue
-    first, losses, times = {}, {}, {name: [] for name in [OUR_NAME, *sides]}
+    first, losses, times = {}, {}, {name: [] for name in [OURS, *sides]}
     for name, side in list(sides.items()):
         start = time.perf_counter()
         try:
@@ -90,21 +90,21 @@ def measure_steps(problem: Problem, others: Any, device: str, rounds: int) -> di
             continue
         first[name] = time.perf_counter() - start
     ours = JaxFit(problem, device)
-    _, first[OUR_NAME], losses[OUR_NAME] = ours()
+    _, first[OURS], losses[OURS] = ours()
     for _ in range(rounds):
-        times[OUR_NAME].append(ours()[0] / count * 1e6)
+        times[OURS].append(ours()[0] / count * 1e6)
         for name, side in sides.items():
             start = time.perf_counter()
             side()
             times[name].append((time.perf_counter() - start) / count * 1e6)
     found = {name: min(values) for name, values in times.items()}
     compiling = {
-        name: first[name] if name == OUR_NAME else max(0.0, first[name] - found[name] * count / 1e6) for name in found
+        name: first[name] if name == OURS else max(0.0, first[name] - found[name] * count / 1e6) for name in found
     }
     print_table(problem, found, compiling, losses)
     return {
         "microseconds": round_numbers(found),
-        "times faster": round_numbers({n: t / found[OUR_NAME] for n, t in found.items()}),
+        "times faster": round_numbers({n: t / found[OURS] for n, t in found.items()}),
     }
 
 
@@ -114,11 +114,11 @@ def print_table(
     print(f"{problem.name} ({len(problem.batches())} steps)")
     for name, t in sorted(found.items(), key=lambda item: item[1]):
         print(
-            f"  {name:28} {t:10.1f} µs a step, {t / found[OUR_NAME]:6.2f} × ours, first call {compiling[name]:.2f} s more"
+            f"  {name:28} {t:10.1f} µs a step, {t / found[OURS]:6.2f} × ours, first call {compiling[name]:.2f} s more"
         )
     same = {name: loss for name, loss in losses.items() if name not in PEERS_WITH_OTHER_LOSS}
-    np.testing.assert_allclose(list(same.values()), losses[OUR_NAME], rtol=2e-3)
-    print(f"  last losses equal: {losses[OUR_NAME]:.6g}", flush=True)
+    np.testing.assert_allclose(list(same.values()), losses[OURS], rtol=2e-3)
+    print(f"  last losses equal: {losses[OURS]:.6g}", flush=True)
 
 
 def measure_ensemble(networks: int, device: str) -> dict[str, Any]:

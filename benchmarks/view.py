@@ -1,11 +1,11 @@
-"""The explorers in a real Chromium and JupyterLab: from interaction to paint, and the playground's frames.
+"""The explorers in a real Chromium and JupyterLab: time from interaction to paint, and frames of the playground.
 
-A graph of 12 gates: a step (drawn by the page alone) and a slider (asked of the kernel, and drawn). Counted from the
-key's event to the first frame after the one that shows the new numbers. Goal: medians under 50 ms.
+A graph of 12 gates: a step (drawn by the page alone) and a slider (computed by the kernel, then drawn), timed from the
+event to the first frame after the one that shows the new numbers. Goal: medians under 50 ms.
 
-The playground trains 2-16-16-3 on the spiral. Goal: 30 frames a second. Beside them what a frame sends, the processor
-time that it costs, how long a click and a cell of the learner's wait meanwhile, and what the memory of the kernel, the
-server and the page does over `--minutes` (2 unless told), or an `--hour`. The last line of output is JSON.
+The playground trains 2-16-16-3 on the spiral. Goal: 30 frames a second. It also measures the bytes and the processor
+time of a frame, the delay of a click, and the memory of the kernel, the server and the page over `--minutes` (2 by
+default), or an `--hour`. The last line of output is JSON.
 """
 
 import argparse
@@ -21,16 +21,16 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from browsers import chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from helpers.browsers import chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
 
-TIMES = 60
-GOAL = 50.0
-FRAMES = 30.0
-SMALL = 4000
-"""Bytes of a message that holds no frame, at most."""
+REPEATS = 60
+MAX_LATENCY_MS = 50.0
+MIN_FRAMES_PER_SECOND = 30.0
+MAX_CONTROL_MESSAGE_BYTES = 4000
+"""The size of the largest message without a frame."""
 
-GROWTH = 0.05
-"""So much may a memory grow from the third quarter of the run to the last, when caches are full: noise, not a leak."""
+MAX_MEMORY_GROWTH = 0.05
+"""The largest relative growth of a memory from the third quarter of the run to the last, when caches are full."""
 
 GRAPH = """
 from nnkit import Graph
@@ -88,84 +88,86 @@ WATCH = """
 """
 
 
-def measured(page, focus, key, shown):
-    """Milliseconds, one for each time; what comes first (compiling, caches) is not counted."""
+def measure_latencies(page, focus, key, shown):
+    """Return the latencies in milliseconds; the first five (compiling, caches) are not counted."""
     page.locator(focus).first.focus()
     found = []
-    for i in range(TIMES + 5):
+    for i in range(REPEATS + 5):
         found.append(page.evaluate(MEASURE, [key[i // 8 % 2], shown]))
         page.wait_for_timeout(20)
     return found[5:]
 
 
-def interactions(page) -> dict:
+def measure_interactions(page) -> dict:
     gates = page.locator(".nnx-gate").count()
-    step = measured(page, ".nnx-stage", ("ArrowRight", "ArrowLeft"), ".nnx-count")
+    step = measure_latencies(page, ".nnx-stage", ("ArrowRight", "ArrowLeft"), ".nnx-count")
     for _ in range(40):
         page.keyboard.press("ArrowRight")
     page.wait_for_timeout(500)
-    slider = measured(page, ".nnx-slider input[type=range]", ("", ""), ".nnx-graph")
-    told = {"gates": gates}
+    slider = measure_latencies(page, ".nnx-slider input[type=range]", ("", ""), ".nnx-graph")
+    results = {"gates": gates}
     for name, times in (("step", step), ("slider", slider)):
-        print(f"{name}: median {statistics.median(times):.1f} ms, 95th percentile {late(times):.1f} ms, {TIMES} times")
-        told |= {f"{name}_ms": round(statistics.median(times), 1), f"{name}_p95_ms": round(late(times), 1)}
-    return told
+        median, late = statistics.median(times), percentile_95(times)
+        print(f"{name}: median {median:.1f} ms, 95th percentile {late:.1f} ms, {REPEATS} times")
+        results |= {f"{name}_ms": round(median, 1), f"{name}_p95_ms": round(late, 1)}
+    return results
 
 
-def late(times) -> float:
+def percentile_95(times) -> float:
     return statistics.quantiles(times, n=20)[-1]
 
 
 # -- the playground ----------------------------------------------------------------------------------
 
 
-def playing(page, minutes: float) -> dict:
+def measure_playground(page, minutes: float) -> dict:
     explorer = page.locator(".nnx-explorer")
     explorer.scroll_into_view_if_needed()
     explorer.get_by_role("button", name="Play", exact=True).click()
     page.wait_for_timeout(2000)
-    told = frames(page) | {"bytes_a_frame": sent(page)}
-    print(f"playground: {told}")
-    return told | memory(page, minutes)
+    results = measure_frames(page) | {"bytes_a_frame": measure_frame_bytes(page)}
+    print(f"playground: {results}")
+    return results | watch_memory(page, minutes)
 
 
-def frames(page, seconds: float = 10.0) -> dict:
-    before = processor()
+def measure_frames(page, seconds: float = 10.0) -> dict:
+    before = read_processor_times()
     seen = page.evaluate(WATCH, 1000 * seconds)
-    spent = {who: round(1000 * (now - before[who]) / len(seen["times"]), 1) for who, now in processor().items()}
+    after = read_processor_times()
+    spent = {name: round(1000 * (after[name] - before[name]) / len(seen["times"]), 1) for name in after}
     gaps = [b - a for a, b in zip(seen["times"], seen["times"][1:])]
     return {
         "fps": round(len(seen["times"]) / seconds, 1),
-        "gap_p95_ms": round(late(gaps), 1),
-        "page_waits_p95_ms": round(late(seen["clicks"]), 1),
+        "gap_p95_ms": round(percentile_95(gaps), 1),
+        "page_waits_p95_ms": round(percentile_95(seen["clicks"]), 1),
         "processor_ms_a_frame": spent,
     }
 
 
-def sent(page, seconds: float = 3.0) -> int:
-    """Bytes that come through the websocket, all messages counted, for each frame."""
+def measure_frame_bytes(page, seconds: float = 3.0) -> int:
+    """Return the bytes that arrive through the websocket per frame, all messages counted."""
     session, sizes = page.context.new_cdp_session(page), []
     session.send("Network.enable")
-    session.on("Network.webSocketFrameReceived", lambda told: sizes.append(_length(told["response"])))
+    session.on("Network.webSocketFrameReceived", lambda event: sizes.append(_measure_length(event["response"])))
     page.wait_for_timeout(1000 * seconds)
     session.detach()
-    return round(sum(sizes) / sum(size > SMALL for size in sizes))
+    return round(sum(sizes) / sum(size > MAX_CONTROL_MESSAGE_BYTES for size in sizes))
 
 
-def _length(response) -> int:
+def _measure_length(response) -> int:
     text = response["payloadData"]
-    return len(text) * 3 // 4 if response["opcode"] == 2 else len(text)  # binary messages are told in base64
+    return len(text) * 3 // 4 if response["opcode"] == 2 else len(text)  # binary messages are in base64
 
 
-def memory(page, minutes: float) -> dict:
-    """Megabytes, once in a sixtieth of the time; each is the page's after it has been cleaned up."""
+def watch_memory(page, minutes: float) -> dict:
+    """Watch the memory in megabytes, sixty times; the page is measured after garbage collection."""
     session = page.context.new_cdp_session(page)
     session.send("Performance.enable")
     rows, begun = [], time.monotonic()
     while True:
         session.send("HeapProfiler.collectGarbage")
         page_has = {m["name"]: m["value"] for m in session.send("Performance.getMetrics")["metrics"]}
-        row = {name: round(p.memory_info().rss / 1e6, 1) for name, p in processes().items() if name != "browser"}
+        row = {name: round(p.memory_info().rss / 1e6, 1) for name, p in find_processes().items() if name != "browser"}
         rows.append(row | {"heap": round(page_has["JSHeapUsedSize"] / 1e6, 2), "nodes": page_has["Nodes"]})
         passed = time.monotonic() - begun
         print(f"{passed / 60:5.1f} min: {rows[-1]}, {page.locator('.nnx-count').first.inner_text()}", flush=True)
@@ -183,8 +185,8 @@ def memory(page, minutes: float) -> dict:
     return {"minutes": minutes, "grown": grown, "first": rows[0], "last": rows[-1]}
 
 
-def processes() -> dict:
-    """The kernel, the server and the page's own process; the rest of the browser as one of its processes."""
+def find_processes() -> dict:
+    """Return the processes of the kernel, the server and the page."""
     found = {}
     for process in psutil.Process().children(recursive=True):
         command = " ".join(process.cmdline())
@@ -198,9 +200,9 @@ def processes() -> dict:
     return found
 
 
-def processor() -> dict:
-    """Seconds of processor time so far."""
-    return {name: sum(process.cpu_times()[:2]) for name, process in processes().items()}
+def read_processor_times() -> dict:
+    """Return the seconds of processor time so far."""
+    return {name: sum(process.cpu_times()[:2]) for name, process in find_processes().items()}
 
 
 def main() -> None:
@@ -209,20 +211,20 @@ def main() -> None:
     options.add_argument("--hour", action="store_const", dest="minutes", const=60.0)
     options.add_argument("--only", choices=("graph", "playground"))
     asked = options.parse_args()
-    told = {"benchmark": "view", "goal": GOAL, "frames_goal": FRAMES}
+    results = {"benchmark": "view", "goal": MAX_LATENCY_MS, "frames_goal": MIN_FRAMES_PER_SECOND}
     with tempfile.TemporaryDirectory() as folder, chromium() as browser, jupyter_lab(Path(folder)) as lab:
         for name, source in (("graph", GRAPH), ("playground", PLAYGROUND)):
             if asked.only in (None, name):
-                page = opened(browser, lab, Path(folder) / f"{name}.ipynb", source)
-                told |= interactions(page) if name == "graph" else playing(page, asked.minutes)
+                page = open_page(browser, lab, Path(folder) / f"{name}.ipynb", source)
+                results |= measure_interactions(page) if name == "graph" else measure_playground(page, asked.minutes)
                 page.close()
-    reached = [told[key] < GOAL for key in ("step_ms", "slider_ms") if key in told]
-    if "fps" in told:
-        reached += [told["fps"] >= FRAMES, max(told["grown"].values()) < GROWTH]
-    print(json.dumps({**told, "reached": all(reached)}))
+    reached = [results[key] < MAX_LATENCY_MS for key in ("step_ms", "slider_ms") if key in results]
+    if "fps" in results:
+        reached += [results["fps"] >= MIN_FRAMES_PER_SECOND, max(results["grown"].values()) < MAX_MEMORY_GROWTH]
+    print(json.dumps({**results, "reached": all(reached)}))
 
 
-def opened(browser, lab, path: Path, source: str):
+def open_page(browser, lab, path: Path, source: str):
     cell = nbformat.v4.new_code_cell(source.strip())
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel}), path)

@@ -40,17 +40,15 @@ check     nnkit.check nnkit.check.notebook
           nnkit.check.rendering
           nnkit.check.diagnosis
           nnkit.check.evidence
-          nnkit.check.verdict nnkit.check.error_map
-networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files
+          nnkit.check.verdict nnkit.check.error_map nnkit.check.context nnkit.check.remote
+networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files nnkit.streams
 maths     nnkit.graph nnkit.graphtext nnkit.jacobian nnkit.gates nnkit.numerical nnkit.arrays nnkit.renderers
 """
 """Rooms, a floor a line, the top one first; CONTRIBUTING.md quotes this table. A module belongs to the room with the
 longest name that its own begins with."""
 
 FLOOR = {
-    room: floor
-    for floor, line in enumerate(reversed(FLOORS.strip("\n").splitlines()))
-    for room in line[10:].split()
+    room: floor for floor, line in enumerate(reversed(FLOORS.strip("\n").splitlines())) for room in line[10:].split()
 }
 
 

@@ -17,14 +17,13 @@ import numpy as np
 
 from mutation.mutate import Mutant
 from nnkit.check import pipeline
+from nnkit.check.context import checking
 from nnkit.check.diagnosis.diagnose import Diagnosis
-from nnkit.check.evidence import limits
 
 SECONDS = 2.0
 SEEDS = 12
 ROUNDING = 1e-12
 ENDLESS = "it never ends"
-limits.SECONDS = SECONDS
 
 
 class Draw:
@@ -83,8 +82,10 @@ class TooLong(BaseException):
 def judge(subject: Subject, mutant: Mutant, naming: bool = True) -> Outcome:
     """`naming`: whether the checker also looks for the mistake's name, which takes most of the time."""
     function = build(subject, mutant.source)
-    unnamed = contextlib.nullcontext() if naming else patch.object(pipeline, "diagnose", lambda trials: Diagnosis())
-    with quiet(), unnamed:
+    unnamed = (
+        contextlib.nullcontext() if naming else patch.object(pipeline, "find_mistakes", lambda comparisons: Diagnosis())
+    )
+    with quiet(), unnamed, checking(seconds=SECONDS):
         try:
             fault = verdict(subject, function)
         except Exception as crash:

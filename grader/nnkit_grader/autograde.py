@@ -1,7 +1,7 @@
-"""What `nnkit autograde` says and answers with. `cli.py` imports it when the verb is used.
+"""Messages and exit status of `nnkit autograde`.
 
-Exit status: 0 when every submission has a result, whatever learners did; 3 when some have none, or the gradebook could
-not be written, through no fault of theirs; 2 when it was asked wrongly; 130 when it was interrupted.
+Exit status: 0 if every submission has a result, whatever learners did; 3 if some have none or the gradebook could not
+be written, through no fault of the learners; 2 for a wrong request; 130 if interrupted.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ INFRASTRUCTURE = 3
 
 
 def autograde(order: Order, course: Path, url: str = "") -> int:
-    """Grade, telling how far it is on stderr and how it ended on stdout; returns the exit status."""
+    """Grade, with progress on stderr and a summary on stdout; return the exit status."""
     # 1.1 s of every import of nbformat is the grammar of an optional check of this module's.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     with Progress(order.assignment) as progress:
         try:
             tally = grade(order, course, lambda: office(course, url), progress.tell, progress.show)
         except KeyboardInterrupt:
-            progress.tell("Interrupted: what has been graded is kept, and the same command goes on from there.")
+            progress.tell("Interrupted. What has been graded is kept: the same command continues from there.")
             return 130
         except Exception as fault:
             if not is_infrastructure(fault):
@@ -40,10 +40,10 @@ def autograde(order: Order, course: Path, url: str = "") -> int:
 
 
 def is_infrastructure(fault: Exception) -> bool:
-    """Whether it is the machine's fault, and not that of who asked."""
+    """Return True for a fault of the machine, False for a wrong request."""
     if isinstance(fault, FileNotFoundError):
         return False
-    # The gradebook's own kind is known only where nbgrader has been imported.
+    # By its name, since the gradebook's exception comes with nbgrader, which may not have been imported.
     return isinstance(fault, CannotStart | Busy | OSError) or type(fault).__name__ == "BookUnavailable"
 
 
@@ -56,22 +56,22 @@ def _sentence(fault: Exception) -> str:
 def _kept(tally: Tally) -> str:
     return (
         f"{tally.graded + tally.standing} of {tally.total} submissions are graded and kept in {FOLDER}/: "
-        "the same command goes on from there."
+        "the same command continues from there."
     )
 
 
 def summary(assignment: str, tally: Tally, course: Path) -> str:
-    """How a class ended, for people."""
+    """Format the summary of a run."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
     lines = [f"{assignment}: {_counted(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
     if tally.standing:
-        lines.append(f"{_counted(tally.standing)} graded before, by the same tests (--regrade grades them again).")
+        lines.append(f"{_counted(tally.standing)} already graded by the same tests (--regrade grades them again).")
     lines += [tally.sandbox] if tally.sandbox else []
     lines += _list("not run, so 0 points by tests", tally.refused)
-    lines += _list("somebody should look at", {who: " ".join(why) for who, why in tally.human.items()})
+    lines += _list("need review", {who: " ".join(why) for who, why in tally.human.items()})
     lines += _list("NOT GRADED, through no fault of theirs", tally.troubles)
     if tally.moves:
-        lines += [f"{_counted(len(tally.moves), 'score')} moved:", *(_indented(str(move)) for move in tally.moves)]
+        lines += [f"{_counted(len(tally.moves), 'score')} changed:", *(_indented(str(move)) for move in tally.moves)]
     lines.append(f"A log of each submission is in {course / FOLDER / assignment / 'logs'}.")
     return "\n".join(lines)
 
@@ -90,7 +90,7 @@ def _indented(text: str) -> str:
 
 
 class Progress:
-    """A bar on stderr with counts and the time that is left; nothing where stderr is no terminal."""
+    """Progress bar on stderr with counts and the remaining time; nothing if stderr is not a terminal."""
 
     def __init__(self, assignment: str):
         self.assignment = assignment
@@ -105,18 +105,19 @@ class Progress:
             self.bar.close()
 
     def show(self, tally: Tally) -> None:
+        """Update the bar."""
         from tqdm import tqdm
 
         self.tally = tally
         if self.bar is None:
             self.bar = tqdm(total=tally.total, desc=self.assignment, unit="submission", disable=None)
-        counts = {"refused": len(tally.refused), "to look at": len(tally.human), "trouble": len(tally.troubles)}
+        counts = {"refused": len(tally.refused), "need review": len(tally.human), "trouble": len(tally.troubles)}
         self.bar.set_postfix_str(", ".join(f"{n} {what}" for what, n in counts.items() if n), refresh=False)
-        self.bar.initial = tally.standing  # says nothing of how long a submission takes
+        self.bar.initial = tally.standing  # so that they do not count for the speed
         self.bar.update(tally.done - self.bar.n)
 
     def tell(self, sentence: str) -> None:
-        """A line on stderr, above the bar."""
+        """Write a line on stderr, above the bar."""
         from tqdm import tqdm
 
         tqdm.write(f"nnkit: {sentence}", file=sys.stderr)

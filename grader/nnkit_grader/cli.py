@@ -1,4 +1,4 @@
-"""The verbs that nnkit-grader adds to the `nnkit` command; each imports what it needs when it is used."""
+"""The commands that nnkit-grader adds to `nnkit`; each imports what it needs when it is used."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SANDBOXES = ("auto", "bwrap", "kernel", "none")
 
 
 def add_commands(verbs: Any) -> None:
-    """Add a parser for each verb."""
+    """Add a parser for each command."""
     _add_autograde(add_verb(verbs, autograde))
     _add_report(add_verb(verbs, report))
     add_course(add_verb(verbs, release))
@@ -32,9 +32,9 @@ def autograde(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """write a web page and CSV files on how a class did: scores, mistakes, and what needs review"""
-    from nnkit_grader.report import write
+    from nnkit_grader.report import write_report
 
-    print(f"wrote {write(args.course, args.assignment, args.output, args.db)}, and CSV files beside it")
+    print(f"wrote {write_report(args.course, args.assignment, args.output, args.db)}, and CSV files beside it")
     return 0
 
 
@@ -42,20 +42,20 @@ def release(args: argparse.Namespace) -> int:
     """write assignments/ anew from solutions/"""
     from nnkit_grader.course import release
 
-    before = release.kept(args.course)
-    names = release.release(args.course)
+    before = release.list_kept_folders(args.course)
+    names = release.release_assignments(args.course)
     print(f"released {', '.join(names)} into {args.course / 'assignments'}")
-    for folder in release.kept(args.course)[len(before) :]:
-        print(f"what was there and differs is kept in {folder}")
+    for folder in release.list_kept_folders(args.course)[len(before) :]:
+        print(f"files that were there and differ are kept in {folder}")
     return 0
 
 
 def bundle(args: argparse.Namespace) -> int:
     """write the zip that learners get: lectures, assignments and nnkit, without answers and hidden tests"""
-    from nnkit_grader.course.bundle import bundle
+    from nnkit_grader.course.bundle import write_bundle
 
     to = args.output or args.course / "build" / "nnkit-course.zip"
-    names = bundle(args.course, to)
+    names = write_bundle(args.course, to)
     print(f"wrote {to}: {len(names)} files, {to.stat().st_size / 1e6:.1f} MB")
     return 0
 
@@ -78,13 +78,15 @@ def demo(args: argparse.Namespace) -> int:
 
 def _add_autograde(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("assignment")
-    sub.add_argument("--student", action="append", metavar="ID", help="only this one, or a pattern; may come again")
-    sub.add_argument("-j", "--jobs", type=_at_least_one, metavar="N", help="at a time (default: one a core)")
+    sub.add_argument("--student", action="append", metavar="ID", help="only this student, or a pattern; repeatable")
+    sub.add_argument(
+        "-j", "--jobs", type=_at_least_one, metavar="N", help="submissions at a time (default: one per core)"
+    )
     sub.add_argument("--scheduler", default="", metavar="ADDRESS", help="grade on the Dask cluster of this scheduler")
     _add_gradebook(sub)
     sub.add_argument("--sandbox", choices=SANDBOXES, default="auto", help="default: the strongest that works here")
     sub.add_argument("--regrade", action="store_true", help="grade again what the same tests have graded before")
-    sub.add_argument("--seed", type=int, help="of the tests' random numbers (default: that of the last run)")
+    sub.add_argument("--seed", type=int, help="seed of the tests' random numbers (default: the last run's)")
     add_course(sub)
 
 
@@ -106,8 +108,8 @@ def _add_class(sub: argparse.ArgumentParser, assignment: str = "") -> None:
         sub.add_argument("assignment", nargs="?", default=assignment, help=f"default: {assignment}")
     else:
         sub.add_argument("assignment")
-    sub.add_argument("-n", "--number", type=int, default=30, help="how many submissions (default: 30)")
-    sub.add_argument("--seed", type=int, default=0, help="the same seed, the same class (default: 0)")
+    sub.add_argument("-n", "--number", type=int, default=30, help="number of submissions (default: 30)")
+    sub.add_argument("--seed", type=int, default=0, help="the same seed gives the same class (default: 0)")
 
 
 def _add_gradebook(sub: argparse.ArgumentParser) -> None:
@@ -116,5 +118,5 @@ def _add_gradebook(sub: argparse.ArgumentParser) -> None:
 
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 on")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)

@@ -1,4 +1,4 @@
-"""`nnkit demo`: a synthetic class, graded start to finish, and a table of what was planted and what was scored."""
+"""`nnkit demo`: a synthetic class, graded from start to finish, and a table of planted and graded scores."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from pathlib import Path
 
 from nnkit_grader import autograde, report
 from nnkit_grader.course import release
-from nnkit_grader.course.demo_class import Student, answers_file, make_class
+from nnkit_grader.course.demo_class import DemoStudent, locate_answers, make_class
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.run import Order
 
 DEMO_SECONDS = "4"
-"""Seconds that a check may take in the demo, in which some answers never end; it changes none of the scores."""
+"""Seconds that a check may take in the demo, in which some answers never end. No score depends on it."""
 
 
 def run_demo(course: Path, assignment: str, number: int, seed: int) -> int:
     """Release, make a class of `number`, grade it, write feedback, a report and grades.csv, all in build/demo.
 
-    Returns the exit status: 1 where a score differs from what was planted or feedback could not be written.
+    Returns the exit status: 1 if a score differs from the planted one, or feedback could not be written.
     """
     folder = (course / "build" / "demo").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     release.copy_course(course, folder)
-    release.generate(folder)
+    release.generate_assignments(folder)
     students = make_class(folder, assignment, number, seed)
     os.environ.setdefault("NNKIT_CHECK_SECONDS", DEMO_SECONDS)
     status = autograde.autograde(Order(assignment), folder)
     if status:
         return status
     failures = _write_feedback(folder, assignment, [student.id for student in students])
-    table = release.scores(folder, assignment)
-    release.export(table, folder / "grades.csv")
-    report.write(folder, assignment)
-    scored = {student.id: release.total(table.get(student.id, {})) for student in students}
+    table = release.read_scores(folder, assignment)
+    release.export_scores(table, folder / "grades.csv")
+    report.write_report(folder, assignment)
+    scored = {student.id: release.sum_points(table.get(student.id, {})) for student in students}
     _print_demo(folder, assignment, students, scored)
     for failure in failures:
         print(failure, file=sys.stderr)
@@ -49,20 +49,20 @@ def _write_feedback(folder: Path, assignment: str, students: list[str]) -> list[
     from tqdm import tqdm
 
     failures = []
-    pages = release.feedback(folder, assignment, students)
+    pages = release.write_feedback(folder, assignment, students)
     for student, fault in tqdm(pages, "feedback", len(students), unit="page", disable=None):
         if fault:
             failures.append(f"{student}: {fault}")
     return failures
 
 
-def _print_demo(folder: Path, assignment: str, students: Sequence[Student], scored: Mapping[str, float]) -> None:
-    by_tests, by_hand = release.full_marks(folder, assignment)
+def _print_demo(folder: Path, assignment: str, students: Sequence[DemoStudent], scored: Mapping[str, float]) -> None:
+    by_tests, by_hand = release.read_full_marks(folder, assignment)
     print(f"\n{_demo_table(students, scored, by_tests)}\n")
     agreeing = sum(scored[student.id] == student.score for student in students)
-    print(f"{agreeing} of {len(students)} scores are what was planted.")
+    print(f"{agreeing} of {len(students)} scores are as planted.")
     print(f"Full marks are {by_tests + by_hand:g} points: {by_tests:g} by tests, {by_hand:g} by hand.")
-    mistakes = {(a.cell, a.label) for a in read_answers(answers_file(folder, assignment)) if a.kind == "mistake"}
+    mistakes = {(a.cell, a.label) for a in read_answers(locate_answers(folder, assignment)) if a.kind == "mistake"}
     made = mistakes & {(p["cell"], p["label"]) for student in students for p in student.planted}
     print(f"{len(made)} of the {len(mistakes)} planted mistakes of {assignment} were made at least once.")
     for what, name in (
@@ -75,7 +75,7 @@ def _print_demo(folder: Path, assignment: str, students: Sequence[Student], scor
     print(f"Formgrader  {_formgrader(folder)}\n            then choose Nbgrader → Formgrader in the menu")
 
 
-def _demo_table(students: Sequence[Student], scored: Mapping[str, float], most: float) -> str:
+def _demo_table(students: Sequence[DemoStudent], scored: Mapping[str, float], most: float) -> str:
     """Return a row for each student: what was planted, the score that follows from it, and the grader's score."""
     rows = [("student", "is", "planted", "expected", f"scored of {most:g}", "")]
     for student in students:
@@ -90,7 +90,7 @@ def _demo_table(students: Sequence[Student], scored: Mapping[str, float], most: 
 
 
 def _formgrader(folder: Path) -> str:
-    """Return the command that opens JupyterLab on a course folder, from wherever it is typed."""
+    """Return the command that opens JupyterLab on a course folder, from any folder."""
     jupyter = Path(sys.executable).with_name("jupyter")
     lab = [str(jupyter) if jupyter.exists() else "jupyter", "lab"]
     lab += ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []

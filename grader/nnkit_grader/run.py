@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.course.assignment import load
+from nnkit_grader.course.assignment import load_assignment
 from nnkit_grader.examiner.examiner import Seconds
 from nnkit_grader.record.journal import Journal
 from nnkit_grader.sandbox.limits import Limits
@@ -66,17 +66,17 @@ def grade(
 
     Raises ValueError and FileNotFoundError for what was asked wrongly, and what `Engine.grade` raises.
     """
-    assignment = load(course, order.assignment)
+    assignment = load_assignment(course, order.assignment)
     setup = executor.setup(assignment, order.sandbox, Seconds(), Limits())
     with executor.cluster(order.scheduler, setup) if order.scheduler else executor.here(order.jobs, setup) as workers:
         desk = opened()
-        from nnkit_grader.course.paths import Rooms
+        from nnkit_grader.course.paths import CoursePaths
         from nnkit_grader.record.gradebook import Book
         from nnkit_grader.record.register_assignment import enter
         from nnkit_grader.record.writer import Keeper
 
-        rooms = Rooms(desk.coursedir, assignment.name)
-        students = rooms.students(order.students)
+        rooms = CoursePaths(desk.coursedir, assignment.name)
+        students = rooms.find_students(order.students)
         journal, late = Journal(rooms.root, assignment.name), penalty(desk.parent)
         with (
             journal.held(),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 
-from nnkit_grader.course.release import assignments
+from nnkit_grader.course.release import list_assignments
 from nnkit_grader.record.journal import FOLDER
 
 
@@ -20,7 +20,7 @@ class Reports:
 
     def assignments(self) -> list[str]:
         """Those of which something has been graded."""
-        return [name for name in assignments(self.folder) if (self.folder / FOLDER / name).is_dir()]
+        return [name for name in list_assignments(self.folder) if (self.folder / FOLDER / name).is_dir()]
 
     def page(self, assignment: str, address: Callable[[str], str]) -> str:
         """The web page; `address` makes a link of a path in the course folder. Raises what `nnkit report` raises."""
@@ -42,11 +42,11 @@ class Reports:
 
     def _make(self, assignment: str, address: Callable[[str], str]) -> str:
         from nnkit_grader.report import flags, similarity
-        from nnkit_grader.report.collect import gather
-        from nnkit_grader.report.page import page
+        from nnkit_grader.report.collect import collect_results
+        from nnkit_grader.report.page import render_page
 
-        gathered = gather(self.folder, assignment)
-        pairs = similarity.alike(gathered)
-        findings = flags.findings(gathered, pairs)
+        results = collect_results(self.folder, assignment)
+        pairs = similarity.find_similar(results)
+        findings = flags.find_flags(results, pairs)
         root = self.folder.resolve()
-        return page(gathered, findings, pairs, lambda path: address(path.resolve().relative_to(root).as_posix()))
+        return render_page(results, findings, pairs, lambda path: address(path.resolve().relative_to(root).as_posix()))

@@ -12,8 +12,8 @@
     assert check_value(q, 3.0, name="q")
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
-raises `WrongDerivative` with the same text. A check is stopped after `limits.SECONDS`, at the next line of Python of
-the checked code; naming the mistake may take as long again.
+raises `WrongDerivative` with the same text. A check is stopped after 10 seconds (`context.py`), at the next line of
+Python of the checked code; naming the mistake may take as long again.
 """
 
 from nnkit.check.api.gate_checks import (

@@ -1,294 +1,437 @@
-"""One check from start to end: call the learner's code, compare, look at how it behaves, and name the mistake."""
+"""One check from start to end, in five steps: ask → compare → behave → diagnose → render.
+
+The first three call the learner's code and look for a `Finding`; the first finding ends them. The fourth names the
+mistake, the last makes the `Verdict`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nnkit.check.diagnosis.diagnose import Diagnosis, diagnose, diagnose_value
+from nnkit.check.context import current_context
+from nnkit.check.diagnosis.diagnose import Diagnosis, find_mistakes, find_value_mistakes
 from nnkit.check.diagnosis.mistakes.base import same
-from nnkit.check.evidence import limits, sampling
-from nnkit.check.evidence.comparison import Arrays, Trial
-from nnkit.check.evidence.guarded_call import Raised, Stop, equal, same_value
+from nnkit.check.evidence import sampling
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import CallFault, Finding, WrongGradient, WrongValue
+from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
-from nnkit.check.evidence.tolerance import pull_back
+from nnkit.check.evidence.tolerance import vjp_targets
 from nnkit.check.rendering import messages, shape_messages
 from nnkit.check.verdict import Verdict
 
-EVERY = 1000
+MAX_ENTRIES_ONE_BY_ONE = 1000
 """Entries of an input up to which each is checked by itself; beyond, along random directions."""
-MOST = 3000
+MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
+MAX_ENTRIES_TO_RECOGNISE = 64
+"""Entries of all gradients up to which they are compared with finite differences."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
 
-def guarded(subject: str, check: Callable[[], Verdict]) -> Verdict:
-    """The verdict of a check, whatever the checked code does: bounded in time and output, each fault a sentence."""
-    with output_limit() as written:
-        try:
-            with time_limit(), np.errstate(all="ignore"):
-                verdict = check()
-        except Stop as stop:
-            verdict = messages.verdict_of(subject, stop)
-        except OutOfTime:
-            told = f"it did not end within {limits.SECONDS:g} seconds: is there a loop without an end?"
-            verdict = Verdict(subject, "error", told)
-        except RecursionError:
-            verdict = Verdict(subject, "error", "it calls itself without an end.")
-        except MemoryError:
-            verdict = Verdict(subject, "error", "it needs more memory than there is.")
-        except Exception as fault:
-            told = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
-            verdict = Verdict(subject, "error", told)
-    if written[0] > limits.SHOWN:
-        verdict = replace(
-            verdict,
-            notes=(*verdict.notes, f"It printed {written[0]:,} characters; the first {limits.SHOWN} are shown."),
-        )
+# ---- any check --------------------------------------------------------------------------------------
+
+
+def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
+    """Run a check within bounds of time and output; what the checked code raises becomes a verdict too."""
+    with output_limit() as printed:
+        found = _run_check(title, check)
+    verdict = messages.describe_finding(title, found) if isinstance(found, Finding) else found
+    if printed.written > printed.max_chars:
+        note = f"It printed {printed.written:,} characters; the first {printed.max_chars} are shown."
+        verdict = replace(verdict, notes=(*verdict.notes, note))
     return verdict
 
 
-def examine(subject: Subject, inputs: Arrays, rng: int) -> Verdict:
-    """The verdict on a subject at these inputs; raises Stop where nothing can be compared."""
-    draw = np.random.default_rng([SALT, rng])
+def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | Finding:
     try:
-        out = subject.value(inputs)
-        upstreams = [subject.upstream(out.shape, draw) for _ in range(2 if isinstance(subject, GateSubject) else 1)]
-        answers = _asked(subject, inputs, upstreams, draw)
-        if not equal(out, answers.value()):
-            raise Stop("wrong", f"{_what(subject)} gives something else each time: is something random, or kept?")
-        _finite(subject, inputs, out)
-        first, second = answers.gradients(0), answers.gradients(1)
-    except Raised as stop:
-        raise _named_by_square(subject, inputs, draw, stop) from stop.fault
-    _same_again(subject, inputs, upstreams[0], first, second)
-    returned = [first, *(answers.gradients(2 + k) for k in range(len(upstreams) - 1))]
-    trials = _trials(subject, inputs, upstreams, returned, draw)
-    exact = bool(trials) and trials[0].exact
-    wrong = trials if _any_wrong(trials) else _wrong_nearby(subject, inputs, out.shape, exact, draw)
-    if wrong:
-        return _wrong(subject, wrong, draw)
-    _well_behaved(subject, answers, first)
-    return messages.right(subject, sum(target.kinks for target in trials[0].targets) if trials else 0)
+        with time_limit(), np.errstate(all="ignore"):
+            return check()
+    except OutOfTime:
+        seconds = current_context().seconds
+        return Verdict(title, "error", f"it did not end within {seconds:g} seconds: is there a loop without an end?")
+    except RecursionError:
+        return Verdict(title, "error", "it calls itself without an end.")
+    except MemoryError:
+        return Verdict(title, "error", "it needs more memory than there is.")
+    except Exception as fault:
+        sentence = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
+        return Verdict(title, "error", sentence)
 
 
-def _asked(subject: Subject, inputs: Arrays, upstreams: Sequence[np.ndarray], rng: np.random.Generator) -> Answers:
-    """All that a right answer is asked at these inputs: the first upstream gradient twice, then the others; and of a
-    gate a doubled and a zero one, and the first again when other forwards came in between."""
-    g, *others = upstreams
+# ---- a check of derivatives -------------------------------------------------------------------------
+
+
+@dataclass
+class Case:
+    """A subject at some inputs, and what the steps have learned of it so far."""
+
+    subject: Subject
+    inputs: Arrays
+    rng: np.random.Generator
+    out: np.ndarray = field(init=False)
+    upstreams: list[np.ndarray] = field(init=False)
+    answers: Answers = field(init=False)
+    returned: list[Arrays] = field(init=False)
+    """The gradients that came back for each of the upstream gradients."""
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:
+        """Return a case about which nothing is known yet."""
+        return cls(subject, inputs, np.random.default_rng([SALT, seed]))
+
+    @property
+    def what(self) -> str:
+        """The value's name in a sentence."""
+        return "forward" if isinstance(self.subject, GateSubject) else "the value"
+
+    @property
+    def is_large(self) -> bool:
+        return max(np.size(self.inputs[i]) for i in self.subject.wrt) > MAX_ENTRIES_ONE_BY_ONE
+
+
+def examine(subject: Subject, inputs: Arrays, seed: int) -> Verdict:
+    """Return the verdict on a subject at these inputs."""
+    case = Case.start(subject, inputs, seed)
+    return render(case, diagnose(case, find(case)))
+
+
+def find(case: Case) -> Finding | None:
+    """Return the first finding of the steps that call the learner's code."""
+    return ask(case) or compare(case) or behave(case)
+
+
+# ---- step 1: ask ------------------------------------------------------------------------------------
+
+
+def ask(case: Case) -> Finding | None:
+    """Call the learner's code, and find what cannot be compared: faults, other answers the second time, NaN."""
+    out = case.subject.value(case.inputs)
+    if isinstance(out, Finding):
+        return out
+    case.out = out
+    case.upstreams = [case.subject.upstream(out.shape, case.rng) for _ in range(2 if case.what == "forward" else 1)]
+    case.answers = _run_calls(case)
+    return _find_other_value(case) or _find_wrong_value(case) or _read_gradients(case)
+
+
+def _run_calls(case: Case) -> Answers:
+    """Make the calls of one check: the first upstream gradient twice, then the others; with a gate also a doubled and
+    a zero one, and the first again after other forwards."""
+    subject, inputs = case.subject, case.inputs
+    g, *others = case.upstreams
     if not isinstance(subject, GateSubject):
-        return subject.asked(inputs, [g, g, *others])
-    between = sampling.nearby(subject, inputs, rng), sampling.mirrored(subject, inputs)
-    return subject.asked(inputs, [g, g, *others, 2 * g, np.zeros(g.shape)], between)
+        return subject.run_calls(inputs, [g, g, *others])
+    between = sampling.move_inputs(subject, inputs, case.rng), sampling.mirror_inputs(subject, inputs)
+    return subject.run_calls(inputs, [g, g, *others, 2 * g, np.zeros(g.shape)], between)
 
 
-def _finite(subject: Subject, inputs: Arrays, out: np.ndarray) -> None:
-    """Stop where the value is not what it should be, or no number at all."""
-    what = _what(subject)
-    expected = None if subject.of is None else np.asarray(subject.of(*inputs), dtype=float)
-    if not np.all(np.isfinite(out)) and (expected is None or np.all(np.isfinite(expected))):
-        calm = sampling.moderate(inputs)
-        overflows = np.all(np.isfinite(subject.value(calm))) and any(np.max(np.abs(x)) > 10 for x in inputs)
-        raise Stop(
-            "wrong" if overflows or expected is not None else "error",
-            f"{what} is {_first_odd(out)} at these inputs" + (": large numbers overflow." if overflows else "."),
-            ("overflow",) if overflows else (),
-        )
-    if expected is not None:
-        try:
-            same_value(what, out, expected, floor=_floor(inputs))
-        except Stop as stop:
-            raise _named_value(subject.of, inputs, out, stop) from None
+def _find_other_value(case: Case) -> Finding | None:
+    again = case.answers.value()
+    if isinstance(again, Finding):
+        return again
+    if equal_arrays(case.out, again):
+        return None
+    return Finding("wrong", f"{case.what} gives something else each time: is something random, or kept?")
 
 
-def _what(subject: Subject) -> str:
-    return "forward" if isinstance(subject, GateSubject) else "the value"
+def _find_wrong_value(case: Case) -> Finding | None:
+    """Find a value that is not the trusted function's, or not a number."""
+    expected = None if case.subject.of is None else np.asarray(case.subject.of(*case.inputs), dtype=float)
+    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(np.isfinite(expected))):
+        return _explain_not_finite(case, expected is not None)
+    if expected is None:
+        return None
+    return find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
 
 
-def _floor(inputs: Arrays) -> float:
-    """Below this, values are rounding."""
+def _explain_not_finite(case: Case, trusted: bool) -> Finding:
+    calm = case.subject.value(sampling.scale_down_inputs(case.inputs))
+    if isinstance(calm, Finding):
+        return calm
+    odd = float(case.out[~np.isfinite(case.out)].flat[0]) if case.out.shape else float(case.out)
+    if np.all(np.isfinite(calm)) and any(np.max(np.abs(x)) > 10 for x in case.inputs):
+        return Finding("wrong", f"{case.what} is {odd} at these inputs: large numbers overflow.", ("overflow",))
+    return Finding("wrong" if trusted else "error", f"{case.what} is {odd} at these inputs.")
+
+
+def _rounding_floor(inputs: Arrays) -> float:
+    """Return the size below which values are rounding."""
     return 1e-14 * max(1.0, *(float(np.max(np.abs(x))) for x in inputs))
 
 
-def _named_value(of: Callable[..., Any] | None, inputs: Arrays, out: np.ndarray, stop: Stop) -> Stop:
-    mistakes = diagnose_value(of, inputs, out) if of and not stop.mistakes else ()
-    if not mistakes:
-        return stop
-    return Stop("wrong", f"{str(stop)[:-1]}: {messages.titles(mistakes)}.", mistakes, stop.entries, stop.error)
+def _read_gradients(case: Case) -> Finding | None:
+    """Read the gradients of the calls that were made; find what changed from the first call to the second."""
+    pair = case.answers.gradients(0), case.answers.gradients(1)
+    first, second = pair
+    if isinstance(first, Finding):
+        return first
+    if isinstance(second, Finding):
+        return second
+    changed = _find_changed_gradients(case, first, second)
+    if changed:
+        return changed
+    case.returned = [first]
+    for k in range(1, len(case.upstreams)):
+        gradients = case.answers.gradients(1 + k)
+        if isinstance(gradients, Finding):
+            return gradients
+        case.returned.append(gradients)
+    return None
 
 
-def _first_odd(out: np.ndarray) -> float:
-    return float(out[~np.isfinite(out)].flat[0]) if out.shape else float(out)
+def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Finding | None:
+    """Find a second call that returned something else, and say if it added to the first."""
+    changed = [k for k, (a, b) in enumerate(zip(first, second)) if not equal_arrays(a, b)]
+    if not changed:
+        return None
+    if all(_was_added(case, k, first[k], second[k]) for k in changed):
+        return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
+    return Finding("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
 
 
-def _exact(trial: Trial) -> bool:
-    """Whether what came back is right to the last digits, as what is measured never is."""
-    pairs = zip(trial.returned, trial.targets)
-    return all(w.shape == t.value.shape and bool(np.all(np.abs(w - t.value) <= t.sharp)) for w, t in pairs)
-
-
-def _measures(subject: Subject, inputs: Arrays, g: np.ndarray, rng: np.random.Generator) -> bool:
-    """Whether slopes are measured here and nearby too: twice is no accident of two numbers that are close."""
-    if not subject.measures(inputs, g):
+def _was_added(case: Case, k: int, first: np.ndarray, second: np.ndarray) -> bool:
+    if np.shape(first) != np.shape(second):
         return False
+    subject = case.subject
+    (target,) = vjp_targets(subject.function, case.inputs, subject.wrt[k], case.upstreams[:1])
+    return same(second - first, target.value)
+
+
+# ---- step 2: compare --------------------------------------------------------------------------------
+
+
+def compare(case: Case) -> Finding | None:
+    """Compare with numerical derivatives: at these inputs, and at some nearby."""
+    found = _compare_large(case) if case.is_large else _compare_every_entry(case)
+    if isinstance(found, Finding):
+        return found
+    case.comparisons = found
+    wrong = found if _any_wrong(found) else _compare_nearby(case)
+    if isinstance(wrong, Finding):
+        return wrong
+    return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong)) if wrong else None
+
+
+def _compare_large(case: Case) -> list[Comparison] | Finding:
+    """Compare along random directions; entry by entry, or in a smaller example, only where these disagree."""
+    subject, inputs, g = case.subject, case.inputs, case.upstreams[0]
+    if sampling.agrees_along(subject, inputs, g, case.returned[0], case.rng, sampling.DIRECTIONS):
+        return []
+    small = sampling.compare_smaller(subject, inputs, case.rng)
+    if _any_wrong(small):
+        return small
+    if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
+        names = " or ".join(subject.name(i) for i in subject.wrt)
+        return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+    return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
+
+
+def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
+    subject, inputs = case.subject, case.inputs
+    batch = sampling.find_batch_size(subject, inputs)
+    found = sampling.compare_at(subject, inputs, case.upstreams, case.returned, batch)
+    if isinstance(found, Finding) or all(map(_is_exact, found)):
+        return found
+    measured = _measures_derivative(case)
+    if isinstance(measured, Finding):
+        return measured
+    if measured or _are_finite_differences(case, found):
+        return Finding("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
+    return found
+
+
+def _is_exact(comparison: Comparison) -> bool:
+    """Return True if what came back is right to the last digits, as what is measured never is."""
+    pairs = zip(comparison.returned, comparison.targets)
+    return all(w.shape == t.value.shape and bool(np.all(np.abs(w - t.value) <= t.error_bound)) for w, t in pairs)
+
+
+def _measures_derivative(case: Case) -> bool | Finding:
+    """Return True if slopes are measured here and nearby too: twice is no accident of two numbers that are close."""
+    subject, g = case.subject, case.upstreams[0]
+    here = subject.measures_derivative(case.inputs, g)
+    if isinstance(here, Finding) or not here:
+        return here
     try:
-        return subject.measures(sampling.nearby(subject, inputs, rng, 0.05), g)
+        there = subject.measures_derivative(sampling.move_inputs(subject, case.inputs, case.rng, 0.05), g)
     except Exception:  # outside of where the function is defined
         return False
+    return there is True
 
 
-def _same_again(subject: Subject, inputs: Arrays, g: np.ndarray, first: Arrays, second: Arrays) -> None:
-    """Stop where a second call gave something else, and say whether it had added to the first."""
-    changed = [k for k, (a, b) in enumerate(zip(first, second)) if not equal(a, b)]
-    if not changed:
-        return
-    added = all(
-        np.shape(first[k]) == np.shape(second[k])
-        and same(second[k] - first[k], pull_back(subject.function, inputs, subject.wrt[k], [g])[0].value)
-        for k in changed
-    )
-    if added:
-        raise Stop("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    raise Stop("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
+def _are_finite_differences(case: Case, found: Sequence[Comparison]) -> bool:
+    small = sum(np.size(w) for w in found[0].returned) <= MAX_ENTRIES_TO_RECOGNISE
+    return small and not case.subject.opaque and sampling.are_finite_differences(case.subject, found, case.rng)
 
 
-def _trials(
-    subject: Subject,
-    inputs: Arrays,
-    upstreams: Sequence[np.ndarray],
-    returned: Sequence[Arrays],
-    rng: np.random.Generator,
-) -> list[Trial]:
-    """Trials at these inputs, entry by entry; none for large arrays that agree along random directions."""
-    batch = sampling.batch_of(subject, inputs)
-    if _large(subject, inputs):
-        if sampling.agrees_along(subject, inputs, upstreams[0], returned[0], rng, sampling.DIRECTIONS):
-            return []
-        small = sampling.smaller(subject, inputs, rng)
-        if _any_wrong(small):
-            return small
-        if max(np.size(inputs[i]) for i in subject.wrt) > MOST:
-            names = " or ".join(subject.name(i) for i in subject.wrt)
-            raise Stop("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
-        return sampling.trials_at(subject, inputs, upstreams[:1], returned, batch)
-    trials = sampling.trials_at(subject, inputs, upstreams, returned, batch)
-    if not all(map(_exact, trials)) and (
-        _measures(subject, inputs, upstreams[0], rng)
-        or (_small(trials[0]) and not subject.opaque and sampling.are_quotients(subject, trials, rng))
-    ):
-        raise Stop("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
-    return trials
+def _any_wrong(comparisons: Sequence[Comparison]) -> bool:
+    return any(comparison.is_wrong(k) for comparison in comparisons for k in range(len(comparison.targets)))
 
 
-def _small(trial: Trial) -> bool:
-    return sum(np.size(w) for w in trial.returned) <= 64
-
-
-def _large(subject: Subject, inputs: Arrays) -> bool:
-    return max(np.size(inputs[i]) for i in subject.wrt) > EVERY
-
-
-def _any_wrong(trials: Sequence[Trial]) -> bool:
-    return any(trial.is_wrong(k) for trial in trials for k in range(len(trial.targets)))
-
-
-def _wrong_nearby(
-    subject: Subject, inputs: Arrays, shape: tuple[int, ...], exact: bool, rng: np.random.Generator
-) -> list[Trial]:
-    """Trials in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x and x² agree
-    at 2), or lie on a kink. `shape` is the output's; `exact` as for `evidence.agrees_along`."""
+def _compare_nearby(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x
+    and x² agree at 2), or lie on a kink."""
     for amount in (0.2, 0.01):
-        others = sampling.nearby(subject, inputs, rng, amount)
-        try:
-            g = subject.upstream(shape, rng)
-            answers = subject.asked(others, [g])
-            out, expected = answers.value(), np.asarray(subject.function(*others), dtype=float)
-            returned = answers.gradients(0)
-        except (Stop, ArithmeticError, ValueError):  # outside of where the function is defined
-            continue
-        if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
-            continue
-        same_value(_what(subject), out, expected, floor=_floor(others))
-        # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-        if sampling.agrees_along(subject, others, g, returned, rng, 1, exact) or _large(subject, inputs):
-            return []
-        trials = sampling.trials_at(subject, others, [g], [returned], sampling.batch_of(subject, inputs))
-        return trials if _any_wrong(trials) else []
+        others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
+        found = _compare_at_others(case, others)
+        if found is not None:
+            return found
     return []
 
 
-def _well_behaved(subject: Subject, answers: Answers, first: Arrays) -> None:
-    """What right numbers at one place do not show: types, scaling with the upstream gradient, and the cache."""
-    for i, w in zip(subject.wrt, first):
+def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding | None:
+    """Return the wrong comparisons at these inputs; None where the function is not defined there."""
+    subject = case.subject
+    try:
+        g = subject.upstream(case.out.shape, case.rng)
+        answers = subject.run_calls(others, [g])
+        out, returned = answers.value(), answers.gradients(0)
+        expected = np.asarray(subject.function(*others), dtype=float)
+    except (ArithmeticError, ValueError):
+        return None
+    if isinstance(out, Finding) or isinstance(returned, Finding):
+        return None
+    if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
+        return None
+    different = find_difference(case.what, out, expected, floor=_rounding_floor(others))
+    if different:
+        return different
+    exact = bool(case.comparisons) and case.comparisons[0].exact
+    # A large array always has a kink somewhere on the way; it has been looked at where it was given.
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact) or case.is_large:
+        return []
+    batch = sampling.find_batch_size(subject, case.inputs)
+    found = sampling.compare_at(subject, others, [g], [returned], batch)
+    return found if isinstance(found, Finding) or _any_wrong(found) else []
+
+
+# ---- step 3: behave ---------------------------------------------------------------------------------
+
+
+def behave(case: Case) -> Finding | None:
+    """Find what right numbers at one place do not show: types, scaling with the upstream gradient, and the cache."""
+    return _find_low_precision(case) or (
+        _find_bad_scaling(case, case.answers) or _find_stale_cache(case, case.answers)
+        if isinstance(case.answers, GateAnswers)
+        else None
+    )
+
+
+def _find_low_precision(case: Case) -> Finding | None:
+    for i, w in zip(case.subject.wrt, case.returned[0]):
         if w.dtype in (np.float16, np.float32):
-            told = f"{subject.name(i)} is {w.dtype}: compute in float64, the type of the inputs."
-            raise Stop("wrong", told, ("low-precision",))
-    if not isinstance(answers, GateAnswers):
-        return
-    for w, double, nothing in zip(first, answers.gradients(3), answers.gradients(4)):
+            sentence = f"{case.subject.name(i)} is {w.dtype}: compute in float64, the type of the inputs."
+            return Finding("wrong", sentence, ("low-precision",))
+    return None
+
+
+def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
+    doubled, zero = answers.gradients(3), answers.gradients(4)
+    if isinstance(doubled, Finding):
+        return doubled
+    if isinstance(zero, Finding):
+        return zero
+    for w, double, nothing in zip(case.returned[0], doubled, zero):
         if not np.allclose(double, 2 * w, rtol=1e-9, atol=1e-12) or np.any(nothing != 0):
-            raise Stop("wrong", "a doubled upstream gradient must double the result, and a zero one give zeros.")
-    if not all(equal(w, again) for later in answers.after_others() for w, again in zip(first, later)):
-        told = "it used another forward's values: after two forwards, the first one's backward is wrong."
-        raise Stop("wrong", told, ("stale-cache",))
+            return Finding("wrong", "a doubled upstream gradient must double the result, and a zero one give zeros.")
+    return None
 
 
-# ---- naming it --------------------------------------------------------------------------------------
+def _find_stale_cache(case: Case, answers: GateAnswers) -> Finding | None:
+    pairs = ((w, again) for later in answers.after_others() for w, again in zip(case.returned[0], later))
+    if all(equal_arrays(w, again) for w, again in pairs):
+        return None
+    sentence = "it used another forward's values: after two forwards, the first one's backward is wrong."
+    return Finding("wrong", sentence, ("stale-cache",))
 
 
-def _wrong(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) -> Verdict:
-    trial, k = next((t, k) for t in trials for k in range(len(t.targets)) if t.is_wrong(k))
-    inputs = trial.inputs
-    found = Diagnosis(_overflow(subject, trial, k))
-    found = found if found.mistakes else _name(subject, inputs, trials, rng)
-    mistakes, named = found.mistakes, [subject.name(subject.wrt[i]) for i in found.gradients]
-    if trial.returned[k].shape != trial.targets[k].value.shape:
-        mistakes = mistakes or _square_name(subject, inputs, rng)
-        return messages.wrong_shape(subject, trial, k, mistakes, named)
-    return messages.wrong(subject, trial, k, mistakes, named)
+# ---- step 4: diagnose -------------------------------------------------------------------------------
 
 
-def _name(subject: Subject, inputs: Arrays, trials: Sequence[Trial], rng: np.random.Generator) -> Diagnosis:
-    """The mistakes that explain these trials and further ones; none if that takes too long, for it is wrong anyway."""
+def diagnose(case: Case, finding: Finding | None) -> Finding | None:
+    """Name the mistakes that explain a finding, where some do."""
+    match finding:
+        case WrongGradient():
+            return _diagnose_gradient(case, finding)
+        case WrongValue():
+            return _diagnose_value(case, finding)
+        case CallFault(fault=ValueError()):
+            return _diagnose_fault(case, finding)
+        case _:
+            return finding
+
+
+def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
+    comparison, k = finding.first
+    overflow = _find_overflow(case.subject, comparison, k)
+    if overflow:
+        return replace(finding, mistakes=overflow)
+    found = _find_mistakes(case, comparison.inputs, finding.comparisons)
+    mistakes = found.mistakes
+    if not mistakes and comparison.returned[k].shape != comparison.targets[k].value.shape:
+        mistakes = _find_mistakes_in_square(case, comparison.inputs)
+    return replace(finding, mistakes=mistakes, gradients=found.gradients)
+
+
+def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> Diagnosis:
+    """Return the mistakes that explain these comparisons and further ones; none if that takes too long, for the
+    gradient is wrong anyway."""
     try:
         with time_limit():
-            return diagnose([*trials, *_further(subject, inputs, rng)])
+            subjects = (case.subject, *case.subject.variations())
+            more = [c for subject in subjects for c in sampling.compare_varied(subject, inputs, case.rng)]
+            return find_mistakes([*comparisons, *more])
     except OutOfTime:
         return Diagnosis()
 
 
-def _further(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
-    return [t for one in (subject, *subject.variations()) for t in sampling.evidence(one, inputs, rng)]
-
-
-def _overflow(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
-    """Whether what is NaN or infinite here is right for moderate inputs."""
-    if np.all(np.isfinite(trial.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in trial.inputs):
+def _find_overflow(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
+    """Return "overflow" if what is NaN or infinite here is right for moderate inputs."""
+    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
         return ()
-    calm = sampling.moderate(trial.inputs)
-    try:
-        there = sampling.trials_at(subject, calm, [trial.upstream])[0]
-    except Stop:
-        return ()
-    return () if there.is_wrong(k) else ("overflow",)
+    calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
+    return () if isinstance(calm, Finding) or calm[0].is_wrong(k) else ("overflow",)
 
 
-def _square_name(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> tuple[str, ...]:
-    trials = sampling.square_evidence(subject, inputs, rng)
-    return diagnose(trials).mistakes if trials else ()
+def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[str, ...]:
+    """Return the mistakes that explain examples in which all sizes are equal: no product fails for its shapes there."""
+    comparisons = sampling.compare_square(case.subject, inputs, case.rng)
+    return find_mistakes(comparisons).mistakes if comparisons else ()
 
 
-def _named_by_square(subject: Subject, inputs: Arrays, rng: np.random.Generator, stop: Raised) -> Stop:
-    """A product that failed for its shapes does not fail where all sizes are equal: there its mistake can be named."""
-    if not isinstance(stop.fault, ValueError):
-        return stop
-    mistakes = _square_name(subject, inputs, rng)
+def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
+    of = case.subject.of
+    mistakes = find_value_mistakes(of, case.inputs, finding.value) if of else ()
+    return messages.add_mistakes(finding, mistakes) if mistakes else finding
+
+
+def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
+    """Name the mistake of a product that failed for its shapes."""
+    mistakes = _find_mistakes_in_square(case, case.inputs)
     if not mistakes:
-        return stop
-    rule = shape_messages.products(subject, inputs)
-    headline = f"{str(stop).rstrip('.')}: {messages.titles(mistakes)}."
-    return Stop("wrong", headline, mistakes, notes=rule)
+        return finding
+    rule = shape_messages.products(case.subject, case.inputs)
+    return replace(messages.add_mistakes(finding, mistakes), status="wrong", notes=rule)
+
+
+# ---- step 5: render ---------------------------------------------------------------------------------
+
+
+def render(case: Case, finding: Finding | None) -> Verdict:
+    """Return the verdict that says what was found."""
+    subject = case.subject
+    if finding is None:
+        return messages.right(subject, sum(t.kinks for t in case.comparisons[0].targets) if case.comparisons else 0)
+    if not isinstance(finding, WrongGradient):
+        return messages.describe_finding(subject.title, finding)
+    comparison, k = finding.first
+    named = [subject.name(subject.wrt[i]) for i in finding.gradients]
+    has_shape = comparison.returned[k].shape == comparison.targets[k].value.shape
+    describe = messages.wrong if has_shape else messages.wrong_shape
+    return describe(subject, comparison, k, finding.mistakes, named)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from nnkit.check.context import checking, current_context
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
 
 Status = Literal["right", "wrong", "not attempted", "error"]
@@ -106,7 +107,7 @@ class Verdict:
         return " + ".join(self.mistakes)
 
     def __bool__(self) -> bool:
-        heard(self)
+        announce(self)
         if not self.passed:
             raise WrongDerivative(self)
         if _shell():  # a learner whose assertion holds sees that it did
@@ -183,26 +184,21 @@ class Verdict:
         )
 
 
-# -- who listens -----------------------------------------------------------------------------------
-
-_listeners: list[list[Verdict]] = []
+# -- listeners -------------------------------------------------------------------------------------
 
 
 @contextmanager
-def listening() -> Iterator[list[Verdict]]:
-    """A list to which every verdict comes that is asserted or counted by `partial_credit` meanwhile."""
+def collecting_verdicts() -> Iterator[list[Verdict]]:
+    """Collect the verdicts that are asserted, or counted by `partial_credit`, in a list."""
     verdicts: list[Verdict] = []
-    _listeners.append(verdicts)
-    try:
+    with checking(listeners=(*current_context().listeners, verdicts.append)):
         yield verdicts
-    finally:
-        _listeners.pop()
 
 
-def heard(verdict: Verdict) -> None:
-    """Tell the listeners of a verdict that decides something."""
-    for verdicts in _listeners:
-        verdicts.append(verdict)
+def announce(verdict: Verdict) -> None:
+    """Pass a verdict that decides something to the listeners."""
+    for listener in current_context().listeners:
+        listener(verdict)
 
 
 # -- words -----------------------------------------------------------------------------------------

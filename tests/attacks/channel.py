@@ -7,7 +7,7 @@ from hostile import HONEST, Attack, solutions
 FOUND = """
 import gc, struct, threading, time, msgpack
 import numpy as np
-from nnkit_grader import wire
+from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.server import Learner
 ours = next(thing for thing in gc.get_objects() if isinstance(thing, Learner))
 channel = ours.frames.channel

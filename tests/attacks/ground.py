@@ -24,7 +24,7 @@ from typing import Any
 from hostile import course, honest
 
 from nnkit_grader.examiner.examiner import Seconds, examine, refuse
-from nnkit_grader.intake.submission import Refused, Submission, repair, take_in
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission, repair_notebook
 from nnkit_grader.rpc.proxies import Link
 from nnkit_grader.sandbox import Limits, Sandbox
 from nnkit_grader.sandbox.sandbox import Child
@@ -136,7 +136,8 @@ class Ground:
 def _importable() -> list[Path]:
     """Where a planted file would be found by others."""
     places = [Path(place) for place in sys.path if place and Path(place).is_dir()]
-    return [*places, Path(sys.modules["nnkit"].__file__ or "").parent, Path("/tmp"), Path("/dev/shm"), Path.home()]
+    packages = [Path(sys.modules[name].__file__ or "").parent for name in ("nnkit", "nnkit_grader")]
+    return [*places, *packages, Path("/tmp"), Path("/dev/shm"), Path.home()]
 
 
 class Arena:
@@ -175,8 +176,8 @@ class Arena:
         return Fork(lambda: examine(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
 
     def _graded(self, folder: Path) -> Any:
-        taken = take_in(folder, course())
-        if isinstance(taken, Refused):
+        taken = open_submission(folder, course())
+        if isinstance(taken, RefusedSubmission):
             return refuse(course(), taken, seed=1).to_json()
         return examine(course(), taken, self.start, 1, SECONDS).to_json()
 
@@ -184,7 +185,7 @@ class Arena:
 @cache
 def first_exercise() -> Submission:
     """What is run of an honest submission for its first exercise."""
-    whole = repair(honest(), course())
+    whole = repair_notebook(honest(), course())
     assert isinstance(whole, Submission)
     return Submission(tuple(cell for cell in whole.cells if cell.id in ("setup", "multiply", "test-multiply")))
 

@@ -47,7 +47,7 @@ class Attack:
 
 @cache
 def course() -> assignments.Assignment:
-    return assignments.load(ROOT, "ps1")
+    return assignments.load_assignment(ROOT, "ps1")
 
 
 def solutions() -> dict[str, str]:

@@ -224,7 +224,8 @@ tell(lambda: os.mkfifo("/tmp/nnkit_attack_fifo"))
         "Writes files named like modules to the scratch and wherever Python looks, then has the process started anew.",
         """
         import os, site
-        for place in (".", os.environ["HOME"], PACKAGES, os.path.dirname(__import__("nnkit").__file__), "/tmp",
+        for place in (".", os.environ["HOME"], PACKAGES, os.path.dirname(__import__("nnkit").__file__),
+                      os.path.dirname(__import__("nnkit_grader").__file__), "/tmp",
                       site.getusersitepackages(), ".ipython/profile_default/startup"):
             for name in ("numpy.py", "msgpack.py", "sitecustomize.py", "usercustomize.py", "nnkit.py",
                          "nnkit_attack.pth", "nnkit_attack.py"):
@@ -246,10 +247,10 @@ tell(lambda: os.mkfifo("/tmp/nnkit_attack_fifo"))
         "Changes NumPy, nnkit and the constants that it shares with the process it was forked from.",
         """
         import ctypes, gc
-        import numpy as np, nnkit, nnkit.check, nnkit_grader.rpc.codec as wire
-        wire.LARGEST, wire.MOST, wire.DTYPES = 2**60, 2**60, frozenset(["|O"])
+        import numpy as np, nnkit, nnkit.check, nnkit_grader.rpc.codec as codec
+        codec.LARGEST, codec.MOST, codec.DTYPES = 2**60, 2**60, frozenset(["|O"])
         np.add, np.multiply = np.multiply, np.add
-        for module in (nnkit.check, wire):
+        for module in (nnkit.check, codec):
             for name in list(vars(module)):
                 if callable(getattr(module, name)):
                     setattr(module, name, None)

@@ -87,17 +87,17 @@ ours.frames.channel = Slow()
     sending(
         "unasked callback",
         "Calls functions that it was never given.",
-        "channel.sendall(packed(['callback', 0, [wire.TUPLE]]))",
+        "channel.sendall(packed(['callback', 0, [codec.TUPLE]]))",
     ),
     sending(
         "callback at a negative place",
         "Calls the examiner's functions from the end.",
-        "channel.sendall(packed(['callback', -1, [wire.TUPLE]]))",
+        "channel.sendall(packed(['callback', -1, [codec.TUPLE]]))",
     ),
     sending(
         "callbacks for ever",
         "Calls back for ever.",
-        "while True:\n    channel.sendall(packed(['callback', 0, [wire.TUPLE, 1.0]]))",
+        "while True:\n    channel.sendall(packed(['callback', 0, [codec.TUPLE, 1.0]]))",
     ),
     sending(
         "open files on the wire",
@@ -158,33 +158,35 @@ ours.frames.receive = receive_and_keep
     showing(
         "outputs of arrays",
         "Shows outputs whose kinds and names are arrays.",
-        '[0, *([wire.DICT, "output_type", "stream", "name", [wire.ARRAY, "<f8", [2], bytes(16), 1], "text", ""],) * 2]',
+        '[0, *([codec.DICT, "output_type", "stream", "name", [codec.ARRAY, "<f8", [2], bytes(16), 1], '
+        '"text", ""],) * 2]',
     ),
     showing(
         "outputs of strange kinds",
         "Shows outputs whose kind is an array.",
-        '[0, [wire.DICT, "output_type", [wire.ARRAY, "<f8", [2], bytes(16), 1]]]',
+        '[0, [codec.DICT, "output_type", [codec.ARRAY, "<f8", [2], bytes(16), 1]]]',
     ),
     showing(
         "outputs of objects",
         "Shows outputs in which everything asks the process again.",
-        '[0, [wire.DICT, "output_type", "display_data", "metadata", [wire.OBJECT, 1, "object", "dict", []], "data", '
-        '[wire.DICT, "text/plain", [wire.OBJECT, 0, "object", "str", []]]]]',
+        '[0, [codec.DICT, "output_type", "display_data", "metadata", [codec.OBJECT, 1, "object", "dict", []], "data", '
+        '[codec.DICT, "text/plain", [codec.OBJECT, 0, "object", "str", []]]]]',
     ),
     showing(
         "outputs whose keys collide",
         "Shows a dict of a quarter of a million keys with the same hash.",
-        "[0, [wire.DICT, *(part for i in range(120_000) for part in ([wire.BIG, hex((2**60 + i) * (2**61 - 1))], 0))]]",
+        "[0, [codec.DICT, *(part for i in range(120_000) "
+        "for part in ([codec.BIG, hex((2**60 + i) * (2**61 - 1))], 0))]]",
     ),
     showing(
         "outputs of a named tuple",
         "Shows a named tuple that cannot be made.",
-        '[0, [wire.NAMED, 7, "P", ["a", "\\uff41"], 1, 2]]',
+        '[0, [codec.NAMED, 7, "P", ["a", "\\uff41"], 1, 2]]',
     ),
     showing(
         "outputs without number",
         "Shows four hundred thousand outputs.",
-        '[0, *[[wire.DICT, "output_type", "error", "ename", "x", "evalue", "x"]] * 60_000]',
+        '[0, *[[codec.DICT, "output_type", "error", "ename", "x", "evalue", "x"]] * 60_000]',
     ),
     showing(
         "forged tests",

@@ -11,7 +11,7 @@ REPLY_ATTACKS = [
     replying(
         "a verdict for a value",
         "Answers with an object that calls itself a verdict.",
-        value('[wire.OBJECT, 0, "object", "Verdict", []]'),
+        value('[codec.OBJECT, 0, "object", "Verdict", []]'),
     ),
     replying("no word", "Answers with a number in place of a list.", "17"),
     replying("an empty reply", "Answers with an empty list.", "[]"),
@@ -33,88 +33,90 @@ REPLY_ATTACKS = [
     replying(
         "impossible shape",
         "Sends an array of more entries than there are bytes.",
-        value('[wire.ARRAY, "<f8", [2**39, 2**39], b"", 1]'),
+        value('[codec.ARRAY, "<f8", [2**39, 2**39], b"", 1]'),
     ),
     replying(
-        "negative shape", "Sends an array of negative size.", value('[wire.ARRAY, "<f8", [-1, -8], b"12345678", 1]')
+        "negative shape", "Sends an array of negative size.", value('[codec.ARRAY, "<f8", [-1, -8], b"12345678", 1]')
     ),
     replying(
         "empty and endless",
         "Sends an array without entries and with endless sides.",
-        value('[wire.ARRAY, "<f8", [0, 2**39, 2**39], b"", 1]'),
+        value('[codec.ARRAY, "<f8", [0, 2**39, 2**39], b"", 1]'),
     ),
     replying(
-        "object array on the wire", "Sends an array of pointers.", value('[wire.ARRAY, "|O", [1], b"12345678", 1]')
+        "object array on the wire", "Sends an array of pointers.", value('[codec.ARRAY, "|O", [1], b"12345678", 1]')
     ),
     replying(
         "array of text",
         "Sends an array of a type that is not numbers.",
-        value('[wire.ARRAY, "<U2", [1], b"12345678", 1]'),
+        value('[codec.ARRAY, "<U2", [1], b"12345678", 1]'),
     ),
     replying(
         "array of a made-up type",
         "Sends a type that NumPy would evaluate.",
-        value('[wire.ARRAY, "f8,(1000000,1000000)f8", [1], b"", 1]'),
+        value('[codec.ARRAY, "f8,(1000000,1000000)f8", [1], b"", 1]'),
     ),
     replying("NaN on the wire", "Answers every call with NaN.", value("float('nan')")),
     replying(
         "NaN in a rare type",
         "Sends the bit patterns of long double that are no numbers.",
-        value('[wire.ARRAY, np.dtype("g").str, [2], b"\\xff" * 9 + b"\\x7f" + bytes(6) + b"\\x01" * 16, 1]'),
+        value('[codec.ARRAY, np.dtype("g").str, [2], b"\\xff" * 9 + b"\\x7f" + bytes(6) + b"\\x01" * 16, 1]'),
     ),
     replying(
         "stand-ins for numbers",
         "Answers with an object in place of each number.",
-        value('[wire.OBJECT, 0, "object", "float64", [["__array__", []], ["__float__", []], ["dtype", []]]]'),
+        value('[codec.OBJECT, 0, "object", "float64", [["__array__", []], ["__float__", []], ["dtype", []]]]'),
     ),
     replying(
         "an object of no number",
         "Sends objects that were never made.",
-        value('[wire.OBJECT, 2**63, "object", "x", []]'),
+        value('[codec.OBJECT, 2**63, "object", "x", []]'),
     ),
     replying(
         "an object of hostile names",
         "Sends names like __class__ and parameters that are none.",
         value(
-            '[wire.OBJECT, 0, "class", "__class__", [["_link", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
+            '[codec.OBJECT, 0, "class", "__class__", [["_link", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
             '["__call__", []], ["", [["a", 9, 1]]]]]'
         ),
     ),
-    replying("a known array", "Refers to an array that the examiner should have.", value("[wire.KNOWN, 0]")),
-    replying("a callback for a value", "Sends a function back.", value('[wire.CALLBACK, 0, "f"]')),
+    replying("a known array", "Refers to an array that the examiner should have.", value("[codec.KNOWN, 0]")),
+    replying("a callback for a value", "Sends a function back.", value('[codec.CALLBACK, 0, "f"]')),
     replying("an unknown tag", "Sends tags that are not in the protocol.", value("[99, 1]")),
     replying("a tag that is true", "Sends a truth value as a tag.", value("[True, 1]")),
     replying(
-        "a number with many digits", "Sends a whole number of a million digits.", value('[wire.BIG, "f" * 10**6]')
+        "a number with many digits", "Sends a whole number of a million digits.", value('[codec.BIG, "f" * 10**6]')
     ),
     replying("extension types", "Sends msgpack's own extension and time types.", value("msgpack.Timestamp(1, 1)")),
-    replying("unhashable keys", "Sends a dict whose keys are lists.", value("[wire.DICT, [0, 1], 1]")),
-    replying("half a dict", "Sends a key without its value.", value("[wire.DICT, 1]")),
+    replying("unhashable keys", "Sends a dict whose keys are lists.", value("[codec.DICT, [0, 1], 1]")),
+    replying("half a dict", "Sends a key without its value.", value("[codec.DICT, 1]")),
     replying(
         "keys that collide",
         "Sends a quarter of a million keys with the same hash.",
-        value("[wire.SET, *([wire.BIG, hex(i * (2**61 - 1))] for i in range(2**60, 2**60 + 250_000))]"),
+        value("[codec.SET, *([codec.BIG, hex(i * (2**61 - 1))] for i in range(2**60, 2**60 + 250_000))]"),
     ),
     replying(
         "named tuple that is twice the same",
         "Sends fields that differ only until Python reads them.",
-        value('[wire.NAMED, 7, "P", ["a", "\\uff41"], 1, 2]'),
+        value('[codec.NAMED, 7, "P", ["a", "\\uff41"], 1, 2]'),
     ),
     replying(
         "named tuple of code",
         "Sends field names that are code.",
-        value('[wire.NAMED, 7, "P", ["x=print(1)", "y"], 1, 2]'),
+        value('[codec.NAMED, 7, "P", ["x=print(1)", "y"], 1, 2]'),
     ),
     replying(
         "named tuple without end",
         "Sends half a million fields.",
-        value('[wire.NAMED, 7, "P", ["a%d" % i for i in range(400_000)]]'),
+        value('[codec.NAMED, 7, "P", ["a%d" % i for i in range(400_000)]]'),
     ),
     replying(
         "a change of nothing", "Changes an argument at a place where none was sent.", changing('["array", 10**6, 1.0]')
     ),
     replying(
-        "a change at a negative place", "Counts the arguments from the end.", changing('["container", -1, [wire.DICT]]')
+        "a change at a negative place",
+        "Counts the arguments from the end.",
+        changing('["container", -1, [codec.DICT]]'),
     ),
     replying(
         "a change of the wrong kind", "Changes an array into text, a dict into a list.", changing('["array", 0, "x"]')
@@ -122,7 +124,7 @@ REPLY_ATTACKS = [
     replying(
         "endless changes",
         "Changes the same argument four hundred thousand times.",
-        changing('["container", 0, [wire.DICT]]', 400_000),
+        changing('["container", 0, [codec.DICT]]', 400_000),
     ),
     replying(
         "raising what ends an examiner",
@@ -147,7 +149,7 @@ REPLY_ATTACKS = [
     replying(
         "raising a tree",
         "Raises something that is no exception at all.",
-        '["raised", [wire.OBJECT, 0, "class", "SystemExit", []], []]',
+        '["raised", [codec.OBJECT, 0, "class", "SystemExit", []], []]',
     ),
     replying_to_rows("fewer answers than calls", "Leaves out the last answer of a row.", "honestly[:-1]"),
     replying_to_rows("more answers than calls", "Gives the last answer of a row twice.", "[*honestly, honestly[-1]]"),

@@ -11,22 +11,22 @@ from typing import Any
 
 from hostile import course
 
-from nnkit_grader.intake.submission import Refused, repair
+from nnkit_grader.intake.submission import RefusedSubmission, repair_notebook
 from nnkit_grader.rpc.ipython_shell import make_shell
 
 
 def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
     """Scores by test, and what was shown. To be run in a process of its own. If `trusting`, a test cell is run as it
     was handed in."""
-    submission = repair(raw, course())
-    assert not isinstance(submission, Refused)
+    submission = repair_notebook(raw, course())
+    assert not isinstance(submission, RefusedSubmission)
     own = {cell["id"]: cell["source"] for cell in json.loads(raw)["cells"]} if trusting else {}
     shell, scores, shown = make_shell(), {}, []
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         for count, cell in enumerate(submission.cells, start=1):
             if cell.cell_type != "code":
                 continue
-            test = course().cell(cell.id) if cell.kind == "test" else None
+            test = course().find_cell(cell.id) if cell.kind == "test" else None
             source = own.get(cell.id, test.source) if test else cell.source
             shell.user_ns.setdefault("In", [""]).append(source)  # as a kernel does
             ended, outputs = shell.run(count, source)

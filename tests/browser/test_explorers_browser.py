@@ -131,7 +131,7 @@ def fold_the_neuron(one: Locator) -> None:
     expect(one.locator(".nnx-count")).to_have_text("step 0 of 11")
     keys(one, *["ArrowRight"] * 7)
     expect(sentence(one)).to_contain_text("Backward through σ. upstream × local = downstream. To dot: 1 × 0.1966 = 0.1")
-    one.get_by_role("button", name="gate σ, which makes f").click()
+    one.get_by_role("button", name="gate σ, which computes f").click()
     gates = "Negate(wire 0)\nExp(wire 1)\nAdd(1, wire 2)\nReciprocal(wire 3)"
     expect(one.locator(".nnx-detail pre").first).to_have_text(gates)
     one.get_by_role("button", name="Unfold σ into its gates").click()
@@ -139,7 +139,7 @@ def fold_the_neuron(one: Locator) -> None:
 
 
 def look_into_a_gate(one: Locator) -> None:
-    gate = one.get_by_role("button", name="gate exp, which makes exp: its forward and backward")
+    gate = one.get_by_role("button", name="gate exp, which computes exp: its forward and backward")
     gate.focus()
     one.page.keyboard.press("Space")
     expect(one.locator(".nnx-detail")).to_contain_text("return (upstream * out,)")
@@ -174,7 +174,7 @@ def zoom_and_pan(one: Locator) -> None:
 
 
 def meet_bad_input(bad: Locator, large: Locator) -> None:
-    """Each fault is told where it is, and the explorer goes on."""
+    """Each fault is reported where it is, and the explorer goes on."""
     warning = bad.locator(".nnx-warning").first
     keys(bad, *["ArrowRight"] * 9)
     expect(bad.locator(".nnx-error")).to_have_text(
@@ -182,11 +182,11 @@ def meet_bad_input(bad: Locator, large: Locator) -> None:
     )
     assert "input 0" in bad.locator(".nnx-slider-name").all_inner_texts()
     enter(bad, "b", "abc")
-    expect(bad.locator(".nnx-error")).to_contain_text("b must be a number; 'abc' is none.")
+    expect(bad.locator(".nnx-error")).to_contain_text("b must be a number; 'abc' is not.")
     enter(bad, "b", "nan")
-    expect(warning).to_contain_text("b holds a number that is not finite (nan): it is given so.")
+    expect(warning).to_contain_text("b holds a number that is not finite (nan): it is an input.")
     enter(bad, "b", "−3")
-    expect(warning).to_contain_text("h holds a number that is not finite (nan): it comes out of")
+    expect(warning).to_contain_text("h holds a number that is not finite (nan): it is the output of")
     enter(bad, "b", "1")
     expect(warning).to_be_hidden()
     expect(large.locator(".nnx-notes")).to_contain_text("5,000 gates are too many to draw. These are the last 60 nodes")
@@ -240,7 +240,7 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     press(explorer(page, 2), "Step →")
     expect(explorer(page, 2).locator(".nnx-count")).to_have_text("step 1 of 40")
     explorer(page, 3).locator("td[data-at='0,0']").hover()
-    expect(sentence(explorer(page, 3))).to_contain_text("ties the output out[0, 0]")
+    expect(sentence(explorer(page, 3))).to_contain_text("connects the output out[0, 0]")
     press(explorer(page, 4), "Play")
     expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"), timeout=20_000)
     page.close()
@@ -296,36 +296,37 @@ def go_down(one: Locator) -> None:
     press(one, "Step →", 2)
     expect(sentence(one)).to_contain_text("velocity = 0.5 ×")
     enter(one, "step_size", "large")
-    expect(one.locator(".nnx-error")).to_contain_text("step_size must be a number; 'large' is none.")
+    expect(one.locator(".nnx-error")).to_contain_text("step_size must be a number; 'large' is not.")
     press(one, "Reset")
     expect(one.locator(".nnx-error")).to_be_hidden()
     expect(one.get_by_role("textbox", name="step_size")).to_have_value("0.05")
 
 
 def ask_the_matrix(one: Locator) -> None:
-    """Entries by pointer and by keys, the weight, the puzzle."""
+    """Entries by pointer and by keys, the memory, the puzzle."""
     press(one, "∂out/∂w")
     one.locator("td[data-at='0,4']").hover()
-    expect(sentence(one)).to_contain_text("∂out[0, 0]/∂w[1, 0] = 1: it ties the output out[0, 0] to the input w[1, 0].")
+    entry = "∂out[0, 0]/∂w[1, 0] = 1: it connects the output out[0, 0] to the input w[1, 0]."
+    expect(sentence(one)).to_contain_text(entry)
     expect(sentence(one)).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
     one.locator("td[data-at='0,4']").focus()
     one.page.keyboard.press("ArrowDown")
-    expect(sentence(one)).to_contain_text("is 0 whatever the values: w[1, 0] has no way to out[0, 1].")
+    expect(sentence(one)).to_contain_text("is 0 whatever the values: out[0, 1] does not depend on w[1, 0].")
     weight = one.locator("p[role=status]", has_text="Written out in float32")
-    expect(weight).to_contain_text("weighs 256 GiB")
+    expect(weight).to_contain_text("takes 256 GiB")
     one.get_by_label("N =").fill("0")
-    expect(one.locator(".nnx-error")).to_contain_text("N must be a whole number from 1 to a million; '0' is none.")
+    expect(one.locator(".nnx-error")).to_contain_text("N must be a whole number from 1 to a million; '0' is not.")
     one.get_by_label("N =").fill("1")
-    expect(weight).to_contain_text("weighs 64 MiB")
+    expect(weight).to_contain_text("takes 64 MiB")
     solved = one.locator(".nnx-part p")
-    for left, right, told in (
-        ("upstream", "x", "✗ upstream 2 × 4 @ x 2 × 3: the inner sizes 4 and 2 do not meet."),
+    for left, right, answer in (
+        ("upstream", "x", "✗ upstream 2 × 4 @ x 2 × 3: the inner sizes 4 and 2 do not match."),
         ("upstreamᵀ", "x", "✗ upstreamᵀ 4 × 2 @ x 2 × 3 is 4 × 3, but dw must be 3 × 4."),
         ("xᵀ", "upstream", "✓ xᵀ 3 × 2 @ upstream 2 × 4 is 3 × 4, as dw must be. dw = xᵀ @ upstream."),
     ):
         one.get_by_label("The left factor").select_option(left)
         one.get_by_label("The right factor").select_option(right)
-        expect(solved).to_have_text(told)
+        expect(solved).to_have_text(answer)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

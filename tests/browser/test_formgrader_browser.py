@@ -33,7 +33,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes.hand_in(folder, "bob", {**classes.RIGHT, "double": "def double(x):\n    return x"})
     classes.hand_in(folder, "eve", HOSTILE)
     assert grade(Order(classes.NAME, jobs=2), folder, lambda: office(folder)).graded == 3
-    assert list(courses.feedback(folder, classes.NAME, ["ada", "bob", "eve"])) == [
+    assert list(courses.write_feedback(folder, classes.NAME, ["ada", "bob", "eve"])) == [
         (s, "") for s in ("ada", "bob", "eve")
     ]
     return folder

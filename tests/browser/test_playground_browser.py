@@ -1,4 +1,4 @@
-"""The playground in a real browser: it learns, is painted on, says what goes wrong, and stops when nobody looks."""
+"""The playground in a real browser: it learns, is painted on, says what goes wrong, and stops when no page shows it."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ def learn_the_circles(one: Locator) -> None:
     expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"), timeout=30_000)
     press(one, "Pause")
     expect(sentence(one)).to_contain_text("of the 200 points are classified correctly.")
-    assert standing_still(one)
+    assert comes_to_rest(one)
 
 
-def standing_still(one: Locator) -> bool:
-    """Whether the count of updates comes to rest: frames that were on their way may still come."""
+def comes_to_rest(one: Locator) -> bool:
+    """Return True if the count of updates comes to rest; frames that were on their way may still arrive."""
     seen = ""
     for _ in range(10):
         one.page.wait_for_timeout(800)
@@ -98,10 +98,10 @@ def paint(one: Locator) -> None:
 
 
 def go_wrong(one: Locator) -> None:
-    """Each fault is said in words, and the playground goes on."""
+    """Each fault is reported in words, and the playground goes on."""
     enter(one, "width", "0")
     expect(one.get_by_role("alert").filter(has_text="width")).to_have_text(
-        "✗ The width of a hidden layer must be a whole number from 1 to 32; '0' is none."
+        "✗ The width of a hidden layer must be a whole number from 1 to 32; '0' is not."
     )
     enter(one, "width", "16")
     press(one, "Play")
@@ -157,7 +157,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
     page.wait_for_timeout(1000)
     lab.close(page)
 
-    page = lab.browser.new_page(viewport={"width": 1250, "height": 1400})  # nobody looked for a while
+    page = lab.browser.new_page(viewport={"width": 1250, "height": 1400})  # no page showed it for a while
     open_notebook(page, lab.address, "playground.ipynb")
     expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"), timeout=20_000)
     left = count(explorer(page)).inner_text()

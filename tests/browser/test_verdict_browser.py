@@ -20,12 +20,12 @@ def wrong(name, yours, expected, **fields):
     off = ~np.isclose(yours, expected, rtol=1e-9)
     places = [tuple(map(int, place)) for place in np.argwhere(off)[:4]]
     entries = [Entry(f"{name}{list(place)}", float(yours[place]), float(expected[place])) for place in places]
-    told = {
+    facts = {
         "subject": "Subtract.backward", "headline": f"{name} is wrong: the sign is flipped.", "lesson": "lecture 4",
         "hints": ("Mind the minus.", "The derivative of −y is −1: multiply the upstream gradient by −1."),
     }
     error_map = ErrorMap.of(name, yours, expected, off)
-    return Verdict(status="wrong", entries=tuple(entries), error_map=error_map, **{**told, **fields})
+    return Verdict(status="wrong", entries=tuple(entries), error_map=error_map, **{**facts, **fields})
 
 rng = np.random.default_rng(0)
 dy, dx, db = rng.normal(size=(3, 4)), rng.normal(size=(100, 40)), rng.normal(size=50)

@@ -14,13 +14,13 @@ import pytest
 
 from helpers.paths import ROOT
 from nnkit.check.notebook.command import check_notebook
-from nnkit_grader.course.planted_answers import Answer, read_answers
+from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
 
 SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
-Pack = dict[str, Answer]
+Pack = dict[str, PlantedAnswer]
 
 
-def packs(answers: list[Answer]) -> list[Pack]:
+def packs(answers: list[PlantedAnswer]) -> list[Pack]:
     """Submissions with one answer a cell; two mistakes go together if they cost different test cells."""
     found: list[tuple[Pack, set[str]]] = []
     for answer in answers:

@@ -1,4 +1,4 @@
-"""Calls in a row: the same answers in this process and in another, where the whole row is one message."""
+"""Batches of calls: the same answers in this process and in another, where the whole batch is one message."""
 
 import contextlib
 
@@ -8,10 +8,11 @@ import pytest
 from helpers.learners import linked
 from nnkit import numerical
 from nnkit.check import check_backward
-from nnkit.check.evidence import calls
-from nnkit.check.evidence.calls import Called, Part, in_a_row
+from nnkit.check.context import checking
+from nnkit.check.evidence.calls import call_batch, call_once
 from nnkit.check.evidence.sampling import agrees_along
-from nnkit.check.evidence.subjects import ROW, GateSubject
+from nnkit.check.evidence.subjects import MAX_BATCH_NUMBERS, GateSubject
+from nnkit.check.remote import CallResult, ResultRef
 
 
 class Doubles:
@@ -67,13 +68,13 @@ ONES = np.ones(2)
 
 
 @pytest.fixture(params=["here", "there"])
-def make(request, tmp_path, monkeypatch):
+def make(request, tmp_path):
     """A gate by the name of its class, in this process or in another."""
     by_name = {kind.__name__: kind for kind in KINDS}
     with contextlib.ExitStack() as opened:
         if request.param == "there":
             link = opened.enter_context(linked(by_name, tmp_path))
-            monkeypatch.setattr(calls, "elsewhere", link)
+            opened.enter_context(checking(remote=lambda: link))
             yield lambda kind: link.get(["name", kind.__name__])()
         else:
             yield lambda kind: kind()
@@ -84,20 +85,20 @@ def forward(gate, *inputs):
 
 
 def backward(gate, upstream, of=0):
-    return gate.backward, (upstream, Part(of, 1))
+    return gate.backward, (upstream, ResultRef(of, 1))
 
 
 def test_a_call_gets_a_part_of_what_an_earlier_one_returned(make):
     gate = make(Doubles)
-    out, first = in_a_row([forward(gate, np.array([1.0, 3.0])), backward(gate, ONES)])
+    out, first = call_batch([forward(gate, np.array([1.0, 3.0])), backward(gate, ONES)])
     assert out.returned[0].tolist() == [2.0, 6.0]
     assert first.returned.tolist() == [2.0, 2.0]
-    assert (first.fault, first.spoilt) == (None, "")
+    assert (first.fault, first.mutated) == (None, "")
 
 
-def test_a_call_that_fails_does_not_stop_the_row(make):
+def test_a_call_that_fails_does_not_stop_the_batch(make):
     gate = make(Doubles)
-    failed, without, other, last = in_a_row(
+    failed, without, other, last = call_batch(
         [forward(gate, -ONES), backward(gate, ONES), forward(gate, ONES), backward(gate, ONES, of=2)]
     )
     assert (type(failed.fault), str(failed.fault)) == (ValueError, "not below zero")
@@ -107,28 +108,28 @@ def test_a_call_that_fails_does_not_stop_the_row(make):
 
 def test_a_part_that_there_is_not_is_a_fault_of_its_call_alone(make):
     gate = make(Doubles)
-    _, missing, last = in_a_row([forward(gate, ONES), (gate.backward, (ONES, Part(0, 7))), backward(gate, ONES)])
+    _, missing, last = call_batch([forward(gate, ONES), (gate.backward, (ONES, ResultRef(0, 7))), backward(gate, ONES)])
     assert missing.fault is not None
     assert last.returned.tolist() == [2.0, 2.0]
 
 
 @pytest.mark.parametrize(
-    ("kind", "spoilt"), [(WritesIntoItsCache, "changed"), (EmptiesItsCache, "taken"), (AddsUp, "")]
+    ("kind", "mutated"), [(WritesIntoItsCache, "changed"), (EmptiesItsCache, "taken"), (AddsUp, "")]
 )
-def test_what_a_call_does_to_a_part_is_told(make, kind, spoilt):
+def test_what_a_call_does_to_a_part_is_reported(make, kind, mutated):
     gate = make(kind)
-    assert in_a_row([forward(gate, ONES), backward(gate, ONES)])[1].spoilt == spoilt
+    assert call_batch([forward(gate, ONES), backward(gate, ONES)])[1].mutated == mutated
 
 
 def test_arguments_are_as_the_calls_left_them(make):
     gate, x = make(WritesIntoItsArguments), np.zeros(2)
-    (called,) = in_a_row([forward(gate, x)])
+    (called,) = call_batch([forward(gate, x)])
     assert called.given[0].tolist() == [1.0, 1.0]
 
 
 def test_what_a_call_returned_stays_what_it_was_then(make):
     gate = make(AddsUp)
-    _, first, second = in_a_row([forward(gate, ONES), backward(gate, ONES), backward(gate, ONES)])
+    _, first, second = call_batch([forward(gate, ONES), backward(gate, ONES), backward(gate, ONES)])
     assert (first.returned.tolist(), second.returned.tolist()) == ([2.0, 2.0], [4.0, 4.0])
 
 
@@ -142,13 +143,12 @@ def test_what_a_call_returned_stays_what_it_was_then(make):
         (AddsUp, ("not-reset",)),
     ],
 )
-def test_a_check_by_rows_names_the_mistake(make, kind, mistakes):
+def test_a_check_in_batches_names_the_mistake(make, kind, mistakes):
     assert check_backward(make(kind), np.array([1.0, 3.0])).mistakes == mistakes
 
 
 def test_a_check_asks_little_of_the_other_process(tmp_path, monkeypatch):
-    with linked({"Doubles": Doubles}, tmp_path) as link:
-        monkeypatch.setattr(calls, "elsewhere", link)
+    with linked({"Doubles": Doubles}, tmp_path) as link, checking(remote=lambda: link):
         gate, asked = link.get(["name", "Doubles"])(), []
         honest = link.ask
         monkeypatch.setattr(link, "ask", lambda *request: asked.append(request[0]) or honest(*request))
@@ -156,18 +156,17 @@ def test_a_check_asks_little_of_the_other_process(tmp_path, monkeypatch):
     assert len(asked) <= 4, asked
 
 
-def test_functions_of_two_processes_are_no_row(tmp_path, monkeypatch):
-    with linked({"Doubles": Doubles}, tmp_path) as link:
-        monkeypatch.setattr(calls, "elsewhere", link)
+def test_functions_of_two_processes_are_no_batch(tmp_path):
+    with linked({"Doubles": Doubles}, tmp_path) as link, checking(remote=lambda: link):
         gate = link.get(["name", "Doubles"])()
-        assert link.in_a_row([forward(gate, ONES), (np.sum, (ONES,))]) is None
-        assert in_a_row([(np.sum, (ONES,)), forward(gate, ONES)])[0].returned == 2.0
+        assert link.call_batch([forward(gate, ONES), (np.sum, (ONES,))]) is None
+        assert call_batch([(np.sum, (ONES,)), forward(gate, ONES)])[0].returned == 2.0
 
 
-def test_many_points_are_some_rows_of_moderate_size(make):
+def test_many_points_are_some_batches_of_moderate_size(make):
     gate = make(CountsItsCalls)
     subject = GateSubject("gate", ("x",), (0,), None, gate=gate)
-    points = [(np.full(ROW // 3, float(k)),) for k in range(8)]
+    points = [(np.full(MAX_BATCH_NUMBERS // 3, float(k)),) for k in range(8)]
     values = list(numerical.evaluate_at_each(subject.function, points))
     assert [value[0] for value in values] == [2.0 * k for k in range(8)]
     assert gate.count == 8
@@ -183,12 +182,12 @@ def test_one_call_keeps_what_it_was_given_and_what_it_raised():
     def leave(x):
         raise SystemExit(x)
 
-    called = calls.called(leave, (3,))
-    assert isinstance(called, Called)
+    called = call_once(leave, (3,))
+    assert isinstance(called, CallResult)
     assert called.given == (3,)
     assert isinstance(called.fault, SystemExit)
     with pytest.raises(KeyboardInterrupt):
-        calls.called(lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
+        call_once(lambda: (_ for _ in ()).throw(KeyboardInterrupt), ())
 
 
 @pytest.mark.parametrize(("factor", "agrees"), [(1.0, True), (1.001, False)])

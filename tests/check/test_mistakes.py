@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -14,8 +16,8 @@ from corpus.wrong import BEHAVIOUR, WRONG, Wrong
 from corpus.wrong_behaviour import ENDLESS
 from corpus.wrong_networks import SOURCES
 from nnkit.check import Verdict
+from nnkit.check.context import checking
 from nnkit.check.diagnosis.mistakes import CATALOGUE
-from nnkit.check.evidence import limits
 
 SEEDS = range(2)
 NAMED_RIGHT = 0.98
@@ -40,10 +42,10 @@ def parametrised(entries: Any) -> Any:
 
 
 @pytest.fixture(autouse=True)
-def _short_time(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def _short_time(request: pytest.FixtureRequest) -> Iterator[None]:
     wrong = getattr(request.node, "callspec", None) and request.node.callspec.params.get("wrong")
-    if wrong is not None and wrong.name in ENDLESS:
-        monkeypatch.setattr(limits, "SECONDS", 0.5)
+    with checking(seconds=0.5) if wrong is not None and wrong.name in ENDLESS else contextlib.nullcontext():
+        yield
 
 
 # ---- planted mistakes ---------------------------------------------------------------------------------

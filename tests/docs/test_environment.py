@@ -1,4 +1,4 @@
-"""Dependencies are declared once, in pyproject.toml; what repeats them says the same."""
+"""Dependencies are declared once, in the pyproject.toml of a package; what repeats them says the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +27,22 @@ from packaging.utils import canonicalize_name
 
 from helpers.paths import ROOT
 
-REPEATED = ("learn", "grading")
+PACKAGES = {"nnkit": "pyproject.toml", "nnkit-grader": "grader/pyproject.toml", "nnkit-hub": "hub/pyproject.toml"}
+REPEATED = {"nnkit": ("learn",), "nnkit-grader": ()}
+"""The packages whose dependencies environment.yml repeats, each with its extras."""
 CONDA = {"msgpack-python": "msgpack"}
 """What has another name there."""
-LOCKED = ("learn", "grading", "postgres", "cluster", "dev")
+LOCKED = {"nnkit": ("learn", "dev"), "nnkit-grader": ("postgres", "cluster"), "nnkit-hub": ()}
+"""The packages whose dependencies requirements.lock pins, each with its extras."""
+
+Projects = dict[str, dict[str, Any]]
+"""Name of a package → the table [project] of its pyproject.toml."""
 
 
 @pytest.fixture
-def project() -> dict[str, Any]:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def projects() -> Projects:
+    texts = {name: (ROOT / path).read_text(encoding="utf-8") for name, path in PACKAGES.items()}
+    return {name: tomllib.loads(text)["project"] for name, text in texts.items()}
 
 
 @pytest.fixture
@@ -49,35 +56,41 @@ def lock() -> list[str]:
 
 
 def parsed(lines: Iterable[str]) -> dict[str, SpecifierSet]:
-    """Name → versions that fit; nnkit's own extras are left out."""
+    """Return the versions that fit by name, without the course's own packages."""
     requirements = [Requirement(line) for line in lines]
-    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name != "nnkit"}
+    return {canonicalize_name(r.name): r.specifier for r in requirements if r.name not in PACKAGES}
 
 
-def declared(project: dict[str, Any], extras: Iterable[str]) -> dict[str, SpecifierSet]:
-    extra_lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
-    return parsed([*project["dependencies"], *extra_lines])
+def declared(projects: Projects, wanted: Mapping[str, Iterable[str]]) -> dict[str, SpecifierSet]:
+    """Return what packages need together, given the extras of each; where two need the same, both specifiers count."""
+    found: dict[str, SpecifierSet] = {}
+    for package, extras in wanted.items():
+        project = projects[package]
+        extra_lines = [line for extra in extras for line in project["optional-dependencies"][extra]]
+        for name, versions in parsed([*project["dependencies"], *extra_lines]).items():
+            found[name] = found.get(name, SpecifierSet()) & versions
+    return found
 
 
-def drift(project: dict[str, Any], environment: dict[str, Any]) -> list[str]:
-    """Where environment.yml says something else than pyproject.toml, a sentence each."""
+def drift(projects: Projects, environment: dict[str, Any]) -> list[str]:
+    """Return a sentence for each difference between environment.yml and what the packages declare."""
     written = [line for line in environment["dependencies"] if isinstance(line, str)]
     lines = [re.sub(r"^[\w-]+", lambda name: CONDA.get(name[0], name[0]), line) for line in written]
     said = parsed(lines)
-    wanted = declared(project, REPEATED) | {"python": SpecifierSet(project["requires-python"])}
+    wanted = declared(projects, REPEATED) | {"python": SpecifierSet(projects["nnkit"]["requires-python"])}
     faults = [f"{name} comes twice" for name in said if len([x for x in lines if name in parsed([x])]) > 1]
     for name in sorted(wanted.keys() | said.keys() - {"pip"}):
         if name not in said:
             faults.append(f"{name} is missing from environment.yml")
         elif name not in wanted:
-            faults.append(f"{name} is not in pyproject.toml")
+            faults.append(f"{name} is in no pyproject.toml")
         elif said[name] != wanted[name]:
             faults.append(f"{name}: {said[name]} in environment.yml, {wanted[name]} in pyproject.toml")
     return faults
 
 
-def unpinned(project: dict[str, Any], lock: Iterable[str]) -> list[str]:
-    """Which declared dependencies the lock file does not pin to a version that fits, a sentence each."""
+def unpinned(projects: Projects, lock: Iterable[str]) -> list[str]:
+    """Return a sentence for each declared dependency that the lock file does not pin to a version that fits."""
     pins: dict[str, list[str]] = {}
     faults = []
     for line in filter(None, lock):
@@ -86,39 +99,57 @@ def unpinned(project: dict[str, Any], lock: Iterable[str]) -> list[str]:
         if len(versions) != 1:
             faults.append(f"{line} is no pin")
         pins.setdefault(canonicalize_name(requirement.name), []).extend(versions)
-    for name, wanted in sorted(declared(project, LOCKED).items()):
+    for name, wanted in sorted(declared(projects, LOCKED).items()):
         if name not in pins:
             faults.append(f"{name} is not pinned")
         faults += [f"{name}=={pin} does not fit {wanted}" for pin in pins.get(name, []) if not wanted.contains(pin)]
     return faults
 
 
-def test_conda_gets_what_pyproject_declares(project: dict[str, Any], environment: dict[str, Any]) -> None:
-    assert drift(project, environment) == []
+def test_conda_gets_what_the_packages_declare(projects: Projects, environment: dict[str, Any]) -> None:
+    assert drift(projects, environment) == []
     assert environment["name"] == "nnkit"
     assert environment["channels"] == ["conda-forge"]
-    assert {"pip": ["-e ."]} in environment["dependencies"]
+    assert {"pip": ["-e .", "-e ./grader"]} in environment["dependencies"]
 
 
-def test_extras_agree_on_the_versions_of_a_package(project: dict[str, Any]) -> None:
+def test_packages_and_extras_agree_on_the_versions_of_a_dependency(projects: Projects) -> None:
     said: dict[str, set[str]] = {}
-    for lines in project["optional-dependencies"].values():
-        for name, versions in parsed(lines).items():
-            said.setdefault(name, set()).add(str(versions))
+    for project in projects.values():
+        for lines in (project["dependencies"], *project.get("optional-dependencies", {}).values()):
+            for name, versions in parsed(lines).items():
+                said.setdefault(name, set()).add(str(versions))
     assert said["jax"] == {">=0.8"}  # the first with `jax.enable_x64`
     assert {name: versions for name, versions in said.items() if len(versions) > 1} == {}
 
 
-def test_the_lock_file_pins_every_dependency(project: dict[str, Any], lock: list[str]) -> None:
-    assert unpinned(project, lock) == []
+def test_the_packages_are_of_one_version_and_need_one_another_in_it(projects: Projects) -> None:
+    (version,) = {project["version"] for project in projects.values()}
+    assert len({project["requires-python"] for project in projects.values()}) == 1
+    own = {
+        name: [line for line in project["dependencies"] if Requirement(line).name in PACKAGES]
+        for name, project in projects.items()
+    }
+    assert own == {"nnkit": [], "nnkit-grader": [f"nnkit=={version}"], "nnkit-hub": [f"nnkit-grader=={version}"]}
 
 
-def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(project: dict[str, Any], lock: list[str]) -> None:
-    extras = project["optional-dependencies"]
-    peers = parsed(extras["bench"])
+def test_a_learner_installs_neither_grader_nor_hub(projects: Projects) -> None:
+    learners = declared(projects, {"nnkit": ["learn"]})
+    assert not learners.keys() & {"msgpack", "psycopg", "distributed", "jupyterhub", "cryptography", "nbgitpuller"}
+    assert declared(projects, {"nnkit": []}).keys() == {"numpy"}
+
+
+def test_the_lock_file_pins_every_dependency(projects: Projects, lock: list[str]) -> None:
+    assert unpinned(projects, lock) == []
+    assert not {Requirement(line).name for line in filter(None, lock)} & PACKAGES.keys()
+
+
+def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(projects: Projects, lock: list[str]) -> None:
+    peers = parsed(projects["nnkit"]["optional-dependencies"]["bench"])
     assert all(str(version).startswith("==") for version in peers.values())
-    others = [line for name, lines in extras.items() if name != "bench" for line in [*lines, *filter(None, lock)]]
-    assert not peers.keys() & parsed(others).keys()
+    extras = {name: project.get("optional-dependencies", {}).keys() - {"bench"} for name, project in projects.items()}
+    assert not peers.keys() & declared(projects, extras).keys()
+    assert not peers.keys() & parsed(filter(None, lock)).keys()
 
 
 @pytest.mark.parametrize(
@@ -132,25 +163,28 @@ def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(project: dict[
     ],
 )
 def test_planted_drift_is_caught(
-    project: dict[str, Any], environment: dict[str, Any], old: str, new: str | None, told: str | None
+    projects: Projects, environment: dict[str, Any], old: str, new: str | None, told: str | None
 ) -> None:
     lines = environment["dependencies"]
     lines.remove(old)
     lines += new.split() if new else []
-    assert drift(project, environment) == [told or "pandas is not in pyproject.toml"]
+    assert drift(projects, environment) == [told or "pandas is in no pyproject.toml"]
 
 
-def test_planted_drift_on_the_other_side_is_caught(project: dict[str, Any], environment: dict[str, Any]) -> None:
-    changed = copy.deepcopy(project)
-    changed["optional-dependencies"]["learn"].append("pandas>=2")
+@pytest.mark.parametrize("package", REPEATED)
+def test_planted_drift_on_the_other_side_is_caught(
+    projects: Projects, environment: dict[str, Any], package: str
+) -> None:
+    changed = copy.deepcopy(projects)
+    changed[package]["dependencies"].append("pandas>=2")
     assert drift(changed, environment) == ["pandas is missing from environment.yml"]
 
 
-def test_planted_faults_in_the_lock_file_are_caught(project: dict[str, Any], lock: list[str]) -> None:
+def test_planted_faults_in_the_lock_file_are_caught(projects: Projects, lock: list[str]) -> None:
     others = [line for line in lock if not line.startswith("numpy==")]
-    assert unpinned(project, others) == ["numpy is not pinned"]
-    assert unpinned(project, [*others, "numpy==1.26.4"]) == ["numpy==1.26.4 does not fit >=2.0"]
-    assert unpinned(project, [*others, "numpy>=2.0"]) == ["numpy>=2.0 is no pin"]
+    assert unpinned(projects, others) == ["numpy is not pinned"]
+    assert unpinned(projects, [*others, "numpy==1.26.4"]) == ["numpy==1.26.4 does not fit >=2.0"]
+    assert unpinned(projects, [*others, "numpy>=2.0"]) == ["numpy>=2.0 is no pin"]
 
 
 def test_make_alone_prints_every_target_with_a_line() -> None:
@@ -275,3 +309,4 @@ def test_make_lock_brings_its_own_uv() -> None:
     assert [line for line in done.stdout.splitlines() if " uv pip" in line] == []
     assert commands == [".venv/bin/pip"]
     assert ".venv/bin/uv pip compile" in done.stdout
+    assert set(PACKAGES.values()) <= set(done.stdout.split())

@@ -93,7 +93,7 @@ def test_spelling(path: Path) -> None:
 
 
 def test_spelling_of_the_bundles_readme() -> None:
-    assert misspelt(bundle.README) == []
+    assert misspelt(bundle.LEARNERS_README) == []
 
 
 @pytest.mark.parametrize("wrong", ["gradeint", "recieve", "Jacobain", "derivitive", "multipled", "teh", "wieght's"])

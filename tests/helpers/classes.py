@@ -66,10 +66,10 @@ def write_solution(folder: Path, written: Any) -> None:
 
 def hand_in(folder: Path, student: str, answers: Mapping[str, str], timestamp: str = "") -> Path:
     """A submission with these answers, and the rest as it was released; the notebook's path."""
-    from nnkit_grader.course.assignment import load
+    from nnkit_grader.course.assignment import load_assignment
 
     written = notebook()
-    for one, own in zip(written["cells"], load(folder, NAME).cells):
+    for one, own in zip(written["cells"], load_assignment(folder, NAME).cells):
         one["source"] = answers.get(own.grade_id, own.released)
     return hand_in_bytes(folder, student, json.dumps(written).encode(), timestamp)
 

@@ -50,7 +50,7 @@ def faults(values: dict[str, Any], size: str) -> list[str]:
 def test_values_are_what_the_chart_takes(size: str) -> None:
     values = clusters.values(size)
     assert faults(values, size) == []
-    assert CHECKED[size] == clusters.digest(values), f"write {clusters.digest(values)} into tests/chart/checked.json"
+    assert CHECKED[size] == clusters.digest(values), f"write {clusters.digest(values)} into hub/chart/checked.json"
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ START = """
     from pathlib import Path
     from jupyterhub.app import JupyterHub
     from traitlets.config import Config
-    sys.path[:0] = [{tests!r}, {plugin!r}]
+    sys.path[:0] = [{tests!r}, {tests!r} + "/hub", {plugin!r}]
     import test_deploy_tljh
 
     c = Config()  # as TLJH has it when it calls the hook

@@ -46,7 +46,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[exchanges.Hub]:
 def staff_room(hub: exchanges.Hub, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The TA's course folder, with the assignment released through the exchange."""
     folder = classes.course(tmp_path_factory.mktemp("course"))
-    courses.generate(folder)
+    courses.generate_assignments(folder)
     with pytest.MonkeyPatch.context() as monkeypatch:
         Member(hub, TA, folder, monkeypatch).do("ReleaseAssignment")
     return folder
@@ -134,11 +134,11 @@ def test_from_release_to_feedback(enter: Enter, staff_room: Path, capsys: pytest
     assert (place / "timestamp.txt").read_text() == last["time"]
     assert receipts.examine(place / "receipt.json")[1] == receipts.PROVEN
     assert cli.main(["autograde", HW, "--course", str(staff_room), "--student", "ann"]) == 0
-    assert courses.total(courses.scores(staff_room, HW)["ann"]) == 5
+    assert courses.sum_points(courses.read_scores(staff_room, HW)["ann"]) == 5
     with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
         assert book.find_submission(HW, "ann").timestamp == parse_utc(last["time"])
 
-    assert not [fault for _, fault in courses.feedback(staff_room, HW, ["ann"]) if fault]
+    assert not [fault for _, fault in courses.write_feedback(staff_room, HW, ["ann"]) if fault]
     ta.do("ReleaseFeedback")
     (told,) = ann.do("List", cached=True)
     assert [each["has_exchange_feedback"] for each in told["submissions"]] == [False, True]

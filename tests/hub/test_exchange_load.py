@@ -135,7 +135,7 @@ class Grading:
 
 def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = classes.course(tmp_path / "course")
-    courses.generate(folder)
+    courses.generate_assignments(folder)
     ta = Member(hub, TA, folder, monkeypatch)
     ta.do("ReleaseAssignment")
     log = Log()
@@ -180,8 +180,8 @@ def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
     assert list((hub.store / "new").iterdir()) == []
     last = {receipt["user"]: receipt["time"] for receipt in sorted(log.given, key=lambda receipt: receipt["time"])}
     assert {user: (folder / "submitted" / user / HW / "timestamp.txt").read_text() for user in LEARNERS} == last
-    table = courses.scores(folder, HW)
-    assert {user: courses.total(table[user]) for user in LEARNERS} == dict.fromkeys(LEARNERS, 5.0)
+    table = courses.read_scores(folder, HW)
+    assert {user: courses.sum_points(table[user]) for user in LEARNERS} == dict.fromkeys(LEARNERS, 5.0)
 
 
 def back_up(hub: exchanges.Hub, to: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,7 +13,7 @@ import pytest
 import nnkit
 from nnkit import gates, view
 from nnkit.graph import Graph, format_value
-from nnkit.view.drawing import layout, svg
+from nnkit.view.drawing import geometry, layout, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -157,13 +157,14 @@ def test_nothing_overlaps(seed: int) -> None:
 
 def test_layers_are_longest_paths() -> None:
     items = [layout.Item(inputs, 40, 40, 60) for inputs in ((), (0,), (0, 1), (0, 2), ())]
-    assert layout.layer_of(items) == [0, 1, 2, 3, 0]
-    assert all(a.end < b.x for a, b in zip(layout.place(items).places[:3], layout.place(items).places[1:4]))
+    assert layout.assign_layers(items) == [0, 1, 2, 3, 0]
+    positions = layout.place_items(items).positions
+    assert all(a.end < b.x for a, b in pairwise(positions[:4]))
 
 
 def test_two_parallel_chains_do_not_cross() -> None:
     items = [layout.Item(inputs, 40, 40, 60) for inputs in ((), (), (1,), (0,), (3,), (2,))]
-    ys = [place.y for place in layout.place(items).places]
+    ys = [position.y for position in layout.place_items(items).positions]
     assert ys[0] == ys[3] == ys[4]
     assert ys[1] == ys[2] == ys[5]
 
@@ -256,7 +257,7 @@ def test_the_same_graph_gives_the_same_text_and_ids_are_its_own() -> None:
 def test_big_graphs_fall_back_to_their_table() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=1.0)
-    for _ in range(svg.MOST):
+    for _ in range(geometry.MAX_DRAWN_NODES):
         x = -x
     page = svg.html(graph)
     assert "<svg" not in page

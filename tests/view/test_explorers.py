@@ -16,13 +16,13 @@ import pytest
 from nnkit import Graph, view
 from nnkit.gates import Exp, Log, MatMul, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, SquaredNorm, Tanh
 from nnkit.jacobian import jacobian
-from nnkit.view.drawing.folding import Group, fold, groups_of
+from nnkit.view.drawing.folding import Group, find_groups, fold
 from nnkit.view.explorers import api, protocol
 from nnkit.view.explorers.explore_activation import ActivationActor
-from nnkit.view.explorers.explore_descent import DescentActor, walk
+from nnkit.view.explorers.explore_descent import DescentActor, follow_updates
 from nnkit.view.explorers.explore_graph import GraphActor
 from nnkit.view.explorers.explore_jacobian import EXAMPLES, JacobianActor
-from nnkit.view.explorers.graph_sliders import scale, sliders
+from nnkit.view.explorers.graph_sliders import build_sliders, choose_scale
 
 STATIC = protocol.STATIC
 MODULES = ("graph", "activation", "descent", "jacobian", "playground", "verdict")
@@ -43,35 +43,36 @@ def neuron() -> Graph:
     return graph
 
 
-def told(film: dict[str, Any]) -> list[str]:
-    """The sentences of the backward steps, each input's a row."""
-    return [f"{r['to']}: {r['upstream']} × {r['local']} = {r['down']}" for s in film["steps"] for r in s["rows"]]
+def format_rows(state: dict[str, Any]) -> list[str]:
+    """Return the sentences of the backward steps, a row per input."""
+    return [f"{r['to']}: {r['upstream']} × {r['local']} = {r['down']}" for s in state["steps"] for r in s["rows"]]
 
 
-# -- the film of a graph -----------------------------------------------------------------------------
+# -- the steps of a graph ----------------------------------------------------------------------------
 
 
 def test_the_steps_of_the_lectures_graph() -> None:
-    scene, film = GraphActor(lecture()).start()
-    assert [step["phase"] for step in film["steps"]] == ["forward", "forward", "start", "backward", "backward"]
-    assert [step["words"] for step in film["steps"][:2]] == ["q = x + y = 3.", "f = q × z = −12."]
-    assert told(film) == ["q: 1 × −4 = −4", "z: 1 × 3 = 3", "x: −4 × 1 = −4", "y: −4 × 1 = −4"]
-    assert [box["label"] for box in scene["boxes"]][-1] == "gate ×, which makes f"
-    json.dumps([scene, film], allow_nan=False)
+    setup, state = GraphActor(lecture()).start()
+    assert [step["phase"] for step in state["steps"]] == ["forward", "forward", "start", "backward", "backward"]
+    assert [step["words"] for step in state["steps"][:2]] == ["q = x + y = 3.", "f = q × z = −12."]
+    assert format_rows(state) == ["q: 1 × −4 = −4", "z: 1 × 3 = 3", "x: −4 × 1 = −4", "y: −4 × 1 = −4"]
+    assert [box["label"] for box in setup["boxes"]][-1] == "gate ×, which computes f"
+    json.dumps([setup, state], allow_nan=False)
 
 
 def test_the_sigmoid_neuron_gate_by_gate_and_folded() -> None:
     actor = GraphActor(neuron())
-    _, film = actor.start()
-    assert {"dot: −0.1966 × −1 = 0.1966", "w0: 0.1966 × −1 = −0.1966", "x1: 0.1966 × −3 = −0.5898"} <= {*told(film)}
-    scene, film = actor.answer({"folded": [0]})
-    assert scene is not None
-    assert [box["lines"] for box in scene["boxes"] if box["kind"] == "group"] == [["σ"]]
-    assert told(film)[0] == "dot: 1 × 0.1966 = 0.1966"
-    again, film = actor.answer({"folded": []})
+    _, state = actor.start()
+    rows = {"dot: −0.1966 × −1 = 0.1966", "w0: 0.1966 × −1 = −0.1966", "x1: 0.1966 × −3 = −0.5898"}
+    assert rows <= {*format_rows(state)}
+    setup, state = actor.answer({"folded": [0]})
+    assert setup is not None
+    assert [box["lines"] for box in setup["boxes"] if box["kind"] == "group"] == [["σ"]]
+    assert format_rows(state)[0] == "dot: 1 × 0.1966 = 0.1966"
+    again, state = actor.answer({"folded": []})
     assert again is not None
     assert again["frames"][0]["symbol"] == "σ"
-    assert len(film["steps"]) == 17
+    assert len(state["steps"]) == 17
 
 
 def test_a_folded_gate_computes_what_its_gates_compute() -> None:
@@ -80,14 +81,14 @@ def test_a_folded_gate_computes_what_its_gates_compute() -> None:
         with np.errstate(all="ignore"):
             graph.forward(w2=x)
             graph.backward()
-            shown, origins = fold(graph, groups_of(graph))
+            shown, origins = fold(graph, find_groups(graph))
             assert shown.forward() == graph.output.value, name
             shown.backward()
         for node, origin in zip(shown.nodes, origins):
             np.testing.assert_equal(node.grad, origin.grad)
 
 
-def test_where_a_wire_branches_the_sum_is_told() -> None:
+def test_where_a_wire_branches_the_sum_is_described() -> None:
     graph = Graph()
     x, y = graph.inputs(x=3.0, y=-4.0)
     (x + y).named("sum")
@@ -106,26 +107,26 @@ def test_the_learners_graph_stays_as_it_is() -> None:
     assert str(graph) == before
 
 
-def test_arrays_have_a_slider_an_entry_and_are_told_without_a_local_gradient() -> None:
+def test_arrays_have_a_slider_an_entry_and_are_described_without_a_local_gradient() -> None:
     graph = Graph()
     W, x, _ = graph.inputs(W=[[1.0, 2.0], [3.0, 4.0]], x=np.zeros((2, 1)), label=np.array([1]))
     SquaredNorm()(Tanh()(MatMul()(W, x)))
     actor = GraphActor(graph)
-    scene, film = actor.start()
-    assert [s["label"] for s in scene["sliders"]] == ["W[0, 0]", "W[0, 1]", "W[1, 0]", "W[1, 1]", "x[0, 0]", "x[1, 0]"]
-    assert scene["notes"] == ["No slider for label: they hold whole numbers, or more than 6 numbers."]
-    assert film["steps"][-1]["words"] == "upstream through the gate = downstream."
-    _, film = actor.answer({"values": {"1:0:0": "0.5"}})
-    assert film["known"]["1"] == "[[0.5], [0. ]]"
+    setup, state = actor.start()
+    assert [s["label"] for s in setup["sliders"]] == ["W[0, 0]", "W[0, 1]", "W[1, 0]", "W[1, 1]", "x[0, 0]", "x[1, 0]"]
+    assert setup["notes"] == ["No slider for label: they hold whole numbers, or more than 6 numbers."]
+    assert state["steps"][-1]["words"] == "upstream through the gate = downstream."
+    _, state = actor.answer({"values": {"1:0:0": "0.5"}})
+    assert state["known"]["1"] == "[[0.5], [0. ]]"
 
 
 def test_labels_have_no_gradient() -> None:
     graph = Graph()
     scores, label = graph.inputs(scores=[[1.0, 2.0, 7.0]], label=np.array([1]))
     SoftmaxCrossEntropy()(scores, label)
-    _, film = GraphActor(graph).start()
-    assert not film["error"]
-    assert [row["to"] for row in film["steps"][-1]["rows"]] == ["scores"]
+    _, state = GraphActor(graph).start()
+    assert not state["error"]
+    assert [row["to"] for row in state["steps"][-1]["rows"]] == ["scores"]
 
 
 # -- groups ------------------------------------------------------------------------------------------
@@ -133,11 +134,11 @@ def test_labels_have_no_gradient() -> None:
 
 def test_a_sigmoid_is_found_and_others_can_be_named() -> None:
     graph = neuron()
-    assert groups_of(graph) == [Group("σ", (9, 10, 12, 13))]
-    named = groups_of(graph, {"dot": graph.nodes[5:9]})
+    assert find_groups(graph) == [Group("σ", (9, 10, 12, 13))]
+    named = find_groups(graph, {"dot": graph.nodes[5:9]})
     assert [group.symbol for group in named] == ["dot", "σ"]
-    _, film = GraphActor(graph, {"dot": graph.nodes[5:9]}).answer({"folded": [0, 1]})
-    assert [step["words"] for step in film["steps"][:2]] == [
+    _, state = GraphActor(graph, {"dot": graph.nodes[5:9]}).answer({"folded": [0, 1]})
+    assert [step["words"] for step in state["steps"][:2]] == [
         "dot = dot(w0, x0, w1, x1, w2) = 1.",
         "f = σ(dot) = 0.7311.",
     ]
@@ -158,7 +159,7 @@ def test_a_part_with_two_outputs_is_no_group() -> None:
 def test_a_sigmoid_whose_inside_is_used_elsewhere_is_not_folded() -> None:
     graph = neuron()
     graph.nodes[10] * graph.nodes[13]
-    assert groups_of(graph) == []
+    assert find_groups(graph) == []
 
 
 # -- bad input ---------------------------------------------------------------------------------------
@@ -176,13 +177,13 @@ class Broken:
         raise NotImplementedError
 
 
-def test_a_backward_that_raises_is_told_after_the_steps_that_work() -> None:
+def test_a_backward_that_raises_is_described_after_the_steps_that_work() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=2.0)
     graph.add(Broken(), x * 2 - 1) * 3.0
-    _, film = GraphActor(graph).start()
-    assert film["error"] == "The backward of b failed, so the steps end before it. NotImplementedError"
-    assert told(film) == ["(b(3)): 1 × 3 = 3"]
+    _, state = GraphActor(graph).start()
+    assert state["error"] == "The backward of b failed, so the steps end before it. NotImplementedError"
+    assert format_rows(state) == ["(b(3)): 1 × 3 = 3"]
 
 
 def test_a_forward_that_raises_leaves_the_last_picture() -> None:
@@ -190,9 +191,9 @@ def test_a_forward_that_raises_leaves_the_last_picture() -> None:
     (x,) = graph.inputs(x=2.0)
     graph.add(Broken(), x).named("f")
     actor = GraphActor(graph)
-    for asked in ({"0": "4"}, {"0": "many"}):
-        with pytest.raises(protocol.Refused, match="The picture shows the last inputs that worked"):
-            actor.answer({"values": asked})
+    for request in ({"0": "4"}, {"0": "many"}):
+        with pytest.raises(protocol.InvalidRequest, match="The picture shows the last inputs that worked"):
+            actor.answer({"values": request})
     assert actor.answer({})[1]["known"] == {"0": "2"}
 
 
@@ -204,14 +205,14 @@ def test_an_output_that_is_no_scalar_needs_an_upstream() -> None:
     assert GraphActor(graph, upstream=np.ones(2)).start()[1]["error"] == ""
 
 
-def test_what_is_not_finite_is_told_where_it_begins() -> None:
+def test_what_is_not_finite_is_described_where_it_begins() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=0.0)
     with np.errstate(all="ignore"):
         Log()(x).named("l") * 2.0
         assert GraphActor(graph).start()[1]["warning"].startswith("l holds a number that is not finite (−inf)")
-        film = GraphActor(graph).answer({"values": {"0": "nan"}})[1]
-    assert film["warning"] == "x holds a number that is not finite (nan): it is given so."
+        state = GraphActor(graph).answer({"values": {"0": "nan"}})[1]
+    assert state["warning"] == "x holds a number that is not finite (nan): it is an input."
 
 
 def test_a_graph_of_5000_gates_shows_its_last_part() -> None:
@@ -220,10 +221,10 @@ def test_a_graph_of_5000_gates_shows_its_last_part() -> None:
     for _ in range(5000):
         x = Tanh()(x)
     actor = GraphActor(graph)
-    scene, film = actor.start()
-    assert "5,000 gates are too many to draw" in scene["notes"][0]
-    assert len(scene["boxes"]) == 61
-    assert len(film["steps"]) == 2 * 60 + 1
+    setup, state = actor.start()
+    assert "5,000 gates are too many to draw" in setup["notes"][0]
+    assert len(setup["boxes"]) == 61
+    assert len(state["steps"]) == 2 * 60 + 1
     assert actor.answer({"values": {"0": "0"}})[1]["steps"][0]["value"] == "0"
 
 
@@ -241,7 +242,7 @@ def test_what_is_no_graph_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [0.0, -2.0, 5.0, 0.37, 1234.5, -1e-3, 1e6, float("nan"), float("inf")])
 def test_a_value_is_a_tick_of_its_slider(value: float) -> None:
-    low, high, step = scale(value)
+    low, high, step = choose_scale(value)
     value = value if np.isfinite(value) else 0.0
     assert low <= min(value, 0) <= max(value, 0) <= high
     assert abs((value - low) / step - round((value - low) / step)) < 1e-6
@@ -251,7 +252,7 @@ def test_a_value_is_a_tick_of_its_slider(value: float) -> None:
 def test_many_inputs_are_cut() -> None:
     graph = Graph()
     graph.inputs(**{f"x{i}": 0.0 for i in range(30)})
-    found, words = sliders(graph)
+    found, words = build_sliders(graph)
     assert len(found) == 24
     assert words == "Sliders for the first 24 of 30 numbers."
 
@@ -262,12 +263,12 @@ def test_many_inputs_are_cut() -> None:
 @pytest.mark.parametrize("gate", [Sigmoid(), Tanh(), ReLU(), Maxout(2)])
 def test_an_activation_is_measured_where_one_asks(gate: Any) -> None:
     actor = ActivationActor(gate)
-    scene, _ = actor.start()
-    assert len(scene["x"]) == len(scene["out"]) == len(scene["slope"])
-    _, film = actor.answer({"x": "1.5", "step": 1e-4})
-    _, slope, measured = film["point"]
+    setup, _ = actor.start()
+    assert len(setup["x"]) == len(setup["out"]) == len(setup["slope"])
+    _, state = actor.answer({"x": "1.5", "step": 1e-4})
+    _, slope, measured = state["point"]
     assert abs(slope - measured) < 1e-6
-    json.dumps([scene, film], allow_nan=False)
+    json.dumps([setup, state], allow_nan=False)
 
 
 @pytest.mark.parametrize(
@@ -288,44 +289,44 @@ def test_an_activation_that_fails_says_so_in_place(passes: tuple[str, ...], said
             raise NotImplementedError("still to be written")
 
     one = api.activation_explorer(Half())
-    assert said in one.words
+    assert said in one.description
     assert "alt=" in one._repr_html_()
-    film = ActivationActor(Half()).answer({"x": 1.0, "step": 1e-4})[1]
-    assert film["error"] == said
-    assert (film["point"][0] == 1.0) == bool(passes)
-    json.dumps([one.widget.scene, film], allow_nan=False)
+    state = ActivationActor(Half()).answer({"x": 1.0, "step": 1e-4})[1]
+    assert state["error"] == said
+    assert (state["point"][0] == 1.0) == bool(passes)
+    json.dumps([one.widget.setup, state], allow_nan=False)
 
 
 def test_a_step_that_is_too_small_measures_nothing() -> None:
-    _, film = ActivationActor(Sigmoid()).answer({"x": 2.0, "step": 1e-17})
-    assert film["point"][2] is None
-    assert "the same number" in film["measured"]
+    _, state = ActivationActor(Sigmoid()).answer({"x": 2.0, "step": 1e-17})
+    assert state["point"][2] is None
+    assert "the same number" in state["measured"]
 
 
-@pytest.mark.parametrize("ask", [{"x": "two"}, {"x": "inf"}, {"step": 0}, {"step": "nan"}, {"x": None}])
-def test_points_and_steps_that_are_none_are_refused(ask: dict[str, Any]) -> None:
+@pytest.mark.parametrize("message", [{"x": "two"}, {"x": "inf"}, {"step": 0}, {"step": "nan"}, {"x": None}])
+def test_points_and_steps_that_are_none_are_refused(message: dict[str, Any]) -> None:
     actor = ActivationActor(Sigmoid())
-    with pytest.raises(protocol.Refused, match="must be"):
-        actor.answer(ask)
+    with pytest.raises(protocol.InvalidRequest, match="must be"):
+        actor.answer(message)
     assert actor.answer({})[1]["x"] == 2.0
 
 
 def test_the_path_is_the_lectures() -> None:
-    from nnkit.view.figures.training import descend
+    from nnkit.view.figures.loss_surface import descend
 
-    scene, film = DescentActor().start()
-    np.testing.assert_allclose(film["path"], descend(2.0))
-    _, film = DescentActor().answer({"step_size": 1.0, "momentum": 0.9})
-    np.testing.assert_allclose(film["path"], descend(1.0, 0.9))
-    assert film["words"][1].startswith("dW = (")
-    json.dumps([scene, film], allow_nan=False)
+    setup, state = DescentActor().start()
+    np.testing.assert_allclose(state["path"], descend(2.0))
+    _, state = DescentActor().answer({"step_size": 1.0, "momentum": 0.9})
+    np.testing.assert_allclose(state["path"], descend(1.0, 0.9))
+    assert state["words"][1].startswith("dW = (")
+    json.dumps([setup, state], allow_nan=False)
 
 
 def test_a_step_size_that_is_too_large_diverges_and_ends() -> None:
-    _, film = DescentActor().answer({"surface": 1, "step_size": 5.0})
-    assert film["warning"].startswith("Divergence: the loss grows from 14.25 to ")
-    assert len(film["path"]) < 10
-    json.dumps(film, allow_nan=False)
+    _, state = DescentActor().answer({"surface": 1, "step_size": 5.0})
+    assert state["warning"].startswith("Divergence: the loss grows from 14.25 to ")
+    assert len(state["path"]) < 10
+    json.dumps(state, allow_nan=False)
     small = DescentActor().answer({"surface": 1, "step_size": 0.1})[1]
     assert "jump over" in DescentActor().answer({"step_size": 12.0})[1]["warning"]
     assert small["warning"] == ""
@@ -333,18 +334,18 @@ def test_a_step_size_that_is_too_large_diverges_and_ends() -> None:
 
 def test_an_update_does_what_its_sentence_says() -> None:
     surface = DescentActor().surfaces[1]
-    path = walk(surface, 0.05, 0.0, (-2.5, 1.0))
+    path = follow_updates(surface, 0.05, 0.0, (-2.5, 1.0))
     np.testing.assert_allclose(path[1][0], np.array([-2.5, 1.0]) - 0.05 * np.array([-5.0, 16.0]))
-    _, film = DescentActor().answer({"surface": 1})
-    assert film["words"][1] == (
+    _, state = DescentActor().answer({"surface": 1})
+    assert state["words"][1] == (
         "dW = (−5, 16). W −= 0.05 × dW, so W goes from (−2.5, 1) to (−2.25, 0.2). The loss falls from 14.25 to 5.383."
     )
 
 
-@pytest.mark.parametrize("ask", [{"step_size": "x"}, {"momentum": 1.0}, {"step_size": -1}, {"start": ["nan", 0]}])
-def test_settings_that_are_none_are_refused(ask: dict[str, Any]) -> None:
-    with pytest.raises(protocol.Refused):
-        DescentActor().answer(ask)
+@pytest.mark.parametrize("message", [{"step_size": "x"}, {"momentum": 1.0}, {"step_size": -1}, {"start": ["nan", 0]}])
+def test_settings_that_are_none_are_refused(message: dict[str, Any]) -> None:
+    with pytest.raises(protocol.InvalidRequest):
+        DescentActor().answer(message)
 
 
 def test_the_matrices_are_the_jacobians() -> None:
@@ -370,25 +371,25 @@ def test_the_puzzle_has_one_solution(kind: str) -> None:
 
 def test_what_the_matrix_weighs() -> None:
     words = JacobianActor("matmul").start()[1]["words"]
-    assert "262,144 × 262,144 entries and weighs 256 GiB" in words
-    _, film = JacobianActor("elementwise").answer({"sizes": {"N": "1", "D": "4096"}})
-    assert "weighs 64 MiB" in film["words"]
-    with pytest.raises(protocol.Refused, match="N must be a whole number"):
+    assert "262,144 × 262,144 entries and takes 256 GiB" in words
+    _, state = JacobianActor("elementwise").answer({"sizes": {"N": "1", "D": "4096"}})
+    assert "takes 64 MiB" in state["words"]
+    with pytest.raises(protocol.InvalidRequest, match="N must be a whole number"):
         JacobianActor("elementwise").answer({"sizes": {"N": "0"}})
 
 
-# -- the panel and the still forms -------------------------------------------------------------------
+# -- the widget and the still forms ------------------------------------------------------------------
 
 
-def test_the_panel_answers_each_question_with_its_number() -> None:
-    panel = api.graph_explorer(lecture()).widget
-    panel.ask = {"number": 1, "values": {"0": "3"}}
-    assert panel.film["number"] == 1
-    assert panel.film["steps"][1]["value"] == "−32"
-    panel.ask = {"number": 2, "values": {"0": "x"}}
-    assert panel.film["number"] == 2
-    assert panel.film["error"].startswith("x must be a number; 'x' is none.")
-    assert panel.film["steps"][1]["value"] == "−32"
+def test_the_widget_answers_each_request_with_its_number() -> None:
+    widget = api.graph_explorer(lecture()).widget
+    widget.request = {"number": 1, "values": {"0": "3"}}
+    assert widget.state["number"] == 1
+    assert widget.state["steps"][1]["value"] == "−32"
+    widget.request = {"number": 2, "values": {"0": "x"}}
+    assert widget.state["number"] == 2
+    assert widget.state["error"].startswith("x must be a number; 'x' is not.")
+    assert widget.state["steps"][1]["value"] == "−32"
 
 
 def test_without_anywidget_there_is_the_figure(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -397,20 +398,20 @@ def test_without_anywidget_there_is_the_figure(monkeypatch: pytest.MonkeyPatch) 
     one = view.graph_explorer(lecture())
     assert one.widget is None
     assert "<svg" in one._repr_html_()
-    assert "f is q × z, value −12" in str(one) == one.words
+    assert "f is q × z, value −12" in str(one) == one.description
 
 
 def test_each_explorer_has_a_live_form_and_a_still_one() -> None:
     made = (api.activation_explorer(Sigmoid()), api.descent_explorer(), api.jacobian_explorer())
     for one in made:
-        assert one.widget.film["error"] == ""
+        assert one.widget.state["error"] == ""
         assert "alt=" in one._repr_html_()
         assert len(str(one)) > 40
 
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_script_is_whole_and_asks_no_network(module: str, tmp_path: Path) -> None:
-    text = protocol.script(module)
+    text = protocol.bundle_script(module)
     assert not re.search(r"^import |^export (?!default)|https?://(?!www\.w3\.org/2000/svg)", text, re.MULTILINE)
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
     assert len(names) == len({*names})
@@ -433,5 +434,5 @@ def test_a_group_of_one_gate_is_its_gate() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=1.0)
     out = Sigmoid()(x).named("f")
-    _, film = GraphActor(graph, {"s": [out]}).answer({"folded": [0]})
-    assert told(film) == ["x: 1 × 0.1966 = 0.1966"]
+    _, state = GraphActor(graph, {"s": [out]}).answer({"folded": [0]})
+    assert format_rows(state) == ["x: 1 × 0.1966 = 0.1966"]

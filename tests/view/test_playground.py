@@ -15,22 +15,28 @@ from nnkit.gates import LeakyReLU, Maxout, ReLU
 from nnkit.mlp import MLP
 from nnkit.train import SGD, fit
 from nnkit.view.explorers import explore_playground, playground_points
-from nnkit.view.explorers.explore_playground import PlaygroundActor, Settings
-from nnkit.view.explorers.playground_points import FINE, LEVELS, NOTHING, given, quantised
-from nnkit.view.explorers.playground_still import trained
-from nnkit.view.explorers.playground_trainer import KEPT, Curve, Trainer
-from nnkit.view.explorers.widget import Stream
+from nnkit.view.explorers.explore_playground import PlaygroundActor, PlaygroundSettings
+from nnkit.view.explorers.playground_points import (
+    CONFIDENCE_LEVELS,
+    GRID_SIDE,
+    NO_NUMBER,
+    check_points,
+    quantise_softmax,
+)
+from nnkit.view.explorers.playground_still import draw_training
+from nnkit.view.explorers.playground_trainer import MAX_CURVE_POINTS, Trainer, TrainingCurve
+from nnkit.view.explorers.widget import FrameStream
 
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """However busy the machine is, a frame makes all its updates."""
-    monkeypatch.setattr(explore_playground, "PATIENCE", math.inf)
+    monkeypatch.setattr(explore_playground, "MAX_FRAME_SECONDS", math.inf)
 
 
 @pytest.fixture
 def circles() -> PlaygroundActor:
-    return PlaygroundActor(Settings("circles"))
+    return PlaygroundActor(PlaygroundSettings("circles"))
 
 
 def weights(actor: PlaygroundActor, buffers: list[bytes]) -> list[np.ndarray]:
@@ -66,8 +72,8 @@ def test_the_gates_of_a_learner_train_too() -> None:
             calls.append(1)
             return super().backward(upstream, cache)
 
-    actor = PlaygroundActor(Settings("circles"), (4,), Mine())
-    plain = PlaygroundActor(Settings("circles"), (4,))
+    actor = PlaygroundActor(PlaygroundSettings("circles"), (4,), Mine())
+    plain = PlaygroundActor(PlaygroundSettings("circles"), (4,))
     calls.clear()
     for one in (actor, plain):
         one.trainer.advance(3)
@@ -79,15 +85,15 @@ def test_the_gates_of_a_learner_train_too() -> None:
 def test_dead_units_are_counted_and_said(circles: PlaygroundActor) -> None:
     circles.trainer.parameters["b1"][:3] = -100.0
     content, _ = circles.reply({})
-    told = "Hidden layer 1: 3 of 16 units are dead; none of the points sends a gradient through."
-    assert told in content["warnings"]
+    codes = "Hidden layer 1: 3 of 16 units are dead; no point gives them a gradient."
+    assert codes in content["warnings"]
     pair = Trainer(MLP((2, 3, 2), Maxout(2)), *data.circles(), SGD(), None, 0)
     pair.parameters["b1"][:] = [-100, 0, 0, 0, 0, 0]  # a piece that never wins; the unit's other piece does
-    assert pair.dead(pair.standing().gradients) == [0]
+    assert pair.count_dead_units(pair.measure().gradients) == [0]
 
 
 def test_a_loss_that_is_no_number_ends_the_training_in_words() -> None:
-    actor = PlaygroundActor(Settings("spiral", step_size=1e4), activation=LeakyReLU())
+    actor = PlaygroundActor(PlaygroundSettings("spiral", step_size=1e4), activation=LeakyReLU())
     with np.errstate(all="ignore"):
         content, buffers = actor.reply({"train": 100})
         again, _ = actor.reply({"train": 100})
@@ -95,16 +101,16 @@ def test_a_loss_that_is_no_number_ends_the_training_in_words() -> None:
     assert "so the step size is too large; try a smaller one than 10000" in content["stopped"]
     assert content["step"] == again["step"] < 20
     assert content["ended"]
-    assert NOTHING in buffers[0]
+    assert NO_NUMBER in buffers[0]
     json.dumps(content, allow_nan=False)
 
 
 def test_the_curves_take_no_more_room_as_time_goes_on() -> None:
-    curve = Curve()
+    curve = TrainingCurve()
     for step in range(0, 500_000, 5):
         curve.add(step, 1.0 / (1 + step), 0.5)
     steps = [step for step, _, _ in curve.points]
-    assert KEPT // 3 < len(steps) <= KEPT
+    assert MAX_CURVE_POINTS // 3 < len(steps) <= MAX_CURVE_POINTS
     assert steps[0] == 0
     assert steps[-1] > 490_000
     assert steps == sorted(steps)
@@ -115,22 +121,22 @@ def test_the_curves_take_no_more_room_as_time_goes_on() -> None:
 
 def test_a_frame_holds_the_network(circles: PlaygroundActor) -> None:
     content, buffers = circles.reply({"train": 5})
-    parameters, gradients = circles.trainer.parameters, circles.trainer.standing().gradients
+    parameters, gradients = circles.trainer.parameters, circles.trainer.measure().gradients
     layers = weights(circles, buffers)
     for k in (1, 2, 3):
         for found, of in ((layers[k - 1], parameters), (layers[k + 2], gradients)):
             np.testing.assert_allclose(found, np.vstack([of[f"W{k}"], of[f"b{k}"]]), rtol=1e-6)
     codes = np.frombuffer(buffers[0], np.uint8)
-    predicted = circles.trainer.model.predict(parameters, circles.points.grid().astype(float))
-    assert np.mean(codes // LEVELS == predicted) > 0.99
-    assert codes.size == FINE**2
+    predicted = circles.trainer.model.predict(parameters, circles.points.make_grid().astype(float))
+    assert np.mean(codes // CONFIDENCE_LEVELS == predicted) > 0.99
+    assert codes.size == GRID_SIDE**2
     assert sum(map(len, buffers)) < 12_000
     assert content["step"] == 5
 
 
 def test_the_ground_tells_how_sure_the_network_is() -> None:
-    told = np.frombuffer(quantised(np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0], [np.nan, 0.0]])), np.uint8)
-    assert told.tolist() == [0, LEVELS - 1, 2 * LEVELS - 1, NOTHING]
+    codes = np.frombuffer(quantise_softmax(np.array([[0.0, 0.0], [100.0, 0.0], [0.0, 100.0], [np.nan, 0.0]])), np.uint8)
+    assert codes.tolist() == [0, CONFIDENCE_LEVELS - 1, 2 * CONFIDENCE_LEVELS - 1, NO_NUMBER]
 
 
 def test_points_come_and_go(circles: PlaygroundActor) -> None:
@@ -147,7 +153,7 @@ def test_points_come_and_go(circles: PlaygroundActor) -> None:
     assert content["words"] == "There are no points yet: choose a class, and paint some."
     assert circles.reply({"train": 5})[0]["ended"]
     content, _ = circles.reply({"paint": [0.1, 0.1, 0]})
-    assert "All points are of one class, so there is nothing to tell apart" in content["warnings"][0]
+    assert "All points are of one class, so there is nothing to learn" in content["warnings"][0]
 
 
 def test_only_some_settings_begin_anew(circles: PlaygroundActor) -> None:
@@ -161,11 +167,11 @@ def test_only_some_settings_begin_anew(circles: PlaygroundActor) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("message", "said"),
     [
-        ({"set": {"width": "0"}}, "The width of a hidden layer must be a whole number from 1 to 32; '0' is none."),
+        ({"set": {"width": "0"}}, "The width of a hidden layer must be a whole number from 1 to 32; '0' is not."),
         ({"set": {"layers": "many"}}, "The number of hidden layers must be a whole number from 0 to 4"),
-        ({"set": {"step_size": "-1"}}, "step_size must be a number of 0 or more; '-1' is none."),
+        ({"set": {"step_size": "-1"}}, "step_size must be a number of 0 or more; '-1' is not."),
         ({"set": {"seed": "nan"}}, "The seed must be a whole number"),
         ({"set": {"activation": "nothing"}}, "There is no activation 'nothing'"),
         ({"paint": [math.nan, 0, 1]}, "A point has two numbers and a class"),
@@ -173,9 +179,9 @@ def test_only_some_settings_begin_anew(circles: PlaygroundActor) -> None:
         ({"train": "x"}, "ValueError"),
     ],
 )
-def test_what_cannot_be_is_said_and_changes_nothing(circles: PlaygroundActor, asked: Any, said: str) -> None:
+def test_what_cannot_be_is_said_and_changes_nothing(circles: PlaygroundActor, message: Any, said: str) -> None:
     before = circles.settings, circles.trainer, circles.points
-    content, buffers = circles.reply(asked)
+    content, buffers = circles.reply(message)
     assert said in content["error"]
     assert len(buffers) >= 3
     assert (circles.settings, circles.trainer, circles.points) == before
@@ -183,10 +189,11 @@ def test_what_cannot_be_is_said_and_changes_nothing(circles: PlaygroundActor, as
 
 
 def test_there_is_room_for_a_thousand_points() -> None:
-    actor = PlaygroundActor(Settings("given"), own=given(np.zeros((1500, 2)), np.zeros(1500, int)))
+    points = check_points(np.zeros((1500, 2)), np.zeros(1500, int))
+    actor = PlaygroundActor(PlaygroundSettings("given"), own_points=points)
     content, _ = actor.reply({"paint": [0, 0, 1]})
     assert "There is room for 1,000 points: erase some." in content["error"]
-    assert "Of 1,500 points 1,000 are taken, drawn at random." in content["warnings"]
+    assert "A random sample of 1,000 of the 1,500 points is used." in content["warnings"]
 
 
 # -- gates that fail ---------------------------------------------------------------------------------
@@ -197,20 +204,20 @@ class Unfinished(ReLU):
         raise NotImplementedError("still to be written")
 
 
-def test_an_unfinished_gate_is_told_and_the_kits_trains() -> None:
+def test_an_unfinished_gate_is_described_and_the_kits_trains() -> None:
     one = view.playground(activation=Unfinished(), updates=20)
-    content = one.widget.film["content"]
-    said = "A gate of yours failed, so the kit's gates train in their place. NotImplementedError: still to be written"
+    content = one.widget.state["content"]
+    said = "One of your gates failed, so the kit's gates are used instead. NotImplementedError: still to be written"
     assert said in content["warnings"]
-    assert said in one.words
-    actor = PlaygroundActor(Settings(), activation=Unfinished())
+    assert said in one.description
+    actor = PlaygroundActor(PlaygroundSettings(), activation=Unfinished())
     assert actor.reply({"train": 5})[0]["step"] == 5
     content, _ = actor.reply({"set": {"activation": "Unfinished (yours)"}})
     assert content["error"] == "NotImplementedError: still to be written"
     assert content["settings"]["activation"] == "ReLU"
 
 
-def test_a_gate_that_fails_later_is_told_too() -> None:
+def test_a_gate_that_fails_later_is_described_too() -> None:
     class Tired(ReLU):
         tired = False
 
@@ -219,9 +226,9 @@ def test_a_gate_that_fails_later_is_told_too() -> None:
                 raise RuntimeError("tired")
             return super().forward(x)
 
-    actor = PlaygroundActor(Settings(), (4,), Tired())
+    actor = PlaygroundActor(PlaygroundSettings(), (4,), Tired())
     Tired.tired = True
-    assert "Then a gate failed. RuntimeError: tired" in trained(actor.trainer, actor.points, 20).words
+    assert "Then a gate failed. RuntimeError: tired" in draw_training(actor.trainer, actor.points, 20).description
     content, buffers = actor.reply({"train": 50})
     assert (content["error"], content["ended"], buffers) == ("RuntimeError: tired", True, [])
 
@@ -232,13 +239,13 @@ def test_a_gate_that_fails_later_is_told_too() -> None:
 def test_points_of_ones_own() -> None:
     x = np.array([[0.0, 1.0], [np.nan, 2.0], [3.0, 4.0]])
     one = view.playground((x, [0, 1, 1]), hidden=4, updates=50)
-    assert "1 of 3 points are not finite (NaN or infinity), and are left out." in one.words
-    assert one.widget.scene["sets"][0] == "given"
-    assert "among 2 classes by a network 2-4-2 that learned 2 points" in one.words
+    assert "1 of 3 points are not finite (NaN or infinity), and are left out." in one.description
+    assert one.widget.setup["sets"][0] == "given"
+    assert "among 2 classes by a network 2-4-2 trained on 2 points" in one.description
 
 
 @pytest.mark.parametrize(
-    ("asked", "said"),
+    ("message", "said"),
     [
         ({"hidden": (16, 0)}, "sizes must be"),
         ({"hidden": 1000}, "up to 8 hidden layers of up to 128 units"),
@@ -250,30 +257,30 @@ def test_points_of_ones_own() -> None:
         ({"step_size": -1}, "step_size must be"),
     ],
 )
-def test_a_call_that_makes_no_playground_is_refused(asked: dict[str, Any], said: str) -> None:
+def test_a_call_that_makes_no_playground_is_refused(message: dict[str, Any], said: str) -> None:
     with pytest.raises((TypeError, ValueError), match=said):
-        view.playground(**asked)
+        view.playground(**message)
 
 
 def test_a_stream_ends_with_what_was_granted() -> None:
     """A page that has gone grants nothing, and so nothing is trained."""
     sent: list[dict[str, Any]] = []
-    actor = PlaygroundActor(Settings("circles"), (4,))
+    actor = PlaygroundActor(PlaygroundSettings("circles"), (4,))
 
     async def play() -> None:
-        stream = Stream(actor, lambda content, _: sent.append(content))
-        stream.hear({"frames": 3, "each": {"train": 2}})
+        stream = FrameStream(actor, lambda content, _: sent.append(content))
+        stream.receive({"frames": 3, "each": {"train": 2}})
         await asyncio.sleep(0.4)
         assert [content["step"] for content in sent] == [2, 4, 6]
-        stream.hear({"frames": 1000, "each": {"train": 1}})
+        stream.receive({"frames": 1000, "each": {"train": 1}})
         await asyncio.sleep(0.2)
-        stream.hear({"frames": 0})
+        stream.receive({"frames": 0})
         paused = actor.trainer.step
         assert paused > 6
         await asyncio.sleep(0.2)
         assert actor.trainer.step <= paused + 1
-        stream.hear({"clear": True})
-        stream.hear({"frames": 1000, "each": {"train": 1}})  # without points there is nothing to train
+        stream.receive({"clear": True})
+        stream.receive({"frames": 1000, "each": {"train": 1}})  # without points there is nothing to train
         await asyncio.sleep(0.2)
         assert len(asyncio.all_tasks()) == 1
 
@@ -281,7 +288,7 @@ def test_a_stream_ends_with_what_was_granted() -> None:
 
 
 def test_every_data_set_is_within_what_is_shown() -> None:
-    for name in playground_points.SETS:
-        points = playground_points.drawn(name)
-        for axis, (low, high) in enumerate((points.across, points.up)):
+    for name in playground_points.DATA_SETS:
+        points = playground_points.make_points(name)
+        for axis, (low, high) in enumerate((points.x_range, points.y_range)):
             assert np.all((points.x[:, axis] > low) & (points.x[:, axis] < high))

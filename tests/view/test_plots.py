@@ -52,7 +52,7 @@ def test_a_notebook_shows_the_picture_with_its_words(name: str) -> None:
     page = Page(shown["text/html"])
     ((tag, attributes),) = page.tags
     assert tag == "img"
-    assert attributes["alt"] == picture.words == shown["text/plain"] == str(picture)
+    assert attributes["alt"] == picture.description == shown["text/plain"] == str(picture)
     assert (attributes["src"] or "").startswith("data:image/png;base64,")
     assert external(shown["text/html"]) == []
 
@@ -68,17 +68,17 @@ def test_every_series_has_a_label_or_a_number(name: str) -> None:
 
 
 def test_the_words_of_a_tangent_tell_whether_it_touches() -> None:
-    crossing = plots.tangent(lambda x: x**2 + 3 * x, at=1.0, slope=4.0).words
+    crossing = plots.tangent(lambda x: x**2 + 3 * x, at=1.0, slope=4.0).description
     assert "At x = 0.5 the line is 0.25 above the curve. At x = 1.5 the line is 0.75 below the curve." in crossing
-    touching = plots.tangent(lambda x: x**2 + 3 * x, at=1.0, slope=5.0).words
+    touching = plots.tangent(lambda x: x**2 + 3 * x, at=1.0, slope=5.0).description
     assert touching.count("0.25 below the curve") == 2
 
 
 def test_the_words_of_the_updates_have_the_numbers() -> None:
-    assert "W is 0, 0.6, 1.08, 1.464; the loss is 9, 5.76, 3.686, 2.359." in plots.update_step(steps=3).words
-    assert "W is 0, 0.6, 1.08, 1.464." in plots.when_updated().words
-    assert "1.02: 9, 13.32" in plots.loss_curves().words
-    assert "from W = (−2.5, 0.9): (−2.1, −0.252)" in plots.update_path().words
+    assert "W is 0, 0.6, 1.08, 1.464; the loss is 9, 5.76, 3.686, 2.359." in plots.update_step(steps=3).description
+    assert "W is 0, 0.6, 1.08, 1.464." in plots.when_updated().description
+    assert "1.02: 9, 13.32" in plots.loss_curves().description
+    assert "from W = (−2.5, 0.9): (−2.1, −0.252)" in plots.update_path().description
 
 
 def test_descend_is_the_update_written_out() -> None:
@@ -117,4 +117,4 @@ def test_the_film_has_buttons_with_words_and_an_alternative_text(film: str) -> N
     assert len(page.buttons) == len([tag for tag, _ in page.tags if tag == "button"])
     assert [tag for tag, _ in page.tags if tag == "i"] == []
     (alt,) = [attributes.get("alt") for tag, attributes in page.tags if tag == "img"]
-    assert alt == "Updates of step_size 0.1, one a frame: W is 0, 0.6, 1.08, 1.464."
+    assert alt == "Updates of step_size 0.1, one per frame: W is 0, 0.6, 1.08, 1.464."

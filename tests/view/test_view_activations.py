@@ -13,7 +13,7 @@ from nnkit import numerical
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.view.explorers import api
 from nnkit.view.figures import activation_curves
-from nnkit.view.figures.plots import Picture
+from nnkit.view.figures.picture import Picture
 
 PICTURES: dict[str, Callable[[], Picture]] = {
     "curve_and_slope": lambda: activation_curves.curve_and_slope(Sigmoid(), at=1.0),
@@ -48,9 +48,9 @@ class Images(HTMLParser):
 def test_a_notebook_shows_the_picture_with_its_words(name: str) -> None:
     picture = PICTURES[name]()
     (image,) = Images(picture._repr_html_()).found
-    assert image["alt"] == picture.words
-    assert len(picture.words) > 60
-    assert picture.words.endswith(".")
+    assert image["alt"] == picture.description
+    assert len(picture.description) > 60
+    assert picture.description.endswith(".")
     assert (image["src"] or "").startswith("data:image/png;base64,")
 
 
@@ -85,11 +85,11 @@ def test_a_drawn_maxout_is_the_largest_of_its_lines() -> None:
     np.testing.assert_allclose(slope, slopes[lines.argmax(axis=1)])
 
 
-def test_the_marked_point_and_the_saturated_ends_are_told() -> None:
-    words = activation_curves.curve_and_slope(Sigmoid(), at=1.0).words
+def test_the_marked_point_and_the_saturated_ends_are_described() -> None:
+    words = activation_curves.curve_and_slope(Sigmoid(), at=1.0).description
     assert "The marked point is x = 1: output 0.7311, slope 0.1966." in words
     assert "The slope is below 0.01 from x = −6 to −4.59 and from x = 4.59 to 6." in words
-    assert "nowhere below 0.01" in activation_curves.curve_and_slope(LeakyReLU(0.1)).words
+    assert "nowhere below 0.01" in activation_curves.curve_and_slope(LeakyReLU(0.1)).description
 
 
 def test_saturated_stretches() -> None:
@@ -116,7 +116,7 @@ def test_the_gradient_behind_a_chain_is_that_of_the_whole_chain(start: float) ->
         np.testing.assert_allclose(left[depth], measured, rtol=1e-6)
 
 
-def test_the_chain_is_drawn_as_computed_and_a_gradient_of_0_is_told() -> None:
+def test_the_chain_is_drawn_as_computed_and_a_gradient_of_0_is_described() -> None:
     picture = activation_curves.gradient_through((Sigmoid(), ReLU(), ELU()), depth=3, start=-1.0)
     drawn = curves(picture)
     (label,) = [label for label in drawn if label.startswith("ReLU")]
@@ -124,7 +124,7 @@ def test_the_chain_is_drawn_as_computed_and_a_gradient_of_0_is_told() -> None:
     np.testing.assert_array_equal(drawn[label][1], [1.0, np.nan, np.nan, np.nan])
     (sigmoid,) = [label for label in drawn if label.startswith("Sigmoid")]
     np.testing.assert_allclose(drawn[sigmoid][1], activation_curves.chain_gradients(Sigmoid(), 3, -1.0))
-    assert "ReLU: 1, 0, 0, 0" in picture.words
+    assert "ReLU: 1, 0, 0, 0" in picture.description
 
 
 def test_positive_inputs_leave_two_of_four_quadrants() -> None:
@@ -133,7 +133,7 @@ def test_positive_inputs_leave_two_of_four_quadrants() -> None:
     mixed = int(np.sum(tanh[:, 0] * tanh[:, 1] < 0))
     assert 70 < mixed < 130
     picture = activation_curves.gradient_signs()
-    assert f"inputs from Tanh: dw[0] and dw[1] have different signs in {mixed} of 200" in picture.words
+    assert f"inputs from Tanh: dw[0] and dw[1] have different signs in {mixed} of 200" in picture.description
     np.testing.assert_allclose(np.transpose(picture.figure.axes[1].lines[0].get_data()), tanh)
 
 
@@ -163,7 +163,7 @@ def test_a_gate_of_a_learner_is_drawn_too() -> None:
         def backward(self, upstream: np.ndarray, cache: np.ndarray) -> np.ndarray:
             return upstream * 3 * cache**2
 
-    assert "Cube at x = −6, −2, 2, 6: the output is −216, −8, 8, 216" in api.activation_explorer(Cube()).words
+    assert "Cube at x = −6, −2, 2, 6: the output is −216, −8, 8, 216" in api.activation_explorer(Cube()).description
 
 
 def test_more_gates_than_three_make_a_second_row() -> None:

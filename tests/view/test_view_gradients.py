@@ -30,7 +30,7 @@ def test_the_flow_is_that_of_the_gradients() -> None:
     (axes,) = picture.figure.axes
     np.testing.assert_allclose(axes.lines[0].get_ydata(), found)
     assert {line.get_marker() for line in axes.lines} == {"o", "s"}
-    assert "sigmoid: " in picture.words
+    assert "sigmoid: " in picture.description
 
 
 def test_a_layer_without_gradient_leaves_a_gap() -> None:
@@ -39,7 +39,7 @@ def test_a_layer_without_gradient_leaves_a_gap() -> None:
     picture = gradients.gradient_flow({"dead": (model, parameters)}, X, LABELS)
     drawn = picture.figure.axes[0].lines[0].get_ydata()
     assert np.isnan(drawn[:2]).all()
-    assert "dead: 0, 0, 0" in picture.words
+    assert "dead: 0, 0, 0" in picture.description
 
 
 def test_a_centred_difference_gains_two_digits_where_a_one_sided_gains_one() -> None:
@@ -54,4 +54,4 @@ def test_a_wrong_backward_shows_as_a_level() -> None:
             return (super().backward(upstream, cache)[0] + 0.01,)
 
     assert min(gradients.slope_errors(Wrong(), 0.5, gradients.STEPS)["centred"]) == pytest.approx(0.01, rel=1e-3)
-    assert "centred: at best 0.009999, with h = " in gradients.check_errors(Wrong(), 0.5).words
+    assert "centred: at best 0.009999, with h = " in gradients.check_errors(Wrong(), 0.5).description

@@ -1,4 +1,4 @@
-"""The figures of lecture 03: the numbers drawn are those of the mathematics, and are told in words."""
+"""The figures of lecture 03: the numbers drawn are those of the mathematics, and are described in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnkit.gates import Affine, MatMul, SoftmaxCrossEntropy
 from nnkit.jacobian import jacobian, vjp
 from nnkit.view.explorers import api
 from nnkit.view.figures import jacobians
-from nnkit.view.figures.plots import Picture
+from nnkit.view.figures.picture import Picture
 
 W = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
 X = np.array([10.0, 20.0])
@@ -53,10 +53,10 @@ def test_a_picture_comes_with_its_words(name: str) -> None:
     picture = PICTURES[name]()
     found = re.match(r'<img alt="([^"]+)" src="data:image/png;base64,', picture._repr_html_())
     assert found
-    assert unescape(found[1]) == picture.words == str(picture)
-    assert re.search(r"\d", picture.words)
-    assert picture.words.endswith(".")
-    assert ".." not in picture.words
+    assert unescape(found[1]) == picture.description == str(picture)
+    assert re.search(r"\d", picture.description)
+    assert picture.description.endswith(".")
+    assert ".." not in picture.description
 
 
 @pytest.mark.parametrize("name", sorted(set(PICTURES) - {"sizes"}))
@@ -73,7 +73,7 @@ def test_a_wire_is_an_entry_that_is_not_zero() -> None:
     drawn = cells(table)
     assert np.isnan(drawn).tolist() == [[False, True], [True, False]]
     same(drawn, np.diag([2.0, -4.0]))
-    assert "elementwise: 2 of 4 pairs" in PICTURES["wiring"]().words
+    assert "elementwise: 2 of 4 pairs" in PICTURES["wiring"]().description
 
 
 def test_the_product_of_upstream_and_table_is_drawn() -> None:
@@ -81,7 +81,7 @@ def test_the_product_of_upstream_and_table_is_drawn() -> None:
     same(cells(upstream), [DQ])
     same(cells(table), W)
     same(cells(dx), [DQ @ W])
-    assert "[8, 10]." in PICTURES["vjp"]().words
+    assert "[8, 10]." in PICTURES["vjp"]().description
 
 
 def test_the_blocks_of_wx_are_its_jacobians_and_give_its_gradients() -> None:
@@ -135,7 +135,7 @@ def test_the_bars_of_the_softmax_loss_are_p_and_its_gradient() -> None:
     for axes in picture.figure.axes:
         assert [bool(bar.get_hatch()) for bar in axes.patches] == [False, True, False]
         assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "1 (label)", "2"]
-    assert "[0.1, −0.8, 0.7]." in picture.words
+    assert "[0.1, −0.8, 0.7]." in picture.description
 
 
 def test_what_is_too_large_for_a_laptop_is_hatched_and_told() -> None:
@@ -143,14 +143,14 @@ def test_what_is_too_large_for_a_laptop_is_hatched_and_told() -> None:
     (axes,) = picture.figure.axes
     assert [(bar.get_width(), bool(bar.get_hatch())) for bar in axes.patches] == [(1000, False), (2**40, True)]
     assert {"0.977 KiB", "1 TiB", "a laptop, 16 GiB"} == {text.get_text().strip() for text in axes.texts}
-    assert "small: 0.977 KiB, large: 1 TiB" in picture.words
-    assert picture.words.endswith("More than a laptop of 16 GiB has: large.")
+    assert "small: 0.977 KiB, large: 1 TiB" in picture.description
+    assert picture.description.endswith("More than the 16 GiB of a laptop: large.")
 
 
 def test_the_examples_of_the_explorer_are_those_of_the_lecture() -> None:
-    assert "[4, 0, 5, 0]" in api.jacobian_explorer("elementwise").words
-    assert "dx = [8, 10], the other dW = [10, 20; −10, −20; 20, 40]" in api.jacobian_explorer("matvec").words
-    assert "[0.095, −0.41, 0.315]" in api.jacobian_explorer("softmax").words
+    assert "[4, 0, 5, 0]" in api.jacobian_explorer("elementwise").description
+    assert "dx = [8, 10], the second dW = [10, 20; −10, −20; 20, 40]" in api.jacobian_explorer("matvec").description
+    assert "[0.095, −0.41, 0.315]" in api.jacobian_explorer("softmax").description
 
 
 def test_an_explorer_that_does_not_exist_is_refused_with_those_that_do() -> None:

@@ -13,7 +13,7 @@ import pytest
 from IPython.core.formatters import DisplayFormatter
 
 from nnkit.view.figures import speed
-from nnkit.view.figures.plots import Picture
+from nnkit.view.figures.picture import Picture
 
 PICTURES: dict[str, Callable[[], Picture]] = {
     "hand_overs": speed.hand_overs,
@@ -22,7 +22,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "share": speed.share,
     "agreement": lambda: speed.agreement({"float32": {"W": 3e-8, "b": 0.0}, "float64": {"W": 3e-17, "b": 1e-16}}),
     "curves": lambda: speed.curves({"loop": [3.0, 2.0, 1.0], "scan": [3.0, 2.0, 1.0]}),
-    "many": lambda: speed.many(np.outer([1.0, 2.0, 4.0], [1.0, 0.5, 0.25]), [0.9, 0.8, 0.5]),
+    "many": lambda: speed.ensemble(np.outer([1.0, 2.0, 4.0], [1.0, 0.5, 0.25]), [0.9, 0.8, 0.5]),
     "timings": lambda: speed.timings({"three loops": 5e-3, "x @ w": 4e-6}, what="one product"),
     "overhead": lambda: speed.overhead((1, 100), {"NumPy": (1e-5, 2e-5), "jit": (3e-6, 1e-5)}),
 }
@@ -46,8 +46,8 @@ def test_a_notebook_shows_the_picture_with_its_words(name: str) -> None:
     shown, _ = DisplayFormatter().format(picture)
     (image,) = Images(shown["text/html"]).attributes
     assert image["tag"] == "img"
-    assert image["alt"] == picture.words == str(picture) != ""
-    assert (shown["text/plain"] == picture.words) == (name not in MEASURED)
+    assert image["alt"] == picture.description == str(picture) != ""
+    assert (shown["text/plain"] == picture.description) == (name not in MEASURED)
 
 
 @every_picture
@@ -85,13 +85,13 @@ def texts(picture: Picture) -> list[str]:
 def test_the_hand_overs_are_counted() -> None:
     picture = speed.hand_overs(steps=10, operations=3, multiplications=500)
     assert texts(picture) == ["5,000 times", "30 times", "10 times", "once"]
-    assert "one number at a time, 5,000×" in picture.words
+    assert "one number at a time, 5,000×" in picture.description
 
 
 def test_the_default_counts_are_those_of_the_20_line_network() -> None:
     N, D, H, C = 64, 1000, 100, 10
     forward, dw2, dh, dw1 = N * D * H + N * H * C, H * N * C, N * C * H, D * N * H
-    assert f"{100 * (forward + dw2 + dh + dw1):,}" in speed.hand_overs().words
+    assert f"{100 * (forward + dw2 + dh + dw1):,}" in speed.hand_overs().description
 
 
 def test_slopes_measured_in_float32_are_worse_and_best_at_a_larger_step() -> None:
@@ -121,8 +121,8 @@ def test_a_scan_is_drawn_with_its_numbers() -> None:
 
 def test_a_small_step_gains_little_from_faster_arithmetic() -> None:
     picture = speed.share(overhead=100, work=10, faster=50)
-    assert "110 µs before and 100.2 µs after, 1.1 times as fast" in picture.words
-    assert "10,100 µs before and 300 µs after, 33.7 times as fast" in picture.words
+    assert "110 µs before and 100.2 µs after, 1.1 times as fast" in picture.description
+    assert "10,100 µs before and 300 µs after, 33.7 times as fast" in picture.description
     (axes,) = picture.figure.axes
     assert [bar.get_width() for bar in axes.patches][:4] == pytest.approx([100 / 110, 10 / 110, 100 / 110, 0.2 / 110])
 
@@ -130,7 +130,7 @@ def test_a_small_step_gains_little_from_faster_arithmetic() -> None:
 def test_differences_are_drawn_where_they_are_and_zero_at_the_edge() -> None:
     (axes,) = PICTURES["agreement"]().figure.axes
     np.testing.assert_array_equal(axes.lines[0].get_xdata(), [3e-8, 1e-18])
-    assert "float32: W 3e-08, b 0; float64: W 3e-17, b 1e-16" in PICTURES["agreement"]().words
+    assert "float32: W 3e-08, b 0; float64: W 3e-17, b 1e-16" in PICTURES["agreement"]().description
 
 
 def test_lines_that_lie_on_each_other_can_both_be_seen() -> None:
@@ -140,21 +140,21 @@ def test_lines_that_lie_on_each_other_can_both_be_seen() -> None:
     assert below.get_linewidth() > 2 * above.get_linewidth() > 0
 
 
-def test_many_networks_are_told_by_their_middle_and_their_ends() -> None:
+def test_many_networks_are_described_by_their_middle_and_their_ends() -> None:
     picture = PICTURES["many"]()
     middle, lowest, highest = picture.figure.axes[0].lines
     np.testing.assert_array_equal(middle.get_ydata(), [2.0, 1.0, 0.5])
     np.testing.assert_array_equal(lowest.get_ydata(), [1.0, 0.5, 0.25])
     np.testing.assert_array_equal(highest.get_ydata(), [4.0, 2.0, 1.0])
-    assert "50 % for the worst, 80 % for the middle one, 90 % for the best" in picture.words
+    assert "50 % for the worst network, 80 % for the median, 90 % for the best" in picture.description
     assert sum(bar.get_height() for bar in picture.figure.axes[1].patches) == 3
 
 
 def test_times_are_in_the_picture_and_its_words_but_not_in_its_repr() -> None:
     picture = PICTURES["timings"]()
     assert texts(picture) == ["5 ms (1,250×)", "4 µs (1×)"]
-    assert "three loops: 5 ms (1,250×); x @ w: 4 µs (1×)." in picture.words
-    assert speed.device_name() in picture.words
+    assert "three loops: 5 ms (1,250×); x @ w: 4 µs (1×)." in picture.description
+    assert speed.device_name() in picture.description
     assert not any(digit in repr(picture) for digit in "0123456789")
 
 
@@ -162,14 +162,14 @@ def test_overhead_draws_the_times_it_was_given() -> None:
     picture = PICTURES["overhead"]()
     (axes,) = picture.figure.axes
     np.testing.assert_array_equal(axes.lines[1].get_ydata(), [3e-6, 1e-5])
-    assert "NumPy: 10 µs for 1, 20 µs for 100; jit: 3 µs for 1, 10 µs for 100." in picture.words
+    assert "NumPy: 10 µs for 1, 20 µs for 100; jit: 3 µs for 1, 10 µs for 100." in picture.description
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(2.5, "2.5 s"), (0.0123, "12.3 ms"), (4e-6, "4 µs"), (5.55e-7, "555 ns"), (1.0, "1 s")]
 )
 def test_seconds_are_read_in_a_unit_that_suits_them(seconds: float, text: str) -> None:
-    assert speed.readable(seconds) == text
+    assert speed.format_seconds(seconds) == text
 
 
 class Promise:

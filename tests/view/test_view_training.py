@@ -1,4 +1,4 @@
-"""Lecture 04's figures: what is drawn is what was computed, each has its words, nothing is told by colour alone."""
+"""Lecture 04's figures: what is drawn is what was computed, each has its words, nothing is shown by colour alone."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from nnkit import numerical
 from nnkit.data import spiral
 from nnkit.mlp import MLP
 from nnkit.view.explorers import api
-from nnkit.view.figures import plots, training
-from nnkit.view.figures.plots import Picture
+from nnkit.view.figures import animation, loss_surface, training
+from nnkit.view.figures.picture import HATCHES, Picture
 
 POINTS, CLASSES = spiral(points=20, rng=0)
 
@@ -40,8 +40,8 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_notebook_shows_the_picture_with_its_words(name: str) -> None:
     picture = PICTURES[name]()
-    assert len(picture.words) > 40
-    assert f'alt="{escape(picture.words)}"' in picture._repr_html_()
+    assert len(picture.description) > 40
+    assert f'alt="{escape(picture.description)}"' in picture._repr_html_()
 
 
 # -- layers ------------------------------------------------------------------------------------------
@@ -58,9 +58,9 @@ def test_a_notebook_shows_the_picture_with_its_words(name: str) -> None:
 def test_a_network_is_counted(sizes: tuple[int, ...], counted: str) -> None:
     picture = training.network(sizes)
     (axes,) = picture.figure.axes
-    assert counted in picture.words
+    assert counted in picture.description
     assert counted in axes.get_title()
-    assert str(MLP(sizes).count()) in picture.words
+    assert str(MLP(sizes).count()) in picture.description
 
 
 def test_a_network_has_a_circle_for_each_unit_and_a_line_for_each_weight() -> None:
@@ -71,63 +71,64 @@ def test_a_network_has_a_circle_for_each_unit_and_a_line_for_each_weight() -> No
 
 def test_a_large_layer_says_that_it_leaves_units_out() -> None:
     (axes,) = training.network((50, 2)).figure.axes
-    assert len([line for line in axes.lines if line.get_marker() == "o"]) == training.MOST + 2
+    assert len([line for line in axes.lines if line.get_marker() == "o"]) == training.MAX_DRAWN_UNITS + 2
     assert "⋮" in [text.get_text() for text in axes.texts]
 
 
-def test_who_does_what_is_told_by_line_and_hatch_too() -> None:
+def test_who_does_what_is_described_by_line_and_hatch_too() -> None:
     (axes,) = training.what_is_left().figure.axes
     looks = {(box.get_linestyle(), box.get_hatch() or "") for box in axes.patches}
     assert looks == {("-", ""), ("--", "//")}
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["yours", "the library's"]
-    assert "backward of each gate, the order of the backward pass (the library’s)" in training.what_is_left().words
+    description = training.what_is_left().description
+    assert "backward of each gate, the order of the backward pass (the library’s)" in description
 
 
 # -- steps on a loss surface -------------------------------------------------------------------------
 
 
 def test_the_written_gradient_is_right() -> None:
-    x, t = training.neuron_data()
+    x, t = loss_surface.neuron_data()
     W = np.array([0.3, -0.8])
-    measured = numerical.estimate_jacobian(lambda W: training.neuron_loss(W, x, t), (W,), 0).value
-    np.testing.assert_allclose(training.neuron_gradient(W, x, t), measured, rtol=1e-7)
+    measured = numerical.estimate_jacobian(lambda W: loss_surface.neuron_loss(W, x, t), (W,), 0).value
+    np.testing.assert_allclose(loss_surface.neuron_gradient(W, x, t), measured, rtol=1e-7)
 
 
 def test_the_surface_is_the_loss_of_each_pair_of_weights() -> None:
-    x, t = training.neuron_data()
+    x, t = loss_surface.neuron_data()
     grid = np.random.default_rng(0).normal(size=(2, 3, 4))
-    surface = training.neuron_loss(grid, x, t)
+    surface = loss_surface.neuron_loss(grid, x, t)
     assert surface.shape == (3, 4)
-    np.testing.assert_allclose(surface[1, 2], training.neuron_loss(grid[:, 1, 2], x, t))
+    np.testing.assert_allclose(surface[1, 2], loss_surface.neuron_loss(grid[:, 1, 2], x, t))
 
 
 def test_descend_is_the_update_written_out_with_momentum() -> None:
-    x, t = training.neuron_data()
-    path = training.descend(0.4, momentum=0.8, steps=3)
+    x, t = loss_surface.neuron_data()
+    path = loss_surface.descend(0.4, momentum=0.8, steps=3)
     W, v = np.array([-1.5, -0.5]), np.zeros(2)
     for i in range(4):
         np.testing.assert_allclose(path[i], W)
-        v = 0.8 * v + training.neuron_gradient(W, x, t)
+        v = 0.8 * v + loss_surface.neuron_gradient(W, x, t)
         W = W - 0.4 * v
 
 
 def test_a_batch_of_all_is_the_whole_and_a_small_one_is_not() -> None:
-    whole = training.descend(1.0, steps=3)
-    np.testing.assert_allclose(training.descend(1.0, batch_size=60, steps=3), whole)
-    assert not np.allclose(training.descend(1.0, batch_size=6, steps=3), whole)
+    whole = loss_surface.descend(1.0, steps=3)
+    np.testing.assert_allclose(loss_surface.descend(1.0, batch_size=60, steps=3), whole)
+    assert not np.allclose(loss_surface.descend(1.0, batch_size=6, steps=3), whole)
     np.testing.assert_array_equal(
-        training.descend(1.0, batch_size=6, steps=3), training.descend(1.0, batch_size=6, steps=3)
+        loss_surface.descend(1.0, batch_size=6, steps=3), loss_surface.descend(1.0, batch_size=6, steps=3)
     )
 
 
 def test_the_path_that_is_drawn_is_the_path() -> None:
     picture = training.descent(step_size=2.0, steps=5)
     (axes,) = picture.figure.axes
-    path = training.descend(2.0, steps=5)
+    path = loss_surface.descend(2.0, steps=5)
     drawn = next(line for line in axes.lines if line.get_label() == "5 updates")
     np.testing.assert_allclose(np.transpose(drawn.get_data()), path)
-    assert "from W = (−1.5, −0.5)" in picture.words
-    assert picture.words.endswith(f"to {training.neuron_loss(path[-1], *training.neuron_data()):.4g}.")
+    assert "from W = (−1.5, −0.5)" in picture.description
+    assert picture.description.endswith(f"to {loss_surface.neuron_loss(path[-1], *loss_surface.neuron_data()):.4g}.")
 
 
 # -- curves ------------------------------------------------------------------------------------------
@@ -148,14 +149,14 @@ def test_a_curve_that_is_not_finite_has_a_gap_and_says_so() -> None:
     picture = training.curves({"a": [1.0, np.inf, 0.5]}, "Gap", x=[0, 10, 20])
     (axes,) = picture.figure.axes
     assert np.isnan(axes.lines[0].get_ydata()).tolist() == [False, True, False]
-    assert "1 at 0, no number at 10, 0.5 at 20" in picture.words
+    assert "1 at 0, not finite at 10, 0.5 at 20" in picture.description
 
 
 def test_points_may_have_names_in_place_of_numbers() -> None:
     picture = training.curves({"a": [3.0, 2.0, 1.0]}, "Named", names=["0", "0.01", "1"])
     (axes,) = picture.figure.axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["0", "0.01", "1"]
-    assert "3 at 0, 2 at 0.01, 1 at 1" in picture.words
+    assert "3 at 0, 2 at 0.01, 1 at 1" in picture.description
 
 
 # -- regions -----------------------------------------------------------------------------------------
@@ -167,7 +168,7 @@ def test_regions_tell_the_share_of_points_on_their_own_ground() -> None:
     first, second = picture.figure.axes
     assert first.get_title() == f"signs: {right:.1%}"
     assert second.get_title() == "always 0: 33.3%"
-    assert f"signs: {right:.1%}; always 0: 33.3%" in picture.words
+    assert f"signs: {right:.1%}; always 0: 33.3%" in picture.description
 
 
 def test_each_class_has_its_own_marker_and_hatch() -> None:
@@ -176,11 +177,11 @@ def test_each_class_has_its_own_marker_and_hatch() -> None:
     for number, line in enumerate(axes.lines):
         np.testing.assert_allclose(np.transpose(line.get_data()), POINTS[np.equal(CLASSES, number)])
     hatched = [drawn for drawn in axes.collections if any(getattr(drawn, "hatches", []))]
-    assert [list(drawn.hatches) for drawn in hatched] == [list(training.HATCHES[:3])]
+    assert [list(drawn.hatches) for drawn in hatched] == [list(HATCHES[:3])]
 
 
 def test_the_spiral_twice_has_the_lectures_numbers() -> None:
-    shares = [float(share) for share in re.findall(r": ([\d.]+)%", training.straight_and_bent().words)]
+    shares = [float(share) for share in re.findall(r": ([\d.]+)%", training.straight_and_bent().description)]
     assert shares == pytest.approx([49, 98], abs=2)
 
 
@@ -202,7 +203,7 @@ def test_images_are_the_pixels() -> None:
         np.testing.assert_allclose(image.get_array(), expected.reshape(3, 3))
         low, high = image.get_clim()
         assert -low == high == pytest.approx(np.abs(expected).max())
-    assert "3 images of 3 × 3. a, b, c" in picture.words
+    assert "3 images of 3 × 3. a, b, c" in picture.description
 
 
 FILMS = {
@@ -213,7 +214,7 @@ FILMS = {
 
 @pytest.mark.parametrize("name", FILMS)
 def test_a_film_waits_until_it_is_in_the_page(name: str) -> None:
-    assert FILMS[name]().data.count(f"function begin() {{ {plots.WAIT}") == 1
+    assert FILMS[name]().data.count(f"function begin() {{ {animation.WAIT}") == 1
 
 
 @pytest.mark.parametrize("name", FILMS)
@@ -221,6 +222,6 @@ def test_a_film_has_words_and_fetches_nothing(name: str) -> None:
     page = FILMS[name]().data
     ((source, alt),) = re.findall(r'<img src="data:image/png;base64,([^"]*)" alt="([^"]*)"', page)
     assert b64decode(source, validate=True).startswith(b"\x89PNG")
-    assert ("one update a frame" if name == "descent" else "before: ") in alt
+    assert ("one update per frame" if name == "descent" else "before: ") in alt
     without_pictures = re.sub(r"base64,[\w+/=\\\n]+", "", page)
     assert re.findall(r"""(?:https?:)?//[\w.-]+\.\w{2,}[^\s"'<>)]*""", without_pictures) == []

@@ -1,1 +1,1 @@
-"""What a course says: its folders, assignments, solutions, releases and settings."""
+"""A course: its folders, assignments, solutions, releases and settings."""

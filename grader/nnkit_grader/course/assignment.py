@@ -1,6 +1,6 @@
-"""The course's own notebook as cells: what each of them is, what it is worth, and what learners get of it.
+"""The course's own notebook as cells: the kind of each, its points, and its text as learners get it.
 
-    solutions/NAME/NAME.ipynb → load → Assignment → to_json → any worker → from_json
+    solutions/NAME/NAME.ipynb → load_assignment → Assignment → to_json → any worker → from_json
 
 A submission is measured against this and nothing else: ids, points, kinds and tests are read from here, never from
 what a learner hands in.
@@ -18,83 +18,87 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from nnkit_grader.course.bound_names import bound_names
-from nnkit_grader.course.clear_solutions import Stubs, released_source
+from nnkit_grader.course.bound_names import find_bound_names
+from nnkit_grader.course.clear_solutions import ClearSettings, clear_source
 
 Kind = Literal["given", "answer", "test", "written", "text"]
 
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
-MODULES = (".py", ".pyc", ".pyo", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".pth", ".egg", ".zip", ".ipy")
-"""Endings of what Python may import or run; no file that a submission brings along has one."""
+PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
+IMPORTABLE_SUFFIXES = (".py", ".pyc", ".pyo", ".pyd", ".pyw", ".so", ".dll", ".dylib", ".pth", ".egg", ".zip", ".ipy")
+"""Endings of files that Python may import or run. A submission's data files never have one of them."""
 
 
 @dataclass(frozen=True)
 class CourseCell:
+    """One cell of the course's notebook."""
+
     id: str
-    """The notebook's own cell id; nbgrader's where there is none."""
+    """The notebook's cell id, or nbgrader's id if the cell has none."""
     grade_id: str
-    """nbgrader's id, or ""."""
+    """nbgrader's id, or "" for a cell that nbgrader does not know."""
     kind: Kind
-    """`written` is what is graded by hand: words, or code in a cell that is both solution and manually graded."""
+    """`written` cells are graded by hand: words, or code in a cell that is both solution and manually graded."""
     source: str
-    """As instructors wrote it, with solution and hidden tests."""
+    """The text as instructors wrote it, with solution and hidden tests."""
     released: str
-    """As learners get it."""
+    """The text as learners get it."""
     points: float = 0.0
     cell_type: str = "code"
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """nbgrader's mark; empty for cells that it does not know."""
+    """nbgrader's metadata; empty for cells that it does not know."""
 
     @property
     def locked(self) -> bool:
-        """Whether a learner's version of it counts for nothing."""
-        return self.kind == "test" or self.cell_type == "raw" or _locked(self.metadata)
+        """True if the course's version replaces the learner's."""
+        return self.kind == "test" or self.cell_type == "raw" or _is_locked(self.metadata)
 
 
 @dataclass(frozen=True)
 class Assignment:
+    """A notebook of the course, and the files that its cells read."""
+
     name: str
     notebook: str
     """The notebook's name without its ending."""
     cells: tuple[CourseCell, ...]
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """What cells may read, by name: listed in the notebook's metadata, `{"nnkit": {"files": [...]}}`."""
-    theirs: frozenset[str] = frozenset()
+    """Files that cells may read, by name; listed in the notebook's metadata, `{"nnkit": {"files": [...]}}`."""
+    answer_names: frozenset[str] = frozenset()
     """Names that answer cells bind at top level in the instructor's version."""
 
     @property
     def max_score(self) -> float:
-        """All points, those given by hand included."""
+        """All points, including those given by hand."""
         return sum(cell.points for cell in self.cells)
 
     @property
     def digest(self) -> str:
-        """SHA-256 over what decides a score: another digest, another grade."""
+        """SHA-256 over everything that decides a score. A submission is graded again when it changes."""
         parts = [[c.id, c.grade_id, c.kind, c.cell_type, c.source, c.points] for c in self.cells]
         files = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(self.files.items())}
-        told = json.dumps([self.name, self.notebook, parts, files, sorted(self.theirs)])
-        return hashlib.sha256(told.encode()).hexdigest()
+        content = json.dumps([self.name, self.notebook, parts, files, sorted(self.answer_names)])
+        return hashlib.sha256(content.encode()).hexdigest()
 
-    def cell(self, name: str) -> CourseCell:
-        """The cell with this id, or this id of nbgrader's. Raises KeyError."""
+    def find_cell(self, name: str) -> CourseCell:
+        """Return the cell with this id or this nbgrader id. Raises KeyError."""
         for cell in self.cells:
             if name in (cell.id, cell.grade_id):
                 return cell
         raise KeyError(name)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data that `json.dumps` takes and `from_json` reads."""
+        """Return plain data for `json.dumps`, which `from_json` reads."""
         return {
             "name": self.name,
             "notebook": self.notebook,
             "cells": [{**vars(cell), "metadata": dict(cell.metadata)} for cell in self.cells],
             "files": {name: base64.b64encode(content).decode() for name, content in self.files.items()},
-            "theirs": sorted(self.theirs),
+            "theirs": sorted(self.answer_names),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Assignment:
-        """What `to_json` made."""
+        """Make an assignment from the result of `to_json`."""
         return cls(
             data["name"],
             data["notebook"],
@@ -104,51 +108,51 @@ class Assignment:
         )
 
 
-def load(course: Path, name: str) -> Assignment:
-    """The assignment of this name. Raises FileNotFoundError or ValueError with a sentence on what is amiss."""
-    path = _only_notebook(course / "solutions" / name, name)
+def load_assignment(course: Path, name: str) -> Assignment:
+    """Read an assignment of a course. Raises FileNotFoundError or ValueError with a sentence on what is wrong."""
+    path = _find_only_notebook(course / "solutions" / name, name)
     try:
         notebook = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise ValueError(f"{path} is no notebook: it is not JSON in UTF-8.") from None
+        raise ValueError(f"{path} is not a notebook: it is not JSON in UTF-8.") from None
     raw = notebook.get("cells") if isinstance(notebook, dict) else None
     if not isinstance(raw, list):
-        raise ValueError(f"{path} is no notebook: it has no list of cells.")
-    stubs = Stubs.of(course)
-    cells = tuple(_cell(cell, number, stubs, path) for number, cell in enumerate(raw))
+        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+    settings = ClearSettings.from_course(course)
+    cells = tuple(_make_course_cell(cell, number, settings, path) for number, cell in enumerate(raw))
     _require_unique([cell.id for cell in cells], path)
     _require_unique([cell.grade_id for cell in cells if cell.grade_id], path)
-    files = _files(notebook.get("metadata", {}).get("nnkit", {}).get("files", []), path)
-    return Assignment(name, path.stem, cells, files, _theirs(cells, path))
+    files = _read_files(notebook.get("metadata", {}).get("nnkit", {}).get("files", []), path)
+    return Assignment(name, path.stem, cells, files, _collect_answer_names(cells, path))
 
 
-def _only_notebook(folder: Path, name: str) -> Path:
+def _find_only_notebook(folder: Path, name: str) -> Path:
     found = sorted(folder.glob("*.ipynb"))
     if not found:
         raise FileNotFoundError(f"There is no notebook in {folder}: is the assignment's name right?")
     if len(found) > 1:
         names = ", ".join(path.name for path in found)
-        raise ValueError(f"{folder} has {len(found)} notebooks ({names}): nnkit grades assignments of one notebook.")
+        raise ValueError(f"{folder} has {len(found)} notebooks ({names}): nnkit grades assignments with one notebook.")
     if found[0].stem != name:
-        raise ValueError(f"{found[0]} must be called {name}.ipynb, as its folder is.")
+        raise ValueError(f"{found[0]} must be called {name}.ipynb, like its folder.")
     return found[0]
 
 
-def _cell(cell: Mapping[str, Any], number: int, stubs: Stubs, path: Path) -> CourseCell:
+def _make_course_cell(cell: Mapping[str, Any], number: int, settings: ClearSettings, path: Path) -> CourseCell:
     text, metadata = cell.get("source", ""), cell.get("metadata", {})
     source = "".join(text) if isinstance(text, list) else str(text)
     mark = metadata.get("nbgrader") or {}
     grade_id = str(mark.get("grade_id", ""))
     cell_type = str(cell.get("cell_type", "raw"))
     try:
-        released = released_source(source, cell_type, mark, stubs)
+        released = clear_source(source, cell_type, mark, settings)
     except ValueError as fault:
         raise ValueError(f"{path}, cell {grade_id or number + 1}: {fault}") from None
     id = str(cell.get("id") or grade_id or f"cell-{number + 1}")
-    return CourseCell(id, grade_id, _kind(cell_type, mark), source, released, _points(mark), cell_type, mark)
+    return CourseCell(id, grade_id, _find_kind(cell_type, mark), source, released, _read_points(mark), cell_type, mark)
 
 
-def _kind(cell_type: str, mark: Mapping[str, Any]) -> Kind:
+def _find_kind(cell_type: str, mark: Mapping[str, Any]) -> Kind:
     if mark.get("grade"):
         return "written" if mark.get("solution") or cell_type != "code" else "test"
     if cell_type == "code":
@@ -156,12 +160,12 @@ def _kind(cell_type: str, mark: Mapping[str, Any]) -> Kind:
     return "text"
 
 
-def _points(mark: Mapping[str, Any]) -> float:
+def _read_points(mark: Mapping[str, Any]) -> float:
     return float(mark.get("points") or 0.0) if mark.get("grade") or mark.get("task") else 0.0
 
 
-def _locked(mark: Mapping[str, Any]) -> bool:
-    """As `nbgrader.utils.is_locked`: what learners answer in is never locked, what grades always is."""
+def _is_locked(mark: Mapping[str, Any]) -> bool:
+    """Return what `nbgrader.utils.is_locked` would: answer cells are never locked, test cells always are."""
     return bool(mark) and not mark.get("solution") and bool(mark.get("grade") or mark.get("locked"))
 
 
@@ -171,26 +175,26 @@ def _require_unique(ids: Sequence[str], path: Path) -> None:
         raise ValueError(f"{path} has more than one cell with the id {twice[0]!r}: each needs its own.")
 
 
-def _files(names: Any, path: Path) -> dict[str, bytes]:
+def _read_files(names: Any, path: Path) -> dict[str, bytes]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ValueError(f"{path}: its metadata nnkit.files must be a list of file names.")
-    return {name: _file(name, path) for name in names}
+    return {name: _read_file(name, path) for name in names}
 
 
-def _file(name: str, path: Path) -> bytes:
-    if not FILE_NAME.fullmatch(name) or name.lower().endswith((*MODULES, ".ipynb")):
+def _read_file(name: str, path: Path) -> bytes:
+    if not PLAIN_FILE_NAME.fullmatch(name) or name.lower().endswith((*IMPORTABLE_SUFFIXES, ".ipynb")):
         raise ValueError(f"{path} lists the file {name!r}: it must be a plain name, and nothing that Python imports.")
     if not (path.parent / name).is_file():
-        raise FileNotFoundError(f"{path} lists the file {name!r}, but it does not lie beside it.")
+        raise FileNotFoundError(f"{path} lists the file {name!r}, but there is no such file beside it.")
     return (path.parent / name).read_bytes()
 
 
-def _theirs(cells: Sequence[CourseCell], path: Path) -> frozenset[str]:
+def _collect_answer_names(cells: Sequence[CourseCell], path: Path) -> frozenset[str]:
     names: set[str] = set()
     for cell in cells:
         if cell.cell_type == "code" and cell.kind in ("answer", "written"):
             try:
-                names |= bound_names(cell.source)
+                names |= find_bound_names(cell.source)
             except SyntaxError as fault:
                 raise ValueError(f"{path}, cell {cell.id}: it is not Python (line {fault.lineno}).") from None
     return frozenset(names)

@@ -1,4 +1,4 @@
-"""The names that a cell binds at top level, told from its source without running it."""
+"""The names that a cell binds at top level, found in its source without running it."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ import ast
 import re
 from functools import lru_cache
 
-MAGIC = re.compile(r"^([ \t]*)(?:[%!?]|[\w.]+\?{1,2}[ \t]*$).*$", re.MULTILINE)
-"""A line that is IPython's and not Python's."""
+MAGIC_LINE = re.compile(r"^([ \t]*)(?:[%!?]|[\w.]+\?{1,2}[ \t]*$).*$", re.MULTILINE)
+"""A line for IPython: a magic, a shell command, or help."""
 
 
 @lru_cache(1000)
-def bound_names(source: str) -> frozenset[str]:
-    """What `def`, `class`, assignment, `import`, `for`, `with`, `match` and `:=` bind outside functions and classes.
+def find_bound_names(source: str) -> frozenset[str]:
+    """Find what `def`, `class`, `import`, `for`, `with`, `match`, `=` and `:=` bind outside functions and classes.
 
-    IPython's magics count as nothing. Raises SyntaxError where the rest is not Python.
+    IPython's magics are ignored. Raises SyntaxError if the rest is not Python.
     """
-    found = _Names()
-    found.visit(_parsed(source))
+    found = _BoundNameFinder()
+    found.visit(_parse_cell(source))
     return frozenset(found.names)
 
 
 @lru_cache(1000)
-def used_names(source: str) -> frozenset[str]:
-    """The names that are read anywhere in a cell. Raises SyntaxError as `bound_names` does."""
-    loads = (node for node in ast.walk(_parsed(source)) if isinstance(node, ast.Name))
+def find_used_names(source: str) -> frozenset[str]:
+    """Find the names that are read anywhere in a cell. Raises SyntaxError if it is not Python."""
+    loads = (node for node in ast.walk(_parse_cell(source)) if isinstance(node, ast.Name))
     return frozenset(node.id for node in loads if isinstance(node.ctx, ast.Load))
 
 
-def _parsed(source: str) -> ast.Module:
+def _parse_cell(source: str) -> ast.Module:
     try:
         return ast.parse(source)
     except SyntaxError:
-        return ast.parse(MAGIC.sub(r"\1pass", source))
+        return ast.parse(MAGIC_LINE.sub(r"\1pass", source))
 
 
-class _Names(ast.NodeVisitor):
+class _BoundNameFinder(ast.NodeVisitor):
     def __init__(self) -> None:
         self.names: set[str] = set()
         self.in_comprehension = False
@@ -46,10 +46,10 @@ class _Names(ast.NodeVisitor):
     visit_FunctionDef = visit_AsyncFunctionDef = visit_ClassDef = _definition
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
-        """A scope of its own."""
+        """Skip it: a lambda is a scope of its own."""
 
     def _comprehension(self, node: ast.AST) -> None:
-        """Its variables are its own, but `:=` in it binds outside."""
+        """Skip the variables of a comprehension; `:=` in it binds outside."""
         outer, self.in_comprehension = self.in_comprehension, True
         self.generic_visit(node)
         self.in_comprehension = outer
@@ -65,7 +65,7 @@ class _Names(ast.NodeVisitor):
         self.visit(node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
-        """`x: int` alone binds nothing."""
+        """Skip annotations without a value: `x: int` binds nothing."""
         if node.value is not None:
             self.generic_visit(node)
 

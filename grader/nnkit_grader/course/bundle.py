@@ -1,9 +1,9 @@
-"""`nnkit bundle`: the zip that learners get, with no answers, no hidden tests and no tools of graders.
+"""`nnkit bundle`: the zip that learners get, without answers, hidden tests and graders' tools.
 
     course folder → fresh release of solutions/ → equal to assignments/? → files by name → no outputs → zip
 
-What stands in the zip is a list of what learners need, not of what they must not see: a new folder of the
-course stays out until it is named here. The same course gives the same bytes.
+The contents are a list of what learners need, not of what they must not see: a new folder of the course stays
+out until it is named here. The same course gives the same bytes.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-TOP = "nnkit-course"
-"""The folder that unpacking makes."""
+TOP_FOLDER = "nnkit-course"
+"""The folder that unpacking the zip makes."""
 
-ALONG = ("LICENSE", "postBuild", "pyproject.toml", "requirements.lock", "docs/learner.md")
-FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
+SINGLE_FILES = ("LICENSE", "postBuild", "pyproject.toml", "requirements.lock", "docs/learner.md")
+WHOLE_FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
 
-TARGETS = ("demo", "hub", "hub-clean", "test", "release", "bundle", "lock", "$(VENV)/.dev", "$(VENV)/.hub")
-"""Targets of the Makefile that need what the zip has not."""
+GRADERS_TARGETS = ("demo", "hub", "hub-clean", "test", "release", "bundle", "lock", "$(VENV)/.dev", "$(VENV)/.hub")
+"""Targets of the Makefile that need what is not in the zip."""
 
 Files = dict[str, bytes]
 """Path in the zip, below its top folder → content."""
 
-README = """# nnkit
+LEARNERS_README = """# nnkit
 
 Learn backpropagation by writing it: lectures to play with, and assignments in which each derivative that you write is
 checked at once.
@@ -58,7 +58,7 @@ python3 -m venv .venv
 ```
 
 Each installs what the course needs, which takes a few minutes and the network, and opens the first lecture. If
-something does not work, `make doctor` (or `nnkit doctor`) tells what is missing and the command that mends it.
+something does not work, `make doctor` (or `nnkit doctor`) shows what is missing and the command that fixes it.
 
 ## Go on
 
@@ -68,53 +68,53 @@ something does not work, `make doctor` (or `nnkit doctor`) tells what is missing
 | `assignments/` | the assignments; work in these files, they are yours |
 | `nnkit/` | the package that the lectures and the assignments use |
 
-`nnkit check assignments/ps1/ps1.ipynb` (after `make lab`: `.venv/bin/nnkit check ...`) tells which exercises pass.
-[docs/learner.md](docs/learner.md) has the rest: how to do an assignment, and how to read what a check tells.
+`nnkit check assignments/ps1/ps1.ipynb` (after `make lab`: `.venv/bin/nnkit check ...`) shows which exercises pass.
+[docs/learner.md](docs/learner.md) has the rest: how to do an assignment, and how to read the result of a check.
 
 BSD 3-Clause for the code, CC BY 4.0 for the lessons: see [LICENSE](LICENSE).
 """
 
 
-def bundle(course: Path, to: Path) -> list[str]:
-    """Write the zip of this course folder; returns the paths in it. Raises ValueError if assignments/ is stale."""
-    files = contents(course)
-    packed = zipped(files)
+def write_bundle(course: Path, to: Path) -> list[str]:
+    """Write the zip of a course folder; return the paths in it. Raises ValueError if assignments/ is stale."""
+    files = collect_files(course)
+    packed = zip_files(files)
     to.parent.mkdir(parents=True, exist_ok=True)
     to.write_bytes(packed)
     return sorted(files)
 
 
-def contents(course: Path) -> Files:
-    """What learners get. Assignments are those of a fresh release, so nobody's work in assignments/ comes along."""
-    files = released(course)
-    if not files or files != _below(course, "assignments"):
+def collect_files(course: Path) -> Files:
+    """Return the files of the zip. Its assignments come from a fresh release, so no work in assignments/ gets in."""
+    files = read_fresh_release(course)
+    if not files or files != _read_folder(course, "assignments"):
         raise ValueError("assignments/ is not what solutions/ make: run `make release`, and look at what changed.")
-    for folder in FOLDERS:
-        files |= _below(course, folder)
+    for folder in WHOLE_FOLDERS:
+        files |= _read_folder(course, folder)
     lectures = [name for name in files if name.startswith("notebooks/") and name.endswith(".ipynb")]
-    files |= {name: without_outputs(files[name]) for name in lectures}
-    files |= {name: (course / name).read_bytes() for name in ALONG}
-    files["README.md"] = README.encode()
-    files["environment.yml"] = learners_environment((course / "environment.yml").read_text(encoding="utf-8")).encode()
-    files["Makefile"] = learners_makefile((course / "Makefile").read_text(encoding="utf-8")).encode()
+    files |= {name: strip_outputs(files[name]) for name in lectures}
+    files |= {name: (course / name).read_bytes() for name in SINGLE_FILES}
+    files["README.md"] = LEARNERS_README.encode()
+    files["environment.yml"] = trim_environment((course / "environment.yml").read_text(encoding="utf-8")).encode()
+    files["Makefile"] = trim_makefile((course / "Makefile").read_text(encoding="utf-8")).encode()
     return files
 
 
-def released(course: Path) -> Files:
-    """assignments/ as a release of solutions/ makes it now."""
-    from nnkit_grader.course.release import release
+def read_fresh_release(course: Path) -> Files:
+    """Return assignments/ as a release of solutions/ makes it now."""
+    from nnkit_grader.course.release import release_assignments
 
     with tempfile.TemporaryDirectory() as scratch:
-        release(course, Path(scratch) / "assignments")
-        return _below(Path(scratch), "assignments")
+        release_assignments(course, Path(scratch) / "assignments")
+        return _read_folder(Path(scratch), "assignments")
 
 
-def _below(course: Path, folder: str) -> Files:
-    """The files of a folder without caches and hidden files."""
-    return {path.relative_to(course).as_posix(): path.read_bytes() for path in _paths(course / folder)}
+def _read_folder(course: Path, folder: str) -> Files:
+    """Return the files of a folder, without caches and hidden files."""
+    return {path.relative_to(course).as_posix(): path.read_bytes() for path in _list_files(course / folder)}
 
 
-def _paths(folder: Path) -> Iterator[Path]:
+def _list_files(folder: Path) -> Iterator[Path]:
     for path in folder.rglob("*"):
         inner = path.relative_to(folder).parts
         hidden = any(part.startswith((".", "__pycache__")) or part.endswith(("~", ".pyc")) for part in inner)
@@ -122,8 +122,8 @@ def _paths(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def without_outputs(notebook: bytes) -> bytes:
-    """The notebook as if nobody had run it; the author has, perhaps."""
+def strip_outputs(notebook: bytes) -> bytes:
+    """Return the notebook without the outputs and counts of a run."""
     content = json.loads(notebook)
     content["metadata"].pop("widgets", None)  # what sliders showed
     for cell in content["cells"]:
@@ -132,29 +132,29 @@ def without_outputs(notebook: bytes) -> bytes:
     return (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode()
 
 
-def learners_environment(text: str) -> str:
+def trim_environment(text: str) -> str:
     """Return the course's environment.yml without what only graders need: its section "grade" and their package."""
     section = re.compile(r"  # grade\b.*?(?=  - pip:)", re.DOTALL)
     return section.sub("", text).replace("      - -e ./grader\n", "")
 
 
-def learners_makefile(text: str) -> str:
-    """The course's Makefile without the targets of authors and graders."""
-    heads = tuple(f"{target}:" for target in TARGETS)
+def trim_makefile(text: str) -> str:
+    """Return the course's Makefile without the targets of authors and graders."""
+    heads = tuple(f"{target}:" for target in GRADERS_TARGETS)
     kept = "\n\n".join(block for block in text.split("\n\n") if not block.startswith(heads))
-    return re.sub(r"(?m)(?<=^\.PHONY:)( .*)$", lambda line: _without(line[1], TARGETS), kept)
+    return re.sub(r"(?m)(?<=^\.PHONY:)( .*)$", lambda line: _drop_words(line[1], GRADERS_TARGETS), kept)
 
 
-def _without(words: str, gone: tuple[str, ...]) -> str:
+def _drop_words(words: str, gone: tuple[str, ...]) -> str:
     return "".join(f" {word}" for word in words.split() if word not in gone)
 
 
-def zipped(files: Files) -> bytes:
-    """A zip of these files, sorted, all of the same time and mode."""
+def zip_files(files: Files) -> bytes:
+    """Return a zip of the files: sorted, all with the same time and mode."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(f"{TOP}/{name}")  # of 1980-01-01
+            entry = zipfile.ZipInfo(f"{TOP_FOLDER}/{name}")  # of 1980-01-01
             entry.create_system, entry.external_attr = 3, 0o100644 << 16
             entry.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(entry, files[name])

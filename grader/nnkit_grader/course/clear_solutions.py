@@ -1,7 +1,7 @@
-"""What a release makes of one cell, as nbgrader's ClearSolutions, ClearHiddenTests and ClearMarkScheme do.
+"""The released text of one cell, as nbgrader's ClearSolutions, ClearHiddenTests and ClearMarkScheme make it.
 
-nbgrader itself works on whole course folders and takes seconds to import; a grader needs this text for each cell
-that it puts back. The course's nbgrader_config.py is read for the same settings.
+nbgrader itself works on whole course folders and takes seconds to import. A grader needs this text for each cell
+that it restores. The settings are read from the course's nbgrader_config.py.
 """
 
 from __future__ import annotations
@@ -11,56 +11,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.course.config import settings
+from nnkit_grader.course.config import read_settings
 
 
 @dataclass(frozen=True)
-class Stubs:
-    """nbgrader's settings of what is cut out and what stands in its place; the defaults are nbgrader's."""
+class ClearSettings:
+    """nbgrader's settings, and its defaults: the delimiters of what is cut out, and the text that replaces it."""
 
-    code: str = "# YOUR CODE HERE\nraise NotImplementedError()"
-    text: str = "YOUR ANSWER HERE"
-    solution: tuple[str, str] = ("BEGIN SOLUTION", "END SOLUTION")
-    hidden: tuple[str, str] = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
-    scheme: tuple[str, str] = ("BEGIN MARK SCHEME", "END MARK SCHEME")
+    code_stub: str = "# YOUR CODE HERE\nraise NotImplementedError()"
+    text_stub: str = "YOUR ANSWER HERE"
+    solution_delimiters: tuple[str, str] = ("BEGIN SOLUTION", "END SOLUTION")
+    hidden_delimiters: tuple[str, str] = ("BEGIN HIDDEN TESTS", "END HIDDEN TESTS")
+    scheme_delimiters: tuple[str, str] = ("BEGIN MARK SCHEME", "END MARK SCHEME")
 
     @classmethod
-    def of(cls, course: Path) -> Stubs:
-        """Those of a course folder; the defaults where it has no nbgrader_config.py."""
+    def from_course(cls, course: Path) -> ClearSettings:
+        """Read the settings of a course folder; the defaults if it has no nbgrader_config.py."""
         if not (course / "nbgrader_config.py").exists():
             return cls()
-        config = settings(course)
+        config = read_settings(course)
         solutions, tests, scheme = config.ClearSolutions, config.ClearHiddenTests, config.ClearMarkScheme
         return cls(
-            dict(solutions.get("code_stub", {})).get("python", cls.code),
-            solutions.get("text_stub", cls.text),
-            _delimiters(solutions, "solution", cls.solution),
-            _delimiters(tests, "test", cls.hidden),
-            _delimiters(scheme, "mark_scheme", cls.scheme),
+            dict(solutions.get("code_stub", {})).get("python", cls.code_stub),
+            solutions.get("text_stub", cls.text_stub),
+            _read_delimiters(solutions, "solution", cls.solution_delimiters),
+            _read_delimiters(tests, "test", cls.hidden_delimiters),
+            _read_delimiters(scheme, "mark_scheme", cls.scheme_delimiters),
         )
 
 
-def _delimiters(section: Any, name: str, default: tuple[str, str]) -> tuple[str, str]:
+def _read_delimiters(section: Any, name: str, default: tuple[str, str]) -> tuple[str, str]:
     begin, end = (section.get(f"{side}_{name}_delimeter", text) for side, text in zip(("begin", "end"), default))
     return begin, end
 
 
-def released_source(source: str, cell_type: str, mark: Mapping[str, Any], stubs: Stubs) -> str:
-    """The cell as learners get it. Raises ValueError where a region does not end, or is in a cell without a mark."""
-    stub = stubs.code if cell_type == "code" else stubs.text
-    text, cleared = _replaced(source, stubs.solution, stub.split("\n"))
+def clear_source(source: str, cell_type: str, mark: Mapping[str, Any], settings: ClearSettings) -> str:
+    """Return a cell as learners get it. Raises ValueError if a region has no end, or the cell is of the wrong kind."""
+    stub = settings.code_stub if cell_type == "code" else settings.text_stub
+    text, cleared = _replace_regions(source, settings.solution_delimiters, stub.split("\n"))
     if cleared and not mark.get("solution"):
         raise ValueError("it has a solution, but is not marked as an answer cell.")
     if mark.get("solution") and not cleared:
         text = stub
-    text, hidden = _replaced(text, stubs.hidden, [])
+    text, hidden = _replace_regions(text, settings.hidden_delimiters, [])
     if hidden and not mark.get("grade"):
         raise ValueError("it has hidden tests, but is not marked as a test cell.")
-    return _replaced(text, stubs.scheme, [])[0]
+    return _replace_regions(text, settings.scheme_delimiters, [])[0]
 
 
-def _replaced(source: str, delimiters: tuple[str, str], stub: Sequence[str]) -> tuple[str, bool]:
-    """The source with the stub, indented, in place of each region; and whether there was one."""
+def _replace_regions(source: str, delimiters: tuple[str, str], stub: Sequence[str]) -> tuple[str, bool]:
+    """Replace each region by the stub, indented; return the new source, and True if there was a region."""
     begin, end = delimiters
     kept: list[str] = []
     inside = found = False

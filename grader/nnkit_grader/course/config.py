@@ -1,21 +1,21 @@
-"""A course's nbgrader_config.py read for its settings alone: nbgrader, a second to import, is not needed for that."""
+"""The settings in a course's nbgrader_config.py, read without importing nbgrader, which takes a second."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-being_read = False
-"""Whether that is under way: then `plug` puts nothing in place."""
+is_reading = False
+"""True while the settings are read: then `nbgrader_plugin.install` does not replace nbgrader's autograder."""
 
 
-def settings(course: Path) -> Any:
-    """The configuration of a course folder, as traitlets has it."""
-    global being_read
+def read_settings(course: Path) -> Any:
+    """Return the configuration of a course folder, as traitlets loads it."""
+    global is_reading
     from traitlets.config import PyFileConfigLoader
 
-    before, being_read = being_read, True
+    before, is_reading = is_reading, True
     try:
         return PyFileConfigLoader("nbgrader_config.py", path=str(course.resolve())).load_config()
     finally:
-        being_read = before
+        is_reading = before

@@ -1,7 +1,6 @@
 """A synthetic class: submissions made from the released notebook and from answers, right and wrong.
 
-What each student did, and the score that follows from it, is written down in a manifest, so that a grader
-can be held to it.
+A manifest records the faults of each student and the expected score, so that a grader can be checked against it.
 """
 
 from __future__ import annotations
@@ -15,44 +14,46 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.course.planted_answers import Answer, read_answers
+from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
 
-OTHERS = ("perfect", "partial", "blank", "crashing", "looping")
-"""What students are who do not make one of the planted mistakes, in turn."""
+OTHER_KINDS = ("perfect", "partial", "blank", "crashing", "looping")
+"""Kinds of the students who make none of the planted mistakes, in turn."""
 
-LEFT_OUT = 3
-"""How many exercises a partial submission leaves out."""
+EXERCISES_LEFT_OUT = 3
+"""Number of exercises that a partial submission leaves out."""
 
 
 @dataclass
-class Student:
+class DemoStudent:
     id: str
     kind: str
     planted: list[dict[str, Any]] = field(default_factory=list)
-    """What was planted: answer cell, label (a mistake's id), and the points that each test cell loses by it."""
+    """The planted faults: answer cell, label (a mistake's id), and the points that each test cell loses by it."""
     score: float = 0.0
-    """The autograded score that follows."""
+    """The expected autograded score."""
 
 
-def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) -> list[Student]:
+def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) -> list[DemoStudent]:
     """Write `count` submissions of `assignment` below `course`/submitted, and a manifest beside them.
 
-    Raises FileNotFoundError, saying what to run first, where the release or the answers are missing.
+    Raises FileNotFoundError with the command to run first if the release or the answers are missing.
     """
-    released = _notebook(course / "assignments" / assignment / f"{assignment}.ipynb", "run `nnkit release` first")
-    solved = _notebook(course / "solutions" / assignment / f"{assignment}.ipynb", "is the assignment's name right?")
-    answers = answers_file(course, assignment)
+    released = _read_notebook(course / "assignments" / assignment / f"{assignment}.ipynb", "run `nnkit release` first")
+    solved = _read_notebook(
+        course / "solutions" / assignment / f"{assignment}.ipynb", "is the assignment's name right?"
+    )
+    answers = locate_answers(course, assignment)
     if not answers.exists():
         raise FileNotFoundError(f"There is no {answers}: a class needs answers to hand in (see docs/author.md).")
-    maker = _Maker(released, _solutions(solved), read_answers(answers), random.Random(seed))
+    maker = _SubmissionMaker(released, _read_solutions(solved), read_answers(answers), random.Random(seed))
     manifest_file = course / f"demo_class_{assignment}.json"
     _delete_earlier_class(course, assignment, manifest_file)
     mistakes = itertools.cycle(maker.mistakes)
     students = []
-    for number, kind in enumerate(_kinds(count, len(maker.mistakes), maker.rng)):
-        student = Student(f"student{number + 1:02}", kind)
+    for number, kind in enumerate(_deal_kinds(count, len(maker.mistakes), maker.rng)):
+        student = DemoStudent(f"student{number + 1:02}", kind)
         dealt = [next(mistakes)] if student.kind == "mistaken" else []
-        notebook = maker.submission(student, dealt)
+        notebook = maker.make_submission(student, dealt)
         folder = course / "submitted" / student.id / assignment
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{assignment}.ipynb").write_text(json.dumps(notebook, indent=1), encoding="utf-8")
@@ -62,30 +63,33 @@ def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) ->
     return students
 
 
-def answers_file(course: Path, assignment: str) -> Path:
-    """Where the answers are that a class hands in."""
+def locate_answers(course: Path, assignment: str) -> Path:
+    """Return the path of the answers that a class hands in."""
     return course / "solutions" / f"{assignment}_answers.py"
 
 
-def _kinds(count: int, mistakes: int, rng: random.Random) -> list[str]:
-    """What each student is: at least half make a mistake, and as many as it takes to make each of them, if
-    the class is large enough to have one of the others too. The first student is perfect."""
-    mistaken = min(max(count // 2, mistakes), max(count - len(OTHERS), count // 2))
-    others = list(itertools.islice(itertools.cycle(OTHERS), count - mistaken))
+def _deal_kinds(count: int, mistakes: int, rng: random.Random) -> list[str]:
+    """Return the kind of each student; the first is perfect.
+
+    At least half make a mistake, and enough of them to make every mistake once, if the class is large enough to
+    have one student of each other kind too.
+    """
+    mistaken = min(max(count // 2, mistakes), max(count - len(OTHER_KINDS), count // 2))
+    others = list(itertools.islice(itertools.cycle(OTHER_KINDS), count - mistaken))
     rest = [*others[1:], *["mistaken"] * mistaken]
     rng.shuffle(rest)
     return [*others[:1], *rest]
 
 
 def _delete_earlier_class(course: Path, assignment: str, manifest: Path) -> None:
-    """Students of a larger class would be graded along with this one's; only those of a manifest are touched."""
+    """Delete the students of an earlier class, who would be graded too. Only those in its manifest are deleted."""
     if manifest.exists():
         for student in json.loads(manifest.read_text(encoding="utf-8")):
             shutil.rmtree(course / "submitted" / student["id"] / assignment, ignore_errors=True)
 
 
-class _Maker:
-    def __init__(self, released: Any, solutions: dict[str, str], answers: Sequence[Answer], rng: random.Random):
+class _SubmissionMaker:
+    def __init__(self, released: Any, solutions: dict[str, str], answers: Sequence[PlantedAnswer], rng: random.Random):
         self.released = json.dumps(released)
         self.solutions = solutions
         self.answers = answers
@@ -94,25 +98,25 @@ class _Maker:
         marks = [cell["metadata"]["nbgrader"] for cell in cells]
         self.points = {m["grade_id"]: float(m["points"]) for m in marks if m["grade"] and not m["solution"]}
         self.mistakes = [answer for answer in answers if answer.kind == "mistake"]
-        self.may_be_left_out = self._tested_alone()
+        self.may_be_left_out = self._find_tested_alone()
 
-    def _tested_alone(self) -> dict[str, str]:
-        """Answer cell → test cell, for answers that one test cell looks at and no other: it tells what they cost."""
+    def _find_tested_alone(self) -> dict[str, str]:
+        """Return answer cell → test cell, for answers on which exactly one test cell depends: they cost its points."""
         tests: dict[str, set[str]] = {}
         for answer in self.mistakes:
             tests.setdefault(answer.cell, set()).update(answer.loses)
         return {cell: next(iter(losing)) for cell, losing in tests.items() if len(losing) == 1}
 
-    def submission(self, student: Student, dealt: list[Answer]) -> dict[str, Any]:
-        """The student's notebook; fills in what was planted and the score."""
-        sources = {cell: self._right(cell) for cell in self.solutions}
+    def make_submission(self, student: DemoStudent, dealt: list[PlantedAnswer]) -> dict[str, Any]:
+        """Return the student's notebook; record what was planted and the expected score in `student`."""
+        sources = {cell: self._choose_right_answer(cell) for cell in self.solutions}
         earned = dict(self.points)
         if student.kind == "blank":
             sources, earned = {}, dict.fromkeys(earned, 0.0)
         elif student.kind == "partial":
-            for cell in self.rng.sample(list(self.may_be_left_out), min(LEFT_OUT, len(self.may_be_left_out))):
+            for cell in self.rng.sample(list(self.may_be_left_out), min(EXERCISES_LEFT_OUT, len(self.may_be_left_out))):
                 del sources[cell]
-                dealt.append(Answer(cell, "mistake", "left out", "", {self.may_be_left_out[cell]: None}))
+                dealt.append(PlantedAnswer(cell, "mistake", "left out", "", {self.may_be_left_out[cell]: None}))
         elif student.kind in ("crashing", "looping"):
             wanted = "crash" if student.kind == "crashing" else "loop"
             dealt = [self.rng.choice([a for a in self.answers if a.kind == wanted])]
@@ -131,13 +135,13 @@ class _Maker:
                 cell["source"] = sources[grade_id]
         return notebook
 
-    def _right(self, cell: str) -> str:
+    def _choose_right_answer(self, cell: str) -> str:
         styles = [a.source for a in self.answers if a.cell == cell and a.kind == "style"]
         return self.rng.choice([self.solutions[cell], *styles])
 
 
-def _solutions(notebook: Any) -> dict[str, str]:
-    """The answer cells of the instructors' notebook: id → source."""
+def _read_solutions(notebook: Any) -> dict[str, str]:
+    """Return the answer cells of the instructors' notebook: id → source."""
     found = {}
     for cell in notebook["cells"]:
         mark = cell["metadata"].get("nbgrader", {})
@@ -146,7 +150,7 @@ def _solutions(notebook: Any) -> dict[str, str]:
     return found
 
 
-def _notebook(path: Path, advice: str) -> Any:
+def _read_notebook(path: Path, advice: str) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"There is no {path}: {advice}.")
     return json.loads(path.read_text(encoding="utf-8"))

@@ -18,17 +18,18 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.evidence import calls, limits
-from nnkit.check.verdict import listening
+from nnkit.check.context import checking
+from nnkit.check.evidence.limits import alarm
+from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.course.bound_names import bound_names, used_names
+from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import shown, trouble
 from nnkit_grader.examiner.learner_process import Process
 from nnkit_grader.examiner.run_cell import Names, TooLong, credit, fresh_numbers, quiet, run_cell
-from nnkit_grader.intake.submission import Refused, Submission, SubmittedCell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.rpc.proxies import Gone
-from nnkit_grader.sanitize.outputs import bounded
+from nnkit_grader.sanitize.outputs import bound_outputs
 
 if TYPE_CHECKING:
     from nnkit_grader.sandbox import Child
@@ -70,12 +71,12 @@ def examine(
         tuple(cells),
         events=tuple(examination.events),
         repairs=submission.repairs,
-        human=submission.human,
+        human=submission.needs_review,
         seconds=time.monotonic() - began,
     )
 
 
-def refuse(assignment: Assignment, refused: Refused, seed: int) -> Result:
+def refuse(assignment: Assignment, refused: RefusedSubmission, seed: int) -> Result:
     """The result of a file that cannot be run: the course's cells without an answer, and no points."""
     cells = tuple(_unanswered(cell) for cell in assignment.cells)
     return Result(assignment.name, refused.digest, assignment.digest, seed, cells, refused=refused.sentence)
@@ -139,7 +140,7 @@ class Examination:
         if course.kind == "given":
             self.given(course)
         else:
-            self.names.handed_over(bound_names(course.source))
+            self.names.handed_over(find_bound_names(course.source))
 
     def ready(self) -> None:
         """Before a test's time begins: a process in which all cells so far have run. Where it is a new one, what given
@@ -168,7 +169,7 @@ class Examination:
         self.ready()
         fault: BaseException | None = None
         value = None
-        with listening() as verdicts, contextlib.redirect_stdout(printed):
+        with collecting_verdicts() as verdicts, contextlib.redirect_stdout(printed):
             try:
                 with self.limited():
                     value = run_cell(course.source, f"<test {course.id}>", self.names)
@@ -191,12 +192,8 @@ class Examination:
         deadline = self.deadline()
         self.process.until(deadline)
         ours = max(0.1, deadline - self.process.clock()) + 5  # the call's own limit comes first
-        calls.elsewhere, limits.clock = self.process.current, self.process.clock
-        try:
-            with limits.alarm(ours, TooLong):
-                yield
-        finally:
-            calls.elsewhere, limits.clock = None, time.monotonic
+        with checking(remote=lambda: self.process.current, clock=self.process.clock), alarm(ours, TooLong):
+            yield
 
     def result(
         self, cell: SubmittedCell, count: int, outputs: list[dict[str, Any]], began: float, room: int = OUTPUTS
@@ -208,7 +205,7 @@ class Examination:
             cell.kind,
             cell.cell_type,
             cell.source,
-            outputs=bounded(outputs, room),
+            outputs=bound_outputs(outputs, room),
             seconds=time.monotonic() - began,
             execution_count=count if cell.cell_type == "code" else None,
         )
@@ -221,15 +218,15 @@ def _borrowed(assignment: Assignment, submission: Submission) -> frozenset[str]:
         return frozenset()
     used, bound = set().union(*map(_used, theirs)), set().union(*map(_bound, theirs))
     tests = (cell for cell in assignment.cells if cell.kind == "test")
-    return frozenset(cell.id for cell in tests if (used - bound) & bound_names(cell.released))
+    return frozenset(cell.id for cell in tests if (used - bound) & find_bound_names(cell.released))
 
 
 def _bound(source: str) -> Set[str]:
-    return _names(bound_names, source)
+    return _names(find_bound_names, source)
 
 
 def _used(source: str) -> Set[str]:
-    return _names(used_names, source)
+    return _names(find_used_names, source)
 
 
 def _names(of: Callable[[str], Set[str]], source: str) -> Set[str]:

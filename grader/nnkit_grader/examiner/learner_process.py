@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.evidence import calls
 from nnkit_grader.examiner.cell_outputs import error
 from nnkit_grader.rpc.proxies import Gone, Link
 from nnkit_grader.sandbox.limits import BUSY
@@ -59,7 +58,7 @@ class Process:
             raise Gone("the time was up")
         self.starts += 1
         self.child = self.start()
-        self.current = calls.elsewhere = Link(self.child.channel, self.clock)
+        self.current = Link(self.child.channel, self.clock)
         self.current.frames.deadline = self.allowed()
         if self.files:
             self.current.ask("files", list(self.files), list(self.files.values()))

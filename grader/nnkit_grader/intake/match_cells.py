@@ -1,9 +1,9 @@
-"""Which cell of a submission is which of the course, and the order in which all of them are run.
+"""The match between the cells of a submission and of the course, and the order in which they run.
 
-    raw cells + course cells → claims (course cell → raw cell) → order
+    submitted cells + course cells → match_cells (course cell → submitted cell) → order_cells
 
-A submission is put back into the course's order. What a learner added stays behind the cell that it followed, so a
-helper above a test is there when the test runs.
+The course's order is restored. A cell that a learner added stays behind the cell that it followed, so a helper
+above a test is there when the test runs.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from nnkit_grader.course.assignment import CourseCell
 from nnkit_grader.intake.parse_notebook import RawCell
 
-Claims = dict[int, int]
-"""Index of a course cell → index of the submitted cell that counts as it."""
+CellMatches = dict[int, int]
+"""Index of a course cell → index of the submitted cell that was matched with it."""
 
-Place = tuple[int | None, int | None]
-"""Index of a course cell and of a submitted one; None where it is missing, or added."""
+CellPair = tuple[int | None, int | None]
+"""Index of a course cell and of a submitted one; one of them is None for an added or a missing cell."""
 
-Rule = tuple[Callable[[CourseCell], Hashable], Callable[[RawCell], Hashable]]
-"""What a course cell and a submitted one must have in common; None has nothing in common with anything."""
+MatchRule = tuple[Callable[[CourseCell], Hashable], Callable[[RawCell], Hashable]]
+"""Two functions that give the key of a course cell and of a submitted one. Equal keys match; None matches nothing."""
 
 
-def claims(course: Sequence[CourseCell], raw: Sequence[RawCell]) -> Claims:
-    """Which submitted cell counts as which of the course's: each at most once.
+def match_cells(course: Sequence[CourseCell], raw: Sequence[RawCell]) -> CellMatches:
+    """Match each course cell with at most one submitted cell.
 
-    Both ids count more than nbgrader's, which counts more than the cell's; without ids an unchanged cell is
-    known by its source. Of several, the first at the right place counts: behind the course's cell before.
+    In order of preference: both ids equal, nbgrader's id equal, the cell's id equal, and for cells without an id
+    the source unchanged. Of several candidates, the first behind the previous course cell's match is taken.
     """
-    found: Claims = {}
+    found: CellMatches = {}
     taken: set[int] = set()
-    for key_of_course, key_of_raw in _rules({cell.grade_id for cell in course if cell.grade_id}):
+    for key_of_course, key_of_raw in _list_rules({cell.grade_id for cell in course if cell.grade_id}):
         free: dict[Hashable, list[int]] = {}
         for index, cell in enumerate(raw):
             if index not in taken:
@@ -48,21 +48,24 @@ def claims(course: Sequence[CourseCell], raw: Sequence[RawCell]) -> Claims:
     return found
 
 
-def _rules(known: set[str]) -> Iterator[Rule]:
-    """`known` are nbgrader's ids in the course; others that a learner's cell carries say nothing."""
+def _list_rules(known: set[str]) -> Iterator[MatchRule]:
+    """Yield the rules, the strongest first. `known` are nbgrader's ids in the course; others do not count."""
     yield (lambda c: (c.id, c.grade_id)), (lambda r: (r.id, r.grade_id if r.grade_id in known else ""))
     yield (lambda c: c.grade_id or None), (lambda r: r.grade_id or None)
     yield (lambda c: c.id), (lambda r: r.id or None)
-    yield (lambda c: (c.cell_type, plain(c.released))), (lambda r: None if r.id else (r.cell_type, plain(r.source)))
+    yield (
+        (lambda c: (c.cell_type, normalise_source(c.released))),
+        (lambda r: None if r.id else (r.cell_type, normalise_source(r.source))),
+    )
 
 
-def plain(source: str) -> str:
-    """A source without what editors change unasked: line ends, and blank lines around it."""
+def normalise_source(source: str) -> str:
+    """Undo what editors change by themselves: line ends, and blank lines around the source."""
     return source.replace("\r\n", "\n").strip()
 
 
-def in_place(claimed: Mapping[int, int]) -> set[int]:
-    """The course cells that the learner left in the course's order: the longest such run."""
+def find_unmoved(claimed: Mapping[int, int]) -> set[int]:
+    """Return the course cells that the learner did not move: a longest subsequence in the course's order."""
     last: list[int] = []  # the smallest last position of a run of each length, and the course cell there
     cells: list[int] = []
     before: dict[int, int | None] = {}
@@ -79,14 +82,14 @@ def in_place(claimed: Mapping[int, int]) -> set[int]:
     return run
 
 
-def order(course: Sequence[CourseCell], claimed: Mapping[int, int], count: int) -> list[Place]:
-    """All cells in the order in which they are run; `count` is the number of submitted cells."""
-    anchors = in_place(claimed)
-    added = _added_after(anchors, claimed, count)
-    places: list[Place] = []
-    for anchor, rest in _groups(len(course), anchors):
-        # What is put back comes first, so that what the learner wrote instead of it has the last word; but a test
-        # comes behind that, since it may need it.
+def order_cells(course: Sequence[CourseCell], claimed: Mapping[int, int], count: int) -> list[CellPair]:
+    """Return all cells in the order in which they run; `count` is the number of submitted cells."""
+    anchors = find_unmoved(claimed)
+    added = _group_added_cells(anchors, claimed, count)
+    places: list[CellPair] = []
+    for anchor, rest in _group_by_anchor(len(course), anchors):
+        # Restored cells come first, so that what the learner wrote instead overrides them. Tests come last, since
+        # they may need it.
         tests = next((at for at, number in enumerate(rest) if course[number].kind == "test"), len(rest))
         places += [(anchor, claimed[anchor])] if anchor is not None else []
         places += [(number, claimed.get(number)) for number in rest[:tests]]
@@ -95,8 +98,8 @@ def order(course: Sequence[CourseCell], claimed: Mapping[int, int], count: int) 
     return places
 
 
-def _groups(count: int, anchors: set[int]) -> Iterator[tuple[int | None, list[int]]]:
-    """Each anchor with the course cells behind it until the next; first those above all anchors."""
+def _group_by_anchor(count: int, anchors: set[int]) -> Iterator[tuple[int | None, list[int]]]:
+    """Yield each anchor with the course cells between it and the next; first None with those above all anchors."""
     anchor: int | None = None
     rest: list[int] = []
     for number in range(count):
@@ -108,8 +111,8 @@ def _groups(count: int, anchors: set[int]) -> Iterator[tuple[int | None, list[in
     yield anchor, rest
 
 
-def _added_after(anchors: set[int], claimed: Mapping[int, int], count: int) -> dict[int | None, list[int]]:
-    """Added cells by the anchor that they follow in the submission; None for those above all anchors."""
+def _group_added_cells(anchors: set[int], claimed: Mapping[int, int], count: int) -> dict[int | None, list[int]]:
+    """Group added cells by the anchor that they follow in the submission; None for those above all anchors."""
     places = {claimed[number]: number for number in anchors}
     known = set(claimed.values())
     after: dict[int | None, list[int]] = {number: [] for number in [None, *anchors]}

@@ -1,1 +1,1 @@
-"""nbgrader and Formgrader, made to grade through nnkit-grader."""
+"""The plugin that lets nbgrader and Formgrader grade through nnkit-grader."""

@@ -1,4 +1,4 @@
-"""nbgrader's autograder, grading in nnkit's sandbox where a course's configuration says so (`plug`)."""
+"""nbgrader's autograder, which grades in nnkit's sandbox if a course's configuration says so (`install`)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from traitlets import Bool, Unicode
 
 
 class SandboxedAutograde(Autograde):  # type: ignore[misc]
-    """nbgrader's autograder; grades in nnkit's sandbox where `through_nnkit` is set."""
+    """nbgrader's autograder, which grades in nnkit's sandbox if `through_nnkit` is set."""
 
-    through_nnkit: Any = Bool(False, help="Whether nnkit grades, in its sandbox.").tag(config=True)
+    through_nnkit: Any = Bool(False, help="Grade with nnkit, in its sandbox.").tag(config=True)
     sandbox: Any = Unicode("auto", help="auto, bwrap, kernel, or none (no protection at all).").tag(config=True)
 
     def start(self) -> None:
-        """Autograde what the course directory asks for. Raises NbGraderException with a sentence."""
+        """Grade the course directory's assignment and students. Raises NbGraderException with a sentence."""
         if not self.through_nnkit:
             super().start()
             return
@@ -42,7 +42,7 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
             raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.troubles.items())))
 
     def _jobs(self) -> int | None:
-        """One worker for one student, as Formgrader's button asks; one for each core otherwise."""
+        """Return 1 for a single student, as Formgrader's button asks for; else None, which means one for each core."""
         return None if any(letter in self.coursedir.student_id for letter in "*?[") else 1
 
 

@@ -1,9 +1,9 @@
-"""`nbgrader autograde` and Formgrader's autograde button, graded by nnkit: one line of nbgrader_config.py.
+"""Grading by nnkit for `nbgrader autograde` and Formgrader's button: one line in nbgrader_config.py.
 
     import_module("nnkit_grader.nbgrader_plugin.install").install(c)
 
-nbgrader has no setting for the class that autogrades, so a subclass of its own is put in its place where it is looked
-up. It grades by nnkit only in courses whose configuration has that line; in others it is nbgrader's.
+nbgrader has no setting for the class that autogrades, so its own is replaced by a subclass (`compat`). That grades
+by nnkit only in courses whose configuration has this line; in others it does what nbgrader does.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from nnkit_grader.course import config
 
 
 def install(c: Any) -> None:
-    """Have nnkit autograde the course of this configuration."""
+    """Let nnkit autograde the course of this configuration."""
     c.SandboxedAutograde.through_nnkit = True
-    if not config.being_read:
+    if not config.is_reading:
         from nnkit_grader.nbgrader_plugin import autograder
 
         autograder.put_in_place()

@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.record.results import CellResult, Result
-from nnkit_grader.sanitize.outputs import harmless_markdown
+from nnkit_grader.sanitize.outputs import clean_markdown
 
 KERNEL = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
@@ -35,7 +35,7 @@ def _cell(cell: CellResult, course: CourseCell | None, attachments: Mapping[str,
     if cell.cell_type == "code":
         written |= {"execution_count": cell.execution_count, "outputs": cell.outputs}
     elif course is None or cell.source != course.released:  # the course's own text may hold what a learner's may not
-        written["source"] = harmless_markdown(cell.source, attachments)
+        written["source"] = clean_markdown(cell.source, attachments)
     if attachments:
         written["attachments"] = attachments
     return written

@@ -11,7 +11,7 @@ from typing import Any
 
 from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.course.paths import Rooms
+from nnkit_grader.course.paths import CoursePaths
 from nnkit_grader.record.gradebook import Book, BookUnavailable
 from nnkit_grader.record.journal import Entry, Journal
 from nnkit_grader.record.results import Result
@@ -30,7 +30,7 @@ class Keeper:
     def __init__(
         self,
         assignment: Assignment,
-        rooms: Rooms,
+        rooms: CoursePaths,
         journal: Journal,
         book: Book,
         entered: Future[bool],
@@ -52,11 +52,11 @@ class Keeper:
     def accept(self, answer: Mapping[str, Any]) -> Entry:
         """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
         student, result = answer["student"], Result.from_json(answer["result"])
-        folder = self.rooms.autograded(student)
+        folder = self.rooms.autograded_folder(student)
         remove_unfinished(folder)
         for name, content in answer["files"].items():
-            replace_file(folder / name, base64.b64decode(content), self.rooms.mode, lasting=False)
-        replace_file(self._notebook(student), answer["notebook"], self.rooms.mode)
+            replace_file(folder / name, base64.b64decode(content), self.rooms.file_mode, lasting=False)
+        replace_file(self._notebook(student), answer["notebook"], self.rooms.file_mode)
         self.journal.log(student, _told(result, answer["sandbox"]["kind"]))
         entry = self.journal.keep(student, result, answer["timestamp"])
         self.add(entry)
@@ -102,7 +102,7 @@ class Keeper:
         self.pending.clear()
 
     def _notebook(self, student: str) -> Any:
-        return self.rooms.autograded(student) / f"{self.assignment.notebook}.ipynb"
+        return self.rooms.autograded_folder(student) / f"{self.assignment.notebook}.ipynb"
 
 
 def _told(result: Result, kind: str) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""`nnkit report`: what a class made of an assignment, as one web page and as CSV.
+"""`nnkit report`: how a class did on an assignment, as one web page and as CSV files.
 
-    journal, gradebook → gather → tally, eye, likeness → page, tables
+    journal, gradebook → collect → statistics, similarity, flags → page, tables
 
-The page needs no network and no script, and everything that learners wrote is escaped in it.
+The page needs no network and no script. Everything that learners wrote is escaped in it.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from urllib.parse import quote
 
 from nnkit.atomic_files import replace_file
 from nnkit_grader.report import flags, similarity, tables
-from nnkit_grader.report.collect import gather
-from nnkit_grader.report.page import page
+from nnkit_grader.report.collect import collect_results
+from nnkit_grader.report.page import render_page
 
-PAGE = "index.html"
+PAGE_NAME = "index.html"
 
 
-def write(course: Path, assignment: str, to: Path | None = None, url: str = "") -> Path:
-    """Write the report on what has been graded of an assignment; returns the page's path.
+def write_report(course: Path, assignment: str, to: Path | None = None, url: str = "") -> Path:
+    """Write the report on the graded submissions of an assignment; return the path of its page.
 
-    `to` is the folder (report/ASSIGNMENT in the course where None), `url` another gradebook than the course's.
-    Raises FileNotFoundError or ValueError where there is nothing to report on, BookUnavailable where the gradebook
-    cannot be read, OSError where the folder cannot be written.
+    `to` is the folder (None: report/ASSIGNMENT in the course), `url` a gradebook other than the course's. Raises
+    FileNotFoundError or ValueError if there is nothing to report on, BookUnavailable if the gradebook cannot be
+    read, OSError if the folder cannot be written.
     """
-    gathered = gather(course, assignment, url)
+    results = collect_results(course, assignment, url)
     folder = (to or course / "report" / assignment).resolve()
-    pairs = similarity.alike(gathered)
-    findings = flags.findings(gathered, pairs)
+    pairs = similarity.find_similar(results)
+    findings = flags.find_flags(results, pairs)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in tables.files(gathered, findings, pairs).items():
+    for name, content in tables.make_csv_files(results, findings, pairs).items():
         replace_file(folder / name, content, lasting=False)
-    told = page(gathered, findings, pairs, lambda path: quote(os.path.relpath(path, folder)))
-    replace_file(folder / PAGE, told.encode(errors="replace"), lasting=False)
-    return folder / PAGE
+    html = render_page(results, findings, pairs, lambda path: quote(os.path.relpath(path, folder)))
+    replace_file(folder / PAGE_NAME, html.encode(errors="replace"), lasting=False)
+    return folder / PAGE_NAME

@@ -1,79 +1,85 @@
-"""Inline SVG: a histogram, and a bar in parts. Each says in words what it shows."""
+"""Inline SVG: a histogram, and a stacked bar. Each has a description in words."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from nnkit_grader.report.elements import Markup, element, joined, text
-from nnkit_grader.report.statistics import Bar, Spread
+from nnkit_grader.report.elements import Markup, escape_text, join_markup, make_element
+from nnkit_grader.report.statistics import HistogramBar, ScoreSpread
 
-WIDTH, HEIGHT, FOOT, TOP, SIDE = 680, 230, 40, 34, 12
-"""Of the histogram, in pixels."""
-PARTS = ("full", "part", "none", "blank", "waiting")
-"""States in a bar, from left to right; each has its own filling in the style sheet."""
+CHART_WIDTH, CHART_HEIGHT, FOOT_HEIGHT, TOP_HEIGHT, SIDE_WIDTH = 680, 230, 40, 34, 12
+"""Sizes of the histogram and its margins, in pixels."""
+BAR_STATES = ("full", "part", "none", "blank", "waiting")
+"""States in a stacked bar, from left to right; each has its own pattern in the style sheet."""
 PATTERNS = Markup(
     '<svg class="unseen" aria-hidden="true" width="0" height="0"><defs><pattern id="part" width="6" height="6" '
     'patternUnits="userSpaceOnUse" patternTransform="rotate(45)"><rect width="6" height="6"/><path d="M0 0V6"/>'
     '</pattern><pattern id="waiting" width="5" height="5" patternUnits="userSpaceOnUse"><rect width="5" height="5"/>'
     '<circle cx="2.5" cy="2.5" r="1"/></pattern></defs></svg>'
 )
-"""What fillings refer to; once in a page."""
+"""Definitions of the patterns; once per page."""
 
 
-def histogram(bars: Sequence[Bar], spread: Spread) -> Markup:
-    """Bars with their counts above, the points below, and the median as a dashed line."""
+def draw_histogram(bars: Sequence[HistogramBar], spread: ScoreSpread) -> Markup:
+    """Draw bars with their counts above, the points below, and the median as a dashed line."""
     high, last = max(bar.count for bar in bars), bars[-1].high
-    scale, step = (WIDTH - 2 * SIDE) / last, (HEIGHT - FOOT - TOP) / (high or 1)
-    ground = HEIGHT - FOOT
-    parts = [_line(SIDE, ground, WIDTH - SIDE, ground)]
+    scale, step = (CHART_WIDTH - 2 * SIDE_WIDTH) / last, (CHART_HEIGHT - FOOT_HEIGHT - TOP_HEIGHT) / (high or 1)
+    ground = CHART_HEIGHT - FOOT_HEIGHT
+    parts = [_draw_line(SIDE_WIDTH, ground, CHART_WIDTH - SIDE_WIDTH, ground)]
     for bar in bars:
-        left, wide, tall = SIDE + bar.low * scale, (bar.high - bar.low) * scale, bar.count * step
+        left, wide, tall = SIDE_WIDTH + bar.low * scale, (bar.high - bar.low) * scale, bar.count * step
         if bar.count:
-            parts.append(_rect(left + 2, ground - tall, wide - 4, tall, "bar"))
-            parts.append(_text(left + wide / 2, ground - tall - 5, bar.count))
-        parts.append(_text(left, ground + 17, f"{bar.low:g}", "soft"))
-    parts.append(_text(SIDE + last * scale, ground + 17, f"{last:g}", "soft"))
-    parts.append(_text(WIDTH / 2, HEIGHT - 4, "points", "soft"))
-    at = SIDE + spread.median * scale
-    parts += [_line(at, 16, at, ground, "median"), _text(at, 11, f"median {spread.median:g}", anchor=_anchor(at))]
-    label = "Histogram of points: " + ", ".join(f"{told_bar(bar, bar is bars[-1])}: {bar.count}" for bar in bars)
-    box = f"0 0 {WIDTH} {HEIGHT}"
-    return element("svg", joined(parts), viewBox=box, width=WIDTH, height=HEIGHT, role="img", aria_label=label)
+            parts.append(_draw_rect(left + 2, ground - tall, wide - 4, tall, "bar"))
+            parts.append(_draw_text(left + wide / 2, ground - tall - 5, bar.count))
+        parts.append(_draw_text(left, ground + 17, f"{bar.low:g}", "soft"))
+    parts.append(_draw_text(SIDE_WIDTH + last * scale, ground + 17, f"{last:g}", "soft"))
+    parts.append(_draw_text(CHART_WIDTH / 2, CHART_HEIGHT - 4, "points", "soft"))
+    at = SIDE_WIDTH + spread.median * scale
+    parts += [
+        _draw_line(at, 16, at, ground, "median"),
+        _draw_text(at, 11, f"median {spread.median:g}", anchor=_choose_anchor(at)),
+    ]
+    label = "Histogram of points: " + ", ".join(f"{format_range(bar, bar is bars[-1])}: {bar.count}" for bar in bars)
+    box = f"0 0 {CHART_WIDTH} {CHART_HEIGHT}"
+    return make_element(
+        "svg", join_markup(parts), viewBox=box, width=CHART_WIDTH, height=CHART_HEIGHT, role="img", aria_label=label
+    )
 
 
-def told_bar(bar: Bar, is_last: bool) -> str:
+def format_range(bar: HistogramBar, is_last: bool) -> str:
+    """Format the range of a bar: only the last bar includes its upper end."""
     return f"{bar.low:g} to {bar.high:g}" if is_last else f"{bar.low:g} to less than {bar.high:g}"
 
 
-def stack(counts: Mapping[str, int]) -> Markup:
-    """How many submissions are in which state, as parts of one bar; the numbers stand beside it."""
-    whole, at, parts = sum(counts[part] for part in PARTS) or 1, 0.0, []
-    for part in PARTS:
+def draw_stack(counts: Mapping[str, int]) -> Markup:
+    """Draw one bar with a part for each state, as wide as its share of submissions. The numbers stand beside it."""
+    whole, at, parts = sum(counts[part] for part in BAR_STATES) or 1, 0.0, []
+    for part in BAR_STATES:
         wide = 176 * counts[part] / whole
-        parts += [_rect(at, 0.5, wide, 15, part)] if counts[part] else []
+        parts += [_draw_rect(at, 0.5, wide, 15, part)] if counts[part] else []
         at += wide
-    return element("svg", joined(parts), class_="stack", viewBox="0 0 176 16", aria_hidden="true")
+    return make_element("svg", join_markup(parts), class_="stack", viewBox="0 0 176 16", aria_hidden="true")
 
 
-def key(part: str) -> Markup:
-    """The filling of a state, for a legend."""
-    filling = _rect(0.5, 0.5, 21, 14, part)
-    return element("svg", filling, class_="stack key", viewBox="0 0 22 15", aria_hidden="true")
+def draw_key(part: str) -> Markup:
+    """Draw the pattern of a state, for a legend."""
+    filling = _draw_rect(0.5, 0.5, 21, 14, part)
+    return make_element("svg", filling, class_="stack key", viewBox="0 0 22 15", aria_hidden="true")
 
 
-def _anchor(at: float) -> str:
-    """So that words stay within the picture."""
-    return "start" if at < WIDTH / 8 else "end" if at > WIDTH * 7 / 8 else "middle"
+def _choose_anchor(at: float) -> str:
+    """Return the `text-anchor` with which words at `at` stay within the chart."""
+    return "start" if at < CHART_WIDTH / 8 else "end" if at > CHART_WIDTH * 7 / 8 else "middle"
 
 
-def _rect(x: float, y: float, width: float, height: float, class_: str) -> Markup:
+def _draw_rect(x: float, y: float, width: float, height: float, class_: str) -> Markup:
     return Markup(f'<rect class="{class_}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"/>')
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, class_: str = "") -> Markup:
+def _draw_line(x1: float, y1: float, x2: float, y2: float, class_: str = "") -> Markup:
     return Markup(f'<line class="{class_}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>')
 
 
-def _text(x: float, y: float, words: object, class_: str = "", anchor: str = "middle") -> Markup:
-    said = text(words)
-    return Markup(f'<text class="{class_}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{said}</text>')
+def _draw_text(x: float, y: float, words: object, class_: str = "", anchor: str = "middle") -> Markup:
+    escaped = escape_text(words)
+    return Markup(f'<text class="{class_}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escaped}</text>')

@@ -1,4 +1,4 @@
-"""What there is to report on: the journal's results, and what graders entered by hand into the gradebook."""
+"""The results of a class: those in the journal, and the points that graders entered into the gradebook."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnkit.check.notebook import cells as notebook_cells
-from nnkit_grader.course.assignment import Assignment, load
-from nnkit_grader.course.paths import Rooms
-from nnkit_grader.intake.match_cells import plain
+from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit_grader.course.paths import CoursePaths
+from nnkit_grader.intake.match_cells import normalise_source
 from nnkit_grader.record.journal import FOLDER, Journal
 from nnkit_grader.record.results import CellResult, Result
-from nnkit_grader.report.manual_grades import ByHand, by_hand
+from nnkit_grader.report.manual_grades import ManualGrades, read_manual_grades
 from nnkit_grader.run import office
 
 STATES = ("full", "part", "none", "blank", "waiting", "not run")
-"""Of a student's exercise: all its points; some; none; none, for nothing was handed in; points that somebody has yet to
-give; a submission that was refused."""
-WORTH = re.compile(r"\s*\([^()]*\bpoints?\b[^()]*\)\s*$")
-"""How headings end: (4 points, in two halves)."""
+"""States of a student's exercise: all points; some; none; not attempted; waits for points by hand; the submission was
+refused."""
+POINTS_IN_TITLE = re.compile(r"\s*\([^()]*\bpoints?\b[^()]*\)\s*$")
+"""End of a heading: (4 points, in two halves)."""
 NUMBER = re.compile(r"\d+(\.\d+)*")
 
 
@@ -30,97 +30,102 @@ class Exercise:
     """A graded cell, with the cells that learners fill in for it."""
 
     id: str
-    """nbgrader's, of the graded cell."""
+    """nbgrader's id of the graded cell."""
     number: str
-    """"2.3" as in the heading; the id where the heading has no number."""
+    """"2.3" as in the heading; the id if the heading has no number."""
     title: str
     """The heading without its points."""
     points: float
     by_hand: bool
     answers: tuple[str, ...]
-    """Cell ids."""
+    """Ids of the cells that learners fill in."""
 
 
 @dataclass(frozen=True)
-class Row:
+class SubmissionResults:
     """One student's submission."""
 
     student: str
     result: Result
     scores: Mapping[str, float | None]
-    """Exercise → points, by tests or by hand; None while somebody has yet to give them."""
+    """Exercise → points, by tests or by hand; None until a grader has given them."""
     penalty: float
-    """Points taken off, since it was late."""
+    """Points deducted for a late submission."""
     notebook: Path | None
-    """The graded one; None where there is none."""
+    """The graded notebook; None if there is none."""
     feedback: Path | None
+    """The feedback page; None if there is none."""
 
     @property
     def total(self) -> float:
-        """Points so far."""
+        """Points so far, never below 0."""
         return max(0.0, sum(score or 0.0 for score in self.scores.values()) - self.penalty)
 
     @property
     def ran(self) -> bool:
+        """True if the submission was run, not refused."""
         return not self.result.refused
 
-    def cell(self, id: str) -> CellResult | None:
-        """By its own id or nbgrader's."""
+    def find_cell(self, id: str) -> CellResult | None:
+        """Return the result of the cell with this id or nbgrader id, or None."""
         return next((cell for cell in self.result.cells if id in (cell.id, cell.grade_id)), None)
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """A class."""
+class ClassResults:
+    """The results of a class on one assignment."""
 
     assignment: Assignment
     exercises: tuple[Exercise, ...]
-    """In the notebook's order."""
-    rows: tuple[Row, ...]
-    """By student, student2 before student10."""
+    """The exercises, in the notebook's order."""
+    rows: tuple[SubmissionResults, ...]
+    """One row per student, student2 before student10."""
     ungraded: tuple[str, ...] = ()
-    """Students who handed in and have no result."""
+    """Students who handed in but have no result."""
     stale: tuple[str, ...] = ()
-    """Students whose result is of other tests than those of today."""
+    """Students whose result comes from an older version of the tests."""
 
     @property
-    def ran(self) -> list[Row]:
+    def ran(self) -> list[SubmissionResults]:
         """The submissions that were run."""
         return [row for row in self.rows if row.ran]
 
     @property
     def scored(self) -> list[Exercise]:
-        """The exercises that have been graded; of answers in words, those of which a grader has seen one."""
-        return [exercise for exercise in self.exercises if not exercise.by_hand or self._seen(exercise)]
+        """The exercises that have been graded; those graded by hand only if a grader has given points for one."""
+        return [exercise for exercise in self.exercises if not exercise.by_hand or self._is_seen(exercise)]
 
-    def _seen(self, exercise: Exercise) -> bool:
-        return any(self.state(row, exercise) in ("full", "part", "none") for row in self.rows)
+    def _is_seen(self, exercise: Exercise) -> bool:
+        return any(self.find_state(row, exercise) in ("full", "part", "none") for row in self.rows)
 
     @property
-    def most(self) -> float:
-        """The most that anybody can have so far."""
+    def max_points(self) -> float:
+        """The largest possible total so far."""
         return sum(exercise.points for exercise in self.scored)
 
-    def waiting(self, row: Row) -> bool:
-        """Whether somebody has yet to give points."""
+    def is_waiting(self, row: SubmissionResults) -> bool:
+        """Return True if a grader has yet to give points."""
         return row.ran and None in row.scores.values()
 
-    def has_all(self, row: Row) -> bool:
-        """Whether nothing is missing, but what somebody has yet to give."""
-        return {self.state(row, exercise) for exercise in self.exercises} <= {"full", "waiting"} and not row.penalty
+    def has_all_points(self, row: SubmissionResults) -> bool:
+        """Return True if no point is missing, except those that a grader has yet to give."""
+        return {self.find_state(row, exercise) for exercise in self.exercises} <= {
+            "full",
+            "waiting",
+        } and not row.penalty
 
-    def is_blank(self, row: Row, exercise: Exercise) -> bool:
-        """Whether nothing was handed in for it: each of its cells is empty or as it was released."""
-        return bool(exercise.answers) and not any(self.own_answer(row, id) for id in exercise.answers)
+    def is_blank(self, row: SubmissionResults, exercise: Exercise) -> bool:
+        """Return True if the exercise was not attempted: each of its cells is empty or as released."""
+        return bool(exercise.answers) and not any(self.find_answer(row, id) for id in exercise.answers)
 
-    def own_answer(self, row: Row, id: str) -> str:
-        """What a learner wrote into a cell; "" where it is as it was released."""
-        cell = row.cell(id)
-        source = plain(cell.source) if cell else ""
-        return "" if source == plain(self.assignment.cell(id).released) else source
+    def find_answer(self, row: SubmissionResults, id: str) -> str:
+        """Return what a learner wrote into a cell; "" if it is as released."""
+        cell = row.find_cell(id)
+        source = normalise_source(cell.source) if cell else ""
+        return "" if source == normalise_source(self.assignment.find_cell(id).released) else source
 
-    def state(self, row: Row, exercise: Exercise) -> str:
-        """One of STATES."""
+    def find_state(self, row: SubmissionResults, exercise: Exercise) -> str:
+        """Return the state of an exercise, one of STATES."""
         score = row.scores.get(exercise.id)
         if not row.ran:
             return "not run"
@@ -131,38 +136,38 @@ class Gathered:
         return "part" if score > 0 else "blank" if self.is_blank(row, exercise) else "none"
 
 
-def gather(course: Path, name: str, url: str = "") -> Gathered:
-    """All of a class. Raises FileNotFoundError or ValueError with a sentence where there is nothing to report on."""
-    assignment = load(course, name)
+def collect_results(course: Path, name: str, url: str = "") -> ClassResults:
+    """Collect the results of a class. Raises FileNotFoundError or ValueError with a sentence if there are none."""
+    assignment = load_assignment(course, name)
     coursedir = office(course, url).coursedir
-    rooms = Rooms(coursedir, name)
-    entries = sorted(Journal(rooms.root, name).entries(), key=lambda entry: natural(entry.student))
+    rooms = CoursePaths(coursedir, name)
+    entries = sorted(Journal(rooms.root, name).entries(), key=lambda entry: make_natural_key(entry.student))
     if not entries:
         raise FileNotFoundError(
-            f"Nothing of {name} has been graded: there are no results in {rooms.root / FOLDER / name}. "
+            f"Nothing in {name} has been graded: there are no results in {rooms.root / FOLDER / name}. "
             f"Run `nnkit autograde {name}` first."
         )
-    marks = by_hand(coursedir, assignment)
-    exercises = tuple(exercises_of(assignment))
-    rows = tuple(_row(entry.student, entry.result, exercises, marks, rooms, assignment) for entry in entries)
+    marks = read_manual_grades(coursedir, assignment)
+    exercises = tuple(list_exercises(assignment))
+    rows = tuple(_make_row(entry.student, entry.result, exercises, marks, rooms, assignment) for entry in entries)
     graded = {row.student for row in rows}
-    return Gathered(
+    return ClassResults(
         assignment,
         exercises,
         rows,
-        tuple(student for student in _handed_in(rooms) if student not in graded),
+        tuple(student for student in _list_students(rooms) if student not in graded),
         tuple(row.student for row in rows if row.result.tests != assignment.digest),
     )
 
 
-def exercises_of(assignment: Assignment) -> Iterator[Exercise]:
-    """The exercises, each named after the last heading above it."""
+def list_exercises(assignment: Assignment) -> Iterator[Exercise]:
+    """Yield the exercises, each named after the last heading above it."""
     cells = [notebook_cells.Cell(cell.cell_type, cell.released, cell.metadata) for cell in assignment.cells]
     found = notebook_cells.exercises(cells)
     headings = Counter(exercise.title for exercise in found)
     for exercise in found:
         graded = assignment.cells[exercise.cell]
-        title = WORTH.sub("", exercise.title)
+        title = POINTS_IN_TITLE.sub("", exercise.title)
         alone = headings[exercise.title] == 1
         number = NUMBER.match(title) if alone else None
         answers = [assignment.cells[index].id for index in exercise.answers]
@@ -176,42 +181,42 @@ def exercises_of(assignment: Assignment) -> Iterator[Exercise]:
         )
 
 
-def _row(
+def _make_row(
     student: str,
     result: Result,
     exercises: Sequence[Exercise],
-    marks: ByHand,
-    rooms: Rooms,
+    marks: ManualGrades,
+    rooms: CoursePaths,
     assignment: Assignment,
-) -> Row:
+) -> SubmissionResults:
     tested, entered = result.scores(), marks.scores.get(student, {})
-    return Row(
+    return SubmissionResults(
         student,
         result,
         {exercise.id: entered.get(exercise.id, tested.get(exercise.id)) for exercise in exercises},
         marks.penalties.get(student, 0.0),
-        _there(rooms.autograded(student) / f"{assignment.notebook}.ipynb"),
-        _there(_feedback(rooms, student) / f"{assignment.notebook}.html"),
+        _find_file(rooms.autograded_folder(student) / f"{assignment.notebook}.ipynb"),
+        _find_file(_find_feedback_folder(rooms, student) / f"{assignment.notebook}.html"),
     )
 
 
-def _feedback(rooms: Rooms, student: str) -> Path:
+def _find_feedback_folder(rooms: CoursePaths, student: str) -> Path:
     coursedir = rooms.coursedir
     return Path(coursedir.format_path(coursedir.feedback_directory, student, rooms.assignment))
 
 
-def _there(path: Path) -> Path | None:
+def _find_file(path: Path) -> Path | None:
     return path.resolve() if path.is_file() else None
 
 
-def _handed_in(rooms: Rooms) -> list[str]:
+def _list_students(rooms: CoursePaths) -> list[str]:
     try:
-        return sorted(rooms.students(), key=natural)
+        return sorted(rooms.find_students(), key=make_natural_key)
     except FileNotFoundError:
         return []
 
 
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key that puts student2 before student10."""
+def make_natural_key(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Return a sort key that puts student2 before student10."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name)
     return tuple((0, int(part), "") if part[0] in "0123456789" else (1, 0, part.casefold()) for part in parts)

@@ -1,4 +1,4 @@
-"""Pieces of HTML. Whatever is not made here goes through `text`."""
+"""Pieces of HTML. All text that is not made here goes through `escape_text`."""
 
 from __future__ import annotations
 
@@ -7,78 +7,91 @@ from html import escape
 
 from nnkit.check.verdict import one_line
 
-SHOWN = 10
-"""How many students are named before the rest is folded away."""
+MAX_NAMED_STUDENTS = 10
+"""Students that a list names before the rest is folded away."""
 
 
 class Markup(str):
-    """HTML that is safe as it stands. What is added to it is made safe; what it is formatted into is not."""
+    """HTML that is safe as it stands. What is added to it is escaped; formatting it into a string gives no Markup."""
 
     def __add__(self, other: str) -> Markup:
-        return Markup(super().__add__(text(other)))
+        return Markup(super().__add__(escape_text(other)))
 
 
-def text(words: object) -> Markup:
-    """Words as HTML, whoever wrote them."""
+def escape_text(words: object) -> Markup:
+    """Return words as HTML: escaped, on one line, unless they are Markup already."""
     return words if isinstance(words, Markup) else Markup(escape(one_line(str(words))))
 
 
-def element(name: str, content: object, **attributes: object) -> Markup:
-    """<name attributes>content</name>; `class_` stands for class, `aria_sort` for aria-sort."""
-    told = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items() if value != ""
+def make_element(name: str, content: object, **attributes: object) -> Markup:
+    """Return <name attributes>content</name>; `class_` stands for class, `aria_sort` for aria-sort."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape_text(value)}"'
+        for key, value in attributes.items()
+        if value != ""
     )
-    return Markup(f"<{name}{told}>{text(content)}</{name}>")
+    return Markup(f"<{name}{written}>{escape_text(content)}</{name}>")
 
 
-def joined(parts: Iterable[object], between: str = "") -> Markup:
-    return Markup(between.join(text(part) for part in parts))
+def join_markup(parts: Iterable[object], between: str = "") -> Markup:
+    """Join parts, escaped unless they are Markup."""
+    return Markup(between.join(escape_text(part) for part in parts))
 
 
-def heading(level: int, words: object, id: str = "") -> Markup:
-    return element(f"h{level}", words, id=id)
+def make_heading(level: int, words: object, id: str = "") -> Markup:
+    """Return a heading of level 1 to 6."""
+    return make_element(f"h{level}", words, id=id)
 
 
-def paragraph(words: object, class_: str = "") -> Markup:
-    return element("p", words, class_=class_)
+def make_paragraph(words: object, class_: str = "") -> Markup:
+    """Return a paragraph."""
+    return make_element("p", words, class_=class_)
 
 
-def bullets(parts: Iterable[object]) -> Markup:
-    return element("ul", joined(element("li", part) for part in parts))
+def make_bullets(parts: Iterable[object]) -> Markup:
+    """Return a bulleted list."""
+    return make_element("ul", join_markup(make_element("li", part) for part in parts))
 
 
-def row_of(head: object, cells: Sequence[object]) -> Markup:
-    """A table's row: the first cell names it. Cells that are no <td> yet become one, numbers to the right."""
-    return element("tr", element("th", head, scope="row") + joined(cell_of(cell) for cell in cells))
+def make_row(head: object, cells: Sequence[object]) -> Markup:
+    """Return a table row, named by its first cell. What is not a <td> yet becomes one, numbers right-aligned."""
+    return make_element("tr", make_element("th", head, scope="row") + join_markup(make_cell(cell) for cell in cells))
 
 
-def cell_of(content: object) -> Markup:
+def make_cell(content: object) -> Markup:
+    """Return a table cell; a <td> stays as it is."""
     if isinstance(content, Markup) and content.startswith("<td"):
         return content
-    return element("td", content, class_="number" if isinstance(content, int | float) else "")
+    return make_element("td", content, class_="number" if isinstance(content, int | float) else "")
 
 
-def table(
+def make_table(
     caption: object, head: Sequence[object], bodies: Sequence[Iterable[Markup]], class_: str = "", seen: bool = True
 ) -> Markup:
-    """A table with a caption in a region that scrolls sideways by keyboard too; a <tbody> for each of `bodies`.
+    """Return a table with a caption and a <tbody> for each of `bodies`, in a region that the keyboard can scroll.
 
-    A caption that is not `seen`, since a heading says the same, is for screen readers.
+    With `seen` false, since a heading says the same, the caption is for screen readers only.
     """
-    columns = element("tr", joined(part if _is_cell(part) else element("th", part, scope="col") for part in head))
-    rows = joined(element("tbody", joined(body)) for body in bodies)
-    whole = element("caption", caption, class_="" if seen else "unseen") + element("thead", columns) + rows
-    inner = element("table", whole, class_=class_)
-    return element("div", inner, class_="wide", tabindex=0, role="region", aria_label=f"table: {caption}")
+    columns = make_element(
+        "tr", join_markup(part if _is_cell(part) else make_element("th", part, scope="col") for part in head)
+    )
+    rows = join_markup(make_element("tbody", join_markup(body)) for body in bodies)
+    whole = make_element("caption", caption, class_="" if seen else "unseen") + make_element("thead", columns) + rows
+    inner = make_element("table", whole, class_=class_)
+    return make_element("div", inner, class_="wide", tabindex=0, role="region", aria_label=f"table: {caption}")
 
 
 def _is_cell(part: object) -> bool:
     return isinstance(part, Markup) and part.startswith("<th")
 
 
-def folded(parts: Sequence[Markup], what: str) -> Markup:
-    """A list in one line; of a long one the rest opens at a click, and is there in print."""
-    if len(parts) <= SHOWN + 2:
-        return joined(parts, ", ")
-    rest = element("details", element("summary", f"{len(parts) - SHOWN} more {what}") + joined(parts[SHOWN:], ", "))
-    return joined([*parts[:SHOWN], rest], ", ")
+def fold_list(parts: Sequence[Markup], what: str) -> Markup:
+    """Return a list on one line. The rest of a long one opens at a click, and is printed."""
+    if len(parts) <= MAX_NAMED_STUDENTS + 2:
+        return join_markup(parts, ", ")
+    rest = make_element(
+        "details",
+        make_element("summary", f"{len(parts) - MAX_NAMED_STUDENTS} more {what}")
+        + join_markup(parts[MAX_NAMED_STUDENTS:], ", "),
+    )
+    return join_markup([*parts[:MAX_NAMED_STUDENTS], rest], ", ")

@@ -1,11 +1,11 @@
-"""Answers that measure a slope with small steps instead of deriving it, (f(x + h) − f(x − h)) / 2h, by their source.
+"""Answers that use finite differences, (f(x + h) − f(x − h)) / 2h, instead of a derivative, recognised by their source.
 
     a division by a step, or by a constant times it
-        of a difference of two expressions that are the same but for that step
-        or of two equal calls between which the step was added to something (x[i] += h)
-    the imaginary part of what came of a complex step, divided by the step
+        of a difference of two expressions that are equal but for that step
+        or of two equal calls between which the step was added in place (x[i] += h)
+    the imaginary part of a function at a complex step, divided by the step
 
-That a quotient is there does not say that the answer is made of it: somebody should look.
+A difference quotient in an answer does not prove that the result comes from it: a grader should look.
 """
 
 from __future__ import annotations
@@ -14,60 +14,61 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 
-from nnkit_grader.report.source import parsed
+from nnkit_grader.report.source import parse_source
 
-SMALL = 0.01
-"""Constants up to this are steps; (a − b) / 2 is a mean of something."""
-MOST = 20_000
-"""Nodes that are looked at in a cell. What is written to keep a reader busy is not read to its end."""
-DEEP = 20
-"""How far names are followed to what they stand for."""
+MAX_STEP = 0.01
+"""Constants up to this are taken for steps; (a − b) / 2 is half a difference."""
+MAX_CELL_NODES = 20_000
+"""Nodes that are examined in a cell. Code written to keep the reader busy is not read to its end."""
+MAX_NAME_DEPTH = 20
+"""Names are followed to their values to this depth."""
 
 
-def measures_slopes(source: str) -> bool:
-    """Whether a difference quotient is in it. False for what is not Python."""
-    tree = parsed(source)
+def has_finite_difference(source: str) -> bool:
+    """Return True if the source has a difference quotient. False if it is not Python."""
+    tree = parse_source(source)
     if tree is None:
         return False
-    budget = Budget(MOST)
+    budget = NodeBudget(MAX_CELL_NODES)
     try:
-        return any(_measures(scope, budget) for scope in _scopes(tree))
+        return any(_has_finite_difference(scope, budget) for scope in _list_scopes(tree))
     except RecursionError:
         return False
 
 
-class Budget:
-    """Nodes that may still be looked at."""
+class NodeBudget:
+    """Number of nodes that may still be examined."""
 
     def __init__(self, left: int):
         self.left = left
 
     def allows(self, node: ast.AST) -> bool:
+        """Spend the nodes of a tree; return False if they exceed what is left."""
         self.left -= sum(1 for _ in ast.walk(node))
         return self.left >= 0
 
 
-def _scopes(tree: ast.Module) -> Iterator[ast.AST]:
-    """The functions, and the cell itself."""
+def _list_scopes(tree: ast.Module) -> Iterator[ast.AST]:
+    """Yield the cell itself and its functions."""
     yield tree
     yield from (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda))
 
 
-def _measures(scope: ast.AST, budget: Budget) -> bool:
-    values, aside = _values(scope), _added_in_place(scope)
+def _has_finite_difference(scope: ast.AST, budget: NodeBudget) -> bool:
+    values, aside = _find_values(scope), _find_added_in_place(scope)
     for node in ast.walk(scope):
-        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and (steps := _steps(node.right)):
-            for factor in _factors(node.left):
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and (steps := _find_steps(node.right)):
+            for factor in _list_factors(node.left):
                 if not budget.allows(factor):
                     return False
-                over = _Inline(values, budget).visit(deepcopy(factor))
+                over = _NameInliner(values, budget).visit(deepcopy(factor))
                 if _is_difference(over, steps, aside) or _is_complex_step(over):
                     return True
     return False
 
 
-def _values(scope: ast.AST) -> dict[str, ast.expr]:
-    """What names stand for that are assigned once; not numbers, so that a step keeps its name."""
+def _find_values(scope: ast.AST) -> dict[str, ast.expr]:
+    """Return the values of names that are assigned once; not numbers, so that a step keeps its name."""
     found: dict[str, ast.expr] = {}
     again: set[str] = set()
     for node in ast.walk(scope):
@@ -81,22 +82,22 @@ def _values(scope: ast.AST) -> dict[str, ast.expr]:
     return {name: value for name, value in found.items() if name not in again and not isinstance(value, ast.Constant)}
 
 
-def _added_in_place(scope: ast.AST) -> list[ast.expr]:
-    """What is added to something, or taken off it, as in x[i] += h."""
+def _find_added_in_place(scope: ast.AST) -> list[ast.expr]:
+    """Return what is added or subtracted in place, as in x[i] += h."""
     nodes = (node for node in ast.walk(scope) if isinstance(node, ast.AugAssign))
-    return [factor for node in nodes if isinstance(node.op, ast.Add | ast.Sub) for factor in _factors(node.value)]
+    return [factor for node in nodes if isinstance(node.op, ast.Add | ast.Sub) for factor in _list_factors(node.value)]
 
 
-class _Inline(ast.NodeTransformer):
-    """Puts in place of a name what it stands for, while the budget lasts."""
+class _NameInliner(ast.NodeTransformer):
+    """Transformer that replaces names by their values, while the budget lasts."""
 
-    def __init__(self, values: Mapping[str, ast.expr], budget: Budget):
+    def __init__(self, values: Mapping[str, ast.expr], budget: NodeBudget):
         self.values, self.budget = values, budget
         self.depth = 0
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         value = self.values.get(node.id)
-        if value is None or self.depth > DEEP or not self.budget.allows(value):
+        if value is None or self.depth > MAX_NAME_DEPTH or not self.budget.allows(value):
             return node
         self.depth += 1
         inlined: ast.AST = self.visit(deepcopy(value))
@@ -104,25 +105,25 @@ class _Inline(ast.NodeTransformer):
         return inlined
 
 
-def _factors(node: ast.expr) -> Iterator[ast.expr]:
-    """a, b and c of a * b / c, and what they are parts of: (a)[0]."""
+def _list_factors(node: ast.expr) -> Iterator[ast.expr]:
+    """Yield a, b and c of a * b / c; a sign is ignored."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
-        yield from _factors(node.left)
-        yield from _factors(node.right)
+        yield from _list_factors(node.left)
+        yield from _list_factors(node.right)
     elif isinstance(node, ast.UnaryOp):
-        yield from _factors(node.operand)
+        yield from _list_factors(node.operand)
     else:
         yield node
 
 
-def _steps(divisor: ast.expr) -> set[str]:
-    """The step that something is divided by: h of 2 * h, or a small number. Empty if it is anything else."""
-    factors = list(_factors(divisor))
+def _find_steps(divisor: ast.expr) -> set[str]:
+    """Return the step in a divisor: h of 2 * h, or a small number. Empty if there is none."""
+    factors = list(_list_factors(divisor))
     numbers = [factor.value for factor in factors if isinstance(factor, ast.Constant)]
     others = [factor for factor in factors if not isinstance(factor, ast.Constant)]
     if len(others) == 1 and isinstance(others[0], ast.Name | ast.Attribute):
         return {ast.unparse(others[0])}
-    is_small = not others and any(isinstance(n, float) and 0 < n <= SMALL for n in numbers)
+    is_small = not others and any(isinstance(n, float) and 0 < n <= MAX_STEP for n in numbers)
     return {ast.unparse(factor) for factor in factors} if is_small else set()
 
 
@@ -132,22 +133,22 @@ def _is_difference(node: ast.AST, steps: set[str], aside: Sequence[ast.expr]) ->
     left, right = ast.unparse(node.left), ast.unparse(node.right)
     if left == right:
         return "(" in left and any(_is_step(added, steps) for added in aside)
-    back = _WithoutStep(steps)
+    back = _StepRemover(steps)
     return ast.unparse(back.visit(node.left)) == ast.unparse(back.visit(node.right)) and back.found
 
 
-def _holds(node: ast.expr, steps: set[str]) -> bool:
-    """Whether a step, or a multiple of one, is added."""
-    return any(_is_step(factor, steps) for factor in _factors(node))
+def _has_step(node: ast.expr, steps: set[str]) -> bool:
+    """Return True if a factor is a step."""
+    return any(_is_step(factor, steps) for factor in _list_factors(node))
 
 
 def _is_step(node: ast.expr, steps: set[str]) -> bool:
-    small = isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= SMALL
+    small = isinstance(node, ast.Constant) and isinstance(node.value, float) and 0 < node.value <= MAX_STEP
     return ast.unparse(node) in steps or (small and any(step[0].isdigit() for step in steps))
 
 
-class _WithoutStep(ast.NodeTransformer):
-    """x in place of x + h, h + x and x − 2h."""
+class _StepRemover(ast.NodeTransformer):
+    """Transformer that replaces x + h, h + x and x − 2h by x."""
 
     def __init__(self, steps: set[str]):
         self.steps = steps
@@ -155,17 +156,17 @@ class _WithoutStep(ast.NodeTransformer):
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
         self.generic_visit(node)
-        if isinstance(node.op, ast.Add | ast.Sub) and _holds(node.right, self.steps):
+        if isinstance(node.op, ast.Add | ast.Sub) and _has_step(node.right, self.steps):
             self.found = True
             return node.left
-        if isinstance(node.op, ast.Add) and _holds(node.left, self.steps):
+        if isinstance(node.op, ast.Add) and _has_step(node.left, self.steps):
             self.found = True
             return node.right
         return node
 
 
 def _is_complex_step(node: ast.AST) -> bool:
-    """f(x + 1j * h).imag, np.imag(f(x + 1j * h))"""
+    """Return True for f(x + 1j * h).imag and np.imag(f(x + 1j * h))."""
     taken = isinstance(node, ast.Attribute) and node.attr == "imag"
     called = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] == "imag"
     numbers = (other.value for other in ast.walk(node) if isinstance(other, ast.Constant))

@@ -1,4 +1,4 @@
-"""Submissions that somebody should look at, and why."""
+"""Flags: submissions that a grader should review, and why."""
 
 from __future__ import annotations
 
@@ -6,109 +6,111 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from nnkit_grader.record.score_changes import fault
-from nnkit_grader.report.collect import Exercise, Gathered, Row
-from nnkit_grader.report.finite_differences import measures_slopes
-from nnkit_grader.report.similarity import Pair
+from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
+from nnkit_grader.report.finite_differences import has_finite_difference
+from nnkit_grader.report.similarity import SimilarPair
 from nnkit_grader.report.statistics import is_error
 
-KINDS = {
+FLAG_TITLES = {
     "not run": "Not run",
     "stopped": "Stopped, or took too long",
     "forged": "Forged metadata",
     "numerical": "Numerical instead of analytic derivatives",
     "alike": "Identical answers, up to renaming",
-    "put right": "Put right before it was run",
+    "put right": "Repaired before it was run",
 }
-"""Why somebody should look, the most urgent first; the last is for information."""
-MEASURED = "numerical-derivative"
-"""The catalogue's id."""
+"""Kinds of flags, the most urgent first; the last is for information."""
+NUMERICAL_MISTAKE = "numerical-derivative"
+"""Id of the mistake in the catalogue."""
 
 
 @dataclass(frozen=True)
-class Finding:
-    row: Row
+class Flag:
+    """One reason to review a submission."""
+
+    row: SubmissionResults
     kind: str
-    """One of KINDS."""
+    """One of FLAG_TITLES."""
     sentences: tuple[str, ...]
-    others: tuple[Row, ...] = ()
-    """Whom it is like."""
+    others: tuple[SubmissionResults, ...] = ()
+    """The submissions that are similar to it."""
 
 
-def findings(gathered: Gathered, pairs: Sequence[Pair]) -> list[Finding]:
-    """By kind, then by student."""
+def find_flags(results: ClassResults, pairs: Sequence[SimilarPair]) -> list[Flag]:
+    """Return the flags of a class, by kind, then by student."""
     found = []
-    for row in gathered.rows:
+    for row in results.rows:
         result = row.result
-        told = {
+        sentences_by_kind = {
             "not run": [result.refused] if result.refused else [],
-            "stopped": list(_stopped(gathered, row)),
+            "stopped": list(_describe_stop(results, row)),
             "forged": list(result.human),
-            "numerical": list(_numerical(gathered, row)),
+            "numerical": list(_describe_numerical(results, row)),
             "put right": list(result.repairs),
         }
-        found += [Finding(row, kind, tuple(sentences)) for kind, sentences in told.items() if sentences]
-    found += _alike(gathered, pairs)
-    return sorted(found, key=lambda finding: list(KINDS).index(finding.kind))
+        found += [Flag(row, kind, tuple(sentences)) for kind, sentences in sentences_by_kind.items() if sentences]
+    found += _flag_similar(results, pairs)
+    return sorted(found, key=lambda finding: list(FLAG_TITLES).index(finding.kind))
 
 
-def students(findings: Iterable[Finding]) -> set[str]:
-    """Whom somebody should look at."""
+def list_flagged(findings: Iterable[Flag]) -> set[str]:
+    """Return the students whose submissions need review."""
     urgent = [finding for finding in findings if finding.kind != "put right"]
     return {row.student for finding in urgent for row in (finding.row, *finding.others)}
 
 
-def _stopped(gathered: Gathered, row: Row) -> Iterator[str]:
-    """What happened to the process, and the exercises that lost points by an error."""
+def _describe_stop(results: ClassResults, row: SubmissionResults) -> Iterator[str]:
+    """Yield what happened to the process, and the exercises that lost points by an error."""
     if not row.result.events:
         return
     yield from row.result.events
-    for exercise in gathered.exercises:
-        cell = row.cell(exercise.id)
+    for exercise in results.exercises:
+        cell = row.find_cell(exercise.id)
         if cell is not None and cell.score is not None and cell.score < cell.points and is_error(cell):
             yield f"{exercise.title}: {fault(cell)}"
 
 
-def _numerical(gathered: Gathered, row: Row) -> Iterator[str]:
-    """By what the checks measured, and by what the source looks like where the course's own does not."""
-    for exercise in gathered.exercises:
-        cell = row.cell(exercise.id)
-        if cell and any(MEASURED in verdict["mistakes"] for verdict in cell.verdicts):
-            yield f"{exercise.title}: the check found that it measures slopes with small steps."
-        elif any(_looks_numerical(gathered, row, id) for id in exercise.answers):
-            points = _points(row, exercise)
-            yield f"{exercise.title}: a difference quotient stands in the answer, which {points}."
+def _describe_numerical(results: ClassResults, row: SubmissionResults) -> Iterator[str]:
+    """Yield exercises with finite differences, found by a check or in the source, if the course's has none."""
+    for exercise in results.exercises:
+        cell = row.find_cell(exercise.id)
+        if cell and any(NUMERICAL_MISTAKE in verdict["mistakes"] for verdict in cell.verdicts):
+            yield f"{exercise.title}: the check found that it uses finite differences."
+        elif any(_looks_numerical(results, row, id) for id in exercise.answers):
+            points = _describe_points(row, exercise)
+            yield f"{exercise.title}: the answer has a difference quotient, and {points}."
 
 
-def _looks_numerical(gathered: Gathered, row: Row, id: str) -> bool:
-    own = gathered.assignment.cell(id)
-    answer = gathered.own_answer(row, id) if own.cell_type == "code" else ""
-    return bool(answer) and measures_slopes(answer) and not measures_slopes(own.source)
+def _looks_numerical(results: ClassResults, row: SubmissionResults, id: str) -> bool:
+    own = results.assignment.find_cell(id)
+    answer = results.find_answer(row, id) if own.cell_type == "code" else ""
+    return bool(answer) and has_finite_difference(answer) and not has_finite_difference(own.source)
 
 
-def _points(row: Row, exercise: Exercise) -> str:
+def _describe_points(row: SubmissionResults, exercise: Exercise) -> str:
     score = row.scores[exercise.id]
     return "waits for points" if score is None else f"got {score:g} of {exercise.points:g}"
 
 
-def _alike(gathered: Gathered, pairs: Sequence[Pair]) -> Iterator[Finding]:
-    """Those with the same file together, then pair by pair."""
-    titles = {id: exercise.number for exercise in gathered.exercises for id in exercise.answers}
-    files: dict[str, dict[str, Row]] = {}
+def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterator[Flag]:
+    """Yield one flag for all that share a file, then one for each other pair."""
+    titles = {id: exercise.number for exercise in results.exercises for id in exercise.answers}
+    files: dict[str, dict[str, SubmissionResults]] = {}
     for pair in pairs:
         if pair.same_file:
             same = files.setdefault(pair.one.result.digest, {})
             same |= {row.student: row for row in (pair.one, pair.other)}
     for same in files.values():
         first, *others = same.values()
-        yield Finding(first, "alike", ("The files are the same, byte by byte.",), tuple(others))
+        yield Flag(first, "alike", ("The files are the same, byte by byte.",), tuple(others))
     for pair in pairs:
         if not pair.same_file:
-            yield Finding(pair.one, "alike", (_told_pair(pair, titles),), (pair.other,))
+            yield Flag(pair.one, "alike", (_describe_pair(pair, titles),), (pair.other,))
 
 
-def _told_pair(pair: Pair, titles: dict[str, str]) -> str:
+def _describe_pair(pair: SimilarPair, titles: dict[str, str]) -> str:
     rare = ", ".join(titles.get(cell, cell) for cell in pair.rare)
     return (
-        f"{len(pair.same)} of the {pair.answered} answers that both gave at length are the same ({pair.share:.0%}); "
-        f"seldom in this class: {rare}."
+        f"{len(pair.same)} of the {pair.answered} longer answers that both gave are the same ({pair.share:.0%}); "
+        f"rare in this class: {rare}."
     )

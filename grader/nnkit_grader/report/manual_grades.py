@@ -1,4 +1,4 @@
-"""What graders entered into nbgrader's gradebook, and what it took off submissions that were late."""
+"""Points that graders entered into nbgrader's gradebook, and its penalties for late submissions."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from nnkit_grader.record.gradebook import Book
 
 
 @dataclass
-class ByHand:
+class ManualGrades:
+    """The manual points and the penalties of a class."""
+
     scores: dict[str, dict[str, float | None]] = field(default_factory=dict)
-    """Student → graded cell → points, for cells that somebody scored, and for answers in words. None: not yet."""
+    """Student → graded cell → points, for cells scored by hand and for written answers; None if not scored yet."""
     penalties: dict[str, float] = field(default_factory=dict)
+    """Student → points deducted for a late submission."""
 
 
-def by_hand(coursedir: Any, assignment: Assignment) -> ByHand:
-    """Of an assignment; nothing where there is no gradebook yet, which is not made. Raises BookUnavailable."""
+def read_manual_grades(coursedir: Any, assignment: Assignment) -> ManualGrades:
+    """Read the grades of an assignment; none if there is no gradebook, which is not created. Raises BookUnavailable."""
     if _is_missing(coursedir.db_url):
-        return ByHand()
+        return ManualGrades()
     with Book(coursedir.db_url, coursedir.course_id) as book:
-        return book.transaction(lambda session: _read(session, assignment))
+        return book.transaction(lambda session: _read_grades(session, assignment))
 
 
 def _is_missing(url: str) -> bool:
-    """Whether it is a file that is not there."""
+    """Return True for the URL of an SQLite file that does not exist."""
     try:
         parsed = make_url(url)
     except ArgumentError:
@@ -40,19 +43,19 @@ def _is_missing(url: str) -> bool:
     return parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file()
 
 
-def _read(session: Session, assignment: Assignment) -> ByHand:
-    found = ByHand()
+def _read_grades(session: Session, assignment: Assignment) -> ManualGrades:
+    found = ManualGrades()
     by_tests = {cell.grade_id for cell in assignment.cells if cell.kind == "test"}
-    for student, cell, auto, manual, extra in _grades(session, assignment):
+    for student, cell, auto, manual, extra in _select_grades(session, assignment):
         if cell not in by_tests or manual is not None or extra:
             base = auto if manual is None else manual
             points = None if base is None and not extra else (base or 0.0) + (extra or 0.0)
             found.scores.setdefault(student, {})[cell] = points
-    found.penalties = {student: off for student, off in _penalties(session, assignment) if off}
+    found.penalties = {student: off for student, off in _select_penalties(session, assignment) if off}
     return found
 
 
-def _grades(session: Session, assignment: Assignment) -> Iterator[Any]:
+def _select_grades(session: Session, assignment: Assignment) -> Iterator[Any]:
     from nbgrader.api import Assignment as BookAssignment
     from nbgrader.api import BaseCell, Grade, SubmittedAssignment, SubmittedNotebook
 
@@ -66,7 +69,7 @@ def _grades(session: Session, assignment: Assignment) -> Iterator[Any]:
     )
 
 
-def _penalties(session: Session, assignment: Assignment) -> Iterator[Any]:
+def _select_penalties(session: Session, assignment: Assignment) -> Iterator[Any]:
     from nbgrader.api import Assignment as BookAssignment
     from nbgrader.api import SubmittedAssignment, SubmittedNotebook
 

@@ -1,10 +1,10 @@
-"""Pairs of submissions that are too much alike, up to the renaming of what they name themselves.
+"""Pairs of submissions that are suspiciously similar, up to renaming.
 
-An answer counts if it is long enough, and neither as it was released nor as the course's own solution has it, up to
-renaming. Many right answers are alike, so what decides is how rare the shared ones are: an answer that k of n students
-gave in the same form counts log2(n / k), a number of bits, and those of a pair are added up. A pair is told if it has
-more bits than one would expect of the likest pair in a class of this size (log2 of the number of pairs) by MARGIN, or
-if the two files are the same byte by byte and somebody answered something in them.
+An answer counts if it is long enough and equals, up to renaming, neither the released cell nor the course's solution.
+Many right answers are alike, so the rarity of the shared ones decides: an answer that k of n students gave in the same
+form counts log2(n / k) bits, and the bits of a pair are added up. A pair is flagged if its bits exceed those expected
+of the most similar pair in a class of this size (log2 of the number of pairs) by MARGIN_BITS, or if the two files are
+identical and contain an answer.
 """
 
 from __future__ import annotations
@@ -16,85 +16,87 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.report.collect import Gathered, Row
-from nnkit_grader.report.normalise import Form, defined, form, words
+from nnkit_grader.report.collect import ClassResults, SubmissionResults
+from nnkit_grader.report.normalise import NormalForm, find_definitions, normalise_code, normalise_words
 
-SHORTEST = 40
-"""Nodes of a syntax tree (about five lines), or words, from which on an answer counts."""
-MARGIN = 3.0
-"""Bits: pairs that are told by chance in a class are one in 2 ** MARGIN classes."""
+MIN_ANSWER_NODES = 40
+"""Smallest size of an answer that counts: nodes of its syntax tree (about five lines), or words."""
+MARGIN_BITS = 3.0
+"""With this margin, about one class in 2 ** MARGIN_BITS has a pair that is flagged by chance."""
 
-Forms = Mapping[str, Form]
-"""Cell → form of the answer."""
+CellForms = Mapping[str, NormalForm]
+"""Cell → normal form of the answer."""
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two submissions."""
+class SimilarPair:
+    """Two similar submissions."""
 
-    one: Row
-    other: Row
+    one: SubmissionResults
+    other: SubmissionResults
     same: tuple[str, ...]
-    """Cells that both answered in the same form, common ones too."""
+    """Cells that both answered in the same form, including common forms."""
     rare: tuple[str, ...]
-    """Those of them that count, the rarest first."""
+    """The cells in `same` that count, the rarest first."""
     answered: int
-    """Cells that both answered at length."""
+    """Number of cells to which both gave an answer that is long enough."""
     bits: float
     same_file: bool
 
     @property
     def share(self) -> float:
-        """How much of what both answered is the same, 0 to 1."""
+        """Fraction of the answers that are the same, 0 to 1."""
         return len(self.same) / self.answered if self.answered else 0.0
 
 
-def alike(gathered: Gathered) -> list[Pair]:
-    """The pairs that somebody should look at, the likest first."""
-    rows = gathered.ran
-    answers = [_answers(gathered, row) for row in rows]
-    bits = _bits(answers, _own(gathered.assignment))
-    wanted = math.log2(max(1, math.comb(len(rows), 2))) + MARGIN
+def find_similar(results: ClassResults) -> list[SimilarPair]:
+    """Return the pairs that need review, the most similar first."""
+    rows = results.ran
+    answers = [_normalise_answers(results, row) for row in rows]
+    bits = _count_bits(answers, _find_course_forms(results.assignment))
+    wanted = math.log2(max(1, math.comb(len(rows), 2))) + MARGIN_BITS
     pairs = []
-    for i, k in sorted(_candidates(rows, answers, bits)):
-        pair = _pair(rows[i], rows[k], answers[i], answers[k], bits)
+    for i, k in sorted(_find_candidates(rows, answers, bits)):
+        pair = _compare_pair(rows[i], rows[k], answers[i], answers[k], bits)
         if pair.bits >= wanted or pair.same_file:
             pairs.append(pair)
     return sorted(pairs, key=lambda pair: (-pair.same_file, -pair.share, -pair.bits))
 
 
-def _answers(gathered: Gathered, row: Row) -> dict[str, Form]:
-    """The forms of what a student answered at length."""
+def _normalise_answers(results: ClassResults, row: SubmissionResults) -> dict[str, NormalForm]:
+    """Return the normal forms of a student's answers that are long enough."""
     found = {}
-    for cell in gathered.assignment.cells:
-        source = gathered.own_answer(row, cell.id) if cell.kind in ("answer", "written") else ""
-        if source and (own := _form(cell, source)).size >= SHORTEST:
+    for cell in results.assignment.cells:
+        source = results.find_answer(row, cell.id) if cell.kind in ("answer", "written") else ""
+        if source and (own := _normalise_answer(cell, source)).size >= MIN_ANSWER_NODES:
             found[cell.id] = own
     return found
 
 
-def _form(cell: CourseCell, source: str) -> Form:
-    return form(source, defined(cell.source)) if cell.cell_type == "code" else words(source)
+def _normalise_answer(cell: CourseCell, source: str) -> NormalForm:
+    return (
+        normalise_code(source, find_definitions(cell.source)) if cell.cell_type == "code" else normalise_words(source)
+    )
 
 
-def _own(assignment: Assignment) -> set[tuple[str, str]]:
-    """What says nothing: the course's own answers, and what it released."""
+def _find_course_forms(assignment: Assignment) -> set[tuple[str, str]]:
+    """Return the forms of the course's own solutions and released cells, which do not count."""
     asked = [cell for cell in assignment.cells if cell.kind in ("answer", "written")]
-    return {(cell.id, _form(cell, text).digest) for cell in asked for text in (cell.source, cell.released)}
+    return {(cell.id, _normalise_answer(cell, text).digest) for cell in asked for text in (cell.source, cell.released)}
 
 
-def _bits(answers: list[dict[str, Form]], own: set[tuple[str, str]]) -> dict[tuple[str, str], float]:
-    """(Cell, form) → how much it says that two have it; those that say nothing are not there."""
+def _count_bits(answers: list[dict[str, NormalForm]], own: set[tuple[str, str]]) -> dict[tuple[str, str], float]:
+    """Return (cell, form) → bits for sharing it; forms that do not count are left out."""
     given = Counter((cell, found.digest) for forms in answers for cell, found in forms.items())
     answered = Counter(cell for forms in answers for cell in forms)
     said = {key: math.log2(answered[key[0]] / count) for key, count in given.items() if count > 1 and key not in own}
     return {key: value for key, value in said.items() if value > 0}
 
 
-def _candidates(
-    rows: list[Row], answers: list[dict[str, Form]], bits: Mapping[tuple[str, str], float]
+def _find_candidates(
+    rows: list[SubmissionResults], answers: list[dict[str, NormalForm]], bits: Mapping[tuple[str, str], float]
 ) -> set[tuple[int, int]]:
-    """Pairs that share an answer that counts, or a file."""
+    """Return the pairs that share an answer that counts, or a file."""
     groups: dict[object, list[int]] = defaultdict(list)
     for index, (row, forms) in enumerate(zip(rows, answers)):
         for cell, found in forms.items():
@@ -105,10 +107,16 @@ def _candidates(
     return {pair for members in groups.values() for pair in combinations(members, 2)}
 
 
-def _pair(one: Row, other: Row, mine: Forms, theirs: Forms, bits: Mapping[tuple[str, str], float]) -> Pair:
+def _compare_pair(
+    one: SubmissionResults,
+    other: SubmissionResults,
+    mine: CellForms,
+    theirs: CellForms,
+    bits: Mapping[tuple[str, str], float],
+) -> SimilarPair:
     both = [cell for cell in mine if cell in theirs]
     same = [cell for cell in both if mine[cell].digest == theirs[cell].digest]
     counted = {cell: bits[cell, mine[cell].digest] for cell in same if (cell, mine[cell].digest) in bits}
     rare = sorted(counted, key=lambda cell: -counted[cell])
     same_file = bool(mine) and one.result.digest == other.result.digest
-    return Pair(one, other, tuple(same), tuple(rare), len(both), sum(counted.values()), same_file)
+    return SimilarPair(one, other, tuple(same), tuple(rare), len(both), sum(counted.values()), same_file)

@@ -1,23 +1,23 @@
-"""Learners' cells as syntax trees: read without running them, whatever they are."""
+"""Syntax trees of learners' cells, parsed without running them."""
 
 from __future__ import annotations
 
 import ast
 import warnings
 
-from nnkit_grader.course.bound_names import MAGIC
+from nnkit_grader.course.bound_names import MAGIC_LINE
 
-LONGEST = 20_000
-"""Characters of a cell that is looked at; nobody writes such an answer by hand."""
+MAX_CELL_CHARACTERS = 20_000
+"""Longer cells are not parsed: an answer written by hand is much shorter."""
 
 
-def parsed(source: str) -> ast.Module | None:
-    """The tree, in which IPython's magics count as nothing; None for what is not Python, or too long or deep."""
-    if len(source) > LONGEST:
+def parse_source(source: str) -> ast.Module | None:
+    """Parse a cell, ignoring IPython's magics; return None if it is not Python, too long, or too deep."""
+    if len(source) > MAX_CELL_CHARACTERS:
         return None
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # remarks on a learner's backslashes
-        for text in (source, MAGIC.sub(r"\1pass", source)):
+        warnings.simplefilter("ignore")  # a learner's invalid escapes
+        for text in (source, MAGIC_LINE.sub(r"\1pass", source)):
             try:
                 return ast.parse(text)
             except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,4 +1,4 @@
-"""The page's style sheet, and the few lines of script that sort its tables where scripts run."""
+"""The page's style sheet, and a short script that sorts its tables."""
 
 from __future__ import annotations
 
@@ -97,8 +97,8 @@ SCRIPT = """
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], rows = [...body.rows];
   const key = (row, k) => {
-    const told = row.cells[k].dataset.key ?? row.cells[k].textContent;
-    return told.trim() === "" || isNaN(told) ? told : +told;
+    const value = row.cells[k].dataset.key ?? row.cells[k].textContent;
+    return value.trim() === "" || isNaN(value) ? value : +value;
   };
   heads.forEach((head, k) => {
     const button = document.createElement("button");
@@ -119,11 +119,11 @@ for (const table of document.querySelectorAll("table.sortable")) {
 """
 
 
-def policy() -> str:
-    """A content security policy that lets nothing run or load but these two."""
-    allowed = f"style-src '{_hash(STYLE)}'; script-src '{_hash(SCRIPT)}'"
+def make_policy() -> str:
+    """Return a content security policy that allows this style sheet and this script, and nothing else."""
+    allowed = f"style-src '{_hash_content(STYLE)}'; script-src '{_hash_content(SCRIPT)}'"
     return f"default-src 'none'; {allowed}; base-uri 'none'; form-action 'none'"
 
 
-def _hash(content: str) -> str:
+def _hash_content(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

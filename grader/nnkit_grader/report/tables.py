@@ -1,4 +1,4 @@
-"""The report as CSV files: one table a file, for spreadsheets and programs."""
+"""The report as CSV files, one table each, for spreadsheets and programs."""
 
 from __future__ import annotations
 
@@ -8,74 +8,74 @@ from collections.abc import Iterable, Sequence
 
 from nnkit.check.verdict import one_line
 from nnkit_grader.report import statistics
-from nnkit_grader.report.collect import STATES, Gathered
-from nnkit_grader.report.flags import Finding
-from nnkit_grader.report.similarity import Pair
+from nnkit_grader.report.collect import STATES, ClassResults
+from nnkit_grader.report.flags import Flag
+from nnkit_grader.report.similarity import SimilarPair
 
 Value = str | float | int | None
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How cells begin that a spreadsheet would compute."""
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of cells that a spreadsheet would take for a formula."""
 
 
-def files(gathered: Gathered, findings: Sequence[Finding], pairs: Sequence[Pair]) -> dict[str, bytes]:
-    """File name → content."""
+def make_csv_files(results: ClassResults, findings: Sequence[Flag], pairs: Sequence[SimilarPair]) -> dict[str, bytes]:
+    """Return file name → content."""
     return {
-        "scores.csv": _csv(_scores(gathered)),
-        "exercises.csv": _csv(_exercises(gathered)),
-        "mistakes.csv": _csv(_mistakes(gathered)),
-        "look.csv": _csv(_look(findings)),
-        "alike.csv": _csv(_alike(pairs)),
+        "scores.csv": _format_csv(_list_scores(results)),
+        "exercises.csv": _format_csv(_list_exercises(results)),
+        "mistakes.csv": _format_csv(_list_mistakes(results)),
+        "look.csv": _format_csv(_list_flags(findings)),
+        "alike.csv": _format_csv(_list_pairs(pairs)),
     }
 
 
-def _scores(gathered: Gathered) -> Iterable[Sequence[Value]]:
-    """A row a student; blank where points are still to be given."""
-    yield ["student", *(exercise.id for exercise in gathered.exercises), "penalty", "total", "most", "refused"]
-    for row in gathered.rows:
-        scores = [row.scores[exercise.id] for exercise in gathered.exercises]
-        yield [row.student, *scores, row.penalty, row.total, gathered.most, row.result.refused]
+def _list_scores(results: ClassResults) -> Iterable[Sequence[Value]]:
+    """Yield a row per student; points that are still to be given are blank."""
+    yield ["student", *(exercise.id for exercise in results.exercises), "penalty", "total", "most", "refused"]
+    for row in results.rows:
+        scores = [row.scores[exercise.id] for exercise in results.exercises]
+        yield [row.student, *scores, row.penalty, row.total, results.max_points, row.result.refused]
 
 
-def _exercises(gathered: Gathered) -> Iterable[Sequence[Value]]:
+def _list_exercises(results: ClassResults) -> Iterable[Sequence[Value]]:
     yield ["exercise", "title", "points", "mean", "share", *STATES]
-    for one in statistics.difficulties(gathered):
+    for one in statistics.rank_exercises(results):
         share = None if one.share is None else round(one.share, 4)
         mean = None if one.mean is None else round(one.mean, 4)
         yield [one.exercise.id, one.exercise.title, one.exercise.points, mean, share, *one.counts.values()]
 
 
-def _mistakes(gathered: Gathered) -> Iterable[Sequence[Value]]:
+def _list_mistakes(results: ClassResults) -> Iterable[Sequence[Value]]:
     yield ["exercise", "title", "mistake", "what", "submissions", "of", "students"]
-    for made in statistics.mistakes(gathered):
+    for made in statistics.count_mistakes(results):
         students = " ".join(row.student for row in made.rows)
-        exercise, counted = made.exercise, (len(made.rows), len(gathered.ran))
+        exercise, counted = made.exercise, (len(made.rows), len(results.ran))
         yield [exercise.id, exercise.title, made.id or "unnamed", made.title, *counted, students]
 
 
-def _look(findings: Sequence[Finding]) -> Iterable[Sequence[Value]]:
+def _list_flags(findings: Sequence[Flag]) -> Iterable[Sequence[Value]]:
     yield ["student", "why", "what", "other students"]
     for finding in findings:
         other = " ".join(row.student for row in finding.others)
         yield from ([finding.row.student, finding.kind, sentence, other] for sentence in finding.sentences)
 
 
-def _alike(pairs: Sequence[Pair]) -> Iterable[Sequence[Value]]:
-    yield ["student", "other student", "same answers", "of", "share", "seldom", "bits", "same file"]
+def _list_pairs(pairs: Sequence[SimilarPair]) -> Iterable[Sequence[Value]]:
+    yield ["student", "other student", "same answers", "of", "share", "rare", "bits", "same file"]
     for pair in pairs:
         numbers = (len(pair.same), pair.answered, round(pair.share, 4))
         same_file = "yes" if pair.same_file else "no"
         yield [pair.one.student, pair.other.student, *numbers, " ".join(pair.rare), round(pair.bits, 1), same_file]
 
 
-def _csv(rows: Iterable[Sequence[Value]]) -> bytes:
+def _format_csv(rows: Iterable[Sequence[Value]]) -> bytes:
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([_harmless(value) for value in row] for row in rows)
+    csv.writer(text).writerows([_clean_value(value) for value in row] for row in rows)
     return text.getvalue().encode(errors="replace")
 
 
-def _harmless(value: Value) -> Value:
-    """Text in one line that no spreadsheet takes for a formula; numbers as they are."""
+def _clean_value(value: Value) -> Value:
+    """Return text on one line that no spreadsheet takes for a formula; numbers as they are."""
     if not isinstance(value, str):
         return value
     text = one_line(value)
-    return f"'{text}" if value.startswith(FORMULA) or text.startswith(FORMULA) else text
+    return f"'{text}" if value.startswith(FORMULA_STARTS) or text.startswith(FORMULA_STARTS) else text

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.calls import Call, Called, Part
+from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import BadReply, Closed, Frames
 from nnkit_grader.rpc.signatures import identifier, method, raised
@@ -104,14 +104,14 @@ class Link:
         watched = None if self._watching is None else codec.to_tree(self._watching, self)
         return self._outcome(self.ask("call", target, *tree, watched), passed)
 
-    def in_a_row(self, calls: Sequence[Call]) -> list[Called] | None:
+    def call_batch(self, calls: Sequence[Call]) -> list[CallResult] | None:
         """These calls in one message; None where one is of a function that is not there."""
         passed, told = [codec.Passed() for _ in calls], []
         for (function, args), arrays in zip(calls, passed):
             if not isinstance(function, StandIn) or function._link is not self:
                 return None
-            parts = [[k, x.call, x.item] for k, x in enumerate(args) if isinstance(x, Part)]
-            plain = tuple(None if isinstance(x, Part) else x for x in args)
+            parts = [[k, x.call, x.item] for k, x in enumerate(args) if isinstance(x, ResultRef)]
+            plain = tuple(None if isinstance(x, ResultRef) else x for x in args)
             told.append([[function._number, function._path], codec.to_tree(plain, self, arrays), parts])
         word, *replies = self.ask("calls", told)
         with self._believing():
@@ -119,14 +119,14 @@ class Link:
                 raise BadReply("more or fewer answers than calls.")
             return [self._called(args, reply, arrays) for (_, args), reply, arrays in zip(calls, replies, passed)]
 
-    def _called(self, given: tuple[Any, ...], reply: list[Any], passed: codec.Passed) -> Called:
-        spoilt, outcome = reply
-        if spoilt not in ("", "changed", "taken"):
-            raise BadReply("a call that has spoilt something in a way that there is not.")
+    def _called(self, given: tuple[Any, ...], reply: list[Any], passed: codec.Passed) -> CallResult:
+        mutated, outcome = reply
+        if mutated not in ("", "changed", "taken"):
+            raise BadReply("a call that mutated something in an unknown way.")
         try:
-            return Called(given, self._outcome(outcome, passed), spoilt=spoilt)
+            return CallResult(given, self._outcome(outcome, passed), mutated=mutated)
         except (Exception, SystemExit) as fault:
-            return Called(given, fault=fault)
+            return CallResult(given, fault=fault)
 
     def get(self, target: list[Any]) -> Any:
         """The value of a name, an attribute, an item ... (`target` says which)."""
@@ -164,7 +164,7 @@ class Link:
 
     @contextmanager
     def watching(self, points: Sequence[Any]) -> Iterator[None]:
-        """Meanwhile each call is watched for whether it measures: see `nnkit.check.evidence.guarded_call.measures`."""
+        """Watch each call for whether it measures a derivative; see `guarded_call.measures_derivative`."""
         self._watching, self.seen_measuring = list(points), False
         try:
             yield

@@ -128,7 +128,7 @@ class Learner:
 
     def next(self, returned: list[Any], target: list[Any], args: Any, parts: list[list[int]]) -> tuple[Any, str, Any]:
         """One call of a row, some of whose arguments are parts of what those before it have returned: its value, what
-        it has spoilt of them (see `nnkit.check.evidence.calls`), and the reply."""
+        it did to them (see `nnkit.check.remote.CallResult`), and the reply."""
         passed = codec.Passed()
         given = list(codec.from_tree(args, self, passed))
         try:
@@ -136,10 +136,10 @@ class Learner:
                 given[position] = returned[call][item]
         except Exception as fault:  # that call has failed, or returned nothing of the kind
             return None, "", ["raised", self.tree(told(fault)), []]
-        before = [calls.kept(given[position]) for position, _, _ in parts]
+        before = [calls.array_bytes(given[position]) for position, _, _ in parts]
         value, reply = self.called(target, (given, {}), passed, None)
-        spoilt = (calls.spoilt(given[position], kept) for (position, _, _), kept in zip(parts, before))
-        return value, max(spoilt, default=""), reply
+        mutated = (calls.find_mutation(given[position], kept) for (position, _, _), kept in zip(parts, before))
+        return value, max(mutated, default=""), reply
 
     def called(self, target: list[Any], given: Any, passed: codec.Passed, points: Any) -> tuple[Any, list[Any]]:
         """What a call has returned, and the reply."""
@@ -162,7 +162,7 @@ class Learner:
         if points is None:
             return function(*given[0], **given[1])
         returned: list[Any] = []
-        measured[0] = guarded_call.measures(
+        measured[0] = guarded_call.measures_derivative(
             lambda: returned.append(function(*given[0], **given[1])), (), codec.from_tree(points, self)
         )
         return returned[0] if returned else function(*given[0], **given[1])  # somebody watches already

@@ -58,7 +58,7 @@ class Running:
     cell: lockdown.Cell
     leash: socket.socket
     group: int
-    """A hold on how it shares the machine: `guard.hold`."""
+    """A hold on how it shares the machine: `usage.hold`."""
     reason: str = ""
     """Why it was killed, if it was."""
     yields: bool = False

@@ -30,7 +30,7 @@ KILLING = 10.0
 """Seconds that a killed child may take to be gone."""
 PROGRAM = (
     "import sys, json; sys.path.extend(json.loads(sys.argv.pop())); "
-    "from nnkit_grader.sandbox import zygote; zygote.main()"
+    "from nnkit_grader.sandbox import fork_server; fork_server.main()"
 )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of learners: base64 that is what it says, PNG or JPEG, written anew."""
+"""Learners' images: base64 that really is PNG or JPEG, encoded anew."""
 
 from __future__ import annotations
 
@@ -7,32 +7,31 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from nnkit_grader.sanitize.text import clean
+from nnkit_grader.sanitize.text import replace_unstorable
 
-MAGIC = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
-NAME = 200
-"""Characters of an attachment's name."""
+FIRST_BYTES = {"image/png": b"\x89PNG\r\n\x1a\n", "image/jpeg": b"\xff\xd8\xff"}
+MAX_NAME_CHARACTERS = 200
 
 
-def picture(kind: str, data: Any) -> str | None:
-    """The picture's base64 in one line; None if it is not base64, or not of this kind."""
+def clean_image(kind: str, data: Any) -> str | None:
+    """Return the image's base64 on one line; None if it is not base64, or not of this type."""
     if isinstance(data, list) and all(isinstance(line, str) for line in data):
         data = "".join(data)
-    if kind not in MAGIC or not isinstance(data, str):
+    if kind not in FIRST_BYTES or not isinstance(data, str):
         return None
     try:
         content = base64.b64decode("".join(data.split()), validate=True)
     except (binascii.Error, ValueError):
         return None
-    return base64.b64encode(content).decode() if content.startswith(MAGIC[kind]) else None
+    return base64.b64encode(content).decode() if content.startswith(FIRST_BYTES[kind]) else None
 
 
-def pictures(attachments: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Those attachments of a markdown cell that are pictures: name → kind → base64."""
+def clean_attachments(attachments: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the attachments of a Markdown cell that are images: name → type → base64."""
     found: dict[str, dict[str, str]] = {}
     for name, bundle in attachments.items():
-        if isinstance(bundle, dict) and len(name) <= NAME:
-            good = {kind: told for kind, data in bundle.items() if (told := picture(kind, data)) is not None}
+        if isinstance(bundle, dict) and len(name) <= MAX_NAME_CHARACTERS:
+            good = {kind: image for kind, data in bundle.items() if (image := clean_image(kind, data)) is not None}
             if good:
-                found[clean(name)] = good
+                found[replace_unstorable(name)] = good
     return found

@@ -1,9 +1,9 @@
-"""A learner's Markdown made harmless for pages that nbconvert renders without asking (Formgrader, feedback).
+"""Sanitised Markdown, for pages on which nbconvert renders it (Formgrader, feedback).
 
     text → no tags, no macros → rendered as the page will → harmless? else without images → without links → words only
 
-nbconvert lets HTML, `javascript:` links and unescaped Mermaid through. So what it makes of the text is looked at, and
-the text gives up what it takes until nothing is left to object to.
+nbconvert lets HTML, `javascript:` links and unescaped Mermaid through. So the rendered result is checked, and more
+and more of the text is removed until nothing harmful is left.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
-from nnkit_grader.sanitize.html import LINK, MACROS, image_source, without_macros
+from nnkit_grader.sanitize.html import LINK, MACROS, check_image_source, remove_macros
 
-LONGEST = 20_000
-"""Characters; Markdown renderers take quadratic time for some texts."""
-CUT = "\n\n(The rest, {} characters, is left out.)"
+MAX_MARKDOWN_CHARACTERS = 20_000
+"""Markdown renderers take quadratic time for some texts."""
+CUT_NOTE = "\n\n(The rest, {} characters, is left out.)"
 
 ELEMENTS = (
     "a blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr img input li ol p pre span strong table tbody td "
@@ -26,63 +26,63 @@ ELEMENTS = (
 TAGS = frozenset(ELEMENTS.split())
 ATTRIBUTES = frozenset(("alt", "checked", "class", "disabled", "id", "start", "style", "title"))
 CLASSES = re.compile(r"anchor-link|highlight|task-list-item(-checkbox)?|language-[\w+#.-]+|[a-z]{1,3}[a-z0-9]?")
-"""nbconvert's own, and Pygments'."""
+"""Classes that nbconvert and Pygments write."""
 STYLE = re.compile(r"text-align:\s?(left|right|center)")
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def harmless_markdown(text: str, attachments: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """The text so that no page runs anything of it; `attachments` are those that go with its cell."""
+def clean_markdown(text: str, attachments: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """Return the text so that a page runs nothing of it; `attachments` are those of its cell."""
     text = text.replace("\r\n", "\n")
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + CUT.format(len(text) - LONGEST)
-    text = _without_tags(CONTROLS.sub("\ufffd", text))
+    if len(text) > MAX_MARKDOWN_CHARACTERS:
+        text = text[:MAX_MARKDOWN_CHARACTERS] + CUT_NOTE.format(len(text) - MAX_MARKDOWN_CHARACTERS)
+    text = _neutralise_tags(CONTROLS.sub("\ufffd", text))
     if not set("[&").intersection(text):
-        return text  # No link, no image, no entity: nothing that could become an attribute.
-    for version in (text, _without_images(text), _without_links(_without_images(text))):
-        if _renders_harmless(version, attachments or {}):
+        return text  # No link, image or entity, so nothing that could become an attribute.
+    for version in (text, _turn_images_into_links(text), _neutralise_links(_turn_images_into_links(text))):
+        if _is_harmless_when_rendered(version, attachments or {}):
             return version
     return re.sub(r"[^\w\s.,;?=+()/-]", " ", text)
 
 
-def _without_tags(text: str) -> str:
-    """A blank behind "<" makes it text everywhere: in prose, in code, and in mathematics, where blanks say nothing."""
-    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", without_macros(text))
+def _neutralise_tags(text: str) -> str:
+    """Put a blank behind the "<" of each tag, which makes it text: in prose, in code and in mathematics."""
+    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", remove_macros(text))
     return re.sub(r"(`{3,}|~{3,})([ \t]*)mermaid", r"\1\2text", text)
 
 
-def _without_images(text: str) -> str:
-    """An image becomes a link."""
+def _turn_images_into_links(text: str) -> str:
+    """Turn each image into a link."""
     return re.sub(r"!+\\?\[", "[", text)
 
 
-def _without_links(text: str) -> str:
+def _neutralise_links(text: str) -> str:
     return re.sub(r"\](?=[(:[])", "] ", text)
 
 
-def _renders_harmless(text: str, attachments: Mapping[str, Mapping[str, str]]) -> bool:
+def _is_harmless_when_rendered(text: str, attachments: Mapping[str, Mapping[str, str]]) -> bool:
     from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 
     try:
         held: Any = {name: dict(bundle) for name, bundle in attachments.items()}
         html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=held)).render(text)
-    except Exception:  # A renderer that gives up here gives up on the page: a missing attachment does that.
+    except Exception:  # If the renderer fails here it fails on the page too; a missing attachment has that effect.
         return False
-    look = _Look()
+    look = _HarmChecker()
     look.feed(html)
     look.close()
     return look.harmless
 
 
-class _Look(HTMLParser):
-    """Looks at rendered HTML. It is well formed, for all of the text's own `<` have been escaped."""
+class _HarmChecker(HTMLParser):
+    """Checker of rendered HTML. It is well formed, since all `<` of the text have been escaped."""
 
     def __init__(self) -> None:
         super().__init__()
         self.harmless = True
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        fine = tag in TAGS and all(_fine(tag, name, value or "") for name, value in attrs)
+        fine = tag in TAGS and all(_is_allowed(tag, name, value or "") for name, value in attrs)
         self.harmless = self.harmless and fine
 
     def handle_data(self, data: str) -> None:
@@ -101,11 +101,11 @@ class _Look(HTMLParser):
         self.harmless = False
 
 
-def _fine(tag: str, name: str, value: str) -> bool:
+def _is_allowed(tag: str, name: str, value: str) -> bool:
     if name == "href":
         return tag == "a" and bool(LINK.fullmatch(value) or re.fullmatch(r"#[^\s:]*", value))
     if name == "src":
-        return tag == "img" and image_source(value) is not None and "svg" not in value[:30]
+        return tag == "img" and check_image_source(value) is not None and "svg" not in value[:30]
     if name == "class":
         return all(CLASSES.fullmatch(word) for word in value.split())
     if name == "style":

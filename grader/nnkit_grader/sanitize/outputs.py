@@ -1,8 +1,8 @@
-"""Outputs of learners' cells, made bounded and harmless before they go into a notebook or onto a page.
+"""Outputs of learners' cells, bounded and sanitised before they go into a notebook or onto a page.
 
-    outputs → bounded: few, small → harmless: text, pictures, cleaned HTML → as nbformat 4 writes them
+    outputs → bound_outputs: few, small → clean_output: text, images, clean HTML → as nbformat 4 writes them
 
-They come from the sandbox, so nothing about them is believed: neither that they are outputs, nor that a picture is
+They come from the sandbox, so nothing about them is trusted: neither that they are outputs, nor that an image is
 one. What a page would run is left out, and a line of text says so.
 """
 
@@ -14,100 +14,101 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from nnkit_grader.sanitize.html import cleaned, without_macros
-from nnkit_grader.sanitize.images import picture
-from nnkit_grader.sanitize.markdown import harmless_markdown
+from nnkit_grader.sanitize.html import clean_html, remove_macros
+from nnkit_grader.sanitize.images import clean_image
+from nnkit_grader.sanitize.markdown import clean_markdown
 
-__all__ = ["bounded", "harmless", "harmless_markdown"]
-
-TEXT = 50_000
-"""Characters of one text."""
-HTML = 100_000
-"""Characters of one piece of HTML; what is longer is left out, for half of it would make no sense."""
-SIDE = 5_000
-"""Pixels, at most, of a picture's side that is asked for."""
+MAX_TEXT_CHARACTERS = 50_000
+MAX_HTML_CHARACTERS = 100_000
+"""Longer HTML is left out as a whole, since half of it would make no sense."""
+MAX_IMAGE_SIDE_PIXELS = 5_000
+"""Largest width or height that an image may ask for."""
 ANSI = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)?|.)?", re.DOTALL)
 CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Besides control characters, those that turn the direction of text around."""
+"""Control characters, those that change the direction of text, and lone surrogates."""
 MATH_FREE = '<div class="tex2jax_ignore mathjax_ignore">'
-"""MathJax leaves alone what is in it."""
+"""Opening tag of an element that MathJax leaves alone."""
 
 Output = dict[str, Any]
 
-KINDS = ("stream", "error", "display_data", "execute_result")
-UNKNOWN: Output = {"output_type": "stream", "name": "stdout", "text": "(An output of an unknown kind is left out.)\n"}
+OUTPUT_TYPES = ("stream", "error", "display_data", "execute_result")
+UNKNOWN_OUTPUT: Output = {
+    "output_type": "stream",
+    "name": "stdout",
+    "text": "(An output of an unknown kind is left out.)\n",
+}
 
 
-def bounded(outputs: Iterable[Any], most_bytes: int = 200_000, most: int = 100) -> list[Output]:
-    """At most `most` harmless outputs of at most `most_bytes` bytes of JSON in all, and one that says what is missing.
+def bound_outputs(outputs: Iterable[Any], most_bytes: int = 200_000, most: int = 100) -> list[Output]:
+    """Return at most `most` clean outputs of at most `most_bytes` bytes of JSON in all, and a note on what is missing.
 
-    Streams that follow one another are joined. What does not fit is left out, text cut.
+    Consecutive streams are joined. Text that does not fit is cut, other outputs are left out.
     """
     kept: list[Output] = []
     room, lost = most_bytes, 0
-    for output in map(harmless, _joined(outputs)):
+    for output in map(clean_output, _join_streams(outputs)):
         if output.get("text") == "":
             continue
-        small = _fitted(output, room) if len(kept) < most else None
+        small = _fit_output(output, room) if len(kept) < most else None
         lost += small is None
         if small is not None:
             kept.append(small)
-            room -= _size(small)
+            room -= _count_bytes(small)
     if lost:
-        told = "1 output is" if lost == 1 else f"{lost} outputs are"
-        kept.append(_stream(f"({told} left out: there is too much of it.)\n"))
+        which = "1 output is" if lost == 1 else f"{lost} outputs are"
+        kept.append(_make_stream(f"({which} left out: there is too much output.)\n"))
     return kept
 
 
-def harmless(output: Any) -> Output:
-    """One output with nothing in it that a page would run or load. Never raises; changes nothing the second time."""
-    kind = _kind(output)
+def clean_output(output: Any) -> Output:
+    """Return an output without anything that a page would run or load. Never raises; idempotent."""
+    kind = _find_type(output)
     if kind == "stream":
-        return _stream(plain_text(output.get("text")), _stream_name(output))
+        return _make_stream(clean_text(output.get("text")), _choose_stream_name(output))
     if kind == "error":
         lines = output.get("traceback")
-        told = [plain_text(line) for line in lines[:200]] if isinstance(lines, list) else []
-        ename, evalue = plain_text(output.get("ename"))[:200], plain_text(output.get("evalue"))
-        return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": told}
-    return _shown(output, kind) if kind else dict(UNKNOWN)
+        traceback = [clean_text(line) for line in lines[:200]] if isinstance(lines, list) else []
+        ename, evalue = clean_text(output.get("ename"))[:200], clean_text(output.get("evalue"))
+        return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": traceback}
+    return _clean_rich_output(output, kind) if kind else dict(UNKNOWN_OUTPUT)
 
 
-def plain_text(value: Any) -> str:
-    """Text without colours, control characters, and what a carriage return has written over; cut if very long."""
+def clean_text(value: Any) -> str:
+    """Return text without colours, control characters and what a carriage return overwrote; cut if very long."""
     text = "".join(part for part in value if isinstance(part, str)) if isinstance(value, list) else value
     if not isinstance(text, str):
         return ""
-    text = ANSI.sub("", text[: 4 * TEXT])
+    text = ANSI.sub("", text[: 4 * MAX_TEXT_CHARACTERS])
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
     text = CONTROLS.sub("\ufffd", "\n".join(lines))
-    return text if len(text) <= TEXT else f"{text[:TEXT]}\n(cut)\n"
+    return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}\n(cut)\n"
 
 
-def _kind(output: Any) -> str:
-    """What kind of output it says it is, "" if it is none."""
+def _find_type(output: Any) -> str:
+    """Return the output's type, "" if it is not an output."""
     kind = output.get("output_type") if isinstance(output, Mapping) else None
-    return kind if isinstance(kind, str) and kind in KINDS else ""
+    return kind if isinstance(kind, str) and kind in OUTPUT_TYPES else ""
 
 
-def _stream(text: str, name: str = "stdout") -> Output:
+def _make_stream(text: str, name: str = "stdout") -> Output:
     return {"output_type": "stream", "name": name, "text": text}
 
 
-def _stream_name(output: Mapping[str, Any]) -> str:
+def _choose_stream_name(output: Mapping[str, Any]) -> str:
     return "stderr" if output.get("name") == "stderr" else "stdout"
 
 
-def _joined(outputs: Iterable[Any]) -> Iterator[Any]:
-    """Streams that follow one another as one: a loop that prints makes thousands."""
+def _join_streams(outputs: Iterable[Any]) -> Iterator[Any]:
+    """Join consecutive streams: a loop that prints makes thousands."""
     last: Output | None = None
     for output in outputs:
-        output = output if _kind(output) else UNKNOWN
-        if _kind(output) != "stream":
+        output = output if _find_type(output) else UNKNOWN_OUTPUT
+        if _find_type(output) != "stream":
             yield from () if last is None else (last,)
             last = None
             yield output
             continue
-        text, name = _text(output.get("text")), _stream_name(output)
+        text, name = _join_text(output.get("text")), _choose_stream_name(output)
         if last is not None and last["name"] == name:
             last["text"].append(text)
         elif text:
@@ -116,19 +117,19 @@ def _joined(outputs: Iterable[Any]) -> Iterator[Any]:
     yield from () if last is None else (last,)
 
 
-def _text(value: Any) -> str:
+def _join_text(value: Any) -> str:
     if isinstance(value, list):
         return "".join(part for part in value if isinstance(part, str))
     return value if isinstance(value, str) else ""
 
 
-def _size(output: Output) -> int:
+def _count_bytes(output: Output) -> int:
     return len(json.dumps(output, ensure_ascii=False).encode())
 
 
-def _fitted(output: Output, room: int) -> Output | None:
-    """The output in so many bytes: text cut, pictures and HTML left out; None if there is no room at all."""
-    if _size(output) <= room:
+def _fit_output(output: Output, room: int) -> Output | None:
+    """Cut the output to `room` bytes, dropping images and HTML; return None if there is too little room."""
+    if _count_bytes(output) <= room:
         return output
     if room < 400:
         return None
@@ -137,25 +138,25 @@ def _fitted(output: Output, room: int) -> Output | None:
         return {**output, "text": output["text"][:length] + "\n(cut)\n"}
     if output["output_type"] == "error":
         return {**output, "evalue": output["evalue"][: length // 2], "traceback": ["(The traceback is too long.)"]}
-    told = output["data"].get("text/plain", "")[: length // 2]
-    return {**output, "data": {"text/plain": f"{told}\n(The rest is too large and left out.)"}, "metadata": {}}
+    text = output["data"].get("text/plain", "")[: length // 2]
+    return {**output, "data": {"text/plain": f"{text}\n(The rest is too large and left out.)"}, "metadata": {}}
 
 
 # ---- rich outputs -----------------------------------------------------------------------------------
 
 
-def _shown(output: Mapping[str, Any], kind: str) -> Output:
+def _clean_rich_output(output: Mapping[str, Any], kind: str) -> Output:
     data = output.get("data")
     bundle = data if isinstance(data, Mapping) else {}
-    kept = {name: told for name, make in _MAKERS.items() if name in bundle and (told := make(bundle[name]))}
-    if "text/html" not in kept and (drawing := _svg(bundle.get("image/svg+xml"))):
+    kept = {name: clean for name, make in _CLEANERS.items() if name in bundle and (clean := make(bundle[name]))}
+    if "text/html" not in kept and (drawing := _turn_svg_into_image(bundle.get("image/svg+xml"))):
         kept["text/html"] = drawing
     dropped = [name for name in bundle if name not in kept and name not in ("text/plain", "image/svg+xml")]
     if not set(kept) - {"text/plain"} and dropped:
         names = ", ".join(re.sub(r"[^\w.+/-]", "?", str(name)[:60], flags=re.ASCII) for name in dropped[:3])
-        told = f"({names} is left out: it cannot be shown safely.)"
-        kept["text/plain"] = f"{kept['text/plain']}\n{told}" if kept.get("text/plain") else told
-    metadata = {name: sizes for name in kept if (sizes := _sizes(output.get("metadata"), name))}
+        note = f"({names} is left out: it cannot be shown safely.)"
+        kept["text/plain"] = f"{kept['text/plain']}\n{note}" if kept.get("text/plain") else note
+    metadata = {name: sizes for name in kept if (sizes := _clean_sizes(output.get("metadata"), name))}
     result: Output = {"output_type": kind, "data": kept, "metadata": metadata}
     if kind == "execute_result":
         count = output.get("execution_count")
@@ -163,38 +164,38 @@ def _shown(output: Mapping[str, Any], kind: str) -> Output:
     return result
 
 
-def _html(value: Any) -> str:
-    text = _text(value)
-    if len(text) > HTML:
+def _wrap_clean_html(value: Any) -> str:
+    text = _join_text(value)
+    if len(text) > MAX_HTML_CHARACTERS:
         return ""
     inner = text.removeprefix(MATH_FREE).removesuffix("</div>") if text.startswith(MATH_FREE) else text
-    return f"{MATH_FREE}{cleaned(CONTROLS.sub('', inner))}</div>"
+    return f"{MATH_FREE}{clean_html(CONTROLS.sub('', inner))}</div>"
 
 
-def _svg(value: Any) -> str:
-    """A drawing as a picture in HTML: a page runs no script in it, and it loads nothing."""
-    text = _text(value)
-    if not text or len(text) > HTML:
+def _turn_svg_into_image(value: Any) -> str:
+    """Return an SVG drawing as an image in HTML, in which it runs no script and loads nothing."""
+    text = _join_text(value)
+    if not text or len(text) > MAX_HTML_CHARACTERS:
         return ""
     content = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return _html(f'<img alt="a drawing" src="data:image/svg+xml;base64,{content}">')
+    return _wrap_clean_html(f'<img alt="a drawing" src="data:image/svg+xml;base64,{content}">')
 
 
-def _sizes(metadata: Any, name: str) -> dict[str, int]:
-    """Width and height only, and only as numbers: nbconvert writes them into its page as they are."""
+def _clean_sizes(metadata: Any, name: str) -> dict[str, int]:
+    """Keep width and height only, and only as numbers: nbconvert writes them into its page unescaped."""
     own = metadata.get(name) if isinstance(metadata, Mapping) else None
     if not isinstance(own, Mapping) or not name.startswith("image/"):
         return {}
     asked = {side: own.get(side) for side in ("width", "height")}
-    return {side: int(n) for side, n in asked.items() if isinstance(n, int | float) and 1 <= n <= SIDE}
+    return {side: int(n) for side, n in asked.items() if isinstance(n, int | float) and 1 <= n <= MAX_IMAGE_SIDE_PIXELS}
 
 
-_MAKERS: dict[str, Callable[[Any], str | None]] = {
-    "text/plain": plain_text,
-    "text/html": _html,
-    "text/markdown": lambda value: harmless_markdown(_text(value)),
-    "text/latex": lambda value: without_macros(plain_text(value)),
-    "image/png": lambda value: picture("image/png", value),
-    "image/jpeg": lambda value: picture("image/jpeg", value),
+_CLEANERS: dict[str, Callable[[Any], str | None]] = {
+    "text/plain": clean_text,
+    "text/html": _wrap_clean_html,
+    "text/markdown": lambda value: clean_markdown(_join_text(value)),
+    "text/latex": lambda value: remove_macros(clean_text(value)),
+    "image/png": lambda value: clean_image("image/png", value),
+    "image/jpeg": lambda value: clean_image("image/jpeg", value),
 }
-"""What is kept of a bundle, and how."""
+"""MIME types that are kept of a bundle, and the function that cleans each."""

@@ -1,4 +1,4 @@
-"""Text written by learners, made fit for files, databases and one-line sentences."""
+"""Learners' text, made safe for files, databases and one-line sentences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import re
 import reprlib
 from typing import Any
 
-UNSAFE = re.compile("[\x00\ud800-\udfff]")
-"""Characters that neither a file in UTF-8 nor a PostgreSQL text can hold."""
+UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+"""Characters that a file in UTF-8 or a PostgreSQL text cannot hold: null, and lone surrogates."""
 
 
-def clean(text: str) -> str:
-    """Put a replacement character in place of each that no file or database can hold."""
-    return UNSAFE.sub("\ufffd", text) if UNSAFE.search(text) else text
+def replace_unstorable(text: str) -> str:
+    """Replace the characters that a file or a database cannot hold by U+FFFD."""
+    return UNSTORABLE.sub("\ufffd", text) if UNSTORABLE.search(text) else text
 
 
-def shown(value: Any) -> str:
-    """Return a learner's value for a sentence: at most 60 characters, in ASCII."""
+def quote_value(value: Any) -> str:
+    """Format a learner's value for a sentence: at most 60 characters, in ASCII."""
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode()[:60]

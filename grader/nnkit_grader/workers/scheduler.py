@@ -17,7 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnkit_grader.intake.submission import take_in
+from nnkit_grader.intake.submission import open_submission
 from nnkit_grader.record.journal import unfit
 from nnkit_grader.record.score_changes import Move, move
 from nnkit_grader.workers.executor import Crew
@@ -110,7 +110,7 @@ class Engine:
             self.tally.troubles[ascii(student)] = fault
             return
         entry = None if regrade else self.keeper.standing(student, self.seed)
-        if entry is None or entry.result.digest != take_in(self.folder(student), self.keeper.assignment).digest:
+        if entry is None or entry.result.digest != open_submission(self.folder(student), self.keeper.assignment).digest:
             self.waiting.append(Job(student))
             return
         self.tally.standing += 1
@@ -119,7 +119,7 @@ class Engine:
         self.progress(self.tally)
 
     def folder(self, student: str) -> Any:
-        return self.keeper.rooms.submitted(student)
+        return self.keeper.rooms.submitted_folder(student)
 
     def step(self) -> None:
         """Wait for an answer, hand out a job in place of it, keep it: no worker waits for the disk."""

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.course.bound_names import bound_names
+from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.examiner.examiner import Seconds, examine, refuse
 from nnkit_grader.examiner.run_cell import compiled
-from nnkit_grader.intake.safe_folder import Folder, Unfit
-from nnkit_grader.intake.submission import Refused, Submission, take_in
+from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission
 from nnkit_grader.record.graded_notebook import notebook_text
 from nnkit_grader.sandbox import WARM, Child, Limits, Sandbox, SandboxError, choose
 from nnkit_grader.sandbox.limits import BUSY
@@ -167,10 +167,10 @@ class Worker:
         except Exception:
             return _answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
 
-    def graded(self, job: dict[str, Any], submission: Submission | Refused, notes: dict[str, bytes]) -> bytes:
+    def graded(self, job: dict[str, Any], submission: Submission | RefusedSubmission, notes: dict[str, bytes]) -> bytes:
         attachments: dict[str, Any] = {}
         files = dict(notes)
-        if isinstance(submission, Refused):
+        if isinstance(submission, RefusedSubmission):
             result = refuse(self.assignment, submission, job["seed"])
         else:
             result = examine(self.assignment, submission, self.start, job["seed"], self.seconds)
@@ -196,15 +196,15 @@ class Worker:
         return child
 
 
-def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | Refused, dict[str, bytes]]:
+def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
     """A submission, and nbgrader's notes beside it: all that a worker elsewhere needs of the folder."""
     notes = {}
-    with contextlib.suppress(Unfit), Folder(folder) as opened:
+    with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
         for name in NOTES:
-            with contextlib.suppress(Unfit):
-                if opened.has(name):
-                    notes[name] = opened.read(name, most=10_000)
-    return take_in(folder, assignment), notes
+            with contextlib.suppress(UnreadableSubmission):
+                if opened.contains(name):
+                    notes[name] = opened.read_file(name, most=10_000)
+    return open_submission(folder, assignment), notes
 
 
 def _answer(job: dict[str, Any], **told: Any) -> bytes:
@@ -226,7 +226,7 @@ def _warm(assignment: Assignment) -> None:
         if cell.kind in ("given", "test"):
             compiled(cell.source, f"<{cell.kind} {cell.id}>")
         if cell.cell_type == "code":
-            bound_names(cell.source), bound_names(cell.released)
+            find_bound_names(cell.source), find_bound_names(cell.released)
 
 
 def _die_with_parent() -> None:

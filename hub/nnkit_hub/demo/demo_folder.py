@@ -65,14 +65,14 @@ def _write_roster(path: Path) -> None:
 
 def _course(folder: Path, source: Path) -> Path:
     """The course folder, copied and generated at the first start; at a later one it is as its graders left it."""
-    from nnkit_grader.course.release import copy_course, generate
+    from nnkit_grader.course.release import copy_course, generate_assignments
 
     place, fresh = folder / "course", folder / "course.new"
     if not place.exists():
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         copy_course(source, fresh)
-        generate(fresh)
+        generate_assignments(fresh)
         fresh.rename(place)
     return place
 

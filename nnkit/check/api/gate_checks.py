@@ -9,24 +9,25 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
-from nnkit.check.diagnosis.diagnose import diagnose
+from nnkit.check.diagnosis.diagnose import find_mistakes
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.comparison import Trial
-from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, GateSubject
 from nnkit.check.evidence.tolerance import Target, jacobian_target, place, table, worst
-from nnkit.check.pipeline import examine, guarded
-from nnkit.check.rendering.messages import titles, told_of, verdict_of
-from nnkit.check.verdict import Verdict, heard
+from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
+from nnkit.check.rendering.messages import catalogue_fields, join_titles
+from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
-MOST_ROWS = 16
+MAX_ROWS_TO_NAME = 16
+"""Rows of a Jacobian up to which each is searched for a mistake."""
 
 
 def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: int = 0) -> Verdict:
-    """Is `gate.backward` the vector-Jacobian product of `gate.forward` at these inputs?
+    """Check that `gate.backward` is the vector-Jacobian product of `gate.forward` at these inputs.
 
     Compared with numerical derivatives of the forward (or of the trusted function `of`, with which the
     forward must then agree), for random upstream gradients, in float64: at these inputs and at some nearby.
@@ -36,12 +37,17 @@ def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: i
     """
     title = f"{get_name(gate)}.backward"
 
-    def check() -> Verdict:
-        guarded_call.gate_name(gate)
-        names, xs = _inputs(gate, inputs, of)
-        return examine(GateSubject(title, names, guarded_call.differentiable(xs), of, gate=gate), xs, rng)
+    def check() -> Verdict | Finding:
+        missing = guarded_call.find_missing_method(gate)
+        if missing:
+            return missing
+        names, xs = _prepare(gate, inputs, of)
+        if isinstance(xs, Finding):
+            return xs
+        subject = GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate)
+        return examine(subject, xs, rng)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
 def check_gradient(
@@ -54,11 +60,14 @@ def check_gradient(
     """
     title = name or get_name(function)
 
-    def check() -> Verdict:
-        names, xs = _inputs(function, inputs, of)
-        return examine(FunctionSubject(title, names, guarded_call.differentiable(xs), of, pair=function), xs, rng)
+    def check() -> Verdict | Finding:
+        names, xs = _prepare(function, inputs, of)
+        if isinstance(xs, Finding):
+            return xs
+        subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=function)
+        return examine(subject, xs, rng)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
 def check_loss(
@@ -71,41 +80,47 @@ def check_loss(
     """
     title = name or get_name(loss)
 
-    def check() -> Verdict:
-        names, xs = _inputs(loss, (prediction, target), of)
-        subject = FunctionSubject(title, names, (0,), of, pair=loss)
-        try:
-            verdict = examine(subject, xs, rng)
-        except Stop as stop:
-            raise (_paired(subject, xs, rng, stop) if not stop.mistakes else None) or stop from None
-        paired = None if of else _paired(subject, xs, rng)
-        if paired:
-            raise paired
-        return verdict
+    def check() -> Verdict | Finding:
+        names, xs = _prepare(loss, (prediction, target), of)
+        if isinstance(xs, Finding):
+            return xs
+        case = Case.start(FunctionSubject(title, names, (0,), of, pair=loss), xs, rng)
+        finding = diagnose(case, find(case))
+        return render(case, _find_pairing(case, finding, rng) or finding)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
-def _paired(subject: FunctionSubject, inputs: tuple[Any, ...], rng: int, stop: Stop | None = None) -> Stop | None:
-    """The fault of comparing every prediction with every target, where the value shows it: whatever the prediction,
-    the value stays the same when the targets change places."""
-    prediction, target = inputs
-    alike = np.shape(prediction) == np.shape(target) and stop is None  # nothing hints at it
+def _find_pairing(case: Case, finding: Finding | None, seed: int) -> Finding | None:
+    """Find a loss that compares every prediction with every target, where nothing more precise was found."""
+    if finding is None or isinstance(finding, WrongGradient):
+        return None if case.subject.of else _find_exchangeable_targets(case, seed)
+    return None if finding.mistakes else _find_exchangeable_targets(case, seed, finding)
+
+
+def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = None) -> Finding | None:
+    """Find a value that stays the same, whatever the prediction, when the targets change places. `hint` is a finding
+    that may come from it."""
+    prediction, target = case.inputs
+    alike = np.shape(prediction) == np.shape(target) and hint is None
     if alike or np.ndim(target) == 0 or len(target) < 2 or np.size(prediction) != np.size(target):
         return None
     if np.array_equal(target, np.roll(target, 1, axis=0)):
         return None
-    draw = np.random.default_rng(rng)
+    draw = np.random.default_rng(seed)
     for _ in range(3):
         other = prediction * draw.normal(0, 3, size=np.shape(prediction))
         try:
-            kept, moved = subject.plain([(other, target), (other, np.roll(target, 1, axis=0))])
+            kept, moved = case.subject.raw_values([(other, target), (other, np.roll(target, 1, axis=0))])
         except Exception:  # outside of where the loss is defined
             return None
         if not np.allclose(kept, moved, rtol=1e-9, atol=0.0):
             return None
-    told = "the value stays the same when the targets change places: every prediction was compared with every target."
-    return Stop("wrong", told, ("broadcast-pair",), stop.entries if stop else (), stop.error if stop else 0.0)
+    found = hint or Finding("wrong", "")
+    sentence = (
+        "the value stays the same when the targets change places: every prediction was compared with every target."
+    )
+    return Finding("wrong", sentence, ("broadcast-pair",), found.entries, found.error)
 
 
 def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, name: str = "") -> Verdict:
@@ -113,61 +128,68 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
     of the inputs that returns it."""
     title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
 
-    def check() -> Verdict:
-        _, xs = _inputs(of, inputs)
-        given = guarded_call.call(jacobian, xs, "it") if callable(jacobian) else jacobian
-        returned = guarded_call.number_array("it", given)
+    def check() -> Verdict | Finding:
+        _, xs = _prepare(of, inputs)
+        if isinstance(xs, Finding):
+            return xs
+        given = guarded_call.call_on_copies(jacobian, xs, "it") if callable(jacobian) else jacobian
+        returned = given if isinstance(given, Finding) else guarded_call.read_numbers("it", given)
+        if isinstance(returned, Finding):
+            return returned
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
             return Verdict(title, "right", "J agrees with the numerical derivative.")
-        return _wrong_jacobian(title, returned, target, _jacobian_mistakes(returned, target, of, xs, wrt))
+        return _describe_wrong_jacobian(title, returned, target, _find_jacobian_mistakes(returned, target, of, xs, wrt))
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
-def _jacobian_mistakes(
+def _find_jacobian_mistakes(
     returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int
 ) -> tuple[str, ...]:
-    """Row by row, a Jacobian is what a backward gives for a one-hot upstream gradient; and it is an array of its own,
-    which can be transposed."""
+    """Search row by row, each being what a backward gives for a one-hot upstream gradient; then the Jacobian as an
+    array of its own, which can be transposed."""
     out = np.asarray(of(*inputs), dtype=float)
-    if returned.shape == target.value.shape and out.size <= MOST_ROWS:
-        named = diagnose([_row(returned, target, of, inputs, wrt, out, k) for k in range(out.size)]).mistakes
-        if named:
-            return named
+    if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
+        rows = [_compare_row(returned, target, of, inputs, wrt, out, k) for k in range(out.size)]
+        found = find_mistakes(rows).mistakes
+        if found:
+            return found
     right, one = (target.value,), np.ones(())
-    whole = Trial(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
-    return diagnose([whole]).mistakes
+    whole = Comparison(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
+    return find_mistakes([whole]).mistakes
 
 
-def _row(
+def _compare_row(
     returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, out: np.ndarray, k: int
-) -> Trial:
+) -> Comparison:
     i = np.unravel_index(k, out.shape)
     onehot = np.zeros(out.shape)
     onehot[i] = 1.0
-    part = replace(target, value=target.value[i], low=target.low[i], high=target.high[i], sharp=target.sharp[i])
+    part = replace(
+        target, value=target.value[i], low=target.low[i], high=target.high[i], error_bound=target.error_bound[i]
+    )
     right = (part.value,)
-    return Trial(of, inputs, (wrt,), onehot, out, (np.asarray(returned[i]),), (part,), right, right)
+    return Comparison(of, inputs, (wrt,), onehot, out, (np.asarray(returned[i]),), (part,), right, right)
 
 
-def _wrong_jacobian(title: str, returned: np.ndarray, target: Target, mistakes: tuple[str, ...]) -> Verdict:
+def _describe_wrong_jacobian(title: str, returned: np.ndarray, target: Target, mistakes: tuple[str, ...]) -> Verdict:
     right = target.value
     if returned.shape != right.shape:
-        told = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
+        sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
         named = mistakes or ("wrong-shape",)
-        return Verdict(title, "wrong", told, mistakes=named, **told_of(named))
+        return Verdict(title, "wrong", sentence, mistakes=named, **catalogue_fields(named))
     wrong = target.misses(returned)
     index = worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
     headline = (
-        f"J is wrong: {titles(mistakes)}."
+        f"J is wrong: {join_titles(mistakes)}."
         if mistakes
         else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
     )
     return Verdict(
         title, "wrong", headline, error, place("J", index), table("J", returned, right, wrong),
-        ErrorMap.of("J", returned, right, wrong), mistakes, **told_of(mistakes),
+        ErrorMap.of("J", returned, right, wrong), mistakes, **catalogue_fields(mistakes),
     )  # fmt: skip
 
 
@@ -176,68 +198,69 @@ def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float
 
     `expected` may be rounded as a lecture prints it: say so by a larger `rtol`.
     """
-    expected = _kept(expected)
-    return guarded(name, lambda: _check_value(actual, expected, name, rtol))
+    expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
+    return guard_check(name, lambda: _find_wrong(actual, expected, name, rtol) or Verdict(name, "right", "right."))
 
 
-def _check_value(actual: Any, expected: Any, name: str, rtol: float) -> Verdict:
-    guarded_call.attempted(actual, name)
+def _find_wrong(actual: Any, expected: Any, name: str, rtol: float) -> Finding | None:
+    """Find what is wrong with a number, an array, text, or a dict of them."""
+    missing = find_placeholder(actual, name)
+    if missing:
+        return missing
     if isinstance(expected, Mapping):
-        return _check_mapping(actual, expected, name, rtol)
+        return _find_wrong_key(actual, expected, name, rtol)
     if np.asarray(expected).dtype.kind == "U":
-        return _check_names(actual, expected, name)
-    target = np.asarray(expected, dtype=float)
-    returned = guarded_call.number_array("it", actual)
+        return _find_wrong_text(actual, expected)
+    return _find_wrong_number(actual, np.asarray(expected, dtype=float), rtol)
+
+
+def _find_wrong_number(actual: Any, target: np.ndarray, rtol: float) -> Finding | None:
+    returned = guarded_call.read_numbers("it", actual)
+    if isinstance(returned, Finding):
+        return returned
     if returned.size == target.size == 1:  # [6] for 6 is a matter of taste
         returned = returned.reshape(target.shape)
     if returned.shape != target.shape:
-        raise Stop("wrong", _other_shape(returned.shape, target.shape))
-    guarded_call.same_value("it", returned.astype(float), target, rtol)
-    return Verdict(name, "right", "right.")
+        return Finding("wrong", _describe_shapes(returned.shape, target.shape))
+    return guarded_call.find_difference("it", returned.astype(float), target, rtol)
 
 
-def _other_shape(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """In words of lists where both are lists: a value is not always a gradient."""
+def _describe_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
+    """Return the sentence for a wrong shape, in words of lists if both are lists: a value is not always a gradient."""
     if len(got) == len(wanted) == 1:
         return f"it has {got[0]} entries, but there should be {wanted[0]}."
     return f"its shape is {got}, but it should be {wanted}."
 
 
-def _kept(expected: Any) -> Any:
-    return expected if isinstance(expected, Mapping | str) else np.array(expected)
-
-
-def _check_mapping(actual: Any, expected: Mapping[str, Any], name: str, rtol: float) -> Verdict:
+def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: float) -> Finding | None:
     if not isinstance(actual, Mapping):
         keys = ", ".join(map(str, expected))
-        raise Stop("wrong", f"it must be a dict with the keys {keys}; it is {guarded_call.kind(actual)}.")
+        kind = guarded_call.describe_kind(actual)
+        return Finding("wrong", f"it must be a dict with the keys {keys}; it is {kind}.")
     missing = [str(key) for key in expected if key not in actual]
     if missing:
-        raise Stop("wrong", f"these keys are missing: {', '.join(missing)}.")
+        return Finding("wrong", f"these keys are missing: {', '.join(missing)}.")
     extra = [str(key) for key in actual if key not in expected]
     if extra:
-        raise Stop("wrong", f"these keys are too many: {', '.join(extra)}.")
+        return Finding("wrong", f"these keys are too many: {', '.join(extra)}.")
     for key in expected:
-        try:
-            verdict = _check_value(actual[key], expected[key], f"{name}[{key!r}]", rtol)
-        except Stop as stop:
-            return verdict_of(f"{name}[{key!r}]", stop)
-        if not verdict.passed:
-            return verdict
-    return Verdict(name, "right", "right.")
+        part = f"{name}[{key!r}]"
+        finding = _find_wrong(actual[key], expected[key], part, rtol)
+        if finding:
+            return replace(finding, subject=finding.subject or part)
+    return None
 
 
-def _check_names(actual: Any, expected: Any, name: str) -> Verdict:
-    """Text answers: the name or the names that were asked for."""
+def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
+    """Find a wrong answer where the name, or the list of names, of something is expected."""
     if isinstance(actual, str) != isinstance(expected, str):
-        raise Stop("wrong", f"it must be {guarded_call.kind(expected)}, but it is {guarded_call.kind(actual)}.")
+        kinds = guarded_call.describe_kind(expected), guarded_call.describe_kind(actual)
+        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.")
     if isinstance(expected, str) or not isinstance(actual, Sequence):
         same = actual == expected
     else:
         same = list(map(str, actual)) == list(map(str, expected))
-    if not same:
-        raise Stop("wrong", "it is not what it should be.")
-    return Verdict(name, "right", "right.")
+    return None if same else Finding("wrong", "it is not what it should be.")
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:
@@ -245,15 +268,16 @@ def partial_credit(points: float, *verdicts: Verdict) -> float:
     did not pass is printed. Raises TypeError for anything that is not a verdict."""
     for verdict in verdicts:
         if not isinstance(verdict, Verdict):
-            raise TypeError(f"partial_credit takes what the checks return, not {guarded_call.kind(verdict)}.")
-        heard(verdict)
+            raise TypeError(f"partial_credit takes what the checks return, not {guarded_call.describe_kind(verdict)}.")
+        announce(verdict)
         if not verdict.passed:
             print(verdict)
     return points * sum(verdict.passed for verdict in verdicts) / len(verdicts)
 
 
-def _inputs(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tuple[str, ...], tuple[Any, ...]]:
-    if of is not None and not callable(of):
-        raise Stop("error", f"of= must be a function of the inputs; it is {guarded_call.kind(of)}.")
+def _prepare(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tuple[str, ...], tuple[Any, ...] | Finding]:
+    """Return the names of the inputs, and the inputs as they are checked or a finding why they cannot be."""
     names = tuple(name_inputs(function, len(inputs)))
-    return names, guarded_call.arguments(names, inputs)
+    if of is not None and not callable(of):
+        return names, Finding("error", f"of= must be a function of the inputs; it is {guarded_call.describe_kind(of)}.")
+    return names, guarded_call.prepare_inputs(names, inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,10 @@ import numpy as np
 from nnkit.arrays import get_name
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.tolerance import table
-from nnkit.check.pipeline import guarded
-from nnkit.check.rendering.messages import told_of
+from nnkit.check.pipeline import guard_check
+from nnkit.check.rendering.messages import catalogue_fields
 from nnkit.check.verdict import Verdict
 
 Needs = Mapping[str, Sequence[str]]
@@ -47,7 +48,8 @@ def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: 
     """
     title = name or get_name(backward)
     chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
-    return guarded(title, lambda: _check_graph(backward, chosen, title, np.random.default_rng([rng, len(chosen)])))
+    draw = np.random.default_rng([rng, len(chosen)])
+    return guard_check(title, lambda: _check_graph(backward, chosen, title, draw))
 
 
 def _last(needs: Needs) -> str:
@@ -56,47 +58,85 @@ def _last(needs: Needs) -> str:
     return max(tops) if tops else next(iter(needs))
 
 
+@dataclass(frozen=True)
+class GraphRun:
+    """A graph, and the gradients that the learner's backward pass returned for it."""
+
+    name: str
+    needs: Needs
+    local: Locals
+    output: str
+    returned: Gradients
+
+    def expected(self) -> Gradients:
+        """Return the right gradients."""
+        return _right(self.needs, self.local, self.output)
+
+
 def _check_graph(
     backward: Callable[..., Any], graphs: Mapping[str, tuple[Needs, str]], title: str, rng: np.random.Generator
-) -> Verdict:
+) -> Verdict | Finding:
     runs = []
-    for called, (needs, output) in graphs.items():
+    for name, (needs, output) in graphs.items():
+        try:
+            topological(needs)
+        except ValueError as circle:
+            return Finding("error", str(circle))
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
-        first, second = (_run(backward, needs, local, output) for _ in range(2))
-        runs.append((called, needs, local, output, first))
-        if not _same(first, second):
-            right = _right(needs, local, output)
-            kept = _same({n: second[n] - first[n] for n in needs}, right)
-            told = (
-                "a second call gives more: gradients of the first one were kept."
-                if kept
-                else ("a second call with the same arguments gives something else: what is kept, or changed?")
-            )
-            raise Stop("wrong", told, ("not-reset",) if kept else ())
-    for called, needs, local, output, first in runs:
-        right = _right(needs, local, output)
-        if not _same(first, right):
-            return _wrong(title, called, needs, first, right, _named(runs))
+        run = _run_twice(backward, name, needs, local, output)
+        if isinstance(run, Finding):
+            return run
+        runs.append(run)
+    for run in runs:
+        if not _same(run.returned, run.expected()):
+            return _describe_wrong(title, run, _find_mistake(runs))
     what = "the graph" if len(graphs) == 1 else f"{len(graphs)} graphs"
     return Verdict(title, "right", f"every node of {what} has its gradient, whatever way leads to it.")
+
+
+def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Locals, output: str) -> GraphRun | Finding:
+    first, second = (_run(backward, needs, local, output) for _ in range(2))
+    if isinstance(first, Finding):
+        return first
+    if isinstance(second, Finding):
+        return second
+    run = GraphRun(name, needs, local, output, first)
+    if _same(first, second):
+        return run
+    if _same({n: second[n] - first[n] for n in needs}, run.expected()):
+        return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
+    return Finding("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
 
 
 def _number(rng: np.random.Generator) -> float:
     return float(np.round(rng.uniform(0.3, 3.0) * rng.choice([-1.0, 1.0]), 2))
 
 
-def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str) -> Gradients:
+def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str) -> Gradients | Finding:
     given = copy.deepcopy((dict(needs), dict(local)))
-    returned = guarded_call.run(backward, (*given, output), "it")
+    returned = guarded_call.call_learner(backward, (*given, output), "it")
+    if isinstance(returned, Finding):
+        return returned
     if given != (needs, local):
-        told = "it changed needs or local in place: others still need them."
-        raise Stop("wrong", told, ("mutated-input",))
+        return Finding("wrong", "it changed needs or local in place: others still need them.", ("mutated-input",))
     if not isinstance(returned, Mapping):
-        raise Stop("wrong", f"it must return a dict {{node: gradient}}; it returned {guarded_call.kind(returned)}.")
+        kind = guarded_call.describe_kind(returned)
+        return Finding("wrong", f"it must return a dict {{node: gradient}}; it returned {kind}.")
     missing = [node for node in needs if node not in returned]
     if missing:
-        raise Stop("wrong", f"these nodes have no gradient: {', '.join(missing)}. Every node needs one, 0 if need be.")
-    return {node: float(guarded_call.number_array(f"the gradient of {node}", returned[node], ())) for node in needs}
+        sentence = f"these nodes have no gradient: {', '.join(missing)}. Every node needs one, 0 if need be."
+        return Finding("wrong", sentence)
+    return _read_gradients(returned, needs)
+
+
+def _read_gradients(returned: Mapping[str, Any], needs: Needs) -> Gradients | Finding:
+    gradients = {}
+    for node in needs:
+        number = guarded_call.read_numbers(f"the gradient of {node}", returned[node], ())
+        if isinstance(number, Finding):
+            return number
+        gradients[node] = float(number)
+    return gradients
 
 
 def _same(a: Gradients, b: Gradients) -> bool:
@@ -108,22 +148,20 @@ def _same(a: Gradients, b: Gradients) -> bool:
     )
 
 
-def _wrong(
-    title: str, called: str, needs: Needs, first: Gradients, right: Gradients, mistakes: tuple[str, ...]
-) -> Verdict:
-    nodes = list(needs)
-    yours, expected = np.array([first[n] for n in nodes]), np.array([right[n] for n in nodes])
+def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Verdict:
+    nodes, right = list(run.needs), run.expected()
+    yours, expected = np.array([run.returned[n] for n in nodes]), np.array([right[n] for n in nodes])
     wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
     entries = tuple(
         type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
         for e in table("", yours, expected, wrong)
     )
     found = BY_ID[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is off"
-    drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in needs.items() if inputs)
+    drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
     why = (BY_ID[mistakes[0]].why,) if mistakes else ()
     return Verdict(
-        title, "wrong", f"on {called}, {found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
-        mistakes=mistakes, **told_of(mistakes), notes=(*why, f"The graph: {drawn}."),
+        title, "wrong", f"on {run.name}, {found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
+        mistakes=mistakes, **catalogue_fields(mistakes), notes=(*why, f"The graph: {drawn}."),
     )  # fmt: skip
 
 
@@ -136,7 +174,7 @@ def topological(needs: Needs) -> list[str]:
     while len(order) < len(needs):
         ready = [n for n in needs if n not in order and all(x in order for x in needs[n])]
         if not ready:
-            raise Stop("error", "the graph has a circle, so there is no order in which to run it.")
+            raise ValueError("the graph has a circle, so there is no order in which to run it.")
         order += ready
     return order
 
@@ -272,12 +310,12 @@ WRONG: dict[str, tuple[Pass, ...]] = {
 """What each mistake would have returned, in the ways in which it is made."""
 
 
-def _named(runs: Sequence[tuple[str, Needs, Locals, str, Gradients]]) -> tuple[str, ...]:
-    """The one mistake that explains every graph, those that came out right included."""
+def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
+    """Return the one mistake that explains every graph, those that came out right included."""
     found = [
         id
         for id, ways in WRONG.items()
-        if any(all(_same(got, way(needs, local, output)) for _, needs, local, output, got in runs) for way in ways)
+        if any(all(_same(run.returned, way(run.needs, run.local, run.output)) for run in runs) for way in ways)
     ]
     return tuple(found) if len(found) == 1 else ()
 
@@ -290,45 +328,53 @@ def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     """
     title = name or (get_name(order) if callable(order) else "the order")
 
-    def check() -> Verdict:
-        if not callable(order):
-            return _check_order(order, needs, title)
-        verdict = _check_order(_ordered(order, needs), needs, title)
-        disguised = _disguised(needs)
-        try:
-            _check_order(_ordered(order, disguised), disguised, title)
-        except Stop as stop:
-            told = f"the same graph with other names for its nodes, {', '.join(disguised)}: {stop}"
-            raise Stop(stop.status, told, stop.mistakes) from None
-        return verdict
+    def check() -> Verdict | Finding:
+        finding = _find_wrong_function(order, needs) if callable(order) else _find_wrong_order(order, needs)
+        return finding or Verdict(title, "right", "every node comes once, after all that it needs.")
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
-def _ordered(order: Callable[..., Any], needs: Needs) -> Any:
-    return guarded_call.run(order, (copy.deepcopy(dict(needs)),), "it")
+def _find_wrong_function(order: Callable[..., Any], needs: Needs) -> Finding | None:
+    finding = _find_wrong_order(_run_order(order, needs), needs)
+    if finding:
+        return finding
+    disguised = _disguise(needs)
+    finding = _find_wrong_order(_run_order(order, disguised), disguised)
+    if not finding:
+        return None
+    sentence = f"the same graph with other names for its nodes, {', '.join(disguised)}: {finding.headline}"
+    return Finding(finding.status, sentence, finding.mistakes)
 
 
-def _disguised(needs: Needs) -> dict[str, list[str]]:
+def _run_order(order: Callable[..., Any], needs: Needs) -> Any:
+    return guarded_call.call_learner(order, (copy.deepcopy(dict(needs)),), "it")
+
+
+def _disguise(needs: Needs) -> dict[str, list[str]]:
     draw = np.random.default_rng(len(needs))
     names = {node: f"n{number}" for node, number in zip(needs, draw.permutation(len(needs)))}
     return {names[node]: [names[x] for x in needs[node]] for node in draw.permutation(list(needs))}
 
 
-def _check_order(order: Any, needs: Needs, title: str) -> Verdict:
-    guarded_call.attempted(order, "it")
+def _find_wrong_order(order: Any, needs: Needs) -> Finding | None:
+    if isinstance(order, Finding):
+        return order
+    missing = find_placeholder(order, "it")
+    if missing:
+        return missing
     if not isinstance(order, list | tuple):
-        raise Stop("wrong", f"it must be a list of node names; it is {guarded_call.kind(order)}.")
+        return Finding("wrong", f"it must be a list of node names; it is {guarded_call.describe_kind(order)}.")
     seen: list[str] = []
     for node in order:
         if not isinstance(node, str) or node not in needs:
-            raise Stop("wrong", f"{node!r} is no node of this graph.")
+            return Finding("wrong", f"{node!r} is no node of this graph.")
         if node in seen:
-            raise Stop("wrong", f"{node!r} comes twice; every node must come once.")
+            return Finding("wrong", f"{node!r} comes twice; every node must come once.")
         early = [x for x in needs[node] if x not in seen]
         if early:
-            raise Stop("wrong", f"{node!r} comes before {early[0]!r}, which it needs.", ("wrong-order",))
+            return Finding("wrong", f"{node!r} comes before {early[0]!r}, which it needs.", ("wrong-order",))
         seen.append(node)
     if len(seen) < len(needs):
-        raise Stop("wrong", f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}.")
-    return Verdict(title, "right", "every node comes once, after all that it needs.")
+        return Finding("wrong", f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}.")
+    return None

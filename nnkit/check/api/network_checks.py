@@ -10,9 +10,9 @@ import numpy as np
 
 from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
-from nnkit.check.pipeline import examine, guarded
+from nnkit.check.pipeline import examine, guard_check
 from nnkit.check.verdict import Verdict
 
 Function = Callable[..., Any]
@@ -33,21 +33,24 @@ def check_parameters(
     """
     title = name or get_name(function)
 
-    def check() -> Verdict:
-        network = _Network.of(parameters, batch)
+    def check() -> Verdict | Finding:
+        network = _Network.read(parameters, batch)
+        if isinstance(network, Finding):
+            return network
 
         def pair(*xs: Any) -> Any:
             given = network.split(xs)
             returned = function(given[0], *given[1:])
             if not isinstance(returned, tuple | list) or len(returned) != 2:
-                told = f"it must return the pair (loss, gradients); it returned {guarded_call.kind(returned)}."
-                raise Stop("error", told)
-            return returned[0], network.joined(returned[1])
+                kind = guarded_call.describe_kind(returned)
+                return Finding("error", f"it must return the pair (loss, gradients); it returned {kind}.")
+            gradients = network.read_dict(returned[1])
+            return gradients if isinstance(gradients, Finding) else (returned[0], gradients)
 
-        subject = FunctionSubject(title, network.names, network.wrt, network.flat(of), parameters=True, pair=pair)
+        subject = FunctionSubject(title, network.names, network.wrt, network.flatten(of), parameters=True, pair=pair)
         return examine(subject, network.inputs, rng)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
 def check_update(
@@ -61,9 +64,11 @@ def check_update(
     title = name or get_name(update)
     single = not isinstance(weights, Mapping)
 
-    def check() -> Verdict:
+    def check() -> Verdict | Finding:
         old, slopes = ({"W": weights}, {"W": gradients}) if single else (weights, gradients)
-        network = _Network.of(old, tuple(slopes[key] for key in old))
+        network = _Network.read(old, tuple(slopes[key] for key in old))
+        if isinstance(network, Finding):
+            return network
 
         def moved(xs: Sequence[Any], size: float) -> Any:
             new, *along = network.split(xs)
@@ -73,8 +78,8 @@ def check_update(
             kept, named = dict(new), dict(reversed(list(zip(new, along))))
             returned = update(new, named, size)
             if any(new.get(key) is not array for key, array in kept.items()):
-                told = "it put new arrays into the old dict: make a new dict, others still need the old one."
-                raise Stop("wrong", told, ("mutated-input",))
+                sentence = "it put new arrays into the old dict: make a new dict, others still need the old one."
+                return Finding("wrong", sentence, ("mutated-input",))
             return returned
 
         def loss(*xs: Any) -> Any:
@@ -83,7 +88,7 @@ def check_update(
 
         return _examine_step(title, network, moved, loss, step_size, rng, opaque=True)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
 def check_step(
@@ -102,18 +107,20 @@ def check_step(
     """
     title = name or get_name(step)
 
-    def check() -> Verdict:
-        network = _Network.of(parameters, batch)
+    def check() -> Verdict | Finding:
+        network = _Network.read(parameters, batch)
+        if isinstance(network, Finding):
+            return network
 
         def moved(xs: Sequence[Any], size: float) -> Any:
             given = network.split(xs)
             return step(given[0], *given[1:], size)
 
-        flat = network.flat(of)
-        assert flat
-        return _examine_step(title, network, moved, flat, step_size, rng)
+        loss = network.flatten(of)
+        assert loss
+        return _examine_step(title, network, moved, loss, step_size, rng)
 
-    return guarded(title, check)
+    return guard_check(title, check)
 
 
 def check_training(
@@ -121,34 +128,41 @@ def check_training(
 ) -> Verdict:
     """Did training work: are the losses finite, did they fall, and was an accuracy of `at_least` reached?"""
 
-    def check() -> Verdict:
-        history = guarded_call.number_array("the list of losses", losses).astype(float)
+    def check() -> Verdict | Finding:
+        numbers = guarded_call.read_numbers("the list of losses", losses)
+        if isinstance(numbers, Finding):
+            return numbers
+        history = numbers.astype(float)
         if history.ndim != 1 or history.size < 2:
-            raise Stop("wrong", f"the losses must be a list of at least two numbers; their shape is {history.shape}.")
+            shape = f"their shape is {history.shape}."
+            return Finding("wrong", f"the losses must be a list of at least two numbers; {shape}")
         odd = np.flatnonzero(~np.isfinite(history))
         if odd.size:
-            told = f"the loss is {history[odd[0]]} at step {odd[0]}"
-            raise Stop("wrong", f"{told}: try a smaller step size, and look for an overflow.")
+            where = f"the loss is {history[odd[0]]} at step {odd[0]}"
+            return Finding("wrong", f"{where}: try a smaller step size, and look for an overflow.")
         tenth = max(1, history.size // 10)
         start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
         if not end < start:
-            told = "rose" if end > start else "stayed"
-            raise Stop("wrong", f"the loss {told}, from {start:.4g} to {end:.4g}: is the gradient subtracted?")
-        return _reached(name, start, end, accuracy, at_least)
+            verb = "rose" if end > start else "stayed"
+            return Finding("wrong", f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?")
+        return _check_accuracy(name, f"the loss fell from {start:.4g} to {end:.4g}", accuracy, at_least)
 
-    return guarded(name, check)
+    return guard_check(name, check)
 
 
-def _reached(name: str, start: float, end: float, accuracy: float | None, at_least: float | None) -> Verdict:
-    told = f"the loss fell from {start:.4g} to {end:.4g}"
+def _check_accuracy(name: str, loss: str, accuracy: float | None, at_least: float | None) -> Verdict | Finding:
+    """Compare the accuracy with `at_least`; `loss` says how the loss fell."""
     if at_least is None:
-        return Verdict(name, "right", f"{told}.")
-    got = float(guarded_call.number_array("the accuracy", accuracy, ()))
+        return Verdict(name, "right", f"{loss}.")
+    number = guarded_call.read_numbers("the accuracy", accuracy, ())
+    if isinstance(number, Finding):
+        return number
+    got = float(number)
     if not 0 <= got <= 1:
-        raise Stop("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.")
+        return Finding("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.")
     if got < at_least:
-        raise Stop("wrong", f"{told}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}.")
-    return Verdict(name, "right", f"{told}, and the accuracy is {got:.1%}.")
+        return Finding("wrong", f"{loss}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}.")
+    return Verdict(name, "right", f"{loss}, and the accuracy is {got:.1%}.")
 
 
 @dataclass(frozen=True)
@@ -159,13 +173,16 @@ class _Network:
     inputs: tuple[Any, ...]
 
     @classmethod
-    def of(cls, parameters: Any, batch: Sequence[Any]) -> _Network:
+    def read(cls, parameters: Any, batch: Sequence[Any]) -> _Network | Finding:
+        """Return the network, or a finding where the parameters or the batch cannot be checked."""
         if not isinstance(parameters, Mapping) or not parameters:
-            raise Stop("error", f"the parameters must be a dict of arrays; this is {guarded_call.kind(parameters)}.")
+            kind = guarded_call.describe_kind(parameters)
+            return Finding("error", f"the parameters must be a dict of arrays; this is {kind}.")
         keys = tuple(map(str, parameters))
         values = [np.asarray(v, dtype=float) if np.asarray(v).dtype.kind in "iu" else v for v in parameters.values()]
         names = (*keys, *(f"batch[{i}]" for i in range(len(batch))))
-        return cls(keys, guarded_call.arguments(names, (*values, *batch)))
+        inputs = guarded_call.prepare_inputs(names, (*values, *batch))
+        return inputs if isinstance(inputs, Finding) else cls(keys, inputs)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -178,22 +195,24 @@ class _Network:
     def split(self, xs: Sequence[Any]) -> tuple[Any, ...]:
         return dict(zip(self.keys, xs)), *xs[len(self.keys) :]
 
-    def flat(self, of: Function | None) -> Function | None:
+    def flatten(self, of: Function | None) -> Function | None:
         return None if of is None else lambda *xs: of(*self.split(xs))
 
-    def joined(self, found: Any) -> tuple[Any, ...]:
-        """The dict's values in the order of the parameters; Stop where the keys are not theirs."""
-        guarded_call.attempted(found, "the dict of gradients")
+    def read_dict(self, found: Any) -> tuple[Any, ...] | Finding:
+        """Return the dict's values in the order of the parameters; a finding where the keys are not theirs."""
+        missing_dict = find_placeholder(found, "the dict of gradients")
+        if missing_dict:
+            return missing_dict
         if not isinstance(found, Mapping):
-            raise Stop(
-                "wrong", f"there must be a dict with the keys {', '.join(self.keys)}; it is {guarded_call.kind(found)}."
-            )
+            kind = guarded_call.describe_kind(found)
+            return Finding("wrong", f"there must be a dict with the keys {', '.join(self.keys)}; it is {kind}.")
         missing = [key for key in self.keys if key not in found]
         extra = [str(key) for key in found if key not in self.keys]
         if missing or extra:
-            told = [f"{', '.join(missing)} missing"] if missing else []
-            told += [f"{', '.join(extra)} too many"] if extra else []
-            raise Stop("wrong", f"the keys must be {', '.join(self.keys)}: {'; '.join(told)}.", ("wrong-count",))
+            faults = [f"{', '.join(missing)} missing"] if missing else []
+            faults += [f"{', '.join(extra)} too many"] if extra else []
+            sentence = f"the keys must be {', '.join(self.keys)}: {'; '.join(faults)}."
+            return Finding("wrong", sentence, ("wrong-count",))
         return tuple(found[key] for key in self.keys)
 
 
@@ -206,13 +225,16 @@ def _examine_step(
     rng: int,
     opaque: bool = False,
 ) -> Verdict:
-    """The verdict on a step with this step size, and with a smaller one."""
+    """Examine a step with this step size, and with a smaller one."""
 
     def pair_with(size: float) -> Function:
         def pair(*xs: Any) -> Any:
             old = [np.array(x) for x in xs[: len(network.keys)]]
-            new = network.joined(guarded_call.run(lambda *given: moved(given, size), xs, "it"))
-            arrays = [guarded_call.number_array(f"the new {key}", n) for key, n in zip(network.keys, new)]
+            returned = guarded_call.call_learner(lambda *given: moved(given, size), xs, "it")
+            new = returned if isinstance(returned, Finding) else network.read_dict(returned)
+            arrays = new if isinstance(new, Finding) else _read_all(network.keys, new)
+            if isinstance(arrays, Finding):
+                return arrays
             return loss(*old, *xs[len(network.keys) :]), tuple((o - n) / size for o, n in zip(old, arrays))
 
         return pair
@@ -223,18 +245,30 @@ def _examine_step(
     ]
     first = replace(subjects[0], others=(subjects[1],))
     verdict = examine(first, network.inputs, rng)
-    return verdict if not verdict.passed else _as_step(examine(subjects[1], network.inputs, rng))
+    return verdict if not verdict.passed else _describe_step(examine(subjects[1], network.inputs, rng))
+
+
+def _read_all(keys: Sequence[str], new: Sequence[Any]) -> list[np.ndarray] | Finding:
+    arrays = []
+    for key, value in zip(keys, new):
+        array = guarded_call.read_numbers(f"the new {key}", value)
+        if isinstance(array, Finding):
+            return array
+        arrays.append(array)
+    return arrays
 
 
 @dataclass(frozen=True)
 class _Step(StepSubject):
+    """A training step, and the same with other step sizes."""
+
     others: tuple[Subject, ...] = ()
 
     def variations(self) -> tuple[Subject, ...]:
         return self.others
 
 
-def _as_step(verdict: Verdict) -> Verdict:
+def _describe_step(verdict: Verdict) -> Verdict:
     if not verdict.passed:
         return verdict
     return replace(verdict, headline="the new parameters are the old ones minus step_size times the gradient.")

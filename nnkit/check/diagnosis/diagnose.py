@@ -1,4 +1,4 @@
-"""Which mistake is it? Named only if exactly one entry of the catalogue explains every trial, or exactly one pair."""
+"""The search for the mistake: named only if exactly one entry of the catalogue, or one pair, explains everything."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnkit.check.diagnosis.mistakes import BY_ID, CATALOGUE, UNDO, Variants
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.mistakes.inject import forward_with
 from nnkit.check.diagnosis.mistakes.local import FORWARDS
-from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import recognise, trace
 
 
@@ -26,22 +26,22 @@ class Diagnosis:
     """Where mistakes sit in different gradients: the position of the first gradient that has each."""
 
 
-def diagnose(trials: Sequence[Trial]) -> Diagnosis:
-    """The mistakes that explain every trial; where not exactly one does, or one pair, the checker does not guess."""
-    # A mistake can be invisible in one trial (a symmetric product hides a transpose): ask for the gradients
-    # that are wrong in any trial, in all of them.
-    wrong = [i for i in range(len(trials[0].targets)) if any(trial.is_wrong(i) for trial in trials)]
+def find_mistakes(comparisons: Sequence[Comparison]) -> Diagnosis:
+    """Return the one mistake, or the one pair, that explains every comparison; none where several do: no guessing."""
+    # A mistake can be invisible in one comparison (a symmetric product hides a transpose): ask for the gradients
+    # that are wrong in any comparison, in all of them.
+    wrong = [i for i in range(len(comparisons[0].targets)) if any(comparison.is_wrong(i) for comparison in comparisons)]
     if not wrong:
         return Diagnosis()
     with np.errstate(all="ignore"):
-        tables = _tables(trials)
-        together = _single(trials, tables, wrong)
+        tables = _tables(comparisons)
+        together = _single(comparisons, tables, wrong)
         if together:
             return Diagnosis(_only(together))
-        apart = [_single(trials, tables, [i]) for i in wrong]
+        apart = [_single(comparisons, tables, [i]) for i in wrong]
         if all(apart):
             return _in_different_gradients(wrong, [_only(found) for found in apart])
-        return Diagnosis(_pair(trials, tables, wrong))
+        return Diagnosis(_pair(comparisons, tables, wrong))
 
 
 def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
@@ -53,8 +53,8 @@ def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...
     return Diagnosis(tuple(first), tuple(first.values()) if len(first) > 1 else ()) if len(first) <= 2 else Diagnosis()
 
 
-def diagnose_value(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
-    """The mistake in the forward that gives this value in place of the function's own, if one is known to."""
+def find_value_mistakes(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
+    """Return the mistake in the forward that gives this value in place of the function's own, if one is known to."""
     graphs = (trace(function, inputs), recognise(inputs, np.asarray(function(*inputs))))
     found = set()
     for graph in graphs:
@@ -65,43 +65,43 @@ def diagnose_value(function: Callable[..., Any], inputs: Sequence[Any], value: n
     return _only(found)
 
 
-def _tables(trials: Sequence[Trial]) -> dict[str, list[Variants]]:
-    """Mistake id → its variants in each trial."""
-    varied = len({trial.batch for trial in trials}) > 1
+def _tables(comparisons: Sequence[Comparison]) -> dict[str, list[Variants]]:
+    """Mistake id → its variants in each comparison."""
+    varied = len({comparison.batch for comparison in comparisons}) > 1
     claimed = [m for m in CATALOGUE if varied or not m.needs_batches]
-    return {m.id: [m.variants(trial) for trial in trials] for m in claimed}
+    return {m.id: [m.variants(comparison) for comparison in comparisons] for m in claimed}
 
 
-def _single(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
-    """The ids that explain these gradients in all trials, without those that another explains more tellingly."""
-    every = list(range(len(trials[0].targets)))
+def _single(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
+    """The ids that explain these gradients in all comparisons, without those that another explains more tellingly."""
+    every = list(range(len(comparisons[0].targets)))
     asked = {id: every if BY_ID[id].whole else wrong for id in tables}
-    found = {id for id, variants in tables.items() if _explaining(trials, variants, asked[id])}
+    found = {id for id, variants in tables.items() if _explaining(comparisons, variants, asked[id])}
     return found - {id for telling in found for id in BY_ID[telling].refines}
 
 
-def _explaining(trials: Sequence[Trial], variants: list[Variants], wrong: list[int]) -> set[str]:
-    """The variants that give what came back in every trial, and that are wrong themselves in some."""
+def _explaining(comparisons: Sequence[Comparison], variants: list[Variants], wrong: list[int]) -> set[str]:
+    """The variants that give what came back in every comparison, and that are wrong themselves in some."""
     common = set.intersection(*(set(v) for v in variants))
     return {
         key
         for key in common
-        if all(_explains(t, v[key], wrong) for t, v in zip(trials, variants))
-        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(trials, variants) for i in wrong)
+        if all(_explains(t, v[key], wrong) for t, v in zip(comparisons, variants))
+        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(comparisons, variants) for i in wrong)
     }
 
 
-def _explains(trial: Trial, would: tuple, wrong: list[int]) -> bool:
-    return len(would) == len(trial.returned) and all(
-        would[i] is not None and same(trial.returned[i], would[i]) and _better_than_right(trial, would[i], i)
+def _explains(comparison: Comparison, would: tuple, wrong: list[int]) -> bool:
+    return len(would) == len(comparison.returned) and all(
+        would[i] is not None and same(comparison.returned[i], would[i]) and _better_than_right(comparison, would[i], i)
         for i in wrong
     )
 
 
-def _better_than_right(trial: Trial, would: Any, i: int) -> bool:
+def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:
     """What explains an error leaves little of it over."""
-    returned, right = trial.returned[i], trial.right[i]
-    if np.shape(returned) != np.shape(right) or not trial.is_wrong(i):
+    returned, right = comparison.returned[i], comparison.right[i]
+    if np.shape(returned) != np.shape(right) or not comparison.is_wrong(i):
         return True
     return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
 
@@ -110,23 +110,23 @@ def _only(found: set[str]) -> tuple[str, ...]:
     return tuple(found) if len(found) == 1 else ()
 
 
-def _pair(trials: Sequence[Trial], tables: dict[str, list[Variants]], wrong: list[int]) -> tuple[str, ...]:
-    """Two mistakes, one on top of the other, if exactly one such pair explains every trial."""
+def _pair(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> tuple[str, ...]:
+    """Two mistakes, one on top of the other, if exactly one such pair explains every comparison."""
     pairs = set()
     for second, undo in UNDO:
-        undone = [_undone(trial, undo) for trial in trials]
+        undone = [_undone(comparison, undo) for comparison in comparisons]
         for first in tables.keys() - {second, "low-precision", "regularisation"}:
             mistake = BY_ID[first]
             variants = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
-            asked = range(len(trials[0].targets)) if mistake.whole else wrong
+            asked = range(len(comparisons[0].targets)) if mistake.whole else wrong
             if _explaining(undone, variants, list(asked)):
                 pairs.add(frozenset((first, second)))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
     return tuple(sorted(left.pop())) if len(left) == 1 else ()
 
 
-def _undone(trial: Trial, undo: Callable[[Any, Trial], Any]) -> Trial:
-    return replace(trial, returned=tuple(undo(np.asarray(w), trial) for w in trial.returned))
+def _undone(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
+    return replace(comparison, returned=tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
 
 
 def _refines(telling: frozenset[str], plain: frozenset[str]) -> bool:

@@ -1,1 +1,1 @@
-"""What a check asks the checked code, and what came back: calls, trials, tolerances."""
+"""What a check asks the checked code, and what came back: calls, comparisons, tolerances."""

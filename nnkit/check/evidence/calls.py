@@ -1,124 +1,89 @@
-"""Calls of the learner's code: one, or several in a row that are looked at when all are over.
+"""Calls of the learner's code: one, or a batch of them that is looked at when all are over.
 
-Where the code runs in another process, a row is one message there and one back: an examination is hundreds of small
-calls, and what a message costs is mostly the waiting for it.
+Where the code runs in another process, a batch is one message there and one back: an examination is hundreds of small
+calls, and most of what a message costs is the waiting for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-DEEP = 5
+from nnkit.check.context import current_context
+from nnkit.check.remote import Call, CallResult, ResultRef
+
+MAX_DEPTH = 5
 """Containers inside containers in which arrays are looked for."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """In place of an argument: this item of what an earlier call of the row has returned."""
-
-    call: int
-    item: int
-
-
-@dataclass
-class Called:
-    """How a call ended."""
-
-    given: tuple[Any, ...]
-    """The arguments, as calls have left them."""
-    returned: Any = None
-    fault: BaseException | None = None
-    spoilt: str = ""
-    """What it did to a `Part` that it was given: "changed" an array in it, or has "taken" one out."""
-
-
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
-
-
-class Elsewhere(Protocol):
-    """Another process, in which the learner's code runs (`nnkit_grader.rpc.proxies`)."""
-
-    seen_measuring: bool
-
-    def watching(self, points: Sequence[Any]) -> AbstractContextManager[None]: ...
-
-    def in_a_row(self, calls: Sequence[Call]) -> list[Called] | None:
-        """None where they are not all calls of what runs there."""
-
-
-elsewhere: Elsewhere | None = None
-"""Set where calls of the learner's code leave this process; there they are watched too."""
-
-
-def called(function: Callable[..., Any], given: tuple[Any, ...]) -> Called:
-    """One call, whatever it raises."""
+def call_once(function: Callable[..., Any], given: tuple[Any, ...]) -> CallResult:
+    """Make one call, and catch what it raises."""
     try:
-        return Called(given, function(*given))
+        return CallResult(given, function(*given))
     except (Exception, SystemExit) as fault:
-        return Called(given, fault=fault)
+        return CallResult(given, fault=fault)
 
 
-def in_a_row(calls: Sequence[Call]) -> list[Called]:
-    """These calls, each after the one before, whether or not that failed."""
-    there = elsewhere.in_a_row(calls) if elsewhere else None
+def call_batch(calls: Sequence[Call]) -> list[CallResult]:
+    """Make these calls in order, each whether or not the one before failed."""
+    remote = current_context().remote()
+    there = remote.call_batch(calls) if remote else None
     if there is not None:
         return there
-    done: list[Called] = []
+    done: list[CallResult] = []
     returned: list[Any] = []
     for function, given in calls:
-        found = _next(function, given, returned)
-        returned.append(found.returned)
-        found.returned = _copied(found.returned)  # the next call may write into what this one has returned
-        done.append(found)
+        result = _call_resolved(function, given, returned)
+        returned.append(result.returned)
+        result.returned = _copy_arrays(result.returned)  # the next call may write into what this one returned
+        done.append(result)
     return done
 
 
-def _next(function: Callable[..., Any], given: tuple[Any, ...], returned: Sequence[Any]) -> Called:
+def _call_resolved(function: Callable[..., Any], given: tuple[Any, ...], returned: Sequence[Any]) -> CallResult:
+    """Make a call with its `ResultRef`s replaced by what they stand for."""
     try:
-        parts = {k: returned[x.call][x.item] for k, x in enumerate(given) if isinstance(x, Part)}
-    except Exception as fault:  # that call has failed, or returned nothing of the kind
-        return Called(given, fault=fault)
-    before = {k: kept(part) for k, part in parts.items()}
-    found = called(function, tuple(parts.get(k, x) for k, x in enumerate(given)))
-    found.spoilt = max((spoilt(part, before[k]) for k, part in parts.items()), default="")
-    return found
+        parts = {k: returned[x.call][x.item] for k, x in enumerate(given) if isinstance(x, ResultRef)}
+    except Exception as fault:  # that call failed, or returned nothing of the kind
+        return CallResult(given, fault=fault)
+    before = {k: array_bytes(part) for k, part in parts.items()}
+    result = call_once(function, tuple(parts.get(k, x) for k, x in enumerate(given)))
+    result.mutated = max((find_mutation(part, before[k]) for k, part in parts.items()), default="")
+    return result
 
 
-def _copied(value: Any, depth: int = 0) -> Any:
-    """The value with arrays of its own, in tuples, lists and dicts too."""
+def _copy_arrays(value: Any, depth: int = 0) -> Any:
+    """Return the value with fresh copies of its arrays, in tuples, lists and dicts too."""
     if isinstance(value, np.ndarray):
         return value.copy()
-    if type(value) in (tuple, list) and depth < DEEP:
-        return type(value)(_copied(part, depth + 1) for part in value)
-    if type(value) is dict and depth < DEEP:
-        return {key: _copied(part, depth + 1) for key, part in value.items()}
+    if type(value) in (tuple, list) and depth < MAX_DEPTH:
+        return type(value)(_copy_arrays(part, depth + 1) for part in value)
+    if type(value) is dict and depth < MAX_DEPTH:
+        return {key: _copy_arrays(part, depth + 1) for key, part in value.items()}
     return value
 
 
-def kept(value: Any) -> list[bytes]:
-    """The numbers in the arrays of a value, to be compared later."""
+def array_bytes(value: Any) -> list[bytes]:
+    """Return the bytes of the arrays in a value, to be compared later."""
     return [array.tobytes() for array in arrays_in(value)]
 
 
-def spoilt(value: Any, before: Sequence[bytes]) -> str:
-    """What has been done to a value since (see `Called.spoilt`)."""
-    after = kept(value)
+def find_mutation(value: Any, before: Sequence[bytes]) -> str:
+    """Return what was done to a value since `array_bytes` gave `before`; see `CallResult.mutated`."""
+    after = array_bytes(value)
     return "taken" if len(after) != len(before) else "changed" if after != before else ""
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:
-    """The arrays of a cache, in tuples, lists and dicts too."""
-    return list(_arrays(value, 0))
+    """Return the arrays in a value, in tuples, lists and dicts too."""
+    return list(_iterate_arrays(value, 0))
 
 
-def _arrays(value: Any, depth: int) -> Iterator[np.ndarray]:
+def _iterate_arrays(value: Any, depth: int) -> Iterator[np.ndarray]:
     if isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
         yield value
-    elif isinstance(value, dict | list | tuple) and depth < DEEP:
+    elif isinstance(value, dict | list | tuple) and depth < MAX_DEPTH:
         for part in value.values() if isinstance(value, dict) else value:
-            yield from _arrays(part, depth + 1)
+            yield from _iterate_arrays(part, depth + 1)

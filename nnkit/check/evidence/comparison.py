@@ -16,7 +16,7 @@ Arrays = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Trial:
+class Comparison:
     """What came back, what is right, and what there was to make mistakes with."""
 
     function: Callable[..., Any]

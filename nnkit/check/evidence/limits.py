@@ -1,27 +1,17 @@
-"""Bounds on the code that is checked: seconds, and characters printed."""
+"""Bounds on the code that is checked: its time, and the characters that it prints."""
 
 from __future__ import annotations
 
 import ctypes
-import io
-import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import FrameType
-from typing import Any
 
-SECONDS = float(os.environ.get("NNKIT_CHECK_SECONDS", "10"))
-"""How long one check may take."""
-SHOWN = 500
-"""How many of the characters that the checked code prints are passed on."""
-
-clock: Callable[[], float] = time.monotonic
-"""By which SECONDS are counted. Set where the checked code runs in another process, which may have to wait for the
-machine: then this clock stands still."""
+from nnkit.check.context import current_context
+from nnkit.streams import BoundedStream, OutputBudget
 
 
 class OutOfTime(BaseException):
@@ -30,21 +20,23 @@ class OutOfTime(BaseException):
 
 @contextmanager
 def time_limit() -> Iterator[None]:
-    """Raise `OutOfTime` in this thread after SECONDS, and again every tenth of them, should it be caught."""
-    if SECONDS <= 0:
+    """Raise `OutOfTime` in this thread after the context's `seconds`, and again every tenth of them if it is caught."""
+    seconds = current_context().seconds
+    if seconds <= 0:
         yield
     elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
-        with alarm(SECONDS, OutOfTime, SECONDS / 10):  # a timer's signal also ends a sleep or a wait
+        with alarm(seconds, OutOfTime, seconds / 10):  # a timer's signal also ends a sleep or a wait
             yield
     else:
-        with _by_thread():
+        with _alarm_thread(seconds):
             yield
 
 
 @contextmanager
 def alarm(seconds: float, fault: type[BaseException], every: float = 0.0) -> Iterator[None]:
-    """Raise `fault` in this thread, the main one, when `clock` has gone so many seconds on; `every` so many more again,
-    should it be caught (0: once)."""
+    """Raise `fault` in this thread, the main one, after so many seconds of the context's clock; and again after `every`
+    more if it is caught (0: once)."""
+    clock = current_context().clock
     ends = clock() + seconds
 
     def ring(signum: int, frame: FrameType | None) -> None:
@@ -62,15 +54,15 @@ def alarm(seconds: float, fault: type[BaseException], every: float = 0.0) -> Ite
 
 
 @contextmanager
-def _by_thread() -> Iterator[None]:
-    """Where there are no signals: a second thread raises in this one, at its next Python instruction."""
+def _alarm_thread(seconds: float) -> Iterator[None]:
+    """Raise `OutOfTime` where there are no signals: from a second thread, at this one's next Python instruction."""
     here, done = threading.get_ident(), threading.Event()
 
     def watch() -> None:
-        wait = SECONDS
+        wait = seconds
         while not done.wait(wait):
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(here), ctypes.py_object(OutOfTime))
-            wait = SECONDS / 10
+            wait = seconds / 10
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -81,30 +73,10 @@ def _by_thread() -> Iterator[None]:
         watcher.join()
 
 
-class _Bounded(io.TextIOBase):
-    """Passes the first characters on, and counts the rest."""
-
-    def __init__(self, out: Any, written: list[int]):
-        self.out = out
-        self.written = written
-
-    def write(self, text: str) -> int:
-        room = max(0, SHOWN - self.written[0])
-        if room:
-            self.out.write(text[:room])
-        self.written[0] += len(text)
-        return len(text)
-
-    def flush(self) -> None:
-        self.out.flush()
-
-    def writable(self) -> bool:
-        return True
-
-
 @contextmanager
-def output_limit() -> Iterator[list[int]]:
-    """Bound what is printed; yields a list whose one entry is how many characters were printed so far."""
-    written = [0]
-    with redirect_stdout(_Bounded(sys.stdout, written)), redirect_stderr(_Bounded(sys.stderr, written)):
-        yield written
+def output_limit() -> Iterator[OutputBudget]:
+    """Pass on the first `max_printed_chars` of what is printed; yields the budget, which counts all of it."""
+    budget = OutputBudget(current_context().max_printed_chars)
+    out, err = (BoundedStream(stream.write, budget) for stream in (sys.stdout, sys.stderr))
+    with redirect_stdout(out), redirect_stderr(err):
+        yield budget

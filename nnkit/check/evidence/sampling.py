@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
-from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject
-from nnkit.check.evidence.tolerance import pull_back, reconsidered
+from nnkit.check.evidence.tolerance import recheck, vjp_targets
 
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Steps with which people measure derivatives."""
@@ -19,26 +20,28 @@ DIRECTIONS = 3
 SQUARE = 4
 
 
-def trials_at(
+def compare_at(
     subject: Subject,
     inputs: Arrays,
     upstreams: Sequence[np.ndarray],
     known: Sequence[Arrays] = (),
     batch: int = 0,
     resized: bool = False,
-) -> list[Trial]:
-    """One trial for each upstream gradient, every entry compared. `known` is what came back for the first
-    of them, where that has been asked."""
+) -> list[Comparison] | Finding:
+    """Compare every entry, once for each upstream gradient. `known` is what came back for the first of them, where
+    those calls were made already."""
     function = subject.function
     out = np.asarray(function(*inputs), dtype=float)
     weights = [w for g in upstreams for w in (g, g * g)] + [np.ones(out.shape)]
     exact = numerical.allows_complex_step(function, inputs, subject.wrt)
-    by_input = [pull_back(function, inputs, i, weights, subject.rounding(i, inputs), exact) for i in subject.wrt]
-    trials = []
+    by_input = [vjp_targets(function, inputs, i, weights, subject.rounding(i, inputs), exact) for i in subject.wrt]
+    comparisons = []
     for k, g in enumerate(upstreams):
         returned = known[k] if k < len(known) else subject.gradients(inputs, g)
-        trials.append(
-            Trial(
+        if isinstance(returned, Finding):
+            return returned
+        comparisons.append(
+            Comparison(
                 function=function,
                 inputs=inputs,
                 wrt=subject.wrt,
@@ -46,7 +49,7 @@ def trials_at(
                 out=out,
                 returned=returned,
                 targets=tuple(
-                    reconsidered(targets[2 * k], w, function, inputs, i, g)
+                    recheck(targets[2 * k], w, function, inputs, i, g)
                     for i, w, targets in zip(subject.wrt, returned, by_input)
                 ),
                 squared=tuple(targets[2 * k + 1].value for targets in by_input),
@@ -59,7 +62,7 @@ def trials_at(
                 exact=exact,
             )
         )
-    return trials
+    return comparisons
 
 
 def agrees_along(
@@ -112,36 +115,36 @@ def _agrees(
     return low - slack <= own <= high + slack
 
 
-def evidence(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
-    """More trials, for a name: nearby, and with a batch of another size. Where the learner's code or the function
-    does not take such inputs, there are none."""
-    batch = batch_of(subject, inputs)
-    found = _try(subject, nearby(subject, inputs, rng), rng, batch)
-    return found + (_other_batch(subject, inputs, rng, batch) if batch else [])
+def compare_varied(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
+    """Compare nearby and with a batch of another size, to tell mistakes apart. Empty where the learner's code or the
+    function does not take these inputs."""
+    batch = find_batch_size(subject, inputs)
+    found = _compare_if_possible(subject, move_inputs(subject, inputs, rng), rng, batch)
+    return found + (_compare_other_batch(subject, inputs, rng, batch) if batch else [])
 
 
-def _other_batch(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Trial]:
-    """A trial with another number of examples. Whose first axis is the batch? That of all inputs which are as long as
-    the first, or the first one's alone, or every axis of that size: the first guess that the function takes."""
+def _compare_other_batch(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Comparison]:
+    """Compare with another number of examples. The batch is the first axis of all inputs that are as long as the first,
+    or of the first one alone, or every axis of that size: the first guess that the function takes."""
     taken = {size for x in inputs for size in np.shape(x)}
     other = next(size for size in range(batch + 1, batch + len(taken) + 2) if size not in taken)
     free = [i for i in range(len(inputs)) if not (subject.parameters and i in subject.wrt)]
     as_long = [i for i in free if np.shape(inputs[i])[:1] == (batch,)]
-    guesses = [_longer(inputs, chosen, other, rng) for chosen in (as_long, as_long[:1])]
-    guesses.append(resized(inputs, {batch: other}, rng, subject.wrt if subject.parameters else ()))
+    guesses = [_lengthen(inputs, chosen, other, rng) for chosen in (as_long, as_long[:1])]
+    guesses.append(resize_inputs(inputs, {batch: other}, rng, subject.wrt if subject.parameters else ()))
     for guess in guesses:
-        found = _try(subject, guess, rng, other, True)
+        found = _compare_if_possible(subject, guess, rng, other, True)
         if found:
             return found
     return []
 
 
-def _longer(inputs: Arrays, chosen: Sequence[int], length: int, rng: np.random.Generator) -> Arrays:
+def _lengthen(inputs: Arrays, chosen: Sequence[int], length: int, rng: np.random.Generator) -> Arrays:
     """The inputs with the first axis of the chosen ones made so long, filled with (moved) numbers of their own."""
     found = list(inputs)
     for i in chosen:
         rows = inputs[i][rng.integers(len(inputs[i]), size=length)]
-        found[i] = rows if _is_mask(inputs[i]) else _moved(rows, rng, 0.2)
+        found[i] = rows if _is_mask(inputs[i]) else _move(rows, rng, 0.2)
     return tuple(found)
 
 
@@ -149,73 +152,81 @@ def _is_mask(x: np.ndarray) -> bool:
     return x.dtype.kind in "iu" or set(np.unique(x)) <= {0.0, 1.0}
 
 
-def smaller(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
+def compare_smaller(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
     """Trials with the same axes, but few entries on each: what is wrong with a large array is seen on a small one."""
     sizes = sorted({size for x in inputs for size in np.shape(x) if size > 1})
     fewer = {size: min(size, few) for few, size in enumerate(sizes, start=4)}
-    return [
-        t
-        for _ in range(2)
-        for t in _try(subject, resized(inputs, fewer, rng), rng, fewer.get(batch_of(subject, inputs), 0), True)
-    ]
+    return _compare_resized(subject, inputs, fewer, fewer.get(find_batch_size(subject, inputs), 0), rng)
 
 
-def square_evidence(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Trial]:
+def compare_square(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
     """Trials in which every axis has one size, so that no product of matrices fails for its shapes."""
     labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
     side = max([SQUARE, *(int(np.max(x)) + 1 for x in labels)])
     sizes = {size: side for x in inputs for size in np.shape(x)}
-    return [t for _ in range(2) for t in _try(subject, resized(inputs, sizes, rng), rng, side, True)]
+    return _compare_resized(subject, inputs, sizes, side, rng)
 
 
-def _try(
+def _compare_resized(
+    subject: Subject, inputs: Arrays, sizes: dict[int, int], batch: int, rng: np.random.Generator
+) -> list[Comparison]:
+    """Compare twice with inputs whose axes have other sizes (old → new)."""
+    return [
+        comparison
+        for _ in range(2)
+        for comparison in _compare_if_possible(subject, resize_inputs(inputs, sizes, rng), rng, batch, True)
+    ]
+
+
+def _compare_if_possible(
     subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int, other_sizes: bool = False
-) -> list[Trial]:
+) -> list[Comparison]:
     try:
         out = np.asarray(subject.function(*inputs), dtype=float)
         if not np.all(np.isfinite(out)):
             return []
-        return trials_at(subject, inputs, [subject.upstream(out.shape, rng)], (), batch, other_sizes)
+        found = compare_at(subject, inputs, [subject.upstream(out.shape, rng)], (), batch, other_sizes)
+        return [] if isinstance(found, Finding) else found
     except Exception:  # whatever it does not like about inputs that nobody chose
         return []
 
 
-def batch_of(subject: Subject, inputs: Arrays) -> int:
+def find_batch_size(subject: Subject, inputs: Arrays) -> int:
     """The size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
     shapes = [np.shape(x) for i, x in enumerate(inputs) if not (subject.parameters and i in subject.wrt)]
     return next((shape[0] for shape in shapes if shape), 0)
 
 
-def nearby(subject: Subject, inputs: Arrays, rng: np.random.Generator, amount: float = 0.2) -> Arrays:
+def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amount: float = 0.2) -> Arrays:
     """Every number that is differentiated moved by up to this share of itself, its sign kept; zeros move too."""
-    return tuple(_moved(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
+    return tuple(_move(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
 
 
-def mirrored(subject: Subject, inputs: Arrays) -> Arrays:
+def mirror_inputs(subject: Subject, inputs: Arrays) -> Arrays:
     """Every number that is differentiated on the other side of 0."""
     return tuple(-x if i in subject.wrt else x for i, x in enumerate(inputs))
 
 
-def moderate(inputs: Arrays) -> Arrays:
+def scale_down_inputs(inputs: Arrays) -> Arrays:
     """The same inputs, scaled so that none is larger than 1."""
     return tuple(x if np.asarray(x).dtype.kind in "iu" else x / max(1.0, float(np.max(np.abs(x)))) for x in inputs)
 
 
-def resized(inputs: Arrays, sizes: dict[int, int], rng: np.random.Generator, fixed: Sequence[int] = ()) -> Arrays:
+def resize_inputs(inputs: Arrays, sizes: dict[int, int], rng: np.random.Generator, fixed: Sequence[int] = ()) -> Arrays:
     """Inputs whose axes have other sizes (old → new), filled with numbers of the old ones; `fixed` ones stay."""
-    return tuple(x if i in fixed else _resized(x, sizes, rng) for i, x in enumerate(inputs))
+    return tuple(x if i in fixed else _resize(x, sizes, rng) for i, x in enumerate(inputs))
 
 
-def _resized(x: Any, sizes: dict[int, int], rng: np.random.Generator) -> Any:
+def _resize(x: Any, sizes: dict[int, int], rng: np.random.Generator) -> Any:
     """Zeros and ones (a mask, labels in columns) stay what they are."""
     shape = [sizes.get(size, size) for size in np.shape(x)]
     if not shape:
         return x
     filled = rng.choice(np.ravel(x), size=shape)
-    return filled if _is_mask(np.asarray(x)) else _moved(filled, rng, 0.2)
+    return filled if _is_mask(np.asarray(x)) else _move(filled, rng, 0.2)
 
 
-def _moved(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
+def _move(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
     x = np.asarray(x)
     if x.dtype.kind in "iu":
         return x.copy()
@@ -225,42 +236,42 @@ def _moved(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray
     return moved
 
 
-def are_quotients(subject: Subject, trials: Sequence[Trial], rng: np.random.Generator) -> bool:
-    """Whether these trials, and one nearby, came from a difference quotient."""
-    if not all(map(_is_quotient, trials)):
+def are_finite_differences(subject: Subject, comparisons: Sequence[Comparison], rng: np.random.Generator) -> bool:
+    """Whether these comparisons, and one nearby, came from a difference quotient."""
+    if not all(map(_is_finite_difference, comparisons)):
         return False
-    others = _try(subject, nearby(subject, trials[0].inputs, rng), rng, 0)
-    return bool(others) and all(map(_is_quotient, others))
+    others = _compare_if_possible(subject, move_inputs(subject, comparisons[0].inputs, rng), rng, 0)
+    return bool(others) and all(map(_is_finite_difference, others))
 
 
-def _is_quotient(trial: Trial) -> bool:
+def _is_finite_difference(comparison: Comparison) -> bool:
     """Whether what came back is a difference quotient with one of the usual steps, rather than the derivative: it is
     far closer to it than to what is right."""
-    if any(w.shape != r.shape for w, r in zip(trial.returned, trial.right)):
+    if any(w.shape != r.shape for w, r in zip(comparison.returned, comparison.right)):
         return False
     return any(
-        all(_near_quotient(trial, k, h, one_sided) for k in range(len(trial.wrt)))
+        all(_is_near_finite_difference(comparison, k, h, one_sided) for k in range(len(comparison.wrt)))
         for h in STEPS
         for one_sided in (False, True)
     )
 
 
-def _near_quotient(trial: Trial, k: int, h: float, one_sided: bool) -> bool:
-    i, w, right = trial.wrt[k], trial.returned[k], trial.right[k]
+def _is_near_finite_difference(comparison: Comparison, k: int, h: float, one_sided: bool) -> bool:
+    i, w, right = comparison.wrt[k], comparison.returned[k], comparison.right[k]
     quotients = np.empty(np.shape(w))
     for entry in range(quotients.size):
-        above, below = (_value_at(trial, i, entry, step) for step in (h, 0.0 if one_sided else -h))
-        quotients.flat[entry] = np.sum(trial.upstream * (above - below)) / (h if one_sided else 2 * h)
+        above, below = (_value_at(comparison, i, entry, step) for step in (h, 0.0 if one_sided else -h))
+        quotients.flat[entry] = np.sum(comparison.upstream * (above - below)) / (h if one_sided else 2 * h)
     error, left = np.abs(w - right), np.abs(w - quotients)
-    seen = error > trial.targets[k].sharp  # what the estimate itself cannot explain
+    seen = error > comparison.targets[k].error_bound  # what the estimate itself cannot explain
     # Far below 1 of what is right: where f is flat, rounding of any origin looks like a quotient.
     measured = (left <= 0.02 * error) & (error <= 0.05 * np.abs(right))
     return bool(np.mean(seen) >= 0.5 and np.all(measured[seen]))
 
 
-def _value_at(trial: Trial, i: int, entry: int, step: float) -> np.ndarray:
-    inputs = list(trial.inputs)
+def _value_at(comparison: Comparison, i: int, entry: int, step: float) -> np.ndarray:
+    inputs = list(comparison.inputs)
     inputs[i] = np.array(inputs[i], dtype=float)
     inputs[i].flat[entry] += step
     inputs[i] = inputs[i][()]
-    return np.asarray(trial.function(*inputs), dtype=float)
+    return np.asarray(comparison.function(*inputs), dtype=float)

@@ -25,7 +25,7 @@ class Target:
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    sharp: np.ndarray
+    error_bound: np.ndarray
     """How far off `value` itself may be (at a kink: infinite); the interval leaves room for the learner's rounding."""
     kinks: int
 
@@ -37,7 +37,7 @@ class Target:
         return missed
 
 
-def pull_back(
+def vjp_targets(
     function: Callable[..., Any],
     inputs: tuple[Any, ...],
     wrt: int,
@@ -53,15 +53,15 @@ def pull_back(
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
     columns = list(numerical.estimate_columns(function, inputs, wrt, exact))
-    value, sharp, low, high, kinked = (
+    value, error_bound, low, high, kinked = (
         np.concatenate(p, axis=-1) for p in zip(*(_project(c, weights) for c in columns))
     )
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _size(inputs[wrt])
     slack = _room(value, _coupled(columns, weights, value), scale) + np.ravel(rounding)
-    low, high = _interval(value, sharp + slack, low, high, kinked)
+    low, high = _interval(value, error_bound + slack, low, high, kinked)
     return [
         Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
-        for v, a, b, e, k in zip(value, low, high, sharp, kinked)
+        for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
 
 
@@ -86,7 +86,7 @@ def _coupled(columns: Sequence[Estimate], weights: np.ndarray, value: np.ndarray
     return np.stack([np.max(np.where(jacobian > 0, row[:, None], 0.0), axis=0, initial=0.0) for row in rows])
 
 
-def reconsidered(
+def recheck(
     target: Target,
     returned: np.ndarray,
     function: Callable[..., Any],
@@ -101,21 +101,23 @@ def reconsidered(
     low, high = target.low.copy(), target.high.copy()
     error = np.where(missed, np.abs(returned - target.value), -1.0)
     for entry in np.argsort(-error, axis=None)[: int(missed.sum())].tolist():
-        room = (target.high - target.value).flat[entry] - target.sharp.flat[entry]
-        a, b = _second_opinion(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
+        room = (target.high - target.value).flat[entry] - target.error_bound.flat[entry]
+        a, b = _recompute(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
         if not a <= returned.flat[entry] <= b:
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
     return replace(target, low=low, high=high)
 
 
-def _second_opinion(
+def _recompute(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, room: float
 ) -> tuple[float, float]:
     column = numerical.recompute_column(function, inputs, wrt, entry)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
-    value, sharp, low, high, kinked = _project(Estimate(*(f[None] for f in numerical.list_fields(column))), weights)
-    ends = _interval(value, sharp + room, low, high, kinked)
+    value, error_bound, low, high, kinked = _project(
+        Estimate(*(f[None] for f in numerical.list_fields(column))), weights
+    )
+    ends = _interval(value, error_bound + room, low, high, kinked)
     return float(ends[0][0, 0]), float(ends[1][0, 0])
 
 
@@ -132,42 +134,44 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
     """∂function/∂inputs[wrt] itself as a target, after a second opinion on the entries that it accuses."""
     estimate = numerical.estimate_jacobian(function, inputs, wrt)
     flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.list_fields(estimate)))
-    value, sharp, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
+    value, error_bound, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
     low, high = _interval(
         value,
-        sharp + _room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _size(inputs[wrt])),
+        error_bound + _room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _size(inputs[wrt])),
         low,
         high,
         kinked,
     )
     shape = estimate.value.shape
-    value, low, high, sharp = (part.reshape(shape) for part in (value, low, high, sharp))
-    target = Target(value, low, high, sharp, int(np.sum(kinked)))
+    value, low, high, error_bound = (part.reshape(shape) for part in (value, low, high, error_bound))
+    target = Target(value, low, high, error_bound, int(np.sum(kinked)))
     if returned.shape != shape:
         return target
     out = shape[: len(shape) - np.ndim(inputs[wrt])]
     for k, onehot in enumerate(np.eye(int(np.prod(out)))):
         i = np.unravel_index(k, out)
-        part = replace(target, value=target.value[i], low=target.low[i], high=target.high[i], sharp=target.sharp[i])
-        part = reconsidered(part, np.asarray(returned[i]), function, inputs, wrt, onehot)
+        part = replace(
+            target, value=target.value[i], low=target.low[i], high=target.high[i], error_bound=target.error_bound[i]
+        )
+        part = recheck(part, np.asarray(returned[i]), function, inputs, wrt, onehot)
         target.low[i], target.high[i] = part.low, part.high
     return target
 
 
 def _project(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
-    """value, sharp, low, high, kinked of each upstream (rows) and entry (columns)."""
+    """value, error_bound, low, high, kinked of each upstream (rows) and entry (columns)."""
     value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.list_fields(column))
     size = np.abs(weights)
     value, magnitude = weights @ value_of.T, size @ np.abs(value_of).T
     # Rounding in a sum that may add large terms which cancel.
-    sharp = 30 * (size @ error.T) + 64 * EPSILON * magnitude
+    error_bound = 30 * (size @ error.T) + 64 * EPSILON * magnitude
     low, high, kinked = value, value, np.zeros(value.shape, dtype=bool)
     if kink.any():
         ends = weights[:, None, :] * below, weights[:, None, :] * above
         low, high = np.minimum(*ends).sum(axis=-1), np.maximum(*ends).sum(axis=-1)
         kinked = np.broadcast_to(kink.any(axis=-1), value.shape)
-        sharp = np.where(kinked, np.inf, sharp)
-    return value, sharp, low, high, kinked
+        error_bound = np.where(kinked, np.inf, error_bound)
+    return value, error_bound, low, high, kinked
 
 
 def table(name: str, returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[Entry, ...]:

@@ -39,7 +39,8 @@ from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
 from nnkit.check.api.gate_checks import check_backward, check_gradient
-from nnkit.check.evidence import limits
+from nnkit.check.context import current_context
+from nnkit.check.evidence.limits import OutOfTime, time_limit
 from nnkit.check.verdict import Verdict
 
 EXAMPLE = "Write the inputs and a point, as in: %%check x=2.0, y=rng.normal(size=3)"
@@ -201,12 +202,11 @@ class _Cell:
 
     def check(self) -> Verdict:
         try:
-            with limits.time_limit():
+            with time_limit():
                 value = self._first_run()
-        except limits.OutOfTime:
-            raise CellError(
-                f"it did not end within {limits.SECONDS:g} seconds: is there a loop without an end?"
-            ) from None
+        except OutOfTime:
+            seconds = current_context().seconds
+            raise CellError(f"it did not end within {seconds:g} seconds: is there a loop without an end?") from None
         # Like a function's own signature, this tells the checks what the inputs are called.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         signature = inspect.Signature([inspect.Parameter(name, kind) for name in self.inputs])

@@ -21,7 +21,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from nnkit.check.verdict import listening
+from nnkit.check.verdict import collecting_verdicts
+from nnkit.streams import BoundedStream, OutputBudget
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
@@ -29,8 +30,8 @@ STARTUP = 120.0
 """Seconds in which the child process must have begun; only a machine in trouble needs them."""
 GRACE = 2.0
 """Seconds between asking a cell to stop and ending its process."""
-PRINTED = 20_000
-"""Characters that are kept of what a cell prints."""
+MAX_PRINTED_CHARS = 20_000
+"""Characters that are kept of what a cell prints, and of what it writes to stderr."""
 
 
 # ---- the parent's side ------------------------------------------------------------------------------
@@ -153,16 +154,6 @@ def _receive(inbox: queue.SimpleQueue[Any], seconds: float) -> Outcome | None:
 # ---- the child's side -------------------------------------------------------------------------------
 
 
-class _Bounded(io.StringIO):
-    """Keeps the first `PRINTED` characters and forgets the rest."""
-
-    def write(self, text: str) -> int:
-        room = PRINTED - self.tell()
-        if room > 0:
-            super().write(text if len(text) <= room else text[:room] + "\n… and more")
-        return len(text)
-
-
 def serve() -> None:
     """Cells from stdin, an `Outcome` a line to what was stdout; cells find both shut."""
     cells = json.load(sys.stdin)
@@ -221,8 +212,11 @@ def _shell(scratch: str) -> Any:
 
 def _run_cell(shell: Any, index: int, source: str) -> Outcome:
     shell.displayhook.shown = None
-    printed, warned, started = _Bounded(), _Bounded(), time.perf_counter()
-    with listening() as heard, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(warned):
+    printed, warned, started = io.StringIO(), io.StringIO(), time.perf_counter()
+    out, err = (
+        BoundedStream(kept.write, OutputBudget(MAX_PRINTED_CHARS), "\n… and more") for kept in (printed, warned)
+    )
+    with collecting_verdicts() as verdicts, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             result = shell.run_cell(source, store_history=True)
@@ -234,7 +228,7 @@ def _run_cell(shell: Any, index: int, source: str) -> Outcome:
         if "matplotlib.pyplot" in sys.modules:
             sys.modules["matplotlib.pyplot"].close("all")
     outcome = Outcome(shown=shell.displayhook.shown, printed=printed.getvalue(), warned=warned.getvalue())
-    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in heard if not verdict.passed]
+    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in verdicts if not verdict.passed]
     outcome.seconds = time.perf_counter() - started
     if error is not None:
         outcome.kind = type(error).__name__

@@ -1,40 +1,46 @@
-"""How an outcome is told: from what was found to the `Verdict`."""
+"""Sentences about what a check found: from a `Finding` to the `Verdict`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
-from nnkit.check.evidence.comparison import Trial
-from nnkit.check.evidence.guarded_call import Stop
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import GateSubject, Subject
 from nnkit.check.evidence.tolerance import place, table, worst
 from nnkit.check.rendering import shape_messages
 from nnkit.check.verdict import Verdict
 
 
-def verdict_of(subject: str, stop: Stop) -> Verdict:
-    """What stopped a check, as a verdict."""
-    where = stop.entries[0].where if stop.entries else ""
+def describe_finding(title: str, finding: Finding) -> Verdict:
+    """Return the verdict of a check that this finding ended."""
     return Verdict(
-        subject,
-        stop.status,
-        str(stop),
-        largest_error=stop.error,
-        where=where,
-        entries=stop.entries,
-        mistakes=stop.mistakes,
-        **told_of(stop.mistakes),
-        notes=stop.notes,
+        finding.subject or title,
+        finding.status,
+        finding.headline,
+        largest_error=finding.error,
+        where=finding.entries[0].where if finding.entries else "",
+        entries=finding.entries,
+        mistakes=finding.mistakes,
+        **catalogue_fields(finding.mistakes),
+        notes=finding.notes,
     )
 
 
-def told_of(mistakes: Sequence[str]) -> dict[str, Any]:
-    """What the catalogue says of the named mistakes."""
+def add_mistakes(finding: Finding, mistakes: tuple[str, ...]) -> Finding:
+    """Return the finding with these mistakes named, in its sentence too."""
+    headline = f"{finding.headline.rstrip('.')}: {join_titles(mistakes)}."
+    return replace(finding, headline=headline, mistakes=mistakes)
+
+
+def catalogue_fields(mistakes: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a `Verdict` that the catalogue has for these mistakes: hints and lesson."""
     if not mistakes or mistakes == ("not-attempted",):
         return {}
     named = [BY_ID[id] for id in mistakes]
@@ -42,15 +48,15 @@ def told_of(mistakes: Sequence[str]) -> dict[str, Any]:
     return {"hints": (nudges, hints), "lesson": named[0].lesson}
 
 
-def titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
-    """What the mistakes are, in one phrase; `names` are the gradients that they sit in, where these differ."""
-    told = [BY_ID[id].title for id in mistakes]
-    return "; and ".join(
-        [*told[:1], *(f"{name}: {title}" for name, title in zip(names[1:], told[1:]))] if names else told
-    )
+def join_titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
+    """Return the titles of the mistakes as one phrase; `names` are the gradients that they are in, if these differ."""
+    titles = [BY_ID[id].title for id in mistakes]
+    named = [f"{name}: {title}" for name, title in zip(names[1:], titles[1:])] if names else titles[1:]
+    return "; and ".join([*titles[:1], *named])
 
 
 def right(subject: Subject, kinks: int) -> Verdict:
+    """Return the verdict on gradients that agree; `kinks` of the points lie on one."""
     where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
     notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
     names = [subject.name(i) for i in subject.wrt]
@@ -59,36 +65,40 @@ def right(subject: Subject, kinks: int) -> Verdict:
     return Verdict(subject.title, "right", f"{listed} {verb} with the numerical derivative.", notes=notes)
 
 
-def wrong(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
-    """The k-th gradient of this trial has wrong entries; `named` are the gradients that the mistakes sit in, where
-    these differ."""
-    i, target = subject.wrt[k], trial.targets[k]
-    name, returned = subject.name(i), trial.returned[k]
-    yours, expected = (subject.shown(i, trial.inputs, a) for a in (returned, target.value))
+def wrong(subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
+    """Return the verdict on the k-th gradient, which has wrong entries; `named` are the gradients that the mistakes are
+    in, if these differ."""
+    i, target = subject.wrt[k], comparison.targets[k]
+    name, returned = subject.name(i), comparison.returned[k]
+    yours, expected = (subject.shown(i, comparison.inputs, a) for a in (returned, target.value))
     missed = target.misses(returned)
     index = worst(yours, expected, missed)
     error = float(np.abs(yours[index] - expected[index]))
     return Verdict(
         subject.title,
         "wrong",
-        f"{name} is wrong: {titles(mistakes, named)}." if mistakes else _headline(name, yours, missed, index, error),
+        f"{name} is wrong: {join_titles(mistakes, named)}."
+        if mistakes
+        else _headline(name, yours, missed, index, error),
         largest_error=error,
         where=place(name, index),
         entries=table(name, yours, expected, missed),
         error_map=ErrorMap.of(name, yours, expected, missed),
         mistakes=mistakes,
-        **told_of(mistakes),
-        notes=(*_why(mistakes), *_handed(subject, trial)),
+        **catalogue_fields(mistakes),
+        notes=(*_why(mistakes), *_handed(subject, comparison)),
     )
 
 
-def wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
-    """The k-th gradient has not its input's shape."""
+def wrong_shape(
+    subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]
+) -> Verdict:
+    """Return the verdict on the k-th gradient, which does not have its input's shape."""
     i = subject.wrt[k]
-    shapes = trial.returned[k].shape, np.shape(trial.inputs[i])
-    told = shape_messages.sentence(subject.name(i), shapes[0], subject.names[i], shapes[1])
-    rule = shape_messages.only_order(subject, trial, k)
-    headline = f"{told[:-1]}: {titles(mistakes, named)}." if mistakes else told
+    shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
+    sentence = shape_messages.sentence(subject.name(i), shapes[0], subject.names[i], shapes[1])
+    rule = shape_messages.only_order(subject, comparison, k)
+    headline = f"{sentence[:-1]}: {join_titles(mistakes, named)}." if mistakes else sentence
     mistakes = mistakes or ("wrong-shape",)
     return Verdict(
         subject.title,
@@ -96,8 +106,8 @@ def wrong_shape(subject: Subject, trial: Trial, k: int, mistakes: tuple[str, ...
         headline,
         where=subject.name(i),
         mistakes=mistakes,
-        **told_of(mistakes),
-        notes=(*_why(mistakes), *shape_messages.origins(subject, trial, k), *rule),
+        **catalogue_fields(mistakes),
+        notes=(*_why(mistakes), *shape_messages.origins(subject, comparison, k), *rule),
     )
 
 
@@ -118,17 +128,17 @@ def _why(mistakes: Sequence[str]) -> tuple[str, ...]:
     return tuple(BY_ID[id].why for id in mistakes)
 
 
-def _handed(subject: Subject, trial: Trial) -> tuple[str, ...]:
+def _handed(subject: Subject, comparison: Comparison) -> tuple[str, ...]:
     """What was tried: the sizes if they are not those given, the numbers if they are few enough to check by hand."""
-    if trial.resized:
-        sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, trial.inputs))
+    if comparison.resized:
+        sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, comparison.inputs))
         return (f"Shown on a smaller example: {sizes}.",)
-    if not isinstance(subject, GateSubject) or np.size(trial.upstream) > 3:
+    if not isinstance(subject, GateSubject) or np.size(comparison.upstream) > 3:
         return ()
-    shown = [f"{name} = {_short(x)}" for name, x in zip(subject.names, trial.inputs) if np.size(x) <= 4]
-    if len(shown) < len(trial.inputs):
+    shown = [f"{name} = {_short(x)}" for name, x in zip(subject.names, comparison.inputs) if np.size(x) <= 4]
+    if len(shown) < len(comparison.inputs):
         return ()
-    return (f"At {', '.join(shown)}, with upstream = {_short(trial.upstream)}.",)
+    return (f"At {', '.join(shown)}, with upstream = {_short(comparison.upstream)}.",)
 
 
 def _short(x: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.subjects import Subject
 
 Shape = tuple[int, ...]
@@ -43,12 +43,14 @@ def _squeezed(shape: Shape) -> Shape:
     return tuple(size for size in shape if size != 1)
 
 
-def origins(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
+def origins(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
     """Whose axes the sizes in a wrong shape are: "4 is the first axis of x"."""
     i = subject.wrt[k]
-    foreign = [s for s in dict.fromkeys(trial.returned[k].shape) if s > 1 and s not in np.shape(trial.inputs[i])]
-    known = [(name, np.shape(x)) for name, x in zip(subject.names, trial.inputs)]
-    known.append(("the output", np.shape(trial.out)))
+    foreign = [
+        s for s in dict.fromkeys(comparison.returned[k].shape) if s > 1 and s not in np.shape(comparison.inputs[i])
+    ]
+    known = [(name, np.shape(x)) for name, x in zip(subject.names, comparison.inputs)]
+    known.append(("the output", np.shape(comparison.out)))
     told = []
     for size in foreign:
         owners = [f"axis {shape.index(size)} of {name}" for name, shape in known if size in shape]
@@ -57,9 +59,9 @@ def origins(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
     return tuple(told)
 
 
-def only_order(subject: Subject, trial: Trial, k: int) -> tuple[str, ...]:
+def only_order(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
     """Where the function is a matrix product: the only order of the factors that has the input's shape."""
-    return products(subject, trial.inputs, only=subject.wrt[k])
+    return products(subject, comparison.inputs, only=subject.wrt[k])
 
 
 def products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
-"""Graphs made from a graph for looking at it: a copy, a copy in which groups of gates are one gate, its last part.
+"""Copies of a graph for display: the whole graph, the graph with groups of gates folded into one gate, its last part.
 
-No gate runs while they are made: the values are those of the graph they are made from.
+No gate runs while a copy is made: it takes over the values of the graph.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from nnkit.graph import Graph, Node
 
 @dataclass(frozen=True)
 class Group:
-    """Gates that can be folded into one, by their nodes' indices, in order; the last is its output."""
+    """Gates that can be folded into one, by the indices of their nodes, in order; the last is the group's output."""
 
     symbol: str
     members: tuple[int, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Folded:
-    """A part of a graph as one gate: its forward runs the gates, its backward their graph's."""
+class FoldedGate:
+    """A part of a graph as one gate: its forward runs the gates, its backward runs the backward pass through them."""
 
     symbol: str
-    parts: tuple[tuple[Any, tuple[Any, ...]], ...]
+    steps: tuple[tuple[Any, tuple[Any, ...]], ...]
     """The gates, each with its inputs: the number of an input, of an earlier gate's output, or a constant."""
 
     def forward(self, *inputs: Array) -> tuple[Array, Any]:
         graph = Graph()
         nodes: list[Any] = list(graph.inputs(**{f"x{i}": x for i, x in enumerate(inputs)}))
-        for gate, sources in self.parts:
+        for gate, sources in self.steps:
             nodes.append(graph.add(gate, *(nodes[x] if isinstance(x, int) else x for x in sources)))
         return nodes[-1].value, graph
 
@@ -44,81 +44,87 @@ class Folded:
         return tuple(cache.backward(upstream=upstream).values())
 
 
-def groups_of(graph: Graph, named: Mapping[str, Iterable[Node]] | None = None) -> list[Group]:
-    """The groups that the caller named, and every sigmoid that is spelt out in gates: 1 / (1 + exp(−x)).
+def find_groups(graph: Graph, named: Mapping[str, Iterable[Node]] | None = None) -> list[Group]:
+    """Return the groups that the caller named, and every sigmoid written out in gates: 1 / (1 + exp(−x)).
 
-    Raises ValueError for a group that is not one gate: of another graph, or with more than one wire to the rest.
+    Raises ValueError for a group that cannot be one gate: from another graph, or with more than one output.
     """
-    groups = [_checked(graph, symbol, nodes) for symbol, nodes in (named or {}).items()]
+    groups = [_make_group(graph, symbol, nodes) for symbol, nodes in (named or {}).items()]
     taken = {i for group in groups for i in group.members}
     if sum(len(group.members) for group in groups) > len(taken):
         raise ValueError("A gate is in two groups; groups must not overlap.")
-    found = [Group("σ", members) for node in graph.nodes if (members := _sigmoid(node))]
-    users = _users(graph)
-    return groups + [g for g in found if not taken & {*g.members} and not _leaks(users, g.members)]
+    found = [Group("σ", members) for node in graph.nodes if (members := _match_sigmoid(node))]
+    users = _find_users(graph)
+    return groups + [g for g in found if not taken & {*g.members} and not _find_leak(users, g.members)]
 
 
 def fold(graph: Graph, groups: Sequence[Group] = (), first: int = 0) -> tuple[Graph, list[Node]]:
-    """A copy in which each of these groups is one gate, and the nodes of `graph` that its nodes stand for.
+    """Return a copy in which each group is one gate, and for each of its nodes the node of `graph` it stands for.
 
-    With `first`, what comes before that node is left out; wires from there become inputs.
+    With `first`, the nodes before that index are left out; wires from there become inputs.
     """
-    whole = {group.members[-1]: group for group in groups}
-    inside = {i for group in groups for i in group.members}
-    kept = [node for node in graph.nodes if node.index not in inside or node.index in whole]
-    sources = {n.index: _entries(graph, whole[n.index]) if n.index in whole else n.inputs for n in kept}
+    group_at = {group.members[-1]: group for group in groups}
+    grouped = {i for group in groups for i in group.members}
+    kept = [node for node in graph.nodes if node.index not in grouped or node.index in group_at]
+    sources = {n.index: _find_input_wires(graph, group_at[n.index]) if n.index in group_at else n.inputs for n in kept}
     used = {x.index for node in kept if node.index >= first for x in sources[node.index]}
     shown, origins = Graph(), []
     at: dict[int, Node] = {}
     for node in kept:
         i = node.index
-        bare = node.gate is None or i < first
-        if bare and i not in used and (first or node.constant):
+        is_input = node.gate is None or i < first
+        if is_input and i not in used and (first or node.constant):
             continue
-        gate = None if bare else Folded(whole[i].symbol, _parts(graph, whole[i])) if i in whole else node.gate
-        at[i] = _put(shown, node, gate, () if bare else tuple(at[x.index] for x in sources[i]))
+        gate = (
+            None
+            if is_input
+            else FoldedGate(group_at[i].symbol, _list_steps(graph, group_at[i]))
+            if i in group_at
+            else node.gate
+        )
+        at[i] = _copy_node(shown, node, gate, () if is_input else tuple(at[x.index] for x in sources[i]))
         origins.append(node)
     return shown, origins
 
 
-def _put(graph: Graph, like: Node, gate: Any, inputs: tuple[Node, ...]) -> Node:
-    """A node with the name and value of another."""
+def _copy_node(graph: Graph, original: Node, gate: Any, inputs: tuple[Node, ...]) -> Node:
+    """Append a node with the name and value of another to the graph, and return it."""
     number = len(graph.nodes)
-    name = f"#{number}" if like.name == f"#{like.index}" else like.name
-    node = Node(graph, gate, inputs, name, like.constant)
-    node.value = np.array(like.value)[()] if np.shape(like.value) else like.value
+    name = f"#{number}" if original.name == f"#{original.index}" else original.name
+    node = Node(graph, gate, inputs, name, original.constant)
+    node.value = np.array(original.value)[()] if np.shape(original.value) else original.value
     graph.nodes.append(node)
     return node
 
 
-def _entries(graph: Graph, group: Group) -> tuple[Node, ...]:
-    """The wires that run into a group, each once."""
+def _find_input_wires(graph: Graph, group: Group) -> tuple[Node, ...]:
+    """Return the wires that run into a group, each once."""
     inputs = [x for i in group.members for x in graph.nodes[i].inputs if x.index not in group.members]
     return tuple({x.index: x for x in inputs if not x.constant}.values())
 
 
-def _parts(graph: Graph, group: Group) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
-    places = [x.index for x in _entries(graph, group)] + list(group.members)
+def _list_steps(graph: Graph, group: Group) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+    positions = [x.index for x in _find_input_wires(graph, group)] + list(group.members)
     return tuple(
-        (node.gate, tuple(np.asarray(x.value) if x.constant else places.index(x.index) for x in node.inputs))
+        (node.gate, tuple(np.asarray(x.value) if x.constant else positions.index(x.index) for x in node.inputs))
         for node in (graph.nodes[i] for i in group.members)
     )
 
 
-def _checked(graph: Graph, symbol: str, nodes: Iterable[Node]) -> Group:
+def _make_group(graph: Graph, symbol: str, nodes: Iterable[Node]) -> Group:
     nodes = sorted(nodes, key=lambda node: node.index)
     if not nodes or any(node.graph is not graph or node.gate is None for node in nodes):
         raise ValueError(f"The group {symbol!r} must be nodes of this graph that are outputs of gates.")
     group = Group(symbol, tuple(node.index for node in nodes))
-    leak = _leaks(_users(graph), group.members)
+    leak = _find_leak(_find_users(graph), group.members)
     if leak:
-        raise ValueError(f"The group {symbol!r} is not one gate: {graph.nodes[leak].name} is used outside of it too.")
-    if not _entries(graph, group):
+        raise ValueError(f"The group {symbol!r} is not one gate: {graph.nodes[leak].name} is used outside it too.")
+    if not _find_input_wires(graph, group):
         raise ValueError(f"The group {symbol!r} has no input.")
     return group
 
 
-def _users(graph: Graph) -> dict[int, set[int]]:
+def _find_users(graph: Graph) -> dict[int, set[int]]:
     users: dict[int, set[int]] = {node.index: set() for node in graph.nodes}
     for node in graph.nodes:
         for x in node.inputs:
@@ -126,14 +132,14 @@ def _users(graph: Graph) -> dict[int, set[int]]:
     return users
 
 
-def _leaks(users: Mapping[int, set[int]], members: Sequence[int]) -> int:
-    """The first inner node of a group that something outside uses, or that nothing uses; 0 if there is none."""
+def _find_leak(users: Mapping[int, set[int]], members: Sequence[int]) -> int:
+    """Return the first inner node of a group that is used outside the group or not at all; 0 if there is none."""
     inner = members[:-1]
     return next((i for i in inner if not users[i] or users[i] - {*members}), 0)
 
 
-def _sigmoid(node: Node) -> tuple[int, ...]:
-    """The four gates of a sigmoid that ends here; else ()."""
+def _match_sigmoid(node: Node) -> tuple[int, ...]:
+    """Return the four gates of a sigmoid whose output is this node; () if there is none."""
     chain = [node]
     for kind in (Reciprocal, Add, Exp, Negate):
         if not isinstance(chain[-1].gate, kind):

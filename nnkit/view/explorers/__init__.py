@@ -1,11 +1,11 @@
-"""Explorers: pictures to play with in Jupyter, each with a still form and a text form.
+"""Explorers: interactive figures for Jupyter, each with a still form and a text form.
 
     graph_explorer(graph)     # step through it gate by gate, move its inputs
-    activation_explorer()     # a gate's curve, its slope, and what saturates
-    descent_explorer()        # gradient descent on a curve
+    activation_explorer(gate) # a gate's curve, its slope, and where it saturates
+    descent_explorer()        # gradient descent on a loss surface
     jacobian_explorer()       # a vector-Jacobian product, entry by entry
-    verdict_explorer(verdict) # what a check found
-    playground()              # a network that learns as you watch
+    verdict_explorer(verdict) # the verdict of a check
+    playground()              # a network that learns while you watch
 
 Each loads its widget, and with it ipywidgets, when first used.
 """

@@ -1,6 +1,6 @@
-"""Where a lecture has something to play with: one call each.
+"""The explorers of the lectures, one function each.
 
-Jupyter shows a live form, static pages the still figure, `print` the words; see `nnkit.view.explorers.explorer`.
+Jupyter shows a live form, static pages a still figure, `print` a description; see `nnkit.view.explorers.explorer`.
 """
 
 from __future__ import annotations
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
 def graph_explorer(
     graph: Graph, groups: Mapping[str, Iterable[Node]] | None = None, upstream: Array | None = None
 ) -> Explorer:
-    """Any graph, gate by gate: step through both passes, move the inputs, look into gates, fold groups of them.
+    """Explore a graph gate by gate: step through both passes, move the inputs, look into gates, fold groups of gates.
 
-    `groups` maps a symbol to the gates' nodes that can be folded into one gate: `{"σ": [minus, power, plus, f]}`. A
-    sigmoid that is spelt out in four gates is found without being named. An output that is not a scalar needs an
-    `upstream` gradient of its shape. The graph itself is not changed: the explorer has a copy.
+    `groups` maps a symbol to the nodes of gates that can be folded into one gate: `{"σ": [minus, power, plus, f]}`. A
+    sigmoid written out in four gates is found without being named. An output that is not a scalar needs an `upstream`
+    gradient of its shape. The graph itself is not changed: the explorer works on a copy.
 
-    Raises TypeError for what is no graph, ValueError for a group that cannot be one gate.
+    Raises TypeError if `graph` is not a Graph, ValueError for a group that cannot be one gate.
     """
     from nnkit.graph import Graph
     from nnkit.view.explorers.explore_graph import GraphActor, StillGraph
 
     if not isinstance(graph, Graph):
         raise TypeError(f"graph_explorer takes a Graph, as in graph_explorer(graph); this is a {type(graph).__name__}.")
-    actor = GraphActor(graph, groups, upstream)  # now, since the learner may go on building
+    actor = GraphActor(graph, groups, upstream)  # now, because the learner may add to the graph later
     return Explorer(StillGraph(graph), "graph", lambda: actor)
 
 
 def jacobian_explorer(kind: Literal["elementwise", "matvec", "matmul", "softmax"] = "elementwise") -> Explorer:
-    """A Jacobian and the upstream gradient that meets it: of ReLU, of W x, of a matrix product, or of softmax.
+    """Explore the Jacobian of ReLU, W x, a matrix product or softmax, and its product with an upstream gradient.
 
-    Each entry tells which output and input it ties; what the matrix of a real layer would weigh; the shape rule as a
-    puzzle. Raises ValueError for any other kind.
+    It shows which output and input each entry connects, the memory that the matrix of a real layer would take, and the
+    shape rule as a puzzle. Raises ValueError for any other kind.
     """
     from nnkit.view.explorers.explore_jacobian import JacobianActor
     from nnkit.view.figures import jacobians
@@ -51,8 +51,10 @@ def jacobian_explorer(kind: Literal["elementwise", "matvec", "matmul", "softmax"
 
 
 def activation_explorer(gate: Any) -> Explorer:
-    """An activation and its slope, where it is saturated, and at a point of your choice its tangent and its numerical
-    derivative, with a step of your choice: of a gate like `Sigmoid()`, or of one that you wrote."""
+    """Explore an activation, a gate such as `Sigmoid()` or your own: its slope and where it is saturated.
+
+    At a point of your choice it shows the tangent and the numerical derivative, with a step of your choice.
+    """
     from nnkit.view.explorers.explore_activation import START, ActivationActor
     from nnkit.view.figures import activation_curves
 
@@ -61,9 +63,9 @@ def activation_explorer(gate: Any) -> Explorer:
 
 
 def descent_explorer() -> Explorer:
-    """`W -= step_size * dW` on a loss surface, update by update: the loss of a neuron with two weights, or a valley.
+    """Explore `W -= step_size * dW`, update by update, on the loss of a neuron with two weights or in a valley.
 
-    Step size, momentum and the start are yours, divergence included.
+    You choose the step size, the momentum and the start; it can diverge.
     """
     from nnkit.view.explorers.explore_descent import DescentActor
     from nnkit.view.figures import training
@@ -72,19 +74,19 @@ def descent_explorer() -> Explorer:
 
 
 def verdict_explorer(verdict: Verdict | WrongDerivative) -> Explorer:
-    """What a check of `nnkit.check` found, entry by entry: yours, the expected, by what they differ; and its hints.
+    """Explore the verdict of a check entry by entry (yours, expected, difference), and its hints.
 
         verdict_explorer(check_backward(my_gate, x))
 
-    Takes the exception that a failed `assert` raised, too. Raises TypeError for what is neither.
+    Takes the exception of a failed `assert`, too. Raises TypeError for anything else.
     """
     from nnkit.check.verdict import Verdict, WrongDerivative
     from nnkit.view.explorers.explore_verdict import StillVerdict, VerdictActor
 
-    found = verdict.verdict if isinstance(verdict, WrongDerivative) else verdict
-    if not isinstance(found, Verdict):
-        raise TypeError(f"verdict_explorer takes what a check returned; this is a {type(found).__name__}.")
-    return Explorer(StillVerdict(found), "verdict", lambda: VerdictActor(found))
+    result = verdict.verdict if isinstance(verdict, WrongDerivative) else verdict
+    if not isinstance(result, Verdict):
+        raise TypeError(f"verdict_explorer takes what a check returned; this is a {type(result).__name__}.")
+    return Explorer(StillVerdict(result), "verdict", lambda: VerdictActor(result))
 
 
 def playground(
@@ -100,27 +102,27 @@ def playground(
     seed: int = 0,
     updates: int = 400,
 ) -> Explorer:
-    """A network on points of the plane, and what it does while it learns: play, pause, step, change, paint points.
+    """Watch a network learn to classify points of the plane: play, pause, step, change settings, paint points.
 
-    `data` is "circles", "spiral", "moons", "paint" (no points yet), or points of yours: x (N, 2) and labels (N,) of at
-    most five classes. `activation` is one of the names in the page ("ReLU", "tanh", "sigmoid", "leaky ReLU", "ELU",
-    "maxout") or a gate, `affine` and `loss_gate` are gates: gates that you wrote train here as in an `MLP`. The other
-    settings can be changed in the page. The still figure shows where `updates` updates lead.
+    `data` is "circles", "spiral", "moons", "paint" (no points yet), or your own points: x (N, 2) and labels (N,) of at
+    most five classes. `activation` is a name from the page ("ReLU", "tanh", "sigmoid", "leaky ReLU", "ELU", "maxout")
+    or a gate; `affine` and `loss_gate` are gates. Your own gates train here as in an `MLP`. The other settings can be
+    changed in the page. The still figure shows the network after `updates` updates.
 
-    Raises ValueError or TypeError for what is no data, no network or no gate.
+    Raises ValueError or TypeError for data, a network or gates that cannot be used.
     """
-    from nnkit.view.explorers.explore_playground import PlaygroundActor, Settings
-    from nnkit.view.explorers.playground_points import given
-    from nnkit.view.explorers.playground_still import trained
+    from nnkit.view.explorers.explore_playground import PlaygroundActor, PlaygroundSettings
+    from nnkit.view.explorers.playground_points import check_points
+    from nnkit.view.explorers.playground_still import draw_training
 
-    own = None if isinstance(data, str) else given(*data)
-    start = Settings(data if isinstance(data, str) else "given").changed(
+    own_points = None if isinstance(data, str) else check_points(*data)
+    start = PlaygroundSettings(data if isinstance(data, str) else "given").with_changes(
         {"step_size": step_size, "weight_decay": weight_decay, "batch_size": batch_size, "seed": seed}
     )
     layers = tuple(hidden) if isinstance(hidden, Sequence) else (hidden,)
 
     def actor() -> PlaygroundActor:
-        return PlaygroundActor(start, layers, activation, own=own, affine=affine, loss_gate=loss_gate)
+        return PlaygroundActor(start, layers, activation, own_points=own_points, affine=affine, loss_gate=loss_gate)
 
-    shown = actor()
-    return Explorer(trained(shown.trainer, shown.points, updates, shown.failed), "playground", actor)
+    first = actor()
+    return Explorer(draw_training(first.trainer, first.points, updates, first.failed), "playground", actor)

@@ -7,69 +7,63 @@ from typing import Any
 import numpy as np
 
 from nnkit.graphtext import format_value
-from nnkit.view.explorers.protocol import Json, Refused
-from nnkit.view.figures.activation_curves import SATURATED, _name, saturated, tried
+from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
+from nnkit.view.figures.activation_curves import SATURATED, label_gate, saturated, try_gate
 
 REACH = 6.0
 START = 2.0
-POINTS = 481
+POINT_COUNT = 481
 
 
 class ActivationActor:
-    """Answers {"x": a point, "step": a step} with the output, the slope and the numerical derivative there."""
+    """An actor that answers {"x", "step"} with the output, the slope and the numerical derivative there."""
 
     def __init__(self, gate: Any):
         self.gate = gate
         self.point: tuple[float, float] = (START, 1e-5)
 
     def start(self) -> tuple[Json, Json]:
-        x = np.linspace(-REACH, REACH, POINTS)
-        out, slope, _ = tried(self.gate, x)
-        scene = {
-            "name": _name(self.gate),
+        x = np.linspace(-REACH, REACH, POINT_COUNT)
+        out, slope, _ = try_gate(self.gate, x)
+        setup = {
+            "name": label_gate(self.gate),
             "reach": REACH,
             "x": x.tolist(),
-            "out": numbers(out),
-            "slope": numbers(slope),
+            "out": to_json_numbers(out),
+            "slope": to_json_numbers(slope),
             "saturated": saturated(self.gate, REACH),
         }
-        return scene, self.film()
+        return setup, self.compute_state()
 
-    def answer(self, ask: Json) -> tuple[Json | None, Json]:
-        try:
-            x, step = (float(str(ask.get(key, was))) for key, was in zip(("x", "step"), self.point))
-        except ValueError:
-            raise Refused("x and the step h must be numbers.") from None
+    def answer(self, request: Json) -> tuple[Json | None, Json]:
+        x, step = (parse_number(request.get(key, last)) for key, last in zip(("x", "step"), self.point))
+        if x is None or step is None:
+            raise InvalidRequest("x and the step h must be numbers.")
         if not np.isfinite(x) or not step > 0 or not np.isfinite(step):
-            raise Refused("x must be a finite number, and the step h a number above 0.")
+            raise InvalidRequest("x must be a finite number, and the step h a number above 0.")
         self.point = x, step
-        return None, self.film()
+        return None, self.compute_state()
 
-    def film(self) -> Json:
-        """The numbers at the point, and the same in words."""
+    def compute_state(self) -> Json:
+        """Return the numbers at the point, and sentences on them."""
         x, step = self.point
-        (out,), (slope,), failed = tried(self.gate, np.array([x]))
-        (right, left), _, _ = tried(self.gate, np.array([x + step, x - step]))
+        (out,), (slope,), failed = try_gate(self.gate, np.array([x]))
+        (right, left), _, _ = try_gate(self.gate, np.array([x + step, x - step]))
         measured = (right - left) / ((x + step) - (x - step)) if x + step != x - step else np.nan
         return {
             "x": x,
             "step": step,
-            "point": numbers(np.array([out, slope, measured])),
+            "point": to_json_numbers(np.array([out, slope, measured])),
             "words": f"At x = {format_value(x)} the output is {format_value(out)} and the slope {format_value(slope)}.",
-            "measured": "" if np.isnan(out) else self._measured(slope, measured, step),
+            "measured": "" if np.isnan(out) else self._describe_measurement(slope, measured, step),
             "saturated": f"Saturated: the slope is below {SATURATED}." if abs(slope) < SATURATED else "",
             "error": failed,
         }
 
     @staticmethod
-    def _measured(slope: float, measured: float, step: float) -> str:
+    def _describe_measurement(slope: float, measured: float, step: float) -> str:
         if np.isnan(measured):
-            return f"With h = {format_value(step)} there is nothing to measure: x + h and x − h are the same number."
+            return f"With h = {format_value(step)} nothing can be measured: x + h and x − h are the same number."
         numerical = f"(f(x+h) − f(x−h)) / 2h with h = {format_value(step)} is {measured:.10g}"
         away = f", which is {format_value(abs(measured - slope))} away from the slope"
         return f"{numerical}{'' if np.isnan(slope) else away}.".replace("-", "−")
-
-
-def numbers(values: np.ndarray) -> list[float | None]:
-    """Numbers for a page; None stands for what is not finite."""
-    return [float(v) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]

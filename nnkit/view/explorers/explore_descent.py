@@ -10,19 +10,18 @@ from typing import Any
 import numpy as np
 
 from nnkit.graphtext import format_value
-from nnkit.view.explorers.explore_activation import numbers
-from nnkit.view.explorers.protocol import Json, Refused
+from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
+from nnkit.view.figures.loss_surface import neuron_data, neuron_gradient, neuron_loss
 from nnkit.view.figures.plots import valley, valley_gradient
-from nnkit.view.figures.training import neuron_data, neuron_gradient, neuron_loss
 
-STEPS = 40
-FAR = 1e9
-"""Weights beyond this are called infinite, and the path ends."""
+MAX_UPDATES = 40
+MAX_WEIGHT = 1e9
+"""The magnitude beyond which weights count as infinite and the path ends."""
 
 
 @dataclass(frozen=True)
 class Surface:
-    """A loss of two weights, and what of it is shown."""
+    """A loss of two weights, and the part of it that is drawn."""
 
     name: str
     loss: Callable[[np.ndarray], Any]
@@ -32,17 +31,20 @@ class Surface:
     levels: tuple[float, ...]
     start: tuple[float, float]
     step_size: tuple[float, float, float]
-    """The slider's end, its tick, and where it begins."""
+    """The slider's maximum, step and initial value."""
 
-    def scene(self) -> Json:
-        """The curves of equal loss, as points, and what the sliders need."""
+    def to_json(self) -> Json:
+        """Return the contours of the loss as points, and the ranges of the sliders."""
         from contourpy import contour_generator
 
         across, up = np.linspace(*self.x, 120), np.linspace(*self.y, 120)
         grid = np.array(np.meshgrid(across, up))
         maker: Any = contour_generator(across, up, self.loss(grid))
         lines = [(level, line) for level in self.levels for line in maker.lines(level)]
-        contours = [{"level": format_value(level), "x": numbers(a[:, 0]), "y": numbers(a[:, 1])} for level, a in lines]
+        contours = [
+            {"level": format_value(level), "x": to_json_numbers(a[:, 0]), "y": to_json_numbers(a[:, 1])}
+            for level, a in lines
+        ]
         high, tick, first = self.step_size
         return {
             "name": self.name,
@@ -56,8 +58,8 @@ class Surface:
         }
 
 
-def surfaces() -> tuple[Surface, ...]:
-    """A neuron's loss over 60 points, as in lecture 04; and a valley that a large step size climbs out of."""
+def make_surfaces() -> tuple[Surface, ...]:
+    """Return a neuron's loss over 60 points, as in lecture 04, and a valley that a large step size climbs out of."""
     x, t = neuron_data()
     return (
         Surface(
@@ -84,76 +86,83 @@ def surfaces() -> tuple[Surface, ...]:
 
 
 class DescentActor:
-    """Answers {"surface", "step_size", "momentum", "start"} with the path of the updates and a sentence for each."""
+    """An actor that answers {"surface", "step_size", "momentum", "start"} with the path of the updates."""
 
     def __init__(self) -> None:
-        self.surfaces = surfaces()
+        self.surfaces = make_surfaces()
 
     def start(self) -> tuple[Json, Json]:
-        return {"surfaces": [surface.scene() for surface in self.surfaces]}, self._film({})
+        return {"surfaces": [surface.to_json() for surface in self.surfaces]}, self._compute_state({})
 
-    def answer(self, ask: Json) -> tuple[Json | None, Json]:
-        return None, self._film(ask)
+    def answer(self, request: Json) -> tuple[Json | None, Json]:
+        return None, self._compute_state(request)
 
-    def _film(self, ask: Json) -> Json:
-        surface = self.surfaces[int(ask.get("surface", 0))]
-        step_size = _number("step_size", ask.get("step_size", surface.step_size[2]))
-        momentum = _number("momentum", ask.get("momentum", 0.0))
-        start = tuple(_number(f"W[{i}]", w) for i, w in enumerate(ask.get("start", surface.start)))
+    def _compute_state(self, request: Json) -> Json:
+        surface = self.surfaces[int(request.get("surface", 0))]
+        step_size = _parse_number("step_size", request.get("step_size", surface.step_size[2]))
+        momentum = _parse_number("momentum", request.get("momentum", 0.0))
+        start = tuple(_parse_number(f"W[{i}]", w) for i, w in enumerate(request.get("start", surface.start)))
         if step_size < 0 or not 0 <= momentum < 1:
-            raise Refused("The step size must not be negative, and the momentum is from 0 to below 1.")
-        path = walk(surface, step_size, momentum, start)
+            raise InvalidRequest("The step size must not be negative, and the momentum must be at least 0 and below 1.")
+        path = follow_updates(surface, step_size, momentum, start)
         losses = [float(surface.loss(W)) for W, _, _ in path]
         return {
             "surface": self.surfaces.index(surface),
-            "path": [numbers(W) for W, _, _ in path],
-            "losses": numbers(np.array(losses)),
-            "words": [_told(path, losses, i, step_size, momentum) for i in range(len(path))],
+            "path": [to_json_numbers(W) for W, _, _ in path],
+            "losses": to_json_numbers(np.array(losses)),
+            "words": [_describe_update(path, losses, i, step_size, momentum) for i in range(len(path))],
             "step_size": step_size,
             "momentum": momentum,
-            "warning": _fate(losses, len(path) - 1),
+            "warning": _describe_problem(losses, len(path) - 1),
             "error": "",
         }
 
 
-Place = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Weights, and the gradient and the velocity that led to them."""
+PathPoint = tuple[np.ndarray, np.ndarray, np.ndarray]
+"""Weights, with the gradient and the velocity of the update that led to them."""
 
 
-def walk(surface: Surface, step_size: float, momentum: float, start: Any) -> list[Place]:
-    """`W -= step_size * velocity`, where the velocity is `momentum * velocity + dW`; ends early beyond `FAR`."""
+def follow_updates(surface: Surface, step_size: float, momentum: float, start: Any) -> list[PathPoint]:
+    """Return the path of `W -= step_size * velocity` with `velocity = momentum * velocity + dW`.
+
+    It ends early beyond `MAX_WEIGHT`.
+    """
     W, velocity = np.asarray(start, dtype=float), np.zeros(2)
     path = [(W, np.zeros(2), velocity)]
-    for _ in range(STEPS):
+    for _ in range(MAX_UPDATES):
         dW = surface.gradient(W)
         velocity = momentum * velocity + dW
         W = W - step_size * velocity
         path.append((W, dW, velocity))
-        if not np.all(np.abs(W) < FAR):
+        if not np.all(np.abs(W) < MAX_WEIGHT):
             break
     return path
 
 
-def _told(path: list[Place], losses: list[float], i: int, step_size: float, momentum: float) -> str:
+def _describe_update(path: list[PathPoint], losses: list[float], i: int, step_size: float, momentum: float) -> str:
     W, dW, velocity = path[i]
     if i == 0:
-        return f"Before the first update W is {_pair(W)}, and the loss {format_value(losses[0])}."
+        return f"Before the first update W is {_format_pair(W)}, and the loss {format_value(losses[0])}."
     way = (
-        f"velocity = {format_value(momentum)} × {_pair(path[i - 1][2])} + dW = {_pair(velocity)}. " if momentum else ""
+        f"velocity = {format_value(momentum)} × {_format_pair(path[i - 1][2])} + dW = {_format_pair(velocity)}. "
+        if momentum
+        else ""
     )
     of = "velocity" if momentum else "dW"
-    update = f"W −= {format_value(step_size)} × {of}, so W goes from {_pair(path[i - 1][0])} to {_pair(W)}"
-    way = f"dW = {_pair(dW)}. {way}"
+    update = (
+        f"W −= {format_value(step_size)} × {of}, so W goes from {_format_pair(path[i - 1][0])} to {_format_pair(W)}"
+    )
+    way = f"dW = {_format_pair(dW)}. {way}"
     turn = "falls" if losses[i] < losses[i - 1] else "rises" if losses[i] > losses[i - 1] else "stays"
     return f"{way}{update}. The loss {turn} from {format_value(losses[i - 1])} to {format_value(losses[i])}."
 
 
-def _pair(W: np.ndarray) -> str:
+def _format_pair(W: np.ndarray) -> str:
     return f"({format_value(W[0])}, {format_value(W[1])})"
 
 
-def _fate(losses: list[float], steps: int) -> str:
-    """What is to be said of the whole path."""
+def _describe_problem(losses: list[float], steps: int) -> str:
+    """Return a warning about the whole path; "" if there is nothing to warn of."""
     if not np.isfinite(losses[-1]) or losses[-1] > 10 * max(losses[0], 1.0):
         grown = f"from {format_value(losses[0])} to {format_value(losses[-1])} in {steps} updates"
         return f"Divergence: the loss grows {grown}. The step size is too large for this surface."
@@ -163,11 +172,10 @@ def _fate(losses: list[float], steps: int) -> str:
     return ""
 
 
-def _number(name: str, text: Any) -> float:
-    try:
-        number = float(str(text).replace("−", "-"))
-    except ValueError:
-        raise Refused(f"{name} must be a number; {str(text)[:20]!r} is none.") from None
+def _parse_number(name: str, text: Any) -> float:
+    number = parse_number(text)
+    if number is None:
+        raise InvalidRequest(f"{name} must be a number; {str(text)[:20]!r} is not.")
     if not np.isfinite(number):
-        raise Refused(f"{name} must be a finite number.")
+        raise InvalidRequest(f"{name} must be a finite number.")
     return number

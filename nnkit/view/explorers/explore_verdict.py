@@ -1,4 +1,4 @@
-"""The half of the verdict explorer that computes: a verdict's entries, and what is to be said of each."""
+"""The half of the verdict explorer that computes: the entries of a verdict, with a sentence on each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from nnkit.view.explorers.protocol import Json
 
 @dataclass(frozen=True)
 class StillVerdict:
-    """The card of a verdict, and its text."""
+    """The HTML card of a verdict, and its text."""
 
     verdict: Verdict
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The text of the verdict, hints included."""
         return str(self.verdict)
 
@@ -28,63 +28,63 @@ class StillVerdict:
 
 
 class VerdictActor:
-    """All of a verdict is known at the start; there is nothing to ask."""
+    """An actor that sends the whole verdict at the start; there are no requests."""
 
     def __init__(self, verdict: Verdict):
         self.verdict = verdict
 
     def start(self) -> tuple[Json, Json]:
         verdict = self.verdict
-        scene = {
+        setup = {
             "headline": verdict.first_line(),
-            "grid": _grid(verdict),
+            "grid": _build_grid(verdict),
             "hints": [clean(hint) for hint in verdict.hints],
             "notes": [*([f"Lesson: {clean(verdict.lesson)}"] if verdict.lesson else []), *map(clean, verdict.notes)],
         }
-        return scene, {}
+        return setup, {}
 
-    def answer(self, ask: Json) -> tuple[Json | None, Json]:
+    def answer(self, request: Json) -> tuple[Json | None, Json]:
         return None, {}
 
 
-def _grid(verdict: Verdict) -> Json | None:
-    """Rows of cells; None where the verdict has compared no numbers."""
-    told = verdict.error_map
-    if told is not None and told.entries > 1:
-        grid = told.grid()
-        above, below = map_sentences(told)
-        entries = iter(_entries(told, grid.block == (1, 1)))
-        rows = [[_cell(cell, next(entries)) for cell in row] for row in grid.rows]
+def _build_grid(verdict: Verdict) -> Json | None:
+    """Return rows of cells; None if the verdict compared no numbers."""
+    error_map = verdict.error_map
+    if error_map is not None and error_map.entries > 1:
+        grid = error_map.grid()
+        above, below = map_sentences(error_map)
+        entries = iter(_pair_entries(error_map, grid.block == (1, 1)))
+        rows = [[_describe_cell(cell, next(entries)) for cell in row] for row in grid.rows]
         labels = {"rows": list(grid.row_labels), "columns": list(grid.column_labels)}
         return {**labels, "cells": rows, "above": above, "below": below}
     if not verdict.entries:
         return None
-    row = [_told(entry) for entry in verdict.entries]
+    row = [_describe_entry(entry) for entry in verdict.entries]
     labels = {"rows": [""], "columns": [one_line(entry.where) for entry in verdict.entries]}
     return {**labels, "cells": [row], "above": "The entries that differ:", "below": ""}
 
 
-def _entries(error_map: ErrorMap, single: bool) -> list[tuple[float, float] | None]:
-    """Yours and expected for each cell that is one entry, in order; None for each that is a block of them."""
+def _pair_entries(error_map: ErrorMap, single: bool) -> list[tuple[float, float] | None]:
+    """Return (yours, expected) for each cell in order; None for cells that are blocks of entries."""
     if not single:
         return [None] * len(error_map.grid().cells)
     flat: Any = zip(sum(error_map.yours, ()), sum(error_map.expected, ()))
     return list(flat)
 
 
-def _cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
+def _describe_cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
     if pair is None:
-        return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all right."}
+        return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all correct."}
     where = one_line(cell.where)
     if not cell.wrong:
         yours, expected = (format_value(number) for number in pair)
         words = f"{where} is right: {yours}."
         return {"mark": cell.mark, "yours": yours, "expected": expected, "difference": "0", "words": words}
-    return {**_told(Entry(where, *pair)), "mark": cell.mark}
+    return {**_describe_entry(Entry(where, *pair)), "mark": cell.mark}
 
 
-def _told(entry: Entry) -> Json:
-    """One wrong entry: its numbers with as many digits as tell them apart, and by what they differ."""
+def _describe_entry(entry: Entry) -> Json:
+    """Return one wrong entry: its numbers, with enough digits to tell them apart, and their difference."""
     yours, expected = (text.replace("-", "−") for text in two_numbers(entry.yours, entry.expected))
     difference = format_value(entry.yours - entry.expected)
     words = f"{one_line(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"

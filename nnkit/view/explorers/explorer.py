@@ -1,57 +1,57 @@
-"""What an explorer is: a still figure, the same in words and, where there is a browser to play in, a live form."""
+"""The explorer itself: a still figure, its description in words and, where there is a kernel, a live form."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from nnkit.view.explorers.protocol import Actor, Player
+from nnkit.view.explorers.protocol import Actor, StreamingActor
 
-VIEW = "application/vnd.jupyter.widget-view+json"
+WIDGET_MIMETYPE = "application/vnd.jupyter.widget-view+json"
 
 
-class Still(Protocol):
+class StillForm(Protocol):
     """A figure that a page without scripts can show."""
 
     @property
-    def words(self) -> str:
-        """The same in words."""
+    def description(self) -> str:
+        """The figure in words."""
 
     def _repr_html_(self) -> str: ...
 
 
 class Explorer:
-    """A figure to play with: Jupyter shows its live form, everything else the still one; `print` tells its words.
+    """An interactive figure: Jupyter shows its live form, other pages its still form, `print` its description.
 
-    Both are put out, the figure first. The style sheet of the live form hides the figure once that is alive: so there
-    is something to see in a page without scripts, without a kernel, and where anywidget is missing.
+    Both are displayed, the figure first. The style sheet of the live form hides the figure: so there is something to
+    see in a page without scripts, without a kernel, and where anywidget is missing.
     """
 
-    def __init__(self, still: Still, module: str, actor: Callable[[], Actor | Player]):
+    def __init__(self, still: StillForm, module: str, actor: Callable[[], Actor | StreamingActor]):
         self.still = still
         self.module = module
         self._actor = actor
         self._widget: Any = None
 
     @property
-    def words(self) -> str:
-        """What the figure shows, in words."""
-        return self.still.words
+    def description(self) -> str:
+        """The figure in words."""
+        return self.still.description
 
     @property
     def figure(self) -> Any:
-        """The still form's matplotlib figure; AttributeError if it is not one of matplotlib's."""
+        """The still form's matplotlib figure. Raises AttributeError if it is not drawn with matplotlib."""
         return self.still.figure  # type: ignore[attr-defined]
 
     @property
     def widget(self) -> Any:
         """The live form; None without anywidget."""
         if self._widget is None:
-            self._widget = _live(self.module, self._actor)
+            self._widget = _create_widget(self.module, self._actor)
         return self._widget
 
     def __str__(self) -> str:
-        return self.words
+        return self.description
 
     __repr__ = __str__
 
@@ -61,19 +61,19 @@ class Explorer:
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        put_out: Any = display
+        publish: Any = display
         page = f'<div class="nnx-still">{self._repr_html_()}</div>'
-        put_out({"text/html": page, "text/plain": self.words}, raw=True)
+        publish({"text/html": page, "text/plain": self.description}, raw=True)
         widget = self.widget
         if widget is not None:
-            # An empty text, so that a page which cannot show the live form shows nothing below the figure.
-            put_out({VIEW: widget._repr_mimebundle_()[0][VIEW], "text/plain": ""}, raw=True)
+            # An empty text, so that a page that cannot show the live form shows nothing below the figure.
+            publish({WIDGET_MIMETYPE: widget._repr_mimebundle_()[0][WIDGET_MIMETYPE], "text/plain": ""}, raw=True)
 
 
-def _live(module: str, actor: Callable[[], Actor | Player]) -> Any:
+def _create_widget(module: str, actor: Callable[[], Actor | StreamingActor]) -> Any:
     try:
-        from nnkit.view.explorers.widget import Panel
+        from nnkit.view.explorers.widget import ExplorerWidget
     except ImportError:
         return None
-    made: Any = Panel
-    return made.of(module, actor())
+    widget_class: Any = ExplorerWidget
+    return widget_class.create(module, actor())

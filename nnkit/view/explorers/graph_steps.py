@@ -1,6 +1,6 @@
-"""Both passes of a graph as a film: the labels of the wires after each gate, and a sentence a step.
+"""Both passes of a graph as steps: the labels of the wires after each gate, and a sentence for each step.
 
-A gate that fails ends the film where it stands, and its exception is told.
+If a gate fails, the steps end before it, and the state has its exception.
 """
 
 from __future__ import annotations
@@ -15,46 +15,46 @@ from nnkit.graphtext import Step, format_formula, format_value, get_symbol
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.protocol import Json
 
-NAME = 24
-"""Characters of a formula that may stand for a wire without a name."""
+MAX_FORMULA_CHARACTERS = 24
+"""The length of the longest formula that labels a wire without a name."""
 
 
-def film(graph: Graph, upstream: Array | None = None) -> Json:
-    """The steps of both passes: the values first, then the output's own gradient, then a gate a step."""
+def compute_steps(graph: Graph, upstream: Array | None = None) -> Json:
+    """Return the steps of both passes: forward gate by gate, the gradient of the output, backward gate by gate."""
     steps: list[Json] = []
     known: Json = {str(node.index): format_value(node.value) for node in graph.nodes if node.gate is None}
-    told = ""
+    error_text = ""
     try:
         for step in graph.steps(upstream=upstream):
             if step.phase == "backward" and (not steps or steps[-1]["phase"] == "forward"):
-                steps.append(_seed(step))
-            steps.append(_forward(step) if step.phase == "forward" else _backward(step))
-    except Exception as error:  # whatever a learner's gate raises, or the graph about it
-        told = _failed(graph, steps, error)
-    if not steps and not told:
-        told = "The graph has no gate, so there is nothing to step through."
-    return {"known": known, "steps": steps, "error": told, "warning": _not_finite(graph)}
+                steps.append(_describe_seed(step))
+            steps.append(_describe_forward(step) if step.phase == "forward" else _describe_backward(step))
+    except Exception as error:  # from a learner's gate, or from the graph about it
+        error_text = _describe_failure(graph, steps, error)
+    if not steps and not error_text:
+        error_text = "The graph has no gate, so there is nothing to step through."
+    return {"known": known, "steps": steps, "error": error_text, "warning": _find_non_finite(graph)}
 
 
-def label(node: Node) -> str:
-    """What a sentence calls a wire: its name, or how it is made, or its value."""
+def label_wire(node: Node) -> str:
+    """Return a label for a wire: its name, its formula, or its value."""
     if node.name and (node.constant or node.name != f"#{node.index}"):
         return node.name
     if node.gate is None:
         return f"input {node.index}"
-    short = _formula(node, "({})")
-    return short if len(short) <= NAME else format_value(node.value) or node.name
+    short = _format_formula(node, "({})")
+    return short if len(short) <= MAX_FORMULA_CHARACTERS else format_value(node.value) or node.name
 
 
-def _formula(node: Node, form: str = "{}") -> str:
-    """A gate's formula; of wires without names the values, lest formulas grow."""
-    names = [label(x) if x.gate is None or x.name != f"#{x.index}" else format_value(x.value) for x in node.inputs]
+def _format_formula(node: Node, form: str = "{}") -> str:
+    """Return a gate's formula, in which wires without names appear as their values, so that it stays short."""
+    names = [label_wire(x) if x.gate is None or x.name != f"#{x.index}" else format_value(x.value) for x in node.inputs]
     return form.format(format_formula(node.gate, names))
 
 
-def _forward(step: Step) -> Json:
-    made, is_named = _formula(step.node), step.node.name != f"#{step.node.index}"
-    words = f"{label(step.node)} = {made}" if is_named else made
+def _describe_forward(step: Step) -> Json:
+    equation, is_named = _format_formula(step.node), step.node.name != f"#{step.node.index}"
+    words = f"{label_wire(step.node)} = {equation}" if is_named else equation
     return {
         "phase": "forward",
         "node": step.node.index,
@@ -65,27 +65,29 @@ def _forward(step: Step) -> Json:
     }
 
 
-def _seed(step: Step) -> Json:
+def _describe_seed(step: Step) -> Json:
     gradient = format_value(step.upstream)
     return {
         "phase": "start",
         "node": step.node.index,
         "grads": {str(step.node.index): gradient},
         "title": "Backward begins at the output",
-        "words": f"The gradient of {label(step.node)} with respect to itself is {gradient}."
+        "words": f"The gradient of {label_wire(step.node)} with respect to itself is {gradient}."
         if not np.shape(step.upstream)
-        else f"The upstream gradient of {label(step.node)} is {gradient}.",
+        else f"The upstream gradient of {label_wire(step.node)} is {gradient}.",
         "rows": [],
     }
 
 
-def _backward(step: Step) -> Json:
+def _describe_backward(step: Step) -> Json:
     scalar = not any(np.shape(x) for x in (step.value, *step.inputs))
     local = step.local() if scalar else (None,) * len(step.inputs)
     ports = list(zip(step.node.inputs, local, step.downstream, step.totals))
-    rows = [_row(step, *port) for port in ports if not port[0].constant and port[2] is not None]
+    rows = [_describe_input(step, *port) for port in ports if not port[0].constant and port[2] is not None]
     grads = {
-        str(x.index): format_value(down if total is None else total) for x, _, down, total in ports if down is not None
+        str(x.index): format_value(downstream if total is None else total)
+        for x, _, downstream, total in ports
+        if downstream is not None
     }
     rule = "upstream × local = downstream" if scalar else "upstream through the gate = downstream"
     return {
@@ -98,50 +100,50 @@ def _backward(step: Step) -> Json:
     }
 
 
-def _row(step: Step, x: Node, local: Array, down: Array, total: Array) -> Json:
-    """What one input gets, number by number."""
+def _describe_input(step: Step, x: Node, local: Array, downstream: Array, total: Array) -> Json:
+    """Return the gradient of one input, number by number."""
     return {
-        "to": label(x),
+        "to": label_wire(x),
         "upstream": format_value(step.upstream),
         "local": "" if local is None else format_value(local),
-        "down": format_value(down),
+        "down": format_value(downstream),
         "total": "" if total is None else format_value(total),
     }
 
 
-def _failed(graph: Graph, steps: list[Json], error: Exception) -> str:
-    """Where a pass stopped, and why: the gate after the last that was told."""
+def _describe_failure(graph: Graph, steps: list[Json], error: Exception) -> str:
+    """Return a sentence on the gate that failed, the one after the last step, and its exception."""
     done = {step["node"] for step in steps if step["phase"] == "backward"}
     gates = [node for node in graph.nodes if node.gate is not None]
-    ahead = [node for node in gates if node.value is None]
-    if ahead:
-        return f"The forward of {get_symbol(ahead[0].gate)} failed. {describe_error(error)}"
-    waiting = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
-    if not waiting:
+    missing = [node for node in gates if node.value is None]
+    if missing:
+        return f"The forward of {get_symbol(missing[0].gate)} failed. {describe_error(error)}"
+    pending = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
+    if not pending:
         return f"There is no backward pass. {describe_error(error)}"
-    _seed_late(steps, waiting[0], graph)
-    return f"The backward of {get_symbol(waiting[0].gate)} failed, so the steps end before it. {describe_error(error)}"
+    _add_seed(steps, pending[0], graph)
+    return f"The backward of {get_symbol(pending[0].gate)} failed, so the steps end before it. {describe_error(error)}"
 
 
-def _seed_late(steps: list[Json], failing: Node, graph: Graph) -> None:
-    """The first gate of the backward pass failed: its upstream gradient is known all the same."""
+def _add_seed(steps: list[Json], failing: Node, graph: Graph) -> None:
+    """Add the step of the output's own gradient if the first gate of the backward pass failed before it was shown."""
     if failing is graph.output and steps[-1]["phase"] == "forward":
-        steps.append(_seed(Step("backward", failing, failing.value, (), None, failing.grad)))
+        steps.append(_describe_seed(Step("backward", failing, failing.value, (), None, failing.grad)))
 
 
-def _not_finite(graph: Graph) -> str:
-    """The first wire whose value is no finite number, in words."""
+def _find_non_finite(graph: Graph) -> str:
+    """Return a sentence on the first wire whose value is not finite; "" if there is none."""
     for node in graph.nodes:
         if node.value is None:
             break
         if not np.all(np.isfinite(np.asarray(node.value, dtype=float))):
-            how = "is given so" if node.gate is None else f"comes out of {_formula(node)}"
-            return f"{label(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
+            how = "is an input" if node.gate is None else f"is the output of {_format_formula(node)}"
+            return f"{label_wire(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
     return ""
 
 
-def source(gate: Any) -> Json:
-    """A gate's forward and backward as they are written, or a sentence where that cannot be found."""
+def read_source(gate: Any) -> Json:
+    """Return the source code of a gate's forward and backward, or a comment if it cannot be found."""
     import inspect
     from textwrap import dedent
 

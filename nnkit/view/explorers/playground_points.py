@@ -1,4 +1,4 @@
-"""The points of the playground and the ground that a network gives each class, as few bytes."""
+"""The points of the playground, and the class regions of a network as bytes."""
 
 from __future__ import annotations
 
@@ -9,110 +9,120 @@ import numpy as np
 
 from nnkit import data
 from nnkit.arrays import is_integers
-from nnkit.view.explorers.protocol import Refused
+from nnkit.view.explorers.protocol import InvalidRequest
 
-SETS = ("circles", "spiral", "moons", "paint")
-CLASSES = 5
-MOST = 1000
-"""No more points than this are learned from."""
+DATA_SETS = ("circles", "spiral", "moons", "paint")
+MAX_CLASSES = 5
+MAX_POINTS = 1000
+"""The largest number of points that a network is trained on."""
 
-FINE = 64
-"""Rows and columns of the ground."""
+GRID_SIDE = 64
+"""The number of rows and columns of the grid on which class regions are drawn."""
 
-LEVELS = 50
-NOTHING = 255
-"""The byte where the network has no number; elsewhere it is LEVELS · class + how sure it is, from 0 to LEVELS - 1."""
+CONFIDENCE_LEVELS = 50
+NO_NUMBER = 255
+"""The byte where the network's output is not finite.
 
-Span = tuple[float, float]
+Elsewhere the byte is CONFIDENCE_LEVELS · class + confidence, the latter from 0 to CONFIDENCE_LEVELS - 1.
+"""
+
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Points:
-    """x (N, 2) and labels (N,), the part of the plane that is shown, and what is to be said of them."""
+    """Points x (N, 2) with labels (N,), the part of the plane that is shown, and a note for the user."""
 
     x: np.ndarray
     labels: np.ndarray
-    across: Span = (-1.2, 1.2)
-    up: Span = (-1.2, 1.2)
+    x_range: Range = (-1.2, 1.2)
+    y_range: Range = (-1.2, 1.2)
     note: str = ""
 
     @property
-    def classes(self) -> int:
-        """So many scores a network needs for them: two at least."""
+    def class_count(self) -> int:
+        """The number of scores that a network needs for them, at least two."""
         return max(2, int(self.labels.max()) + 1) if len(self.labels) else 2
 
-    def with_one(self, x: float, y: float, label: int) -> Points:
-        """One point more. Raises Refused for what is none, and where there are too many."""
-        if not (np.isfinite([x, y]).all() and label in range(CLASSES)):
-            raise Refused(
-                f"A point has two numbers and a class from 0 to {CLASSES - 1}; ({x}, {y}) of {label} is none."
+    def with_point(self, x: float, y: float, label: int) -> Points:
+        """Return the points and one more. Raises InvalidRequest for an invalid point, and if there are too many."""
+        if not (np.isfinite([x, y]).all() and label in range(MAX_CLASSES)):
+            raise InvalidRequest(
+                f"A point has two numbers and a class from 0 to {MAX_CLASSES - 1}; got ({x}, {y}) of class {label}."
             )
-        if len(self.x) >= MOST:
-            raise Refused(f"There is room for {MOST:,} points: erase some.")
+        if len(self.x) >= MAX_POINTS:
+            raise InvalidRequest(f"There is room for {MAX_POINTS:,} points: erase some.")
         return replace(self, x=np.concatenate([self.x, [[x, y]]]), labels=np.append(self.labels, label))
 
     def without_near(self, x: float, y: float) -> Points:
-        """Without the points that lie near this one: nearer than a thirtieth of what is shown."""
-        size = np.array([self.across[1] - self.across[0], self.up[1] - self.up[0]])
+        """Return the points without those near (x, y): nearer than a thirtieth of the width that is shown."""
+        size = np.array([self.x_range[1] - self.x_range[0], self.y_range[1] - self.y_range[0]])
         far = np.hypot(*((self.x - (x, y)) / size).T) > 1 / 30
         return replace(self, x=self.x[far], labels=self.labels[far])
 
-    def grid(self) -> np.ndarray:
-        """The places of the ground, (FINE², 2), from the upper left one, line by line."""
-        across, up = np.meshgrid(np.linspace(*self.across, FINE), np.linspace(*self.up[::-1], FINE))
-        return np.stack([across.ravel(), up.ravel()], axis=1).astype(np.float32)
+    def make_grid(self) -> np.ndarray:
+        """Return the points of the grid, (GRID_SIDE², 2), from the upper left, row by row."""
+        x_range, y_range = np.meshgrid(
+            np.linspace(*self.x_range, GRID_SIDE), np.linspace(*self.y_range[::-1], GRID_SIDE)
+        )
+        return np.stack([x_range.ravel(), y_range.ravel()], axis=1).astype(np.float32)
 
-    def buffer(self) -> bytes:
-        """x, y and the class of each point, float32."""
+    def to_bytes(self) -> bytes:
+        """Return x, y and the class of each point as float32."""
         return np.column_stack([self.x, self.labels]).astype(np.float32).tobytes()
 
 
-def drawn(name: str) -> Points:
-    """One of `SETS`; nothing yet for "paint"."""
-    if name not in SETS:
-        raise ValueError(f"The playground has {', '.join(SETS)}, or takes points (x, labels); there is no {name!r}.")
+def make_points(name: str) -> Points:
+    """Return one of `DATA_SETS`; no points for "paint"."""
+    if name not in DATA_SETS:
+        raise ValueError(
+            f"The playground has {', '.join(DATA_SETS)}, or takes points (x, labels); there is no {name!r}."
+        )
     if name == "paint":
         return Points(np.zeros((0, 2)), np.zeros(0, int))
-    return _around(*getattr(data, name)())
+    return _with_margin(*getattr(data, name)())
 
 
-def given(x: Any, labels: Any) -> Points:
-    """A learner's own points; what is NaN is left out, with a note. Raises TypeError or ValueError for what is none."""
+def check_points(x: Any, labels: Any) -> Points:
+    """Return a learner's own points, those that are finite and at most `MAX_POINTS`, with a note on those left out.
+
+    Raises TypeError or ValueError for arrays that are not points and labels.
+    """
     x, labels = np.asarray(x, dtype=float), np.asarray(labels)
     if x.ndim != 2 or x.shape[1] != 2 or labels.shape != x.shape[:1]:
         raise ValueError(
             f"x must be (N, 2) and labels (N,), points of the plane; they are {x.shape} and {labels.shape}."
         )
-    if not is_integers(labels) or (labels.size and not 0 <= labels.min() <= labels.max() < CLASSES):
-        raise ValueError(f"labels must be whole numbers from 0 to {CLASSES - 1}.")
-    good = np.isfinite(x).all(axis=1)
+    if not is_integers(labels) or (labels.size and not 0 <= labels.min() <= labels.max() < MAX_CLASSES):
+        raise ValueError(f"labels must be whole numbers from 0 to {MAX_CLASSES - 1}.")
+    finite = np.isfinite(x).all(axis=1)
     notes = []
-    if not good.all():
-        notes.append(f"{np.sum(~good)} of {len(x)} points are not finite (NaN or infinity), and are left out.")
-    x, labels = x[good], labels[good].astype(int)
-    if len(x) > MOST:
-        notes.append(f"Of {len(x):,} points {MOST:,} are taken, drawn at random.")
-        chosen = np.random.default_rng(0).choice(len(x), MOST, replace=False)
+    if not finite.all():
+        notes.append(f"{np.sum(~finite)} of {len(x)} points are not finite (NaN or infinity), and are left out.")
+    x, labels = x[finite], labels[finite].astype(int)
+    if len(x) > MAX_POINTS:
+        notes.append(f"A random sample of {MAX_POINTS:,} of the {len(x):,} points is used.")
+        chosen = np.random.default_rng(0).choice(len(x), MAX_POINTS, replace=False)
         x, labels = x[chosen], labels[chosen]
-    return replace(_around(x, labels), note=" ".join(notes))
+    return replace(_with_margin(x, labels), note=" ".join(notes))
 
 
-def quantised(scores: np.ndarray) -> bytes:
-    """The softmax of scores (N, C), a byte each: see `NOTHING`."""
+def quantise_softmax(scores: np.ndarray) -> bytes:
+    """Return the softmax of scores (N, C) as a byte per row: see `NO_NUMBER`."""
     scores = np.asarray(scores, dtype=np.float32)
-    classes = scores.shape[1]
-    best = scores.max(axis=1, keepdims=True)
-    sure = (1 / np.exp(scores - best).sum(axis=1) - 1 / classes) / (1 - 1 / classes)
-    known = np.isfinite(sure)
-    level = np.clip(np.where(known, sure, 0.0) * LEVELS, 0, LEVELS - 1).astype(np.uint8)
-    codes = scores.argmax(axis=1).astype(np.uint8) * np.uint8(LEVELS) + level
-    return np.where(known, codes, np.uint8(NOTHING)).astype(np.uint8).tobytes()
+    class_count = scores.shape[1]
+    largest = scores.max(axis=1, keepdims=True)
+    confidence = (1 / np.exp(scores - largest).sum(axis=1) - 1 / class_count) / (1 - 1 / class_count)
+    known = np.isfinite(confidence)
+    level = np.clip(np.where(known, confidence, 0.0) * CONFIDENCE_LEVELS, 0, CONFIDENCE_LEVELS - 1).astype(np.uint8)
+    codes = scores.argmax(axis=1).astype(np.uint8) * np.uint8(CONFIDENCE_LEVELS) + level
+    return np.where(known, codes, np.uint8(NO_NUMBER)).astype(np.uint8).tobytes()
 
 
-def _around(x: np.ndarray, labels: np.ndarray) -> Points:
+def _with_margin(x: np.ndarray, labels: np.ndarray) -> Points:
     if not len(x):
         return Points(x, labels)
     low, high = x.min(axis=0), x.max(axis=0)
-    room = 0.1 * np.where(high > low, high - low, 1.0)
-    (left, below), (right, above) = (low - room).tolist(), (high + room).tolist()
+    margin = 0.1 * np.where(high > low, high - low, 1.0)
+    (left, below), (right, above) = (low - margin).tolist(), (high + margin).tolist()
     return Points(x, labels, (left, right), (below, above))

@@ -1,4 +1,4 @@
-"""What the playground trains: a network on points of the plane, some updates at a time, and how it stands."""
+"""The training of the playground: a network on points of the plane, some updates at a time, and its metrics."""
 
 from __future__ import annotations
 
@@ -14,51 +14,51 @@ from nnkit.mlp import MLP
 from nnkit.train import SGD, minibatches
 from nnkit.train.history import explain_stop
 
-KEPT = 256
-"""A curve has at most so many points: of more, every second is forgotten."""
+MAX_CURVE_POINTS = 256
+"""The largest number of points of a curve; beyond it every second point is dropped."""
 
 
 @dataclass
-class Curve:
-    """Loss and accuracy over the updates, in a room that does not grow with them."""
+class TrainingCurve:
+    """Loss and accuracy over the updates, in bounded memory."""
 
     points: list[tuple[int, float, float]] = field(default_factory=list)
     stride: int = 1
-    """No two points are nearer than this, in updates."""
+    """The smallest distance of two points, in updates."""
 
     def add(self, step: int, loss: float, accuracy: float) -> None:
         if self.points and step < self.points[-1][0] + self.stride:
             return
         self.points.append((step, loss, accuracy))
-        if len(self.points) > KEPT:
+        if len(self.points) > MAX_CURVE_POINTS:
             self.points = self.points[::2]
-            self.stride = max(1, self.points[-1][0] // (KEPT // 2))
+            self.stride = max(1, self.points[-1][0] // (MAX_CURVE_POINTS // 2))
 
 
 @dataclass
-class Losses:
-    """Of the losses of all updates what `explain_stop` asks: how many there are, the first, and the largest."""
+class LossSummary:
+    """A summary of the losses of all updates, as `explain_stop` needs it: their number, the first, and the largest."""
 
     count: int = 0
-    kept: list[float] = field(default_factory=list)
+    extremes: list[float] = field(default_factory=list)
 
     def add(self, loss: float) -> None:
         self.count += 1
-        self.kept = [*self.kept[:1], max([loss, *self.kept])]
+        self.extremes = [*self.extremes[:1], max([loss, *self.extremes])]
 
     def __len__(self) -> int:
         return self.count
 
     def __iter__(self) -> Iterator[float]:
-        return iter(self.kept)
+        return iter(self.extremes)
 
     def __getitem__(self, index: int) -> float:
-        return self.kept[index]
+        return self.extremes[index]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a network does on all its points: `gradients` are those of the next update if that took them all."""
+class Metrics:
+    """Loss and accuracy on all points, and the gradients of the next full-batch update."""
 
     loss: float
     accuracy: float
@@ -66,8 +66,11 @@ class Standing:
 
 
 class Trainer:
-    """A network in training. `x` (N, 2), `labels` (N,), `optimiser` and `batch_size` (None: all points) may change
-    from one call to the next; there may be no points at all."""
+    """A network in training.
+
+    `x` (N, 2), `labels` (N,), `optimiser` and `batch_size` (None: all points) may change from one call to the next;
+    there may be no points.
+    """
 
     def __init__(
         self, model: MLP, x: np.ndarray, labels: np.ndarray, optimiser: SGD, batch_size: int | None, seed: int
@@ -78,40 +81,40 @@ class Trainer:
         self.parameters = model.init(self.rng)
         self.step = 0
         self.stopped = ""
-        """Why there will be no further update, in a sentence."""
-        self.curve = Curve()
-        self._losses = Losses()
+        """The reason why there will be no further update, in a sentence; "" while there is none."""
+        self.curve = TrainingCurve()
+        self._losses = LossSummary()
         self._batches: Iterator[np.ndarray] = iter(())
-        self._drawn_from = 0
+        self._shuffled_count = 0
 
     def advance(self, updates: int, seconds: float = math.inf) -> None:
-        """So many updates, or fewer if they take longer than this; none without points, or once it has stopped."""
+        """Run up to `updates` updates in up to `seconds`; none without points, or once it has stopped."""
         end = time.perf_counter() + seconds
         for _ in range(updates if len(self.x) else 0):
             if self.stopped or not self._update() or time.perf_counter() > end:
                 break
 
-    def standing(self) -> Standing:
-        """Loss, accuracy and gradients on all points; the curve keeps the first two."""
+    def measure(self) -> Metrics:
+        """Return loss, accuracy and gradients on all points, and add the first two to the curve."""
         if not len(self.x):
-            return Standing(math.nan, math.nan, {name: np.zeros_like(p) for name, p in self.parameters.items()})
+            return Metrics(math.nan, math.nan, {name: np.zeros_like(p) for name, p in self.parameters.items()})
         loss, gradients = self.model.gradients(self.parameters, self.x, self.labels)
         accuracy = self.model.accuracy(self.parameters, self.x, self.labels)
         self.curve.add(self.step, float(loss), accuracy)
-        return Standing(float(loss), accuracy, gradients)
+        return Metrics(float(loss), accuracy, gradients)
 
-    def dead(self, gradients: dict[str, np.ndarray]) -> list[int]:
-        """For each hidden layer, how many of its units got no gradient from any of the points."""
+    def count_dead_units(self, gradients: dict[str, np.ndarray]) -> list[int]:
+        """Return for each hidden layer the number of units that get no gradient from any of the points."""
         model, pieces = self.model, getattr(self.model.activation, "pieces", 1)
-        if not np.any(gradients[f"b{model.depth}"]):  # nothing is left to be learned
+        if not np.any(gradients[f"b{model.depth}"]):  # the gradient is zero: training has converged
             return [0] * (model.depth - 1)
         alive = (
             np.any(gradients[f"W{k}"], axis=0) | (gradients[f"b{k}"] != 0) for k in range(1, model.depth)
-        )  # a bool a column
+        )  # one bool per column
         return [int(np.sum(~columns.reshape(pieces, -1).any(axis=0))) for columns in alive]
 
     def _update(self) -> bool:
-        batch = self._batch()
+        batch = self._next_batch()
         x, labels = self.x[batch], self.labels[batch]
         loss, gradients = self.model.gradients(self.parameters, x, labels)
         value, rate = float(loss), self.optimiser.step_size
@@ -123,13 +126,13 @@ class Trainer:
         self.step += 1
         return True
 
-    def _batch(self) -> Any:
-        """Which points the next update takes: `...` are all of them."""
+    def _next_batch(self) -> Any:
+        """Return the indices of the next batch; `...` for all points."""
         size, count = self.batch_size, len(self.x)
         if size is None or size >= count:
             return ...
-        if self._drawn_from != count:  # points came or went
-            self._batches, self._drawn_from = iter(()), count
+        if self._shuffled_count != count:  # points were added or removed
+            self._batches, self._shuffled_count = iter(()), count
         batch = next(self._batches, None)
         if batch is None:
             self._batches = minibatches(count, size, self.rng)

@@ -1,7 +1,7 @@
-"""How the two halves of a live explorer talk: an ES module of `static/` draws, an actor in the kernel computes.
+"""The protocol of a live explorer's two halves: an ES module of `static/` draws, an actor in the kernel computes.
 
-The module gets the actor's scene (what stands still) and film (what moves); it asks, and the actor answers with another
-film. A player answers in messages instead.
+The module gets a setup (the data that rarely changes) and a state from the actor; it sends a request, and the actor
+answers with a new state. A streaming actor sends its states as messages.
 """
 
 from __future__ import annotations
@@ -12,6 +12,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
+from nnkit.view.errors import describe_error
+
 STATIC = Path(__file__).parents[1] / "static"
 
 Json = dict[str, Any]
@@ -21,43 +25,61 @@ class Actor(Protocol):
     """The half of a live explorer that computes."""
 
     def start(self) -> tuple[Json, Json]:
-        """The first scene and film."""
+        """Return the first setup and state."""
 
-    def answer(self, ask: Json) -> tuple[Json | None, Json]:
-        """The film for what was asked, and a new scene if it has changed."""
+    def answer(self, request: Json) -> tuple[Json | None, Json]:
+        """Return a new setup, or None if it is unchanged, and the state for a request."""
 
 
 @runtime_checkable
-class Player(Protocol):
-    """The half of an explorer that moves on its own, many times a second: in messages, with buffers of bytes."""
+class StreamingActor(Protocol):
+    """The half of an explorer that changes by itself, many times a second: it sends messages with buffers of bytes."""
 
     def start(self) -> tuple[Json, Json]:
-        """The first scene, and as its film the first {"content", "buffers"}."""
+        """Return the first setup, and as the first state {"content", "buffers"}."""
 
-    def reply(self, asked: Json) -> tuple[Json, list[bytes]]:
-        """The content and the buffers for what was asked. Raises nothing."""
+    def reply(self, request: Json) -> tuple[Json, list[bytes]]:
+        """Return the content and the buffers for a request. Raises nothing."""
 
 
-class Refused(ValueError):
-    """What a page asked for and cannot get, in words for whoever asked."""
+class InvalidRequest(ValueError):
+    """A request that cannot be met; the message is for the user."""
+
+
+def describe_failure(error: Exception) -> str:
+    """Return the message of an InvalidRequest; for any other exception, its type and message in one line."""
+    return str(error) if isinstance(error, InvalidRequest) else describe_error(error)
+
+
+def parse_number(text: Any) -> float | None:
+    """Return the number that a text spells, with a hyphen or a true minus sign; None if it is not a number."""
+    try:
+        return float(str(text).strip().replace("−", "-"))
+    except ValueError:
+        return None
+
+
+def to_json_numbers(values: np.ndarray) -> list[float | None]:
+    """Return numbers for JSON, with None for those that are not finite."""
+    return [float(v) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
 
 
 @cache
-def script(module: str) -> str:
-    """One ES module with all that it imports from `static/` written into it: anywidget takes a single text."""
-    return "\n".join(_modules(module, {}).values())
+def bundle_script(module: str) -> str:
+    """Return an ES module with everything that it imports from `static/` inlined: anywidget takes a single text."""
+    return "\n".join(_collect_modules(module, {}).values())
 
 
-def style() -> str:
-    """The style sheet that all explorers share."""
+def read_style() -> str:
+    """Return the style sheet that all explorers share."""
     return (STATIC / "explorers.css").read_text(encoding="utf-8")
 
 
-def _modules(name: str, seen: dict[str, str]) -> Mapping[str, str]:
+def _collect_modules(name: str, collected: dict[str, str]) -> Mapping[str, str]:
     text = (STATIC / f"{name}.js").read_text(encoding="utf-8")
-    for other in re.findall(r'^import .*? from "\./(\w+)\.js";$', text, re.MULTILINE):
-        if other not in seen:
-            _modules(other, seen)
+    for imported in re.findall(r'^import .*? from "\./(\w+)\.js";$', text, re.MULTILINE):
+        if imported not in collected:
+            _collect_modules(imported, collected)
     text = re.sub(r'^import .*? from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
-    seen[name] = re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE)
-    return seen
+    collected[name] = re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE)
+    return collected

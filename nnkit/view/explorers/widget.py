@@ -1,4 +1,4 @@
-"""The live form of an explorer as a widget. Imports anywidget; `nnkit.view.explorers.protocol` does without."""
+"""The live form of an explorer as a widget. Imports anywidget; `nnkit.view.explorers.protocol` does not."""
 
 from __future__ import annotations
 
@@ -11,69 +11,67 @@ import anywidget
 import numpy as np
 import traitlets
 
-from nnkit.view.errors import describe_error
-from nnkit.view.explorers.protocol import Actor, Json, Player, Refused, script, style
+from nnkit.view.explorers.protocol import Actor, Json, StreamingActor, bundle_script, describe_failure, read_style
 
-PERIOD = 1 / 40
-"""Seconds from one frame of a player to the next, at least."""
+MIN_FRAME_SECONDS = 1 / 40
+"""The shortest time from one frame of a streaming actor to the next."""
 
 
-class Panel(anywidget.AnyWidget):
-    """What the page and the kernel tell each other; see `nnkit.view.explorers.protocol`."""
+class ExplorerWidget(anywidget.AnyWidget):
+    """The widget whose traits the page and the kernel share; see `nnkit.view.explorers.protocol`."""
 
-    scene = traitlets.Dict().tag(sync=True)
-    film = traitlets.Dict().tag(sync=True)
-    ask = traitlets.Dict().tag(sync=True)
-    at = traitlets.Int(0).tag(sync=True)
-    """Which step the page shows."""
+    setup = traitlets.Dict().tag(sync=True)
+    state = traitlets.Dict().tag(sync=True)
+    request = traitlets.Dict().tag(sync=True)
+    step = traitlets.Int(0).tag(sync=True)
+    """The step that the page shows."""
 
     @classmethod
-    def of(cls, module: str, actor: Actor | Player) -> Panel:
-        """The panel that this module of `static/` draws and this actor serves."""
-        kind = type(f"{module.title()}Panel", (cls,), {"_esm": script(module), "_css": style()})
-        with np.errstate(all="ignore"):  # what is not finite is told in the page
-            scene, film = actor.start()
-        panel: Panel = kind(scene=scene, film=film)
-        if isinstance(actor, Player):
-            stream = Stream(actor, panel.send)
-            panel.on_msg(lambda _, message, __: stream.hear(message))
+    def create(cls, module: str, actor: Actor | StreamingActor) -> ExplorerWidget:
+        """Return the widget that a module of `static/` draws and `actor` serves."""
+        widget_class = type(f"{module.title()}Widget", (cls,), {"_esm": bundle_script(module), "_css": read_style()})
+        with np.errstate(all="ignore"):  # the page shows numbers that are not finite
+            setup, state = actor.start()
+        widget: ExplorerWidget = widget_class(setup=setup, state=state)
+        if isinstance(actor, StreamingActor):
+            stream = FrameStream(actor, widget.send)
+            widget.on_msg(lambda _, message, __: stream.receive(message))
         else:
-            panel.observe(lambda change: panel._answer(actor, change["new"]), "ask")
-        return panel
+            widget.observe(lambda change: widget._handle_request(actor, change["new"]), "request")
+        return widget
 
-    def _answer(self, actor: Actor, ask: Json) -> None:
-        """The page gets a film for every question, with the question's number; a failure is told on the last film."""
+    def _handle_request(self, actor: Actor, request: Json) -> None:
+        """Answer a request with a state that has its number; after a failure, with the last state and an error."""
         try:
             with np.errstate(all="ignore"):
-                scene, film = actor.answer(ask)
-        except Exception as error:  # whatever a learner's gate raises
-            words = str(error) if isinstance(error, Refused) else describe_error(error)
-            scene, film = None, {**self.film, "error": words}
+                setup, state = actor.answer(request)
+        except Exception as error:  # a learner's gate may raise anything
+            setup, state = None, {**self.state, "error": describe_failure(error)}
         with self.hold_sync():
-            if scene is not None:
-                self.scene = scene
-            self.film = {**film, "number": ask.get("number", 0)}
+            if setup is not None:
+                self.setup = setup
+            self.state = {**state, "number": request.get("number", 0)}
 
 
-class Stream:
-    """A player's frames, sent as fast as the page takes them: it grants some, and more while it draws them.
+class FrameStream:
+    """Frames of a streaming actor, sent as fast as the page draws them (credit-based flow control).
 
-    So frames do not pile up, nothing moves on once the page has gone, and the kernel's other work runs in between.
-    Frames go into no state of the widget, and are not kept.
+    The page grants a number of frames, and more while it draws them. So frames do not pile up, training stops when the
+    page is gone, and the kernel's other work runs in between. Frames are messages, not part of the widget's state.
     """
 
-    def __init__(self, player: Player, send: Callable[[Json, list[bytes]], Any]):
-        self._player, self._send = player, send
-        self._granted, self._each = 0, Json()
+    def __init__(self, actor: StreamingActor, send: Callable[[Json, list[bytes]], Any]):
+        self._actor, self._send = actor, send
+        self._granted, self._frame_request = 0, Json()
         self._task: asyncio.Task[None] | None = None
-        self._lock = Lock()  # a page that is loaded again may talk to another thread of the kernel
+        self._lock = Lock()  # a reloaded page may talk to another thread of the kernel
 
-    def hear(self, message: Json) -> None:
-        """Answer a question; {"frames": n, "each": question} grants n frames, each the answer to that question."""
+    def receive(self, message: Json) -> None:
+        """Answer a request; {"frames": n, "each": request} grants n frames, each the answer to that request."""
         if "frames" not in message:
-            self._frame(message)
+            self._send_frame(message)
             return
-        self._granted, self._each = int(message["frames"]), message.get("each", {})
+        self._granted, self._frame_request = int(message["frames"]), message.get("each", {})
         loop = asyncio.get_running_loop()
         if self._granted and (self._task is None or self._task.done() or self._task.get_loop() is not loop):
             self._task = loop.create_task(self._run())
@@ -82,13 +80,13 @@ class Stream:
         time = asyncio.get_running_loop().time
         while self._granted > 0:
             self._granted -= 1
-            begun = time()
-            if self._frame(self._each).get("ended"):
+            start = time()
+            if self._send_frame(self._frame_request).get("ended"):
                 self._granted = 0
-            await asyncio.sleep(max(0.0, PERIOD - (time() - begun)))
+            await asyncio.sleep(max(0.0, MIN_FRAME_SECONDS - (time() - start)))
 
-    def _frame(self, question: Json) -> Json:
+    def _send_frame(self, request: Json) -> Json:
         with self._lock, np.errstate(all="ignore"):
-            content, buffers = self._player.reply(question)
+            content, buffers = self._actor.reply(request)
         self._send(content, buffers)
         return content

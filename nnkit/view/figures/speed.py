@@ -1,8 +1,8 @@
-"""Lecture 05's figures and its stopwatch: what a step of training costs, and where the time goes.
+"""Figures and stopwatch of lecture 05: the cost of a training step, and where the time goes.
 
-What was measured differs from run to run and from machine to machine: such a picture is `Measured`, its title
-names the device, and its numbers are in the picture, in its alternative text and in what `print` shows. JAX and
-matplotlib load when first used.
+Measurements differ from run to run and from machine to machine: a picture of them is a `MeasuredPicture`. Its title
+names the device; its numbers are in the figure, in the alternative text and in what `print` shows. JAX and matplotlib
+load when first used.
 """
 
 from __future__ import annotations
@@ -12,39 +12,35 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nnkit.view.figures.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture
+from nnkit.view.figures.picture import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture, create_axes
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-LOOKS = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"), (GREY, "v", "-"))
-"""A colour, a marker and a line style for each series: any one of the three tells them apart."""
+SERIES_STYLES = ((BLUE, "o", "-"), (ORANGE, "s", "--"), (GREEN, "^", "-."), (PURPLE, "D", ":"), (GREY, "v", "-"))
+"""The colour, marker and line style of each series; any one of the three identifies it."""
 
 
-class Measured(Picture):
+class MeasuredPicture(Picture):
     """A picture of measured times. A notebook shows it with its numbers; its `repr` has none, since they change."""
 
     def __repr__(self) -> str:
-        return "Times measured on this machine; print() tells them."
+        return "Times measured on this machine; print() shows them."
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of a call, until its result was there."""
+    """Seconds from a call to its result."""
 
     first: float
-    """The first call, which compiles too if anything does."""
+    """The first call, which includes compilation."""
     later: float
     """The median of the calls after it."""
 
 
 def stopwatch(function: Callable[..., Any], *inputs: Any, repeats: int = 5) -> Timing:
-    """Call the function once and `repeats` times more, and wait for each result (`jax.block_until_ready`)."""
+    """Time `1 + repeats` calls of the function, waiting for each result (`jax.block_until_ready`)."""
     import jax
 
     seconds = []
@@ -56,38 +52,38 @@ def stopwatch(function: Callable[..., Any], *inputs: Any, repeats: int = 5) -> T
 
 
 def device_name() -> str:
-    """What JAX computes on here: "CPU, 2 cores", or a GPU's own name."""
+    """Return the device that JAX computes on: "CPU, 2 cores", or the name of the GPU."""
     import jax
 
     device = jax.devices()[0]
     return f"CPU, {os.cpu_count()} cores" if device.platform == "cpu" else str(device.device_kind)
 
 
-def readable(seconds: float) -> str:
-    """Seconds in a unit that suits them: 0.00123 → "1.23 ms"."""
+def format_seconds(seconds: float) -> str:
+    """Return seconds in a suitable unit: 0.00123 → "1.23 ms"."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
         if seconds >= size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
 
 
-# ---- what is drawn from knowledge ---------------------------------------------------------------------
+# ---- sketches ------------------------------------------------------------------------------------------
 
 
 def hand_overs(steps: int = 100, operations: int = 12, multiplications: int = 12_992_000) -> Picture:
-    """How often Python hands work over in `steps` steps of training, each of so many array operations that are
-    made of so many multiplications: number by number, array by array, step by step, or all at once.
+    """Draw how often Python hands over work in `steps` training steps, from number by number to all steps at once.
 
-    The numbers given are those of the 20-line network of lecture 04 (64 examples, 1000 → 100 → 10).
+    `operations` and `multiplications` are per step; the defaults are those of the 20-line network of lecture 04
+    (64 examples, 1000 → 100 → 10).
     """
-    lanes = {  # blocks drawn, the widths of Python's and of the arithmetic's, and how often it really happens
+    lanes = {  # blocks drawn, the widths of Python and arithmetic in each, the real number of hand-overs
         "a loop:\none number at a time": (44, 0.2, 0.2, steps * multiplications),
         "vectorised:\none array at a time": (8, 0.55, 1.1, steps * operations),
         "jit:\none step at a time": (3, 0.55, 2.93, steps),
         "scan:\nall steps at once": (1, 0.55, 8.8, 1),
     }
     hatched: dict[str, Any] = {"facecolor": "white", "edgecolor": GREY, "hatch": "////", "linewidth": 0.5}
-    figure, axes = _axes(height=3.4)
+    figure, axes = create_axes(height=3.4)
     for row, (blocks, python, arithmetic, count) in enumerate(lanes.values()):
         starts = [i * (python + arithmetic) for i in range(blocks)]
         axes.broken_barh([(s, python) for s in starts], (row - 0.3, 0.6), **hatched)
@@ -100,33 +96,35 @@ def hand_overs(steps: int = 100, operations: int = 12, multiplications: int = 12
     axes.invert_yaxis()
     axes.set(xlabel="time (a sketch, not to scale)", xlim=(0, 25), title=f"{steps} steps of training, handed over")
     axes.set_xticks([])
-    figure.legend(loc="outside lower center", ncols=2)  # below: in the axes it may lie on a count
-    told = "; ".join(f"{name.replace(chr(10), ' ')}, {count:,}×" for name, (*_, count) in lanes.items())
-    return Picture(figure, f"How often Python hands work over in {steps} steps of training. {told}. The arithmetic is "
+    figure.legend(loc="outside lower center", ncols=2)  # below: inside the axes it may cover a count
+    text = "; ".join(f"{name.replace(chr(10), ' ')}, {count:,}×" for name, (*_, count) in lanes.items())
+    return Picture(figure, f"How often Python hands over work in {steps} steps of training. {text}. The arithmetic is "
                    "the same; Python's share shrinks.")  # fmt: skip
 
 
 def rounding(at: float = 1.0) -> Picture:
-    """The error of the measured slope of σ at a point, for steps h from large to small, in float32 and float64."""
+    """Draw the error of the measured slope of σ at a point, for steps h from large to small, in float32 and float64."""
     steps = 10.0 ** -np.arange(1, 13)
-    figure, axes = _axes()
-    told = []
-    for (dtype, digits), (colour, marker, line) in zip(((np.float32, 7), (np.float64, 16)), LOOKS):
+    figure, axes = create_axes()
+    texts = []
+    for (dtype, digits), (colour, marker, line) in zip(((np.float32, 7), (np.float64, 16)), SERIES_STYLES):
         errors = slope_errors(at, steps, dtype)
         best = int(np.argmin(errors))
         name = np.dtype(dtype).name
         axes.plot(steps, errors, color=colour, marker=marker, linestyle=line, label=f"{name}, about {digits} digits")
-        told.append(f"in {name} the best is {_e(errors[best])}, at h = {_e(steps[best])}")
+        texts.append(
+            f"in {name} the best is {_format_scientific(errors[best])}, at h = {_format_scientific(steps[best])}"
+        )
     axes.set(xscale="log", yscale="log", xlabel="step h", ylabel="error of the slope")
     axes.set_title("The slope of σ, measured as (σ(x+h) − σ(x−h)) / 2h")
     axes.invert_xaxis()
     axes.legend(loc="upper left")
     return Picture(figure, f"The error of the measured slope of σ at x = {at:g} against the step h: it falls, and then "
-                   f"rises again, since rounding is divided by h; {', and '.join(told)}.")  # fmt: skip
+                   f"rises again, because the rounding error is divided by h; {', and '.join(texts)}.")  # fmt: skip
 
 
 def slope_errors(at: float, steps: np.ndarray, dtype: Any) -> np.ndarray:
-    """|(σ(x+h) - σ(x-h)) / 2h - σ'(x)|, computed in this type, for each h; at least 1e-17, for a log scale."""
+    """Return |(σ(x+h) - σ(x-h)) / 2h - σ'(x)|, computed in `dtype`, for each h; at least 1e-17, for a log scale."""
     x, h = dtype(at), steps.astype(dtype)
     one = dtype(1.0)
     measured = (one / (one + np.exp(-(x + h))) - one / (one + np.exp(-(x - h)))) / (dtype(2.0) * h)
@@ -135,11 +133,11 @@ def slope_errors(at: float, steps: np.ndarray, dtype: Any) -> np.ndarray:
 
 
 def scan_steps(xs: Sequence[float], carries: Sequence[float], kept: Sequence[float]) -> Picture:
-    """`jax.lax.scan`, drawn: a carry goes from step to step, an x enters each, and something is kept of each.
+    """Draw `jax.lax.scan`: a carry goes from step to step, each step takes an x and keeps an output.
 
     `carries` has one number more than there are steps.
     """
-    figure, axes = _axes(height=2.8)
+    figure, axes = create_axes(height=2.8)
     arrow = {"arrowstyle": "->", "color": GREY}
     box = {"boxstyle": "round,pad=0.5", "facecolor": "white", "edgecolor": BLUE, "linewidth": 2}
     for i, (x, y) in enumerate(zip(xs, kept)):
@@ -154,19 +152,21 @@ def scan_steps(xs: Sequence[float], carries: Sequence[float], kept: Sequence[flo
     axes.set(xlim=(-0.9, len(xs) - 0.1), ylim=(-1.5, 1.5))
     axes.set_title("scan: the carry (thick arrows) goes from step to step")
     axes.axis("off")
-    told = "; ".join(
+    text = "; ".join(
         f"step {i + 1} takes the carry {a:g} and x = {x:g}, hands on {b:g} and keeps {y:g}"
         for i, (x, a, b, y) in enumerate(zip(xs, carries, carries[1:], kept))
     )
-    return Picture(figure, f"scan as a chain of {len(xs)} equal steps: {told}.")
+    return Picture(figure, f"scan as a chain of {len(xs)} equal steps: {text}.")
 
 
 def share(overhead: float = 100.0, work: float = 10.0, faster: float = 50.0) -> Picture:
-    """What a device with arithmetic `faster` times as fast makes of a small step (overhead and work, in µs), and of
-    one with a thousand times the work."""
-    figure, axes = _axes(height=2.6)
+    """Draw the times of a small step and of one with a thousand times the work, before and after a speedup.
+
+    `overhead` and `work` are microseconds of the small step; the arithmetic becomes `faster` times as fast.
+    """
+    figure, axes = create_axes(height=2.6)
     rows: list[str] = []
-    told = []
+    texts = []
     for name, amount in (("small step", work), ("large step", 1000 * work)):
         before, after = overhead + amount, overhead + amount / faster
         for device, arithmetic, total in (("before", amount, before), ("after", amount / faster, after)):
@@ -175,52 +175,60 @@ def share(overhead: float = 100.0, work: float = 10.0, faster: float = 50.0) -> 
             axes.barh(row, overhead / before, facecolor="white", edgecolor=GREY, hatch="////",
                       label="" if row else "overhead")  # fmt: skip
             axes.barh(row, arithmetic / before, left=overhead / before, color=BLUE, label="" if row else "arithmetic")
-            axes.annotate(f"{_micro(total)} µs", (total / before + 0.01, row), va="center")
+            axes.annotate(f"{_format_microseconds(total)} µs", (total / before + 0.01, row), va="center")
         gain = f"{before / after:.3g} times as fast"
-        told.append(f"{name}: {_micro(before)} µs before and {_micro(after)} µs after, {gain}")
+        texts.append(
+            f"{name}: {_format_microseconds(before)} µs before and {_format_microseconds(after)} µs after, {gain}"
+        )
     axes.set_yticks(range(len(rows)), rows)
     axes.invert_yaxis()
     axes.set(xlabel="share of the time before", xlim=(0, 1.7), title=f"Arithmetic {faster:g} times as fast")
     axes.legend(loc="center right")
-    return Picture(figure, f"Overhead {overhead:g} µs a step, arithmetic {faster:g} times as fast. {'; '.join(told)}.")
+    return Picture(figure, f"Overhead {overhead:g} µs a step, arithmetic {faster:g} times as fast. {'; '.join(texts)}.")
 
 
-# ---- what is drawn from results -----------------------------------------------------------------------
+# ---- figures of results -------------------------------------------------------------------------------
 
 
 def agreement(differences: Mapping[str, Mapping[str, float]]) -> Picture:
-    """The largest differences between two ways to a gradient: {"float32": {"W1": 3e-8, ...}, ...}, on a log scale."""
-    figure, axes = _axes(height=2.8)
-    for (name, row), (colour, marker, _) in zip(differences.items(), LOOKS):
+    """Draw the largest differences between two computations of each gradient, on a log scale.
+
+    `differences` is {"float32": {"W1": 3e-8, ...}, ...}.
+    """
+    figure, axes = create_axes(height=2.8)
+    for (name, row), (colour, marker, _) in zip(differences.items(), SERIES_STYLES):
         values = np.maximum(list(row.values()), 1e-18)
         axes.plot(values, list(row), marker=marker, color=colour, linestyle="none", markersize=9, label=name)
     axes.set(xscale="log", xlabel="largest difference (0 is drawn at 1e-18)", ylabel="gradient of", xlim=(1e-19, 1.0))
     axes.set_title("By hand against jax.grad")
     axes.legend(loc="center right")
-    told = "; ".join(
-        f"{name}: " + ", ".join(f"{key} {_e(value)}" for key, value in row.items()) for name, row in differences.items()
+    text = "; ".join(
+        f"{name}: " + ", ".join(f"{key} {_format_scientific(value)}" for key, value in row.items())
+        for name, row in differences.items()
     )
-    return Picture(figure, f"The largest difference between two ways to each gradient. {told}.")
+    return Picture(figure, f"The largest difference between two ways to each gradient. {text}.")
 
 
 def curves(losses: Mapping[str, Any]) -> Picture:
-    """Losses over the steps of training, one line a series. The last is thin and those before it are thicker, so that
-    lines that lie on each other can be seen."""
-    figure, axes = _axes(height=3.0)
-    for i, ((name, values), (colour, _, line)) in enumerate(zip(losses.items(), LOOKS)):
+    """Draw losses over the training steps, one line per series.
+
+    Earlier lines are thicker, so that lines that coincide can be seen.
+    """
+    figure, axes = create_axes(height=3.0)
+    for i, ((name, values), (colour, _, line)) in enumerate(zip(losses.items(), SERIES_STYLES)):
         width = 1.5 + 3 * (len(losses) - 1 - i)
         axes.plot(np.asarray(values), color=colour, linestyle=line, linewidth=width, label=name)
     axes.set(xlabel="step", ylabel="loss", title="Loss over the steps")
     axes.legend()
     ends = {name: np.asarray(values, dtype=float)[[0, -1]] for name, values in losses.items()}
-    told = "; ".join(f"{name}: from {first:.4g} to {last:.4g}" for name, (first, last) in ends.items())
-    return Picture(figure, f"The loss over the steps of training. {told}.")
+    text = "; ".join(f"{name}: from {first:.4g} to {last:.4g}" for name, (first, last) in ends.items())
+    return Picture(figure, f"The loss over the steps of training. {text}.")
 
 
-def many(losses: Any, accuracies: Any, unit: str = "step") -> Picture:
-    """Many networks trained alike from other starting points: losses (networks, steps), accuracies (networks,).
+def ensemble(losses: Any, accuracies: Any, unit: str = "step") -> Picture:
+    """Draw an ensemble of networks that differ only in their initial weights.
 
-    `unit` is what the second axis of the losses counts.
+    `losses` is (networks, steps), `accuracies` (networks,); `unit` names the second axis of `losses`.
     """
     import matplotlib.pyplot as plt
 
@@ -230,74 +238,68 @@ def many(losses: Any, accuracies: Any, unit: str = "step") -> Picture:
     low, middle, high = np.percentile(losses, (10, 50, 90), axis=0)
     steps = np.arange(losses.shape[1])
     left.fill_between(steps, low, high, color=BLUE, alpha=0.25, label="8 of 10 networks")
-    left.plot(middle, color=BLUE, label="the middle one")
-    left.plot(losses[np.argmin(losses[:, -1])], color=GREEN, linestyle=":", label="ends lowest")
-    left.plot(losses[np.argmax(losses[:, -1])], color=ORANGE, linestyle="--", label="ends highest")
+    left.plot(middle, color=BLUE, label="median")
+    left.plot(losses[np.argmin(losses[:, -1])], color=GREEN, linestyle=":", label="lowest at the end")
+    left.plot(losses[np.argmax(losses[:, -1])], color=ORANGE, linestyle="--", label="highest at the end")
     left.set(xlabel=unit, ylabel="loss", ylim=(0, 1.6 * high.max()), title=f"{len(losses):,} networks, trained alike")
-    left.legend(loc="upper right")  # above the lines, which have room below
+    left.legend(loc="upper right")  # the space above the lines is free
     right.hist(100 * accuracies, bins=20, color=BLUE, edgecolor="white")
-    right.set(xlabel="accuracy at the end (%)", ylabel="networks", title="They differ in their first weights only")
+    right.set(xlabel="accuracy at the end (%)", ylabel="networks", title="They differ only in their initial weights")
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     worst, typical, best = 100 * np.percentile(accuracies, (0, 50, 100))
-    return Picture(figure, f"{len(losses):,} networks trained alike from other first weights. The loss of the middle "
-                   f"one goes from {middle[0]:.3g} to {middle[-1]:.3g}; at the end 8 of 10 lie between {low[-1]:.3g} "
-                   f"and {high[-1]:.3g}. The accuracy is {worst:.0f} % for the worst, {typical:.0f} % for the middle "
-                   f"one, {best:.0f} % for the best.")  # fmt: skip
+    return Picture(figure, f"{len(losses):,} networks trained alike from different initial weights. The median loss "
+                   f"goes from {middle[0]:.3g} to {middle[-1]:.3g}; at the end 8 of 10 networks lie between "
+                   f"{low[-1]:.3g} and {high[-1]:.3g}. The accuracy is {worst:.0f} % for the worst network, "
+                   f"{typical:.0f} % for the median, {best:.0f} % for the best.")  # fmt: skip
 
 
-# ---- what is measured ---------------------------------------------------------------------------------
+# ---- figures of measured times ------------------------------------------------------------------------
 
 
-def timings(seconds: Mapping[str, float], what: str = "one call") -> Measured:
-    """Bars on a logarithmic scale: how long each took, and how many times as long as the shortest."""
-    figure, axes = _axes(height=1.2 + 0.45 * len(seconds))
+def timings(seconds: Mapping[str, float], what: str = "one call") -> MeasuredPicture:
+    """Draw times as bars on a log scale, each with its ratio to the shortest."""
+    figure, axes = create_axes(height=1.2 + 0.45 * len(seconds))
     shortest, longest = min(seconds.values()), max(seconds.values())
     axes.barh(list(seconds), list(seconds.values()), color=BLUE, height=0.55)
-    told = {name: f"{readable(s)} ({_times(s / shortest)}×)" for name, s in seconds.items()}
+    texts = {name: f"{format_seconds(s)} ({_format_ratio(s / shortest)}×)" for name, s in seconds.items()}
     for row, (name, s) in enumerate(seconds.items()):
-        axes.annotate(told[name], (s * 1.1, row), va="center")
+        axes.annotate(texts[name], (s * 1.1, row), va="center")
     axes.invert_yaxis()
     axes.set(xscale="log", xlim=(shortest / 3, longest * max(30.0, (longest / shortest) ** 0.5)))
     axes.set(xlabel="seconds (log scale)", ylabel=what, title=f"Measured here: {device_name()}")
-    listed = "; ".join(f"{name}: {text}" for name, text in told.items())
-    return Measured(figure, f"Time for {what}, measured on {device_name()}. {listed}.")
+    listed = "; ".join(f"{name}: {text}" for name, text in texts.items())
+    return MeasuredPicture(figure, f"Time for {what}, measured on {device_name()}. {listed}.")
 
 
-def overhead(sizes: Sequence[int], seconds: Mapping[str, Sequence[float]], what: str = "one step") -> Measured:
-    """Lines on logarithmic scales: the time of a step against the size of the batch. Where a line is flat, the step
-    costs the same however much there is to compute: that is overhead."""
-    figure, axes = _axes()
-    for (name, row), (colour, marker, line) in zip(seconds.items(), LOOKS):
+def overhead(sizes: Sequence[int], seconds: Mapping[str, Sequence[float]], what: str = "one step") -> MeasuredPicture:
+    """Draw the time of a step against the batch size, both on log scales.
+
+    Where a line is flat, the time does not depend on the amount of arithmetic: it is overhead.
+    """
+    figure, axes = create_axes()
+    for (name, row), (colour, marker, line) in zip(seconds.items(), SERIES_STYLES):
         axes.plot(sizes, row, color=colour, marker=marker, linestyle=line, label=name)
     axes.set(xscale="log", yscale="log", xlabel="examples in a batch", ylabel=f"seconds for {what}")
     axes.set_title(f"Measured here: {device_name()}")
     axes.legend()
-    told = "; ".join(
-        f"{name}: " + ", ".join(f"{readable(s)} for {size:,}" for size, s in zip(sizes, row))
+    text = "; ".join(
+        f"{name}: " + ", ".join(f"{format_seconds(s)} for {size:,}" for size, s in zip(sizes, row))
         for name, row in seconds.items()
     )
-    return Measured(figure, f"Time for {what} against the size of the batch, measured on {device_name()}. {told}.")
+    return MeasuredPicture(
+        figure, f"Time for {what} against the size of the batch, measured on {device_name()}. {text}."
+    )
 
 
-def _axes(height: float = 3.6) -> tuple[Figure, Axes]:
-    """An empty figure, closed for pyplot, so that a cell shows it once, as its last line."""
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(7.0, height), dpi=90, layout="constrained")
-    plt.close(figure)
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _micro(number: float) -> str:
+def _format_microseconds(number: float) -> str:
     return f"{number:,.1f}".removesuffix(".0")
 
 
-def _times(ratio: float) -> str:
+def _format_ratio(ratio: float) -> str:
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
-def _e(number: float) -> str:
-    """A number of any size in two or three digits."""
+def _format_scientific(number: float) -> str:
+    """Return a number of any size in one to three digits."""
     return f"{number:.3g}" if 1e-3 <= abs(number) < 1e6 or number == 0 else f"{number:.0e}"

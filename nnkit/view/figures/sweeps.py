@@ -1,4 +1,4 @@
-"""A picture of what `nnkit.jax_path.fit_many` found: a heat map over step sizes and weight decays."""
+"""The result of `nnkit.jax_path.fit_many` as a heat map over step sizes and weight decays."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.view.figures.plots import Picture
+from nnkit.view.figures.picture import Picture
 
 
 def heat_map(sweep: Any, column: str | None = None) -> Picture:
-    """A cell for each step size and weight decay: the mean of a column over the seeds, as a colour and a number.
+    """Draw the mean of a column over the seeds, a cell for each step size and weight decay, as a colour and a number.
 
-    `sweep` is a `Sweep`; `column` one of its table's, `sweep.judged_by` unless told. A cross marks cells of which a
-    network stopped, since its loss was NaN or infinite. Raises KeyError for a column that is not there.
+    `sweep` is a `Sweep`; `column` is a column of its table, by default `sweep.judged_by`. A cross marks cells in which
+    a network stopped because its loss was NaN or infinite. Raises KeyError for an unknown column.
     """
     import matplotlib.pyplot as plt
 
@@ -24,29 +24,29 @@ def heat_map(sweep: Any, column: str | None = None) -> Picture:
     )
     plt.close(figure)
     image = axes.imshow(np.ma.masked_invalid(values), cmap="cividis", aspect="auto")
-    figure.colorbar(image, label=f"mean {_words(column)}")
+    figure.colorbar(image, label=f"mean {_format_column(column)}")
     middle = np.nanmean([image.norm.vmin or 0.0, image.norm.vmax or 0.0])
     for (row, place), value in np.ndenumerate(values):
         colour = "black" if not np.isfinite(value) or value > middle else "white"
-        axes.text(place, row, _number(value), ha="center", va="center", color=colour)
+        axes.text(place, row, _format_cell(value), ha="center", va="center", color=colour)
     axes.set_xticks(range(len(decays)), [f"{d:g}" for d in decays])
     axes.set_yticks(range(len(rates)), [f"{r:g}" for r in rates])
-    axes.set(xlabel="weight decay", ylabel="step size", title=f"{len(sweep):,} networks: {_words(column)}")
-    return Picture(figure, _told(sweep, column, rates, decays, values))
+    axes.set(xlabel="weight decay", ylabel="step size", title=f"{len(sweep):,} networks: {_format_column(column)}")
+    return Picture(figure, _describe(sweep, column, rates, decays, values))
 
 
-def _told(sweep: Any, column: str, rates: np.ndarray, decays: np.ndarray, values: np.ndarray) -> str:
+def _describe(sweep: Any, column: str, rates: np.ndarray, decays: np.ndarray, values: np.ndarray) -> str:
     lines = [
-        f"step size {rate:g}: " + ", ".join(f"{_number(v)} at weight decay {d:g}" for d, v in zip(decays, row))
+        f"step size {rate:g}: " + ", ".join(f"{_format_cell(v)} at weight decay {d:g}" for d, v in zip(decays, row))
         for rate, row in zip(rates, values)
     ]
     stopped = " (× where a network stopped)" if not np.isfinite(values).all() else ""
-    return f"The mean {_words(column)} of {len(sweep):,} networks{stopped}. {'; '.join(lines)}."
+    return f"The mean {_format_column(column)} of {len(sweep):,} networks{stopped}. {'; '.join(lines)}."
 
 
-def _words(column: str) -> str:
+def _format_column(column: str) -> str:
     return column.replace("_", " ").replace("val ", "validation ")
 
 
-def _number(value: float) -> str:
+def _format_cell(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else "×"

@@ -1,51 +1,60 @@
 """Figures of lecture 04: layers and their parameters, steps on a loss surface, curves, regions, small images.
 
-Each returns a `Picture`, a figure with the same in words (see `nnkit.view.figures.plots`), or a film. Only
-`straight_and_bent` and `descent` train something of their own; the others draw what they are given.
+Each function returns a `Picture` or an animation. Only `straight_and_bent` and `descent` train something themselves;
+the others draw what they are given.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nnkit.view.figures.plots import BLUE, GREEN, GREY, ORANGE, PURPLE, Picture, _axes, _listed, _n, _point, film
+from nnkit.view.figures.animation import build_animation
+from nnkit.view.figures.class_regions import Predict, draw_regions
+from nnkit.view.figures.loss_surface import descend, draw_surface
+from nnkit.view.figures.picture import (
+    BLUE,
+    COLOURS,
+    GREY,
+    LINES,
+    MARKERS,
+    ORANGE,
+    PURPLE,
+    Picture,
+    create_axes,
+    format_number,
+    format_numbers,
+    format_point,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-Predict = Callable[[np.ndarray], np.ndarray]
-"""Points (M, 2) → their classes (M,), integers from 0."""
-
-COLOURS = (BLUE, ORANGE, GREEN, PURPLE, GREY)
-MARKERS = ("o", "s", "^", "D", "v")
-LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
-HATCHES = ("", "//", "..", "xx", "--")
-MOST = 6
-"""Of a layer's units, so many are drawn."""
+MAX_DRAWN_UNITS = 6
+"""The number of units drawn of a large layer."""
 
 
 # -- layers ------------------------------------------------------------------------------------------
 
 
 def network(sizes: Sequence[int] = (3, 4, 2)) -> Picture:
-    """The layers of a network, a circle a unit and a line a weight, with the number of parameters between layers."""
-    figure, axes = _axes(height=3.4)
+    """Draw the layers of a network, a circle per unit and a line per weight, and count the parameters."""
+    figure, axes = create_axes(height=3.4)
     axes.set_axis_off()
     for column, size in enumerate(sizes):
-        for y in _heights(size):
+        for y in _spread_units(size):
             axes.plot(column, y, "o", markersize=17, color="white", markeredgecolor=BLUE, markeredgewidth=1.8, zorder=3)
-        if size > MOST:
+        if size > MAX_DRAWN_UNITS:
             axes.text(column, 0.0, "⋮", ha="center", va="center", fontsize=18, zorder=4)
         place = "input" if column == 0 else "output" if column == len(sizes) - 1 else f"hidden {column}"
         own = "no parameters" if column == 0 else f"{size} biases"
         axes.text(column, -3.2, f"{place}: {size}\n{own}", ha="center", va="top", fontsize=10)
     for column, (before, after) in enumerate(pairwise(sizes)):
-        for left in _heights(before):
-            for right in _heights(after):
+        for left in _spread_units(before):
+            for right in _spread_units(after):
                 axes.plot([column, column + 1], [left, right], color=GREY, linewidth=0.7, zorder=1)
         between = f"{before} × {after}\n= {before * after} weights"
         axes.text(column + 0.5, 3.2, between, ha="center", va="bottom", fontsize=10, color=ORANGE)
@@ -54,20 +63,22 @@ def network(sizes: Sequence[int] = (3, 4, 2)) -> Picture:
     arrows = " → ".join(map(str, sizes))
     axes.set_title(f"{arrows}: {weights} weights + {biases} biases = {weights + biases} parameters")
     shares = ", ".join(f"{a} × {b} = {a * b} weights and {b} biases" for a, b in pairwise(sizes))
-    told = f"A network of {len(sizes) - 1} layers, {arrows}; every unit is joined to all units of the layer before it"
-    return Picture(figure, f"{told}. {shares}: together {weights} weights + {biases} biases = {weights + biases}.")
+    text = (
+        f"A network of {len(sizes) - 1} layers, {arrows}; every unit is connected to all units of the layer before it"
+    )
+    return Picture(figure, f"{text}. {shares}: in total {weights} weights + {biases} biases = {weights + biases}.")
 
 
-def _heights(size: int) -> np.ndarray:
-    """Where the units of a layer are drawn; a large layer leaves a gap in its middle."""
-    if size <= MOST:
+def _spread_units(size: int) -> np.ndarray:
+    """Return the heights at which the units of a layer are drawn; a large layer has a gap in the middle."""
+    if size <= MAX_DRAWN_UNITS:
         return (np.arange(size) - (size - 1) / 2) * 1.1
-    half = np.arange(MOST // 2) * 0.9 + 0.8
+    half = np.arange(MAX_DRAWN_UNITS // 2) * 0.9 + 0.8
     return np.concatenate([-half[::-1], half])
 
 
 def what_is_left() -> Picture:
-    """Who does what when a network is trained: boxes of the library (hatched, dashed), and of whoever uses it."""
+    """Draw the division of work in training: the library's boxes hatched and dashed, yours solid."""
     rows = (
         ("before", ("the question\nand the data", "the graph:\nlayers, sizes", "the loss"), True),
         ("every step", ("forward\nof each gate", "backward\nof each gate", "the order of\nthe backward pass"), False),
@@ -78,24 +89,24 @@ def what_is_left() -> Picture:
         ),
         ("now and then", ("a gate that\nno library has", "is its gradient\nright?", "is it fast\nand safe?"), True),
     )
-    figure, axes = _axes(height=4.2)
+    figure, axes = create_axes(height=4.2)
     axes.set_axis_off()
     for i, (when, boxes, yours) in enumerate(rows):
         axes.text(-0.75, -i, when, ha="right", va="center", fontsize=10, style="italic")
         for j, text in enumerate(boxes):
-            _box(axes, (1.4 * j, -i), text, yours)
+            _draw_box(axes, (1.4 * j, -i), text, yours)
     axes.plot([], [], color=ORANGE, linewidth=2.2, label="yours")
     axes.plot([], [], color=BLUE, linewidth=1.2, linestyle="--", label="the library's")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=2, frameon=False)
     axes.set(xlim=(-1.9, 3.5), ylim=(-3.5, 0.5), title="Libraries have every gate. What is left?")
-    told = (
+    texts = (
         f"{when}: {', '.join(box.replace(chr(10), ' ') for box in boxes)} ({'yours' if yours else 'the library’s'})"
         for when, boxes, yours in rows
     )
-    return Picture(figure, f"Who does what when a network is trained. {'. '.join(told)}.")
+    return Picture(figure, f"The division of work when a network is trained. {'. '.join(texts)}.")
 
 
-def _box(axes: Axes, at: tuple[float, float], text: str, yours: bool) -> None:
+def _draw_box(axes: Axes, at: tuple[float, float], text: str, yours: bool) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     x, y = at
@@ -113,105 +124,56 @@ def _box(axes: Axes, at: tuple[float, float], text: str, yours: bool) -> None:
 # -- steps on a loss surface -------------------------------------------------------------------------
 
 
-def neuron_data(points: int = 60) -> tuple[np.ndarray, np.ndarray]:
-    """Two overlapping clouds, x (N, 2) and t (N,) of −1 and 1; x[:, 0] varies more than x[:, 1]. Always the same."""
-    rng = np.random.default_rng(4)
-    t = np.where(np.arange(points) % 2 == 0, 1.0, -1.0)
-    x = t[:, None] * (0.7, 0.5) + rng.normal(size=(points, 2)) * (1.6, 0.5)
-    return x, t
-
-
-def neuron_loss(W: Any, x: np.ndarray, t: np.ndarray) -> Any:
-    """The mean over the points of ln(1 + e^(−t x·W)), what a sigmoid neuron of two weights loses. W is (2, ...)."""
-    scores = np.tensordot(x, W, axes=1)
-    return np.logaddexp(0.0, -t.reshape(-1, *[1] * (scores.ndim - 1)) * scores).mean(axis=0)
-
-
-def neuron_gradient(W: np.ndarray, x: np.ndarray, t: np.ndarray) -> np.ndarray:
-    """dW (2,) of `neuron_loss`: the mean of −t σ(−t x·W) x."""
-    pull = -t / (1 + np.exp(t * (x @ W)))
-    dW: np.ndarray = pull @ x / len(t)
-    return dW
-
-
-def descend(
-    step_size: float, momentum: float = 0.0, batch_size: int | None = None, steps: int = 40, start: Any = (-1.5, -0.5)
-) -> np.ndarray:
-    """The neuron's weights before the first update and after each, (steps + 1, 2). Each step takes the gradient
-    of `batch_size` points drawn anew (None: of all)."""
-    x, t = neuron_data()
-    rng = np.random.default_rng(0)
-    W, velocity = np.asarray(start, dtype=float), np.zeros(2)
-    path = [W]
-    for _ in range(steps):
-        batch = slice(None) if batch_size is None else rng.choice(len(t), batch_size, replace=False)
-        velocity = momentum * velocity + neuron_gradient(W, x[batch], t[batch])
-        W = W - step_size * velocity
-        path.append(W)
-    return np.array(path)
-
-
 def descent(step_size: float = 2.0, momentum: float = 0.0, batch_size: int | None = None, steps: int = 40) -> Picture:
-    """The loss surface of a neuron with two weights, seen from above, and the path that the updates take on it."""
-    figure, axes = _axes(height=4.2)
+    """Draw the loss surface of a neuron with two weights, seen from above, and the path of the updates on it."""
+    figure, axes = create_axes(height=4.2)
     path = descend(step_size, momentum, batch_size, steps)
-    losses = _surface(axes, path)
+    losses = draw_surface(axes, path)
     axes.plot(*path.T, "-o", color=ORANGE, markersize=3.5, linewidth=1.2, label=f"{steps} updates")
     axes.plot(*path[0], "s", color=ORANGE, markersize=9, label=f"start, loss {losses[0]:.3g}")
     axes.plot(*path[-1], "D", color=PURPLE, markersize=9, label=f"end, loss {losses[-1]:.3g}")
-    axes.set_title(_settings(step_size, momentum, batch_size))
+    axes.set_title(_describe_settings(step_size, momentum, batch_size))
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), fontsize=9, frameon=False)
-    told = f"The loss of a neuron with two weights, seen from above. {_settings(step_size, momentum, batch_size)}"
-    shown = f"from W = {_point(path[0])} the first updates lead to {', '.join(map(_point, path[1:4]))}"
-    return Picture(
-        figure, f"{told}: {shown}, and all {steps} to {_point(path[-1])}. The loss falls {_fall(losses)}."
-    )  # fmt: skip
+    text = (
+        f"The loss of a neuron with two weights, seen from above. {_describe_settings(step_size, momentum, batch_size)}"
+    )
+    shown = f"from W = {format_point(path[0])} the first updates lead to {', '.join(map(format_point, path[1:4]))}"
+    end = f"and all {steps} to {format_point(path[-1])}. The loss falls {_describe_losses(losses)}."
+    return Picture(figure, f"{text}: {shown}, {end}")
 
 
-def _fall(losses: np.ndarray) -> str:
-    """How the losses went: the first, three in between, the last."""
+def _describe_losses(losses: np.ndarray) -> str:
+    """Return the first loss, three in between, and the last, as text."""
     between = np.unique(np.linspace(0, len(losses) - 1, 5).astype(int))[1:-1]
-    return f"from {_n(losses[0])} over {_listed(losses[between])} to {_n(losses[-1])}"
+    return f"from {format_number(losses[0])} over {format_numbers(losses[between])} to {format_number(losses[-1])}"
 
 
-def _settings(step_size: float, momentum: float, batch_size: int | None) -> str:
+def _describe_settings(step_size: float, momentum: float, batch_size: int | None) -> str:
     whose = "all 60 points" if batch_size is None else f"{batch_size} points at a time"
-    return f"step_size {_n(step_size)}, momentum {_n(momentum)}, {whose}"
-
-
-def _surface(axes: Axes, path: np.ndarray) -> np.ndarray:
-    """Draw the neuron's curves of equal loss around this path; returns the losses along it."""
-    x, t = neuron_data()
-    low, high = np.minimum(path.min(axis=0), (-2.0, -1.0)) - 0.3, np.maximum(path.max(axis=0), (2.0, 4.0)) + 0.3
-    grid = np.array(np.meshgrid(np.linspace(low[0], high[0], 90), np.linspace(low[1], high[1], 90)))
-    levels = [0.36, 0.4, 0.45, 0.55, 0.7, 0.9, 1.2, 1.6, 2.2, 3.0]
-    lines = axes.contour(*grid, neuron_loss(grid, x, t), levels=levels, colors=BLUE, linewidths=0.8)
-    axes.clabel(lines, fontsize=8)
-    axes.set(xlabel="W[0]", ylabel="W[1]")
-    losses: np.ndarray = neuron_loss(path.T, x, t)
-    return losses
+    return f"step_size {format_number(step_size)}, momentum {format_number(momentum)}, {whose}"
 
 
 def animate_descent(
     step_size: float = 2.0, momentum: float = 0.0, batch_size: int | None = None, steps: int = 12
 ) -> Any:
-    """`descent` as a film with its own controls: one update a frame, its arrow is −step_size · dW. It plays once."""
-    figure, axes = _axes(height=4.0, dpi=72)
+    """Return `descent` as an animation with its own controls, one update per frame: an arrow shows −step_size · dW."""
+    figure, axes = create_axes(height=4.0, dpi=72)
     path = descend(step_size, momentum, batch_size, steps)
-    losses = _surface(axes, path)
+    losses = draw_surface(axes, path)
     (trail,) = axes.plot([], [], "-o", color=GREY, fillstyle="none", markersize=5)
     (ball,) = axes.plot([], [], "o", color=ORANGE, markersize=10)
     (arrow,) = axes.plot([], [], "--", color=ORANGE, linewidth=2)
 
-    def frame(i: int) -> tuple[Any, ...]:
+    def draw_frame(i: int) -> tuple[Any, ...]:
         trail.set_data(*path[: i + 1].T)
         ball.set_data(path[i : i + 1, 0], path[i : i + 1, 1])
         arrow.set_data(*path[i : i + 2].T)
         axes.set_title(f"after {i} updates: W = ({path[i][0]:.2f}, {path[i][1]:.2f}), loss {losses[i]:.3f}")
         return trail, ball, arrow
 
-    told = f"{_settings(step_size, momentum, batch_size)}, one update a frame: the loss falls {_fall(losses)}."
-    return film(figure, frame, steps + 1, told)
+    settings = _describe_settings(step_size, momentum, batch_size)
+    text = f"{settings}, one update per frame: the loss falls {_describe_losses(losses)}."
+    return build_animation(figure, draw_frame, steps + 1, text)
 
 
 # -- curves ------------------------------------------------------------------------------------------
@@ -226,12 +188,12 @@ def curves(
     x: Sequence[float] | None = None,
     names: Sequence[str] | None = None,
 ) -> Picture:
-    """Several curves over one axis, each with its own line, marker and name. NaN and infinity leave gaps.
+    """Draw several curves over one axis, each with its own line, marker and name. NaN and infinity leave gaps.
 
-    `names` stand below the points in place of numbers, where the steps from one point to the next are not equal.
+    `names`, if given, label the points on the x axis.
     """
-    figure, axes = _axes()
-    told = []
+    figure, axes = create_axes()
+    texts = []
     for i, (name, values) in enumerate(series.items()):
         y = np.asarray(values, dtype=float)
         y = np.where(np.isfinite(y), y, np.nan)
@@ -239,26 +201,26 @@ def curves(
         look: dict[str, Any] = {"color": COLOURS[i % 5], "marker": MARKERS[i % 5], "linestyle": LINES[i % 5]}
         axes.plot(at, y, **look, markevery=max(1, len(y) // 10), markersize=5, linewidth=1.4, label=name)
         chosen = np.linspace(0, len(y) - 1, min(5, len(y))).astype(int)
-        places = [_n(at[k]) if names is None else names[k] for k in chosen]
-        told.append(f"{name}: {', '.join(f'{_value(y[k])} at {place}' for k, place in zip(chosen, places))}")
+        places = [format_number(at[k]) if names is None else names[k] for k in chosen]
+        texts.append(f"{name}: {', '.join(f'{_format_value(y[k])} at {place}' for k, place in zip(chosen, places))}")
     axes.set(xlabel=xlabel, ylabel=f"{ylabel} (log scale)" if log else ylabel, title=title)
     if log:
         axes.set_yscale("log")
     if names is not None:
         axes.set_xticks(range(len(names)), names)
     axes.legend()
-    return Picture(figure, f"{title}: {ylabel} over {xlabel}. {'; '.join(told)}.")
+    return Picture(figure, f"{title}: {ylabel} over {xlabel}. {'; '.join(texts)}.")
 
 
-def _value(y: float) -> str:
-    return "no number" if np.isnan(y) else _n(y)
+def _format_value(y: float) -> str:
+    return "not finite" if np.isnan(y) else format_number(y)
 
 
 # -- regions -----------------------------------------------------------------------------------------
 
 
 def regions(classifiers: Mapping[str, Predict], x: np.ndarray, labels: np.ndarray) -> Picture:
-    """The plane as each classifier divides it, a panel each: every class has a colour, a hatch and a marker."""
+    """Draw the plane as each classifier divides it, one panel each; a class has a colour, a hatching and a marker."""
     import matplotlib.pyplot as plt
 
     count = len(classifiers)
@@ -267,23 +229,21 @@ def regions(classifiers: Mapping[str, Predict], x: np.ndarray, labels: np.ndarra
     size = (3.6 * wide if wide > 1 else 5.0, 3.5 * tall if wide > 1 else 4.2)
     figure, panels = plt.subplots(tall, wide, figsize=size, dpi=90, layout="constrained", squeeze=False)
     plt.close(figure)
-    told = []
+    texts = []
     for axes, (name, predict) in zip(panels.flat, classifiers.items()):
-        share = _regions(axes, predict, x, labels)
+        share = draw_regions(axes, predict, x, labels)
         axes.set_title(f"{name}: {share:.1%}", fontsize=11)
-        told.append(f"{name}: {share:.1%}")
+        texts.append(f"{name}: {share:.1%}")
     for axes in panels.flat[count:]:
         axes.set_axis_off()
     panels.flat[0].legend(fontsize=8, loc="upper right", title="class", title_fontsize=8)
     classes = int(labels.max()) + 1
-    plane = (
-        f"The plane divided among {classes} classes, {len(labels)} points, and the share of points on their own ground"
-    )
-    return Picture(figure, f"{plane}. {'; '.join(told)}.")
+    plane = f"The plane divided among {classes} classes, and {len(labels)} points"
+    return Picture(figure, f"{plane}. The share of points in the region of their class: {'; '.join(texts)}.")
 
 
 def straight_and_bent() -> Picture:
-    """The spiral, divided by a linear classifier and by a network with 100 hidden units, both trained here."""
+    """Draw the spiral as divided by a linear classifier and by a network with 100 hidden units, both trained here."""
     from nnkit.data import spiral
     from nnkit.mlp import MLP
     from nnkit.train import SGD, fit
@@ -300,32 +260,8 @@ def straight_and_bent() -> Picture:
     )
 
 
-def _regions(axes: Axes, predict: Predict, x: np.ndarray, labels: np.ndarray, fine: int = 160) -> float:
-    """Draw one panel; returns the share of points that lie on their own class's ground."""
-    low, high = x.min(axis=0) - 0.15, x.max(axis=0) + 0.15
-    across, up = np.meshgrid(np.linspace(low[0], high[0], fine), np.linspace(low[1], high[1], fine))
-    ground = np.asarray(predict(np.stack([across.ravel(), up.ravel()], axis=1))).reshape(across.shape)
-    classes = max(int(labels.max()), int(ground.max())) + 1
-    levels = np.arange(classes + 1) - 0.5
-    looks = [COLOURS[i % 5] for i in range(classes)]
-    axes.contourf(across, up, ground, levels=levels, colors=looks, alpha=0.18, antialiased=False)
-    filled = axes.contourf(
-        across, up, ground, levels=levels, colors="none", hatches=[HATCHES[i % 5] for i in range(classes)]
-    )
-    filled.set_edgecolor((0.5, 0.5, 0.5, 0.5))
-    filled.set_linewidth(0.0)
-    for c in range(int(labels.max()) + 1):
-        mine = labels == c
-        axes.plot(
-            *x[mine].T, MARKERS[c % 5], color=looks[c], markersize=4, markeredgecolor="black", markeredgewidth=0.4,
-            label=str(c),
-        )  # fmt: skip
-    axes.set(xticks=[], yticks=[], xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    return float(np.mean(np.asarray(predict(x)) == labels))
-
-
 def animate_regions(snapshots: Mapping[str, Predict], x: np.ndarray, labels: np.ndarray) -> Any:
-    """The ground of each class while a network learns, a snapshot a frame. It plays once."""
+    """Return an animation of the classes' regions while a network learns, one snapshot per frame. It plays once."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(figsize=(4.6, 4.2), dpi=72, layout="constrained")
@@ -333,22 +269,26 @@ def animate_regions(snapshots: Mapping[str, Predict], x: np.ndarray, labels: np.
     names = list(snapshots)
     shares = [float(np.mean(np.asarray(predict(x)) == labels)) for predict in snapshots.values()]
 
-    def frame(i: int) -> tuple[Any, ...]:
+    def draw_frame(i: int) -> tuple[Any, ...]:
         axes.clear()
-        _regions(axes, snapshots[names[i]], x, labels, fine=110)
+        draw_regions(axes, snapshots[names[i]], x, labels, resolution=110)
         axes.set_title(f"{names[i]}: {shares[i]:.1%}")
         return ()
 
-    told = "; ".join(f"{name}: {share:.1%}" for name, share in zip(names, shares))
-    return film(figure, frame, len(names), f"The share of points on their own class's ground, a frame each. {told}.")
+    text = "; ".join(f"{name}: {share:.1%}" for name, share in zip(names, shares))
+    return build_animation(
+        figure, draw_frame, len(names), f"The share of points in the region of their class, one per frame. {text}."
+    )
 
 
 # -- images ------------------------------------------------------------------------------------------
 
 
 def images(pixels: np.ndarray, titles: Sequence[str], title: str, columns: int = 10, signed: bool = False) -> Picture:
-    """Small square images (N, side²) in rows, each with its title; `signed` ones run from blue (negative) over
-    white to orange."""
+    """Draw small square images (N, side²) in rows, each with its title.
+
+    With `signed`, colours run from blue (negative) over white to orange (positive).
+    """
     import matplotlib.pyplot as plt
     from matplotlib.colors import LinearSegmentedColormap
 

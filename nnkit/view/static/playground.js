@@ -1,25 +1,25 @@
-// The playground: a network that learns, seen while it does. The kernel trains as long as this page asks for frames.
+// The playground: a network, watched while it learns. The kernel trains as long as this page requests frames.
 
-import { button, make, reducedMotion, root, say, show, slider } from "./kit.js";
-import { Curves } from "./curves.js";
-import { Ground } from "./ground.js";
-import { Layers } from "./layers.js";
+import { WAITING, formatNumber, makeButton, makeHtml, makeRoot, makeSlider, reducedMotion, setText } from "./shared.js";
+import { TrainingCurves } from "./playground_curves.js";
+import { PointsPlane } from "./playground_points.js";
+import { LayerImages } from "./playground_layers.js";
 
-const GRANT = 24; // frames that the kernel may send before it hears from the page again
-const SPEAK = 5000; // milliseconds between two sentences of the live region while it plays
-const READABLE = 500; // milliseconds between two changes of the numbers below the layers
-const CALM = 1000; // milliseconds between two frames for who wants little motion
+const GRANTED_FRAMES = 24; // frames that the kernel may send before the page grants more
+const SENTENCE_PERIOD = 5000; // milliseconds between two sentences of the live region while it plays
+const CAPTION_PERIOD = 500; // milliseconds between two changes of the numbers below the layers
+const REDUCED_MOTION_PERIOD = 1000; // milliseconds between two frames where reduced motion is preferred
 const PACES = [1, 5, 20, 100];
-const PATIENCE = 1500;
+const WAITING_DELAY = 1500; // milliseconds until the page says that it waits for the kernel
 
 class Playground {
   constructor(model, el) {
-    Object.assign(this, { model, scene: model.get("scene"), playing: false, granted: 0, visible: true, spoken: 0, captioned: 0 });
-    this.whole = root(el, "Playground");
+    Object.assign(this, { model, setup: model.get("setup"), playing: false, granted: 0, visible: true, spoken: 0, captioned: 0 });
+    this.root = makeRoot(el, "Playground");
     this.build();
     this.hear = (content, buffers) => this.receive(content, buffers);
     model.on("msg:custom", this.hear);
-    const { content, buffers } = model.get("film");
+    const { content, buffers } = model.get("state");
     this.frame = [content, buffers];
     this.draw();
     this.ask({ look: true });
@@ -27,41 +27,41 @@ class Playground {
   }
 
   build() {
-    this.play = button("Play", "Train (space)", () => this.toggle());
-    this.stepper = button("Step →", "One update (right arrow)", () => this.step());
-    this.again = button("Reset", "The same network before its first update", () => this.change({ reset: true }));
-    const paces = PACES.map((n) => make("option", { value: n }, `${n} update${n > 1 ? "s" : ""} a frame`));
-    this.pace = make("select", { "aria-label": "Pace" }, ...paces);
+    this.play = makeButton("Play", "Train (space)", () => this.toggle());
+    this.stepper = makeButton("Step →", "One update (right arrow)", () => this.step());
+    this.again = makeButton("Reset", "The same network before its first update", () => this.change({ reset: true }));
+    const paces = PACES.map((n) => makeHtml("option", { value: n }, `${n} update${n > 1 ? "s" : ""} per frame`));
+    this.pace = makeHtml("select", { "aria-label": "Pace" }, ...paces);
     this.pace.value = 5;
-    this.count = make("span", { class: "nnx-count nnx-running" });
-    this.ground = new Ground((asked) => this.change(asked));
-    this.curves = new Curves();
-    this.layers = new Layers();
-    this.words = make("div", { class: "nnx-sentence", "aria-live": "polite" });
-    this.error = make("p", { class: "nnx-error", role: "alert" });
-    this.stopped = make("p", { class: "nnx-error", role: "alert" });
-    this.warnings = make("div", { role: "status" });
-    this.busy = make("p", { class: "nnx-warning", role: "status" });
-    const bar = make("div", { class: "nnx-bar" }, this.again, this.play, this.stepper, this.pace, this.count);
-    const plots = make("div", { class: "nnx-two" }, this.ground.element, this.curves.element);
-    this.whole.append(this.choices(), bar, plots, this.words, this.stopped, this.error, this.warnings, this.busy,
+    this.count = makeHtml("span", { class: "nnx-count nnx-running" });
+    this.plane = new PointsPlane((request) => this.change(request));
+    this.curves = new TrainingCurves();
+    this.layers = new LayerImages();
+    this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
+    this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
+    this.stopped = makeHtml("p", { class: "nnx-error", role: "alert" });
+    this.warnings = makeHtml("div", { role: "status" });
+    this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
+    const bar = makeHtml("div", { class: "nnx-bar" }, this.again, this.play, this.stepper, this.pace, this.count);
+    const plots = makeHtml("div", { class: "nnx-two" }, this.plane.element, this.curves.element);
+    this.root.append(this.choices(), bar, plots, this.words, this.stopped, this.error, this.warnings, this.busy,
       this.layers.element, this.sliders());
-    this.whole.addEventListener("keydown", (event) => this.key(event));
+    this.root.addEventListener("keydown", (event) => this.key(event));
   }
 
   choices() {
     const choice = (name, label, options) => {
-      const made = options.map((option) => make("option", { value: option }, option));
-      const select = make("select", { "aria-label": label, change: () => this.set({ [name]: select.value }) }, ...made);
+      const made = options.map((option) => makeHtml("option", { value: option }, option));
+      const select = makeHtml("select", { "aria-label": label, change: () => this.set({ [name]: select.value }) }, ...made);
       this[name] = select;
-      return make("label", { class: "nnx-field" }, `${label} `, select);
+      return makeHtml("label", { class: "nnx-field" }, `${label} `, select);
     };
-    return make("div", { class: "nnx-bar nnx-choices" }, choice("data", "data", this.scene.sets),
-      choice("activation", "activation", this.scene.activations), choice("batch_size", "batch", this.scene.batches));
+    return makeHtml("div", { class: "nnx-bar nnx-choices" }, choice("data", "data", this.setup.sets),
+      choice("activation", "activation", this.setup.activations), choice("batch_size", "batch", this.setup.batches));
   }
 
   sliders() {
-    const { layers, width } = this.scene.most;
+    const { layers, width } = this.setup.most;
     this.bars = {
       layers: { label: "hidden layers", low: 0, high: layers, step: 1 },
       width: { label: "width", low: 1, high: width, step: 1 },
@@ -70,26 +70,26 @@ class Playground {
       seed: { label: "seed", low: 0, high: 20, step: 1 },
     };
     for (const [name, bar] of Object.entries(this.bars)) {
-      this.bars[name] = slider({ ...bar, value: 0 }, (text) => this.set({ [name]: text }));
+      this.bars[name] = makeSlider({ ...bar, value: 0 }, (text) => this.set({ [name]: text }));
     }
     const parts = Object.values(this.bars).map((bar) => bar.element);
-    return make("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" }, ...parts);
+    return makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" }, ...parts);
   }
 
-  // -- what is asked ----------------------------------------------------------------------------
+  // -- requests ---------------------------------------------------------------------------------
 
-  ask(question) {
-    this.model.send(question);
+  ask(request) {
+    this.model.send(request);
     clearTimeout(this.late);
     this.late = setTimeout(() => {
-      say(this.busy, "Waiting for the kernel: it is busy with another cell, or it has gone. If it has, run this cell again.");
-    }, PATIENCE);
+      setText(this.busy, WAITING);
+    }, WAITING_DELAY);
   }
 
-  /** A question whose answer is read aloud. */
-  change(question) {
+  /** Send a request whose answer is read aloud. */
+  change(request) {
     this.spoken = 0;
-    this.ask(question);
+    this.ask(request);
   }
 
   set(settings) {
@@ -101,24 +101,24 @@ class Playground {
     this.change({ train: 1 });
   }
 
-  /** While it plays: draw what has come, and grant the kernel more frames before it has sent all. */
+  /** While it plays: draw the latest frame, and grant the kernel more frames before it has sent all. */
   tick() {
     if (this.fresh) this.draw();
     const calm = reducedMotion();
-    if (this.visible && this.granted <= (calm ? 0 : GRANT / 2)) {
-      this.granted = calm ? 1 : GRANT;
-      const updates = Number(this.pace.value) * (calm ? CALM / 25 : 1);
+    if (this.visible && this.granted <= (calm ? 0 : GRANTED_FRAMES / 2)) {
+      this.granted = calm ? 1 : GRANTED_FRAMES;
+      const updates = Number(this.pace.value) * (calm ? REDUCED_MOTION_PERIOD / 25 : 1);
       this.ask({ frames: this.granted, each: { train: updates } });
     }
     if (!this.playing) return;
-    if (calm) this.calm = setTimeout(() => this.tick(), CALM);
+    if (calm) this.calm = setTimeout(() => this.tick(), REDUCED_MOTION_PERIOD);
     else this.due = requestAnimationFrame(() => this.tick());
   }
 
   toggle() {
     if (this.playing) return this.pause();
     Object.assign(this, { playing: true, granted: 0, spoken: 0 });
-    say(this.play, "Pause");
+    setText(this.play, "Pause");
     this.tick();
   }
 
@@ -129,36 +129,36 @@ class Playground {
     cancelAnimationFrame(this.due);
     this.model.send({ frames: 0 });
     this.spoken = 0;
-    say(this.play, "Play");
+    setText(this.play, "Play");
     this.draw();
   }
 
   key(event) {
-    if (event.target.closest("input, select, .nnx-ground") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.closest("input, select, .nnx-points") || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "ArrowRight") this.step();
     else if (event.key === " " && !event.target.closest("button")) this.toggle();
     else return;
     event.preventDefault();
   }
 
-  /** No frames are granted while this is out of sight. */
+  /** Grant no frames while the playground is out of sight. */
   watch() {
     this.sight = new IntersectionObserver(([seen]) => {
       this.visible = seen.isIntersecting;
     });
-    this.sight.observe(this.whole);
+    this.sight.observe(this.root);
     this.theme = new MutationObserver(() => this.draw());
     this.theme.observe(document.body, { attributes: true });
   }
 
-  // -- what is answered -------------------------------------------------------------------------
+  // -- frames ----------------------------------------------------------------------------------
 
   receive(content, buffers) {
     clearTimeout(this.late);
-    say(this.busy, "");
+    setText(this.busy, "");
     if (content.trained) this.granted -= 1;
     this.frame = content.words ? [content, buffers] : [{ ...this.frame[0], error: content.error }, this.frame[1]];
-    if (buffers.length > 3) this.ground.hold(buffers[3]);
+    if (buffers.length > 3) this.plane.hold(buffers[3]);
     this.fresh = true;
     if (content.trained && content.ended) this.pause();
     if (!this.playing) this.draw();
@@ -169,30 +169,30 @@ class Playground {
     this.fresh = false;
     const { step, loss, accuracy, error, stopped, settings } = content;
     const known = accuracy == null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
-    say(this.count, `${step} update${step === 1 ? "" : "s"}, loss ${loss == null ? "unknown" : show(loss)}${known}`);
-    this.ground.draw(content, buffers[0]);
+    setText(this.count, `${step} update${step === 1 ? "" : "s"}, loss ${loss == null ? "unknown" : formatNumber(loss)}${known}`);
+    this.plane.draw(content, buffers[0]);
     const now = performance.now();
-    const readable = !this.playing || now - this.captioned > READABLE;
+    const readable = !this.playing || now - this.captioned > CAPTION_PERIOD;
     if (readable) this.captioned = now;
     this.layers.draw(content, buffers[1], readable);
     this.curves.draw(buffers[2]);
-    say(this.error, error ? `✗ ${error}` : "");
-    say(this.stopped, stopped ? `✗ ${stopped} Reset begins again.` : "");
+    setText(this.error, error ? `✗ ${error}` : "");
+    setText(this.stopped, stopped ? `✗ ${stopped} Reset starts again.` : "");
     this.speak(content);
     if (!content.trained && settings) this.settle(settings);
   }
 
-  /** Words change seldom while it plays, so that they can be read. */
+  /** Update the sentences, only every few seconds while it plays, so that they can be read. */
   speak({ words, warnings }) {
     const now = performance.now();
-    if (this.playing && now - this.spoken < SPEAK) return;
+    if (this.playing && now - this.spoken < SENTENCE_PERIOD) return;
     this.spoken = now;
-    say(this.words, words);
-    const told = warnings.map((warning) => make("p", { class: "nnx-warning" }, `! ${warning}`));
-    if (this.warnings.textContent !== told.map((p) => p.textContent).join("")) this.warnings.replaceChildren(...told);
+    setText(this.words, words);
+    const paragraphs = warnings.map((warning) => makeHtml("p", { class: "nnx-warning" }, `! ${warning}`));
+    if (this.warnings.textContent !== paragraphs.map((p) => p.textContent).join("")) this.warnings.replaceChildren(...paragraphs);
   }
 
-  /** Sliders and choices show what the kernel has. */
+  /** Show the kernel's settings in sliders and choices. */
   settle(settings) {
     for (const name of ["data", "activation", "batch_size"]) this[name].value = settings[name];
     for (const [name, bar] of Object.entries(this.bars)) {
@@ -200,7 +200,7 @@ class Playground {
     }
   }
 
-  end() {
+  dispose() {
     if (this.playing) this.pause();
     clearTimeout(this.late);
     this.sight.disconnect();
@@ -212,6 +212,6 @@ class Playground {
 export default {
   render({ model, el }) {
     const playground = new Playground(model, el);
-    return () => playground.end();
+    return () => playground.dispose();
   },
 };

@@ -1,8 +1,8 @@
 // A plane with two axes, for curves and points.
 
-import { draw, show } from "./kit.js";
+import { formatNumber, makeSvg } from "./shared.js";
 
-/** Maps numbers of the plane to a rectangle of an SVG, and draws there. */
+/** Maps coordinates of the plane to a rectangle of an SVG, and draws there. */
 export class Plane {
   constructor(svg, { left, top, width, height, x, y }) {
     Object.assign(this, { svg, left, top, width, height, x, y });
@@ -16,8 +16,8 @@ export class Plane {
     return this.top + (1 - (y - this.y[0]) / (this.y[1] - this.y[0])) * this.height;
   }
 
-  /** The point of the plane under a pointer. */
-  under(event) {
+  /** Return the point of the plane under the pointer. */
+  locate(event) {
     const box = this.svg.getBoundingClientRect();
     const [wide, high] = this.svg.getAttribute("viewBox").split(" ").slice(2).map(Number);
     const [x, y] = [((event.clientX - box.left) / box.width) * wide, ((event.clientY - box.top) / box.height) * high];
@@ -27,7 +27,7 @@ export class Plane {
     ];
   }
 
-  /** A path through points; null leaves a gap. */
+  /** Return a path through points; null leaves a gap. */
   path(xs, ys) {
     let d = "";
     let pen = "M";
@@ -42,25 +42,25 @@ export class Plane {
   }
 
   curve(kind, xs, ys) {
-    return draw("path", { class: `nnx-curve ${kind}`, d: this.path(xs, ys) });
+    return makeSvg("path", { class: `nnx-curve ${kind}`, d: this.path(xs, ys) });
   }
 
   axes(xname, yname) {
     const bottom = this.top + this.height;
     const rim = { class: "nnx-axis", x: this.left, y: this.top, width: this.width, height: this.height };
-    const parts = [draw("rect", rim)];
-    for (const t of ticks(...this.x)) {
+    const parts = [makeSvg("rect", rim)];
+    for (const t of chooseTicks(...this.x)) {
       if (xname === null) break;
       const at = { x: this.px(t), y: bottom + 17, "text-anchor": "middle" };
-      parts.push(draw("path", { class: "nnx-tick", d: `M${this.px(t)} ${bottom}v4` }), draw("text", at, show(t)));
+      parts.push(makeSvg("path", { class: "nnx-tick", d: `M${this.px(t)} ${bottom}v4` }), makeSvg("text", at, formatNumber(t)));
     }
-    for (const t of ticks(...this.y)) {
+    for (const t of chooseTicks(...this.y)) {
       const at = { x: this.left - 7, y: this.py(t) + 5, "text-anchor": "end" };
-      parts.push(draw("path", { class: "nnx-tick", d: `M${this.left} ${this.py(t)}h-4` }), draw("text", at, show(t)));
+      parts.push(makeSvg("path", { class: "nnx-tick", d: `M${this.left} ${this.py(t)}h-4` }), makeSvg("text", at, formatNumber(t)));
     }
     const words = { x: this.left + this.width / 2, y: bottom + 34, "text-anchor": "middle" };
-    if (xname) parts.push(draw("text", words, xname));
-    parts.push(draw("text", { x: this.left + 8, y: this.top + 16 }, yname));
+    if (xname) parts.push(makeSvg("text", words, xname));
+    parts.push(makeSvg("text", { x: this.left + 8, y: this.top + 16 }, yname));
     return parts;
   }
 }
@@ -70,8 +70,8 @@ function clip(y, [low, high]) {
   return Math.min(high + room, Math.max(low - room, y));
 }
 
-/** Round numbers between two, about five of them. */
-export function ticks(low, high) {
+/** Return about five round numbers in an interval. */
+export function chooseTicks(low, high) {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
@@ -80,8 +80,8 @@ export function ticks(low, high) {
   return found;
 }
 
-/** From and to of an axis that holds these numbers (null: none), with a little room. */
-export function range(numbers, atLeast) {
+/** Return the ends of an axis for these numbers (ignoring null), with a margin. */
+export function fitRange(numbers, atLeast) {
   const known = [...numbers.filter((n) => n != null), ...atLeast];
   const [low, high] = [Math.min(...known), Math.max(...known)];
   return [low - 0.06 * (high - low), high + 0.12 * (high - low)];

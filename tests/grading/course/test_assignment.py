@@ -12,11 +12,11 @@ import pytest
 
 from helpers.paths import ROOT
 from nnkit_grader.course import release
-from nnkit_grader.course.assignment import Assignment, load
-from nnkit_grader.course.bound_names import bound_names
-from nnkit_grader.course.clear_solutions import Stubs, released_source
+from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit_grader.course.bound_names import find_bound_names
+from nnkit_grader.course.clear_solutions import ClearSettings, clear_source
 
-NAMES = release.assignments(ROOT)
+NAMES = release.list_assignments(ROOT)
 
 
 def mark(**changes: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def made(folder: Path, *cells: dict[str, Any], name: str = "hw", **metadata: Any
 
 
 def test_each_cell_has_its_kind_and_its_points(tmp_path: Path) -> None:
-    loaded = load(made(tmp_path, *CELLS), "hw")
+    loaded = load_assignment(made(tmp_path, *CELLS), "hw")
     assert [(c.id, c.kind, c.points) for c in loaded.cells] == [
         *(("title", "text", 0), ("setup", "given", 0), ("f", "answer", 0), ("t", "test", 3), ("w", "written", 2)),
     ]
@@ -62,16 +62,16 @@ def test_each_cell_has_its_kind_and_its_points(tmp_path: Path) -> None:
 def test_a_given_cell_may_be_locked_and_code_may_be_graded_by_hand(tmp_path: Path) -> None:
     locked = cell("x = 1", "locked", locked=True)
     by_hand = cell("def plot():\n    pass", "plot", solution=True, grade=True, points=1)
-    loaded = load(made(tmp_path, locked, by_hand), "hw")
+    loaded = load_assignment(made(tmp_path, locked, by_hand), "hw")
     assert [(c.kind, c.locked) for c in loaded.cells] == [("given", True), ("written", False)]
-    assert loaded.theirs == {"plot"}
+    assert loaded.answer_names == {"plot"}
 
 
 def test_cells_without_ids_are_known_by_those_of_nbgrader(tmp_path: Path) -> None:
     cells = copy.deepcopy(CELLS)
     for one in cells:
         del one["id"]
-    assert [c.id for c in load(made(tmp_path, *cells), "hw").cells] == ["cell-1", "cell-2", "f", "t", "w"]
+    assert [c.id for c in load_assignment(made(tmp_path, *cells), "hw").cells] == ["cell-1", "cell-2", "f", "t", "w"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,20 +84,20 @@ def test_what_is_released_is_what_nbgrader_releases(name: str) -> None:
     notebook = nbformat.read(ROOT / "solutions" / name / f"{name}.ipynb", 4)
     for step in (ClearSolutions, ClearHiddenTests, ClearMarkScheme):
         notebook, _ = step(config=config).preprocess(notebook, {})
-    loaded = load(ROOT, name)
+    loaded = load_assignment(ROOT, name)
     assert [c.released for c in loaded.cells] == [c.source for c in notebook.cells]
     assert any(c.released != c.source for c in loaded.cells)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_real_assignments_are_read_whole(name: str) -> None:
-    loaded = load(ROOT, name)
+    loaded = load_assignment(ROOT, name)
     kinds = {c.kind for c in loaded.cells}
     assert {"given", "answer", "test", "text"} <= kinds
     assert all(c.points > 0 for c in loaded.cells if c.kind in ("test", "written"))
     assert all(c.points == 0 for c in loaded.cells if c.kind not in ("test", "written"))
     for answer in (c for c in loaded.cells if c.kind == "answer"):
-        assert bound_names(answer.source) & loaded.theirs
+        assert find_bound_names(answer.source) & loaded.answer_names
 
 
 def test_a_course_may_have_stubs_and_delimiters_of_its_own(tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ def test_a_course_may_have_stubs_and_delimiters_of_its_own(tmp_path: Path) -> No
     settings += 'c.ClearSolutions.begin_solution_delimeter = "{{"\nc.ClearSolutions.end_solution_delimeter = "}}"\n'
     (tmp_path / "nbgrader_config.py").write_text(settings, encoding="utf-8")
     answer = cell("a = 1\n# {{\nb = 2\n# }}", "a", solution=True)
-    assert load(made(tmp_path, answer), "hw").cells[0].released == "a = 1\n..."
+    assert load_assignment(made(tmp_path, answer), "hw").cells[0].released == "a = 1\n..."
 
 
 def test_the_stub_stands_for_a_whole_answer_that_has_no_region() -> None:
-    assert released_source("x = 1", "code", {"solution": True}, Stubs(code="stub")) == "stub"
-    assert released_source("Because.", "markdown", {"solution": True}, Stubs(text="words")) == "words"
-    assert released_source("Because.", "markdown", {}, Stubs()) == "Because."
+    assert clear_source("x = 1", "code", {"solution": True}, ClearSettings(code_stub="stub")) == "stub"
+    assert clear_source("Because.", "markdown", {"solution": True}, ClearSettings(text_stub="words")) == "words"
+    assert clear_source("Because.", "markdown", {}, ClearSettings()) == "Because."
 
 
 # ---- names ------------------------------------------------------------------------------------------
@@ -137,7 +137,7 @@ def test_the_stub_stands_for_a_whole_answer_that_has_no_region() -> None:
     ],
 )
 def test_names_that_a_cell_binds_at_top_level(source: str, names: set[str]) -> None:
-    assert bound_names(source) == names
+    assert find_bound_names(source) == names
 
 
 # ---- the whole --------------------------------------------------------------------------------------
@@ -146,7 +146,7 @@ def test_names_that_a_cell_binds_at_top_level(source: str, names: set[str]) -> N
 def test_it_goes_to_a_worker_as_plain_data(tmp_path: Path) -> None:
     folder = made(tmp_path, *CELLS, nnkit={"files": ["data.bin"]})
     (folder / "solutions/hw/data.bin").write_bytes(b"\x00\xff")
-    loaded = load(folder, "hw")
+    loaded = load_assignment(folder, "hw")
     there = Assignment.from_json(json.loads(json.dumps(loaded.to_json())))
     assert there == loaded
     assert there.digest == loaded.digest
@@ -157,7 +157,7 @@ def test_its_digest_changes_with_all_that_decides_a_score(tmp_path: Path) -> Non
     def digest(*cells: dict[str, Any], content: bytes = b"1") -> str:
         folder = made(tmp_path, *cells, nnkit={"files": ["data.csv"]})
         (folder / "solutions/hw/data.csv").write_bytes(content)
-        return load(folder, "hw").digest
+        return load_assignment(folder, "hw").digest
 
     more_points = copy.deepcopy(TEST)
     more_points["metadata"]["nbgrader"]["points"] = 4
@@ -175,10 +175,10 @@ def test_its_digest_changes_with_all_that_decides_a_score(tmp_path: Path) -> Non
 
 
 def test_a_cell_is_found_by_either_id(tmp_path: Path) -> None:
-    loaded = load(made(tmp_path, {**ANSWER, "id": "other"}), "hw")
-    assert loaded.cell("other") is loaded.cell("f")
+    loaded = load_assignment(made(tmp_path, {**ANSWER, "id": "other"}), "hw")
+    assert loaded.find_cell("other") is loaded.find_cell("f")
     with pytest.raises(KeyError):
-        loaded.cell("nowhere")
+        loaded.find_cell("nowhere")
 
 
 # ---- what is amiss is told in a sentence ------------------------------------------------------------
@@ -186,21 +186,22 @@ def test_a_cell_is_found_by_either_id(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_assignment(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no notebook in .*ps9: is the assignment's name right\?"):
-        load(tmp_path, "ps9")
+        load_assignment(tmp_path, "ps9")
 
 
 def test_more_than_one_notebook(tmp_path: Path) -> None:
     made(tmp_path, *CELLS)
     (tmp_path / "solutions/hw/more.ipynb").write_text("{}", encoding="utf-8")
-    with pytest.raises(ValueError, match=r"has 2 notebooks \(hw.ipynb, more.ipynb\): nnkit grades assignments of one"):
-        load(tmp_path, "hw")
+    told = r"has 2 notebooks \(hw.ipynb, more.ipynb\): nnkit grades assignments with one notebook\.$"
+    with pytest.raises(ValueError, match=told):
+        load_assignment(tmp_path, "hw")
 
 
 def test_a_notebook_that_is_not_called_as_its_folder(tmp_path: Path) -> None:
     made(tmp_path, *CELLS)
     (tmp_path / "solutions/hw/hw.ipynb").rename(tmp_path / "solutions/hw/other.ipynb")
     with pytest.raises(ValueError, match=r"must be called hw\.ipynb"):
-        load(tmp_path, "hw")
+        load_assignment(tmp_path, "hw")
 
 
 @pytest.mark.parametrize(
@@ -217,25 +218,25 @@ def test_a_notebook_that_is_not_called_as_its_folder(tmp_path: Path) -> None:
 )
 def test_a_notebook_that_cannot_be_graded(tmp_path: Path, cells: tuple[dict[str, Any], ...], told: str) -> None:
     with pytest.raises(ValueError, match=told):
-        load(made(tmp_path, *cells), "hw")
+        load_assignment(made(tmp_path, *cells), "hw")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b'{"cells": 3}'])
 def test_a_file_that_is_no_notebook(tmp_path: Path, content: bytes) -> None:
     made(tmp_path, *CELLS)
     (tmp_path / "solutions/hw/hw.ipynb").write_bytes(content)
-    with pytest.raises(ValueError, match=r"hw\.ipynb is no notebook"):
-        load(tmp_path, "hw")
+    with pytest.raises(ValueError, match=r"hw\.ipynb is not a notebook"):
+        load_assignment(tmp_path, "hw")
 
 
 @pytest.mark.parametrize("name", ["numpy.py", "x.SO", "../secret", "a/b", ".hidden", "", "hw.ipynb", "numpy.pth"])
 def test_no_file_is_listed_that_python_would_import_or_that_lies_elsewhere(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="it must be a plain name, and nothing that Python imports"):
-        load(made(tmp_path, *CELLS, nnkit={"files": [name]}), "hw")
+        load_assignment(made(tmp_path, *CELLS, nnkit={"files": [name]}), "hw")
 
 
 def test_a_listed_file_must_be_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"lists the file 'data\.csv', but it does not lie beside it"):
-        load(made(tmp_path, *CELLS, nnkit={"files": ["data.csv"]}), "hw")
+    with pytest.raises(FileNotFoundError, match=r"lists the file 'data\.csv', but there is no such file beside it"):
+        load_assignment(made(tmp_path, *CELLS, nnkit={"files": ["data.csv"]}), "hw")
     with pytest.raises(ValueError, match=r"nnkit\.files must be a list of file names"):
-        load(made(tmp_path, *CELLS, nnkit={"files": "data.csv"}), "hw")
+        load_assignment(made(tmp_path, *CELLS, nnkit={"files": "data.csv"}), "hw")

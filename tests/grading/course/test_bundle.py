@@ -14,6 +14,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from test_prose import broken_links
 from test_release import _secrets, hidden_lines
 
@@ -38,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copy(path, folder)
     for name in COPIED:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("corpus", "__pycache__"))
-    release.release(folder)
+    release.release_assignments(folder)
     for litter in ("nnkit/__pycache__/cli.pyc", "notebooks/.ipynb_checkpoints/00-checkpoint.ipynb", "gradebook.db"):
         (folder / litter).parent.mkdir(exist_ok=True)
         (folder / litter).write_text("litter")
@@ -64,8 +65,8 @@ def unpacked(packed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("learner")
     with zipfile.ZipFile(packed) as archive:
         archive.extractall(place)
-    assert [path.name for path in place.iterdir()] == [bundle.TOP]
-    return place / bundle.TOP
+    assert [path.name for path in place.iterdir()] == [bundle.TOP_FOLDER]
+    return place / bundle.TOP_FOLDER
 
 
 def source(path: Path) -> str:
@@ -94,7 +95,7 @@ def test_it_holds_all_that_learners_need_and_nothing_else(unpacked: Path) -> Non
         found = {path.relative_to(unpacked / made) for path in (unpacked / made).rglob("*") if path.is_file()}
         assert found == {path.relative_to(ROOT / room) for path in (ROOT / room).glob(pattern)}
     rooms = {path.name for path in (ROOT / "nnkit").iterdir() if path.name != "__pycache__"}
-    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms - {"grading", "hub"}
+    assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms
     assert not [
         path for path in unpacked.rglob("*") if "__pycache__" in path.parts or ".ipynb_checkpoints" in path.parts
     ]
@@ -114,7 +115,7 @@ def test_a_lecture_that_was_run_comes_out_clean(folder: Path, unpacked: Path) ->
 def test_what_is_clean_stays_as_it_is() -> None:
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         stored = path.read_bytes()
-        assert bundle.without_outputs(stored) == stored, path.name
+        assert bundle.strip_outputs(stored) == stored, path.name
 
 
 def test_its_links_stay_in_it(unpacked: Path) -> None:
@@ -149,12 +150,12 @@ def test_a_planted_leak_is_found(unpacked: Path) -> None:
 def test_the_same_course_gives_the_same_bytes(folder: Path, packed: Path) -> None:
     for path in folder.rglob("*.ipynb"):
         os.utime(path, (1e9, 1e9))
-    assert bundle.zipped(bundle.contents(folder)) == packed.read_bytes()
+    assert bundle.zip_files(bundle.collect_files(folder)) == packed.read_bytes()
     entries = zipfile.ZipFile(packed).infolist()
     assert [entry.filename for entry in entries] == sorted(entry.filename for entry in entries)
     assert {(entry.date_time, entry.external_attr >> 16) for entry in entries} == {((1980, 1, 1, 0, 0, 0), 0o100644)}
     swapped = dict(reversed(bundle.Files({"a": b"1", "b": b"2"}).items()))
-    assert zipfile.ZipFile(io.BytesIO(bundle.zipped(swapped))).namelist() == ["nnkit-course/a", "nnkit-course/b"]
+    assert zipfile.ZipFile(io.BytesIO(bundle.zip_files(swapped))).namelist() == ["nnkit-course/a", "nnkit-course/b"]
 
 
 @pytest.mark.parametrize("fault", ["changed", "missing", "added"])
@@ -195,7 +196,8 @@ def test_its_makefile_has_what_learners_need(unpacked: Path) -> None:
     assert phony
     assert phony[1].split() == targets
     commands = made("-n", "lab")
-    assert "pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[learn,grading]'" in commands
+    (install,) = re.findall(r"pip install --quiet --disable-pip-version-check -c requirements.lock (.*)", commands)
+    assert install.split() == ["-e", "'.[learn]'"]
     assert "notebooks/00_start_here.ipynb" in commands
 
 
@@ -204,13 +206,18 @@ def test_its_makefile_has_what_learners_need(unpacked: Path) -> None:
 
 @pytest.fixture(scope="module")
 def python(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A fresh Python that has the libraries of this one, but not its nnkit: a path in a .pth adds no other .pth."""
+    """A fresh Python that has the libraries of this one, but neither its nnkit nor the packages built on it."""
     place = tmp_path_factory.mktemp("venv") / ".venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(place)], check=True)
     program = next(path for path in (place / "bin" / "python", place / "Scripts" / "python.exe") if path.exists())
     (packages,) = [*place.glob("lib/python*/site-packages"), *place.glob("Lib/site-packages")]
     outer = [path for path in dict.fromkeys(map(sysconfig.get_path, ("purelib", "platlib"))) if path]
-    (packages / "libraries.pth").write_text("\n".join(outer))
+    # Linked one by one, since each of the course's packages would bring its commands along.
+    libraries = tmp_path_factory.mktemp("libraries")
+    for path in (path for folder in outer for path in Path(folder).iterdir()):
+        if "nnkit" not in path.name and path.suffix != ".pth":
+            (libraries / path.name).symlink_to(path)
+    (packages / "libraries.pth").write_text(str(libraries))
     done = subprocess.run([program, "-c", "import numpy, nbclient, nnkit"], cwd=place, capture_output=True, text=True)
     assert done.stderr.splitlines()[-1] == "ModuleNotFoundError: No module named 'nnkit'"
     return [str(program)]
@@ -247,8 +254,17 @@ def test_an_assignment_can_be_checked(python: list[str], unpacked: Path, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_tools_of_graders_say_that_they_are_not_there(python: list[str], unpacked: Path) -> None:
-    done = learner(python, unpacked, "-m", "nnkit.cli", "release")
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("nnkit: this is the course as learners get it: the tools of authors")
-    assert len(done.stderr.splitlines()) == 1
+@pytest.mark.parametrize(
+    ("verb", "package"), [("release", "nnkit-grader"), ("autograde", "nnkit-grader"), ("hub", "nnkit-hub")]
+)
+def test_commands_of_graders_say_what_to_install(python: list[str], unpacked: Path, verb: str, package: str) -> None:
+    done = learner(python, unpacked, "-m", "nnkit.cli", verb)
+    wanted = f"nnkit: `nnkit {verb}` comes with {package}, which is not installed: pip install {package}\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", wanted)
+
+
+def test_the_environment_for_conda_has_no_grader(unpacked: Path) -> None:
+    told = (unpacked / "environment.yml").read_text(encoding="utf-8")
+    assert "grader" not in told
+    assert "msgpack" not in told
+    assert yaml.safe_load(told)["dependencies"][-1] == {"pip": ["-e ."]}

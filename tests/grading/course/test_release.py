@@ -33,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_assignments_are_what_release_makes_of_solutions(tmp_path: Path) -> None:
-    names = release.release(ROOT, tmp_path / "assignments")
+    names = release.release_assignments(ROOT, tmp_path / "assignments")
     assert names
     for name in names:
         committed = ROOT / "assignments" / name / f"{name}.ipynb"
@@ -103,7 +103,7 @@ def test_a_class_scores_exactly_what_was_planted(
     answers = read_answers(folder / "solutions" / "ps1_answers.py")
     assert cli.main(["demo", "--course", str(folder)]) == 0, capsys.readouterr()
     out = capsys.readouterr().out
-    assert "30 of 30 scores are what was planted." in out
+    assert "30 of 30 scores are as planted." in out
     assert "Full marks are 40 points: 38 by tests, 2 by hand." in out
     assert "17 of the 17 planted mistakes of ps1 were made at least once." in out
     _, where, and_, program, verb, *_ = shlex.split(re.search(r"^Formgrader +(cd .*)$", out, re.MULTILINE)[1])
@@ -113,7 +113,7 @@ def test_a_class_scores_exactly_what_was_planted(
     manifest = {student["id"]: student for student in json.loads((demo / "demo_class_ps1.json").read_text())}
     planted = {(p["cell"], p["label"]) for student in manifest.values() for p in student["planted"]}
     assert {(a.cell, a.label) for a in answers if a.kind == "mistake"} <= planted
-    table = release.scores(demo, "ps1")
+    table = release.read_scores(demo, "ps1")
     full = table["student01"]
     assert sum(full.values()) == 38
     for student, row in table.items():
@@ -146,8 +146,8 @@ def hidden_lines(path: Path) -> list[str]:
 
 def test_the_demos_table_keeps_its_columns_whatever_is_planted() -> None:
     planted = [{"cell": "a" * 30, "label": "left out"}, {"cell": "b", "label": "sign"}]
-    students = [demo_class.Student("student01", "perfect", score=38.0)]
-    students.append(demo_class.Student("student1000", "mistaken", planted, 3.5))
+    students = [demo_class.DemoStudent("student01", "perfect", score=38.0)]
+    students.append(demo_class.DemoStudent("student1000", "mistaken", planted, 3.5))
     lines = cli._demo_table(students, {"student01": 38.0, "student1000": 12.0}, 38).splitlines()
     head, first, second = lines
     for title, left, right in (("is", "perfect", "mistaken"), ("planted", "", "left out in aaa")):
@@ -264,13 +264,13 @@ def test_ctrl_c_while_cells_run(tmp_path: Path) -> None:
 def test_ctrl_c_within_a_step_of_nbgrader_ends_the_demo() -> None:
     """Its API catches all, Ctrl-C too, and reports a failed step."""
     with pytest.raises(KeyboardInterrupt):
-        release._ended({"success": False, "error": "Traceback ...\n  File x\nKeyboardInterrupt\n"})
+        release._raise_interrupt({"success": False, "error": "Traceback ...\n  File x\nKeyboardInterrupt\n"})
     for result in ({"success": True}, {"success": False, "error": "ValueError: KeyboardInterrupt?"}):
-        assert release._ended(result) is result
+        assert release._raise_interrupt(result) is result
 
 
 def test_the_same_seed_gives_the_same_class(folder: Path) -> None:
-    release.generate(folder)
+    release.generate_assignments(folder)
 
     def written(seed: int) -> list[str]:
         make_class(folder, "ps1", 12, seed)
@@ -284,16 +284,16 @@ def test_the_same_seed_gives_the_same_class(folder: Path) -> None:
     ("count", "mistakes"), [(0, 17), (1, 17), (3, 17), (12, 17), (22, 17), (30, 17), (60, 17), (9, 0)]
 )
 def test_a_class_has_all_kinds_and_each_mistake_as_soon_as_it_is_large_enough(count: int, mistakes: int) -> None:
-    kinds = demo_class._kinds(count, mistakes, random.Random(0))
+    kinds = demo_class._deal_kinds(count, mistakes, random.Random(0))
     assert len(kinds) == count
     assert kinds[:1] == ["perfect"][:count]
     assert kinds.count("mistaken") >= min(mistakes, max(count - 5, count // 2))
     if count >= 10:
-        assert set(kinds) == {*demo_class.OTHERS, "mistaken"}
+        assert set(kinds) == {*demo_class.OTHER_KINDS, "mistaken"}
 
 
 def test_a_smaller_class_replaces_a_larger_one_and_touches_nobody_else(folder: Path) -> None:
-    release.generate(folder)
+    release.generate_assignments(folder)
     make_class(folder, "ps1", 5)
     real = folder / "submitted" / "ada" / "ps1" / "ps1.ipynb"
     other = folder / "submitted" / "student05" / "ps2" / "ps2.ipynb"
@@ -345,12 +345,12 @@ def test_a_class_of_any_assignment(tmp_path: Path) -> None:
 
 # -- a cell that has not been graded, a gradebook elsewhere, work that a release would overwrite ------
 
-UNGRADED: dict[str, release.Points] = {"bo": {"test-a": None, "test-b": 2.0}, "al": {"test-a": 1.0, "test-b": 2.0}}
+UNGRADED: dict[str, release.CellPoints] = {"bo": {"test-a": None, "test-b": 2.0}, "al": {"test-a": 1.0, "test-b": 2.0}}
 
 
 def test_a_cell_that_has_not_been_graded_counts_nothing_and_stays_blank(tmp_path: Path) -> None:
-    assert release.total(UNGRADED["bo"]) == 2.0
-    release.export(UNGRADED, tmp_path / "grades.csv")
+    assert release.sum_points(UNGRADED["bo"]) == 2.0
+    release.export_scores(UNGRADED, tmp_path / "grades.csv")
     rows = (tmp_path / "grades.csv").read_text().splitlines()
     assert rows == ["student,test-a,test-b,total", "al,1.0,2.0,3.0", "bo,,2.0,2.0"]
 
@@ -360,35 +360,35 @@ def test_scores_come_from_the_gradebook_that_the_config_names(tmp_path: Path) ->
     with (tmp_path / "nbgrader_config.py").open("a") as config:
         config.write(f"c.CourseDirectory.db_url = 'sqlite:///{tmp_path / 'elsewhere.db'}'\n")
         config.write("c.CourseDirectory.course_id = 'another'\n")
-    release.generate(tmp_path)
-    assert release.api(tmp_path).coursedir.course_id == "another"
-    with release.api(tmp_path).gradebook as book:
+    release.generate_assignments(tmp_path)
+    assert release.open_api(tmp_path).coursedir.course_id == "another"
+    with release.open_api(tmp_path).gradebook as book:
         book.add_student("ada")
         book.add_submission("ps1", "ada")
-    (scores,) = release.scores(tmp_path, "ps1").values()
+    (scores,) = release.read_scores(tmp_path, "ps1").values()
     assert "test-multiply" in scores
     assert set(scores.values()) == {None}
-    assert release.total(scores) == 0
+    assert release.sum_points(scores) == 0
     assert not (tmp_path / "gradebook.db").exists()
 
 
 def test_a_release_keeps_what_somebody_wrote_in_assignments(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     release.copy_course(ROOT, tmp_path)
     assert cli.main(["release", "--course", str(tmp_path)]) == 0
-    assert release.kept(tmp_path) == []
+    assert release.list_kept_folders(tmp_path) == []
     released = (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8")
     work = released.replace("raise NotImplementedError", "return 42", 1)
     (tmp_path / "assignments" / "ps1" / "ps1.ipynb").write_text(work, encoding="utf-8")
     (tmp_path / "assignments" / "ps1" / "notes.txt").write_text("mine")
     capsys.readouterr()
     assert cli.main(["release", "--course", str(tmp_path)]) == 0
-    (kept,) = release.kept(tmp_path)
-    assert f"what was there and differs is kept in {kept}" in capsys.readouterr().out
+    (kept,) = release.list_kept_folders(tmp_path)
+    assert f"files that were there and differ are kept in {kept}" in capsys.readouterr().out
     assert (kept / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == work
     assert (kept / "ps1" / "notes.txt").read_text() == "mine"
     assert (tmp_path / "assignments" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8") == released
     assert cli.main(["release", "--course", str(tmp_path)]) == 0
-    assert release.kept(tmp_path) == [kept]
+    assert release.list_kept_folders(tmp_path) == [kept]
 
 
 def test_the_lecture_does_not_give_an_answer_of_the_assignment_away() -> None:

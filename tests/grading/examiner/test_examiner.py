@@ -9,13 +9,13 @@ import pytest
 
 from helpers.machines import busy
 from helpers.paths import ROOT
-from nnkit.check.evidence import limits
+from nnkit.check.context import checking
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.examiner.examiner import Seconds, examine, refuse
 from nnkit_grader.examiner.run_cell import credit, fresh_numbers
-from nnkit_grader.intake.submission import Refused, Submission, SubmittedCell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import Result
 from nnkit_grader.sandbox import Child, choose
 
@@ -120,10 +120,9 @@ def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     assert result.score == (4.0 if counted else 0.0)
 
 
-def test_a_checks_own_limit_goes_by_the_same_clock(graded, monkeypatch):
-    monkeypatch.setattr(limits, "SECONDS", 3.0)
+def test_a_checks_own_limit_goes_by_the_same_clock(graded):
     slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
-    with busy():
+    with busy(), checking(seconds=3.0):
         result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=Seconds(cell=10.0, whole=30.0))
     assert result.score == 4.0
 
@@ -382,8 +381,8 @@ def test_numerical_derivatives_are_seen_in_the_other_process(graded):
 
 
 def test_a_refused_file_has_no_points_and_a_sentence():
-    course = assignments.load(ROOT, "ps1")
-    result = refuse(course, Refused("It is not JSON.", "digest"), 3)
+    course = assignments.load_assignment(ROOT, "ps1")
+    result = refuse(course, RefusedSubmission("It is not JSON.", "digest"), 3)
     assert result.score == 0.0
     assert result.refused == "It is not JSON."
     assert set(result.scores()) == {c.grade_id for c in course.cells if c.kind == "test"}
@@ -415,7 +414,7 @@ def handed_in(course, answers, released=False):
 
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3", "ps4", "ps5"])
 def test_solutions_have_full_marks_and_releases_none(sandbox, name):
-    course = assignments.load(ROOT, name)
+    course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
     for seed in (11, 12) if name < "ps4" else (11,):
         assert examine(course, handed_in(course, {}), sandbox.start, seed).scores() == full
@@ -436,7 +435,7 @@ def mistakes(name):
 
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3"])
 def test_planted_mistakes_lose_their_own_points(sandbox, name):
-    course = assignments.load(ROOT, name)
+    course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
     for seed, planted in enumerate(mistakes(name)):
         expected = dict(full)

@@ -23,11 +23,16 @@ from test_assignment import ANSWER, TEST, WORDS, cell, made
 from fuzz.damage import damaged
 from helpers.paths import ROOT
 from nnkit_grader.course import release
-from nnkit_grader.course.assignment import Assignment, load
-from nnkit_grader.intake.match_cells import in_place
-from nnkit_grader.intake.parse_notebook import BRACKETS, CELLS, FILE_BYTES, SOURCE
-from nnkit_grader.intake.safe_folder import Folder, Unfit
-from nnkit_grader.intake.submission import Refused, Submission, repair, take_in
+from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit_grader.intake.match_cells import find_unmoved
+from nnkit_grader.intake.parse_notebook import (
+    MAX_CELL_CHARACTERS,
+    MAX_FILE_BYTES,
+    MAX_LISTS_AND_OBJECTS,
+    MAX_NOTEBOOK_CELLS,
+)
+from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission, repair_notebook
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 
@@ -47,7 +52,7 @@ Cells = list[dict[str, Any]]
 def assignment(tmp_path_factory: pytest.TempPathFactory) -> Assignment:
     folder = made(tmp_path_factory.mktemp("course"), *COURSE, nnkit={"files": ["data.csv"]})
     (folder / "solutions/hw/data.csv").write_text("given", encoding="utf-8")
-    return load(folder, "hw")
+    return load_assignment(folder, "hw")
 
 
 @pytest.fixture
@@ -63,14 +68,14 @@ def written(cells: Any, **changes: Any) -> bytes:
 
 
 def submitted(cells: Any, assignment: Assignment, **changes: Any) -> Submission:
-    read = repair(written(cells, **changes), assignment)
+    read = repair_notebook(written(cells, **changes), assignment)
     assert isinstance(read, Submission), read
     return read
 
 
 def refused(raw: bytes, assignment: Assignment) -> str:
-    read = repair(raw, assignment)
-    assert isinstance(read, Refused)
+    read = repair_notebook(raw, assignment)
+    assert isinstance(read, RefusedSubmission)
     return read.sentence
 
 
@@ -90,7 +95,7 @@ def test_a_good_submission_comes_through_as_it_is(cells: Cells, assignment: Assi
     assert ids(read) == IDS
     assert [c.kind for c in read.cells] == [c.kind for c in assignment.cells]
     assert [c.source for c in read.cells] == [c["source"] for c in cells]
-    assert (read.repairs, read.human) == ((), ())
+    assert (read.repairs, read.needs_review) == ((), ())
     assert read.files == {"data.csv": b"given"}
 
 
@@ -100,7 +105,7 @@ def test_a_learners_test_never_runs(cells: Cells, assignment: Assignment) -> Non
     read = submitted(cells, assignment)
     assert sources(read)["t"] == "assert f(1) == 1"
     assert sources(read)["limit"] == "limit = 3"
-    assert read.repairs == ("The cells 'limit', 't' were edited: the course's own counts.",)
+    assert read.repairs == ("The cells 'limit', 't' were edited: the course's version counts.",)
 
 
 def test_line_ends_and_blank_lines_are_no_edit(cells: Cells, assignment: Assignment) -> None:
@@ -120,7 +125,7 @@ def test_what_is_missing_is_there_again(cells: Cells, assignment: Assignment) ->
     assert sources(read)["setup"] == "import math"
     assert sources(read)["f"] == sources(read)["w"] == ""
     assert read.repairs == (
-        "The cells 'f', 'w' were missing: nothing was handed in there.",
+        "The cells 'f', 'w' were missing: no answer was handed in there.",
         "The cells 'setup', 't' were missing and put back.",
     )
 
@@ -134,7 +139,7 @@ def test_of_copies_the_first_counts_and_the_others_are_added(cells: Cells, assig
     read = submitted([*cells[:4], again, *cells[4:]], assignment)
     assert ids(read) == [*IDS[:4], "added-1", *IDS[4:]]
     assert sources(read)["f"] == "f = abs"
-    assert read.repairs == ("The cell 'f' was copied: only one of each counts.",)
+    assert read.repairs == ("The cell 'f' was duplicated: only one copy counts.",)
 
 
 def test_a_copy_above_does_not_take_the_place_of_the_cell(cells: Cells, assignment: Assignment) -> None:
@@ -193,7 +198,7 @@ def test_a_cell_of_another_type_is_what_the_course_has(cells: Cells, assignment:
     cells[3]["cell_type"], cells[8]["cell_type"], cells[0]["cell_type"] = "markdown", "code", "raw"
     read = submitted(cells, assignment)
     assert [c.cell_type for c in read.cells] == [c.cell_type for c in assignment.cells]
-    assert read.repairs == ("The cells 'title', 'f', 'w' were of another type: the course's counts.",)
+    assert read.repairs == ("The cells 'title', 'f', 'w' were changed to another type: the course's type counts.",)
 
 
 def test_a_raw_cell_is_shown_as_it_was_typed(cells: Cells, assignment: Assignment) -> None:
@@ -230,7 +235,7 @@ def test_the_longest_run_in_place_against_trying_all(seed: int) -> None:
     claimed = dict(enumerate(rng.sample(range(20), 8)))
     runs = [[n for n in range(8) if chosen >> n & 1] for chosen in range(256)]
     rising = [run for run in runs if [claimed[n] for n in run] == sorted(claimed[n] for n in run)]
-    found = sorted(in_place(claimed))
+    found = sorted(find_unmoved(claimed))
     assert found in rising
     assert len(found) == max(map(len, rising))
 
@@ -258,8 +263,8 @@ def test_forged_metadata_changes_nothing_and_is_told(
 ) -> None:
     cells[4]["metadata"]["nbgrader"].update(change)
     read = submitted(cells, assignment)
-    assert read.human == (f"nbgrader's metadata of 't' was changed: {told}.",)
-    assert "The cell 't' was with other metadata of nbgrader's: the course's counts." in read.repairs
+    assert read.needs_review == (f"nbgrader's metadata of 't' was changed: {told}.",)
+    assert "The cell 't' was handed in with changed nbgrader metadata: the course's metadata counts." in read.repairs
     assert [(c.id, c.kind, c.source) for c in read.cells] == [
         (own.id, own.kind, c["source"]) for own, c in zip(assignment.cells, cells)
     ]
@@ -271,9 +276,10 @@ def test_lost_metadata_is_mended(metadata: Any, cells: Cells, assignment: Assign
         each["metadata"] = metadata
     read = submitted(cells, assignment)
     assert ids(read) == IDS
-    assert read.human == ()
+    assert read.needs_review == ()
     assert read.repairs == (
-        "The cells 'limit', 'f', 't', 'g', 'test-g' and 1 more were without nbgrader's metadata: the course's counts.",
+        "The cells 'limit', 'f', 't', 'g', 'test-g' and 1 more were handed in "
+        "without nbgrader's metadata: the course's metadata counts.",
     )
 
 
@@ -281,12 +287,12 @@ def test_a_made_up_test_gives_no_points_and_is_told(cells: Cells, assignment: As
     gift = cell("100", "gift", grade=True, points=100)
     read = submitted([*cells, gift], assignment)
     assert read.cells[-1].kind == "added"
-    assert read.human == ("1 cell of its own claims points.",)
+    assert read.needs_review == ("1 cell that the course does not have claims points.",)
 
 
 def test_older_metadata_of_nbgraders_is_no_forgery(cells: Cells, assignment: Assignment) -> None:
     cells[4]["metadata"]["nbgrader"]["schema_version"] = 1
-    assert submitted(cells, assignment).human == ()
+    assert submitted(cells, assignment).needs_review == ()
 
 
 # ---- bytes ------------------------------------------------------------------------------------------
@@ -306,7 +312,7 @@ def test_other_encodings_are_read_if_they_say_so(
 ) -> None:
     cells[8]["source"] = "Größe × 🙂"
     text = written(cells).decode()
-    read = repair(mark + text.encode(encoding), assignment)
+    read = repair_notebook(mark + text.encode(encoding), assignment)
     assert isinstance(read, Submission)
     assert sources(read)["w"] == "Größe × 🙂"
 
@@ -320,16 +326,25 @@ def test_other_encodings_are_read_if_they_say_so(
         (b"PK\x03\x04", "The notebook is not JSON (line 1): was it cut off?"),
         (b'{"cells": "\xe4"}', "The notebook is not text in UTF-8 (at byte 11)."),
         (codecs.BOM_UTF16_LE + b"\x00", "The notebook is not text in UTF-16 (at byte 2)."),
-        (b"[]", "The file is no notebook: it has no list of cells."),
-        (b"null", "The file is no notebook: it has no list of cells."),
-        (b'{"cells": {"0": {}}}', "The file is no notebook: it has no list of cells."),
-        (b"[" * 100_000, "The notebook is nested too deep: more than 100 brackets within one another."),
-        (b'{"a":' * 200 + b"1" + b"}" * 200, "The notebook is nested too deep: more than 100 brackets"),
-        (b"[" + b"[]," * (BRACKETS + 1) + b"[]]", f"The notebook has more than {BRACKETS} lists and objects."),
-        (b" " * (FILE_BYTES + 1), "The notebook is larger than 20 MB."),
-        (written([{}] * (CELLS + 1)), f"The notebook has {CELLS + 1} cells; at most {CELLS} are read."),
-        (written([{"source": "x" * (SOURCE + 1)}]), f"A cell has {SOURCE + 1} characters; at most {SOURCE} are read."),
-        (written([{"source": ["x" * SOURCE, "x"]}]), f"A cell has {SOURCE + 1} characters"),
+        (b"[]", "The file is not a notebook: it has no list of cells."),
+        (b"null", "The file is not a notebook: it has no list of cells."),
+        (b'{"cells": {"0": {}}}', "The file is not a notebook: it has no list of cells."),
+        (b"[" * 100_000, "The notebook is nested too deeply: more than 100 brackets within one another."),
+        (b'{"a":' * 200 + b"1" + b"}" * 200, "The notebook is nested too deeply: more than 100 brackets"),
+        (
+            b"[" + b"[]," * (MAX_LISTS_AND_OBJECTS + 1) + b"[]]",
+            f"The notebook has more than {MAX_LISTS_AND_OBJECTS} lists and objects.",
+        ),
+        (b" " * (MAX_FILE_BYTES + 1), "The notebook is larger than 20 MB."),
+        (
+            written([{}] * (MAX_NOTEBOOK_CELLS + 1)),
+            f"The notebook has {MAX_NOTEBOOK_CELLS + 1} cells; at most {MAX_NOTEBOOK_CELLS} are read.",
+        ),
+        (
+            written([{"source": "x" * (MAX_CELL_CHARACTERS + 1)}]),
+            f"A cell has {MAX_CELL_CHARACTERS + 1} characters; at most {MAX_CELL_CHARACTERS} are read.",
+        ),
+        (written([{"source": ["x" * MAX_CELL_CHARACTERS, "x"]}]), f"A cell has {MAX_CELL_CHARACTERS + 1} characters"),
     ],
 )
 def test_what_is_no_notebook_is_refused_with_a_sentence(raw: bytes, told: str, assignment: Assignment) -> None:
@@ -352,7 +367,7 @@ def test_huge_numbers_and_what_is_not_a_number_are_read(cells: Cells, assignment
     digits = "9" * 1_000_000
     text = written(cells).decode().replace('"metadata": {}', f'"metadata": {{"a": {digits}, "b": NaN, "c": 1e999}}', 1)
     started = time.monotonic()
-    assert isinstance(repair(text.encode(), assignment), Submission)
+    assert isinstance(repair_notebook(text.encode(), assignment), Submission)
     assert time.monotonic() - started < 1
 
 
@@ -368,20 +383,20 @@ def test_sources_that_are_no_text(cells: Cells, assignment: Assignment) -> None:
         one["source"] = source
     read = submitted(cells, assignment)
     assert [sources(read)[name] for name in ("f", "g", "w")] == ["", "", "good!"]
-    assert read.repairs == ("Cells whose source is not text were read without it (3 times).",)
+    assert read.repairs == ("Cells whose source is not text were read as empty (3 times).",)
 
 
 def test_what_is_no_cell_is_left_out(cells: Cells, assignment: Assignment) -> None:
     read = submitted([None, *cells, 3, [cells[3]], "f"], assignment)
     assert ids(read) == IDS
-    assert read.repairs == ("What is no cell was left out (4 times).",)
+    assert read.repairs == ("Entries that are not cells were left out (4 times).",)
 
 
 @pytest.mark.parametrize("version", [99, None, "4", 4.5, True, [4]])
 def test_a_version_of_the_future_is_read_as_todays(version: Any, cells: Cells, assignment: Assignment) -> None:
     read = submitted(cells, assignment, nbformat=version)
     assert ids(read) == IDS
-    assert read.repairs == (f"It says that it is of nbformat {version!r}; it was read as nbformat 4.",)
+    assert read.repairs == (f"The notebook claims to be in nbformat {version!r}; it was read as nbformat 4.",)
 
 
 def test_version_3_is_read_as_nbformat_upgrades_it(cells: Cells, assignment: Assignment) -> None:
@@ -390,10 +405,10 @@ def test_version_3_is_read_as_nbformat_upgrades_it(cells: Cells, assignment: Ass
     old.worksheets[0].cells.append(nbformat.v3.new_heading_cell("A heading", level=2))
     raw = json.dumps(old).encode()
     new = nbformat.convert(old, 4)
-    read = repair(raw, assignment)
+    read = repair_notebook(raw, assignment)
     assert isinstance(read, Submission)
     assert [(c.cell_type, c.source) for c in read.cells] == [(c.cell_type, c.source) for c in new.cells]
-    assert read.repairs[0] == "It is of nbformat 3 and was read as nbformat 4."
+    assert read.repairs[0] == "The notebook is in nbformat 3 and was read as nbformat 4."
 
 
 # ---- files ------------------------------------------------------------------------------------------
@@ -408,15 +423,15 @@ def folder(tmp_path: Path, cells: Cells) -> Path:
 
 
 def taken(folder: Path, assignment: Assignment) -> Submission:
-    read = take_in(folder, assignment)
+    read = open_submission(folder, assignment)
     assert isinstance(read, Submission), read
     return read
 
 
 def turned_away(folder: Path, assignment: Assignment) -> str:
     started = time.monotonic()
-    read = take_in(folder, assignment)
-    assert isinstance(read, Refused)
+    read = open_submission(folder, assignment)
+    assert isinstance(read, RefusedSubmission)
     assert time.monotonic() - started < 1
     return read.sentence
 
@@ -510,8 +525,11 @@ def test_a_listed_file_must_be_plain_too(folder: Path, assignment: Assignment) -
 
 
 def test_a_device_is_not_opened() -> None:
-    with Folder(Path("/dev")) as opened, pytest.raises(Unfit, match=r"^'zero' is a device, not a file\.$"):
-        opened.read("zero")
+    with (
+        SafeFolder(Path("/dev")) as opened,
+        pytest.raises(UnreadableSubmission, match=r"^'zero' is a device, not a file\.$"),
+    ):
+        opened.read_file("zero")
 
 
 def test_no_folder_that_is_a_link_is_opened(folder: Path, assignment: Assignment, tmp_path: Path) -> None:
@@ -531,17 +549,17 @@ def test_what_is_not_there_is_told(folder: Path, assignment: Assignment, tmp_pat
 
 def test_a_file_is_read_no_further_than_its_limit(folder: Path, assignment: Assignment) -> None:
     with (folder / "hw.ipynb").open("wb") as file:
-        file.truncate(10 * FILE_BYTES)  # sparse
+        file.truncate(10 * MAX_FILE_BYTES)  # sparse
     assert turned_away(folder, assignment) == "'hw.ipynb' is larger than 20 MB."
 
 
 def test_an_unreadable_file_is_told(folder: Path, assignment: Assignment) -> None:
     (folder / "hw.ipynb").chmod(0)
     program = (
-        "import os, sys, pickle; from pathlib import Path; from nnkit_grader.intake.submission import take_in\n"
+        "import os, sys, pickle; from pathlib import Path; from nnkit_grader.intake.submission import open_submission\n"
         "folder, assignment = pickle.loads(sys.stdin.buffer.read())\n"
         "os.geteuid() or os.seteuid(65534)\n"
-        "print(take_in(Path(folder), assignment).sentence)"
+        "print(open_submission(Path(folder), assignment).sentence)"
     )
     for part in (folder, *folder.parents):  # pytest's own folders are for their owner only
         if os.geteuid() == 0 and os.stat(part).st_uid == 0 and part.is_relative_to("/tmp") and part != Path("/tmp"):
@@ -555,20 +573,20 @@ def test_an_unreadable_file_is_told(folder: Path, assignment: Assignment) -> Non
 
 
 def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None:
-    name = release.assignments(ROOT)[0]
-    assignment = load(ROOT, name)
+    name = release.list_assignments(ROOT)[0]
+    assignment = load_assignment(ROOT, name)
     raw = (ROOT / "assignments" / name / f"{name}.ipynb").read_bytes()
     own = [c.id for c in assignment.cells]
     tests = {c.id: c.released for c in assignment.cells if c.kind == "test"}
-    ends: dict[type, int] = {Submission: 0, Refused: 0}
+    ends: dict[type, int] = {Submission: 0, RefusedSubmission: 0}
     started = time.process_time()  # what it costs, whatever else the machine does
     for seed in range(5000):
-        read = repair(damaged(raw, seed), assignment)
+        read = repair_notebook(damaged(raw, seed), assignment)
         ends[type(read)] += 1
-        if isinstance(read, Refused):
+        if isinstance(read, RefusedSubmission):
             assert one_sentence(read.sentence), (seed, read.sentence)
             continue
-        assert all(one_sentence(told) for told in (*read.repairs, *read.human)), seed
+        assert all(one_sentence(told) for told in (*read.repairs, *read.needs_review)), seed
         assert [c.id for c in read.cells if c.kind != "added"] == own, seed
         assert len({c.id for c in read.cells}) == len(read.cells), seed
         assert {c.id: c.source for c in read.cells if c.kind == "test"} == tests, seed
@@ -582,8 +600,8 @@ def one_sentence(told: str) -> bool:
 
 
 def test_a_submission_is_taken_in_within_10_milliseconds(tmp_path: Path) -> None:
-    name = release.assignments(ROOT)[0]
-    assignment = load(ROOT, name)
+    name = release.list_assignments(ROOT)[0]
+    assignment = load_assignment(ROOT, name)
     place = tmp_path / "ada" / name
     place.mkdir(parents=True)
     (place / f"{name}.ipynb").write_bytes((ROOT / "assignments" / name / f"{name}.ipynb").read_bytes())

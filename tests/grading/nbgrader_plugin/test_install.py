@@ -51,7 +51,7 @@ def test_the_command_nbgrader_autograde_goes_through_nnkit(folder: Path) -> None
     assert "hw: 2 submissions graded" in done.stderr
     assert "cut: The notebook is not JSON" in done.stderr
     assert {entry.student for entry in Journal(folder, "hw").entries()} == {"ada", "cut"}
-    assert courses.total(courses.scores(folder, "hw")["ada"]) == 5
+    assert courses.sum_points(courses.read_scores(folder, "hw")["ada"]) == 5
     again = nbgrader(folder, "autograde", "hw")
     assert "2 submissions graded before" in again.stderr
     assert "hw: 1 submission graded" in nbgrader(folder, "autograde", "hw", "--student", "ada", "--force").stderr
@@ -59,7 +59,7 @@ def test_the_command_nbgrader_autograde_goes_through_nnkit(folder: Path) -> None
 
 def test_formgraders_button_goes_through_nnkit(folder: Path) -> None:
     """It calls this method, and shows what comes back."""
-    api = courses.api(folder)
+    api = courses.open_api(folder)
     result = api.autograde("hw", "ada")
     assert result["success"], result
     assert "hw: 1 submission graded" in result["log"]
@@ -71,7 +71,7 @@ def test_formgraders_button_goes_through_nnkit(folder: Path) -> None:
 
 
 def test_what_goes_wrong_is_told_in_a_sentence(folder: Path) -> None:
-    api = courses.api(folder)
+    api = courses.open_api(folder)
     result = api.autograde("hw", "nobody")
     assert not result["success"]
     assert "No student 'nobody' handed in hw" in result["log"]
@@ -82,16 +82,16 @@ def test_what_goes_wrong_is_told_in_a_sentence(folder: Path) -> None:
 
 def test_without_its_line_stock_nbgrader_grades(folder: Path) -> None:
     """As it always did; and a course with the line beside it, in the same process, is graded by nnkit."""
-    with_line = courses.api(folder)
+    with_line = courses.open_api(folder)
     other = classes.course(folder.parent / "other")
     without_the_line(other)
     classes.hand_in(other, "ada", classes.RIGHT)
-    courses.generate(other)
-    result = courses.api(other).autograde("hw", "ada")
+    courses.generate_assignments(other)
+    result = courses.open_api(other).autograde("hw", "ada")
     assert result["success"], result
     assert "Autograding " in result["log"]
     assert not (other / ".nnkit").exists()
-    assert courses.total(courses.scores(other, "hw")["ada"]) == 5
+    assert courses.sum_points(courses.read_scores(other, "hw")["ada"]) == 5
     written = json.loads((other / "autograded" / "ada" / "hw" / "hw.ipynb").read_text())
     assert "nnkit" not in written["metadata"]
     assert with_line.autograde("hw", "ada")["success"]
@@ -101,7 +101,7 @@ def test_without_its_line_stock_nbgrader_grades(folder: Path) -> None:
 def test_the_sandbox_is_chosen_in_the_configuration(folder: Path) -> None:
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write("c.SandboxedAutograde.sandbox = 'kernel'\n")
-    assert courses.api(folder).autograde("hw", "ada")["success"]
+    assert courses.open_api(folder).autograde("hw", "ada")["success"]
     assert "(sandbox: kernel," in Journal(folder, "hw").log_file("ada").read_text()
 
 
@@ -110,10 +110,11 @@ def test_to_read_the_configuration_imports_nbgrader_for_nobody(folder: Path) -> 
     program = """
 import sys
 from pathlib import Path
-from nnkit_grader import assignment, session
-assignment.load(Path(), "hw")
+from nnkit_grader import run
+from nnkit_grader.course.assignment import load_assignment
+load_assignment(Path(), "hw")
 assert "nbgrader" not in sys.modules
-session.office(Path())
+run.office(Path())
 from nbgrader.apps import api, autogradeapp
 assert api.Autograde is autogradeapp.Autograde
 print(api.Autograde.__name__)

@@ -17,7 +17,7 @@ from nbgrader.api import Gradebook
 
 from helpers import books, classes
 from nnkit_grader.course import release as courses
-from nnkit_grader.course.assignment import Assignment, load
+from nnkit_grader.course.assignment import Assignment, load_assignment
 from nnkit_grader.record.gradebook import Book, BookUnavailable
 from nnkit_grader.record.journal import Entry
 from nnkit_grader.record.register_assignment import enter, in_step
@@ -54,7 +54,7 @@ def url(folder: Path) -> str:
 
 def opened(folder: Path) -> tuple[Book, Assignment]:
     """The course's gradebook with the assignment in it."""
-    desk, assignment = office(folder), load(folder, classes.NAME)
+    desk, assignment = office(folder), load_assignment(folder, classes.NAME)
     book = Book(desk.coursedir.db_url, desk.coursedir.course_id)
     enter(desk.coursedir, desk.parent, book, assignment)
     return book, assignment
@@ -103,7 +103,7 @@ def stock(folder: Path) -> Path:
     kept = [line for line in lines if "nnkit_grader.nbgrader_plugin.install" not in line]
     assert len(kept) == len(lines) - 1
     config.write_text("\n".join(kept))
-    nbgrader = courses.api(other)
+    nbgrader = courses.open_api(other)
     for student in CLASS:
         result = nbgrader.autograde(classes.NAME, student, force=True, create=True)
         assert result["success"], result
@@ -214,7 +214,7 @@ def test_an_assignment_is_entered_once_and_again_when_its_tests_change(folder: P
         save(book, assignment, [entry(assignment, "ada", 2, 3)])
         for changed in (classes.notebook(points=4.0), classes.notebook(test_triple="assert triple(1) == 3")):
             classes.write_solution(folder, changed)
-            assignment = load(folder, classes.NAME)
+            assignment = load_assignment(folder, classes.NAME)
             assert not book.transaction(partial(in_step, assignment=assignment))
             assert enter(desk.coursedir, desk.parent, book, assignment)
             assert book.transaction(partial(in_step, assignment=assignment))
@@ -231,7 +231,7 @@ def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(fold
         changed["cells"].append(classes.cell("test-more", "assert double(0) == 0", 1.0))
         classes.write_solution(folder, changed)
         with pytest.raises(ValueError, match="hw cannot be entered into the gradebook"):
-            enter(desk.coursedir, desk.parent, book, load(folder, classes.NAME))
+            enter(desk.coursedir, desk.parent, book, load_assignment(folder, classes.NAME))
 
 
 # -- a gradebook that others hold ---------------------------------------------------------------------------

@@ -81,7 +81,9 @@ SCORES = {f"s{n}": 0.0 if n == 3 else 5.0 for n in range(8)}
 def totals(folder: Path, url: str) -> dict[str, float]:
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write(f"c.CourseDirectory.db_url = {url!r}\n")
-    return {student: courses.total(points) for student, points in courses.scores(folder, classes.NAME).items()}
+    return {
+        student: courses.sum_points(points) for student, points in courses.read_scores(folder, classes.NAME).items()
+    }
 
 
 def test_the_command_records_there_and_nbgrader_reads_it(server: Server, folder: Path) -> None:
@@ -93,7 +95,7 @@ def test_the_command_records_there_and_nbgrader_reads_it(server: Server, folder:
         assert says in done.stdout
     assert not (folder / "gradebook.db").exists()
     assert totals(folder, url) == SCORES
-    nbgrader = courses.api(folder)
+    nbgrader = courses.open_api(folder)
     result = nbgrader.generate_feedback("hw", "s0", force=True)
     assert result["success"], result
     assert [row["score"] for row in nbgrader.get_submissions("hw") if row["student"] == "s0"] == [5.0]

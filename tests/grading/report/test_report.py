@@ -24,17 +24,17 @@ from helpers.paths import ROOT
 from nnkit.cli import main
 from nnkit_grader import report
 from nnkit_grader.course import release as courses
-from nnkit_grader.course.assignment import load
+from nnkit_grader.course.assignment import load_assignment
 from nnkit_grader.course.demo_class import make_class
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.record.journal import Journal
 from nnkit_grader.record.results import Result
 from nnkit_grader.report import similarity, statistics, tables
-from nnkit_grader.report.collect import Gathered, Row, gather, natural
-from nnkit_grader.report.elements import Markup, element, text
-from nnkit_grader.report.finite_differences import measures_slopes
-from nnkit_grader.report.flags import KINDS, findings
-from nnkit_grader.report.normalise import defined, form
+from nnkit_grader.report.collect import ClassResults, SubmissionResults, collect_results, make_natural_key
+from nnkit_grader.report.elements import Markup, escape_text, make_element
+from nnkit_grader.report.finite_differences import has_finite_difference
+from nnkit_grader.report.flags import FLAG_TITLES, find_flags
+from nnkit_grader.report.normalise import find_definitions, normalise_code
 from nnkit_grader.report.style import SCRIPT, STYLE
 from nnkit_grader.run import Order, grade, office
 
@@ -55,7 +55,7 @@ FORGED = {"points": 99}
 
 def answered(course: Path, answers: dict[str, str], forged: dict[str, Any] | None = None) -> bytes:
     """A notebook with the course's own answers, and these in place of some."""
-    own = {cell.id: cell.source for cell in load(course, "ps1").cells if cell.kind in ("answer", "written")}
+    own = {cell.id: cell.source for cell in load_assignment(course, "ps1").cells if cell.kind in ("answer", "written")}
     notebook = json.loads((course / "assignments/ps1/ps1.ipynb").read_text())
     for cell in notebook["cells"]:
         cell["source"] = {**own, **answers}.get(cell["id"], cell["source"])
@@ -66,7 +66,7 @@ def answered(course: Path, answers: dict[str, str], forged: dict[str, Any] | Non
 
 def copied_answers(course: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Answers that are nobody else's, and the same in other words."""
-    cells = {cell.id: cell.source for cell in load(course, "ps1").cells if cell.kind == "answer"}
+    cells = {cell.id: cell.source for cell in load_assignment(course, "ps1").cells if cell.kind == "answer"}
     mine = {id: HELPER + source for id, source in cells.items()}
     renamed = {
         "halved": "half_of",
@@ -125,13 +125,13 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def gathered(graded: Path) -> Gathered:
-    return gather(graded, "ps1")
+def results(graded: Path) -> ClassResults:
+    return collect_results(graded, "ps1")
 
 
 @pytest.fixture(scope="module")
 def written(graded: Path) -> Path:
-    return report.write(graded, "ps1")
+    return report.write_report(graded, "ps1")
 
 
 @pytest.fixture(scope="module")
@@ -140,49 +140,49 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-def row(gathered: Gathered, student: str) -> Row:
-    return next(row for row in gathered.rows if row.student == student)
+def row(results: ClassResults, student: str) -> SubmissionResults:
+    return next(row for row in results.rows if row.student == student)
 
 
-def with_results(gathered: Gathered, **changed: Result) -> Gathered:
+def with_results(results: ClassResults, **changed: Result) -> ClassResults:
     """The class with other results for some students."""
-    rows = [replace(row, result=changed.get(row.student, row.result)) for row in gathered.rows]
-    return replace(gathered, rows=tuple(rows))
+    rows = [replace(row, result=changed.get(row.student, row.result)) for row in results.rows]
+    return replace(results, rows=tuple(rows))
 
 
 def read_csv(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
-# -- what is gathered --------------------------------------------------------------------------------------
+# -- what is results --------------------------------------------------------------------------------------
 
 
-def test_exercises_are_named_after_headings(gathered: Gathered) -> None:
-    exercise = next(one for one in gathered.exercises if one.id == "test-neuron")
+def test_exercises_are_named_after_headings(results: ClassResults) -> None:
+    exercise = next(one for one in results.exercises if one.id == "test-neuron")
     assert (exercise.number, exercise.title, exercise.points) == ("2.3", "2.3 A neuron", 4.0)
     assert exercise.answers == ("neuron",)
 
 
-def test_scores_equal_those_of_the_journal(graded: Path, gathered: Gathered) -> None:
+def test_scores_equal_those_of_the_journal(graded: Path, results: ClassResults) -> None:
     for entry in Journal(graded, "ps1").entries():
         if entry.student not in ("student01", "measurer"):
-            assert row(gathered, entry.student).total == entry.result.score
+            assert row(results, entry.student).total == entry.result.score
 
 
-def test_points_by_hand_and_for_being_late_count(gathered: Gathered) -> None:
-    first = row(gathered, "student01")
+def test_points_by_hand_and_for_being_late_count(results: ClassResults) -> None:
+    first = row(results, "student01")
     assert (first.scores["written"], first.penalty, first.total) == (2.0, 0.5, 38.0 + 2.0 - 0.5)
-    assert row(gathered, "measurer").scores["test-square"] == 1.0
-    assert row(gathered, "ann").scores["written"] is None
-    assert gathered.state(row(gathered, "ann"), gathered.exercises[-1]) == "waiting"
+    assert row(results, "measurer").scores["test-square"] == 1.0
+    assert row(results, "ann").scores["written"] is None
+    assert results.find_state(row(results, "ann"), results.exercises[-1]) == "waiting"
 
 
 def test_without_a_gradebook_the_journal_is_enough(graded: Path, tmp_path: Path) -> None:
     course = shutil.copytree(graded, tmp_path / "course")
     (course / "gradebook.db").unlink()
-    alone = gather(course, "ps1")
+    alone = collect_results(course, "ps1")
     assert row(alone, "student01").total == 38.0
-    assert alone.most == 38.0, "nobody has points for the answer in words, so it is left out of the sum"
+    assert alone.max_points == 38.0, "nobody has points for the answer in words, so it is left out of the sum"
     assert not (course / "gradebook.db").exists()
 
 
@@ -193,10 +193,10 @@ def test_who_is_missing_and_who_was_graded_by_other_tests_is_told(graded: Path, 
     notebook = json.loads(path.read_text())
     next(cell for cell in notebook["cells"] if cell["id"] == "test-square")["source"] = "assert SquareGate()"
     path.write_text(json.dumps(notebook))
-    later = gather(course, "ps1")
+    later = collect_results(course, "ps1")
     assert later.ungraded == ("late comer",)
     assert len(later.stale) == len(later.rows)
-    page = report.write(course, "ps1").read_text()
+    page = report.write_report(course, "ps1").read_text()
     assert "late comer" in page
     assert "other tests than those of today" in page
 
@@ -212,17 +212,17 @@ def test_nothing_graded_is_one_sentence(graded: Path, tmp_path: Path, capsys: py
 
 
 def test_histogram_counts_everybody_once() -> None:
-    bars = statistics.histogram([0, 3.5, 5, 38, 39.5, 40], 40)
+    bars = statistics.count_bars([0, 3.5, 5, 38, 39.5, 40], 40)
     assert sum(bar.count for bar in bars) == 6
     assert (bars[0].low, bars[0].high, bars[-1].high) == (0, 5, 40)
     assert [bar.count for bar in bars] == [2, 1, 0, 0, 0, 0, 0, 3]
-    assert sum(bar.count for bar in statistics.histogram([41.0], 40)) == 1, "extra credit goes beyond"
-    assert sum(bar.count for bar in statistics.histogram([0.0], 0)) == 1
+    assert sum(bar.count for bar in statistics.count_bars([41.0], 40)) == 1, "extra credit goes beyond"
+    assert sum(bar.count for bar in statistics.count_bars([0.0], 0)) == 1
 
 
-def test_mistakes_are_those_that_were_planted(graded: Path, gathered: Gathered) -> None:
+def test_mistakes_are_those_that_were_planted(graded: Path, results: ClassResults) -> None:
     manifest = json.loads((graded / "demo_class_ps1.json").read_text())
-    named = {(made.exercise.answers[0], made.id): made for made in statistics.mistakes(gathered) if made.named}
+    named = {(made.exercise.answers[0], made.id): made for made in statistics.count_mistakes(results) if made.named}
     planted = [(s["id"], p) for s in manifest for p in s["planted"] if s["kind"] == "mistaken"]
     told = [(student, p) for student, p in planted if (p["cell"], p["label"]) in named]
     assert len(told) >= 3
@@ -230,36 +230,36 @@ def test_mistakes_are_those_that_were_planted(graded: Path, gathered: Gathered) 
         assert student in [row.student for row in named[mistake["cell"], mistake["label"]].rows]
 
 
-def test_blank_answers_and_errors_are_no_named_mistakes(gathered: Gathered) -> None:
-    made = {(one.exercise.id, one.id): one for one in statistics.mistakes(gathered)}
+def test_blank_answers_and_errors_are_no_named_mistakes(results: ClassResults) -> None:
+    made = {(one.exercise.id, one.id): one for one in statistics.count_mistakes(results)}
     blank = made["test-staged", statistics.BLANK]
-    assert all(gathered.is_blank(row, blank.exercise) for row in blank.rows)
+    assert all(results.is_blank(row, blank.exercise) for row in blank.rows)
     neuron = made["test-neuron", statistics.ERROR]
     assert "leaver" in [row.student for row in neuron.rows]
     assert not any(row.student == "cut off" for one in made.values() for row in one.rows), "it was not run"
 
 
-def test_the_hardest_exercise_comes_first(gathered: Gathered) -> None:
-    *shares, last = [one.share for one in statistics.difficulties(gathered)]
+def test_the_hardest_exercise_comes_first(results: ClassResults) -> None:
+    *shares, last = [one.share for one in statistics.rank_exercises(results)]
     assert shares == sorted(shares)
     assert last == 0.5, "one has 2 points, one left it out with 0; the others wait"
-    for one in statistics.difficulties(gathered):
-        assert sum(one.counts.values()) == len(gathered.ran)
+    for one in statistics.rank_exercises(results):
+        assert sum(one.counts.values()) == len(results.ran)
 
 
 # -- what somebody should look at --------------------------------------------------------------------------
 
 
-def found(gathered: Gathered) -> dict[str, dict[str, str]]:
+def found(results: ClassResults) -> dict[str, dict[str, str]]:
     """Kind → student → what is told."""
-    told: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
-    for finding in findings(gathered, similarity.alike(gathered)):
+    told: dict[str, dict[str, str]] = {kind: {} for kind in FLAG_TITLES}
+    for finding in find_flags(results, similarity.find_similar(results)):
         told[finding.kind][finding.row.student] = " ".join(finding.sentences)
     return told
 
 
-def test_each_reason_to_look_finds_its_own(gathered: Gathered) -> None:
-    told = found(gathered)
+def test_each_reason_to_look_finds_its_own(results: ClassResults) -> None:
+    told = found(results)
     assert set(told["not run"]) == {"cut off"}
     assert set(told["forged"]) == {"forger"}
     assert set(told["numerical"]) == {"measurer"}
@@ -269,10 +269,10 @@ def test_each_reason_to_look_finds_its_own(gathered: Gathered) -> None:
     assert "'neuron' was stopped" in told["stopped"]["leaver"]
 
 
-def test_a_quotient_that_the_tests_let_pass_is_told_too(gathered: Gathered) -> None:
-    result = row(gathered, "measurer").result
+def test_a_quotient_that_the_tests_let_pass_is_told_too(results: ClassResults) -> None:
+    result = row(results, "measurer").result
     cells = [replace(cell, verdicts=[], score=cell.score and cell.points) for cell in result.cells]
-    passed = with_results(gathered, measurer=replace(result, cells=tuple(cells)))
+    passed = with_results(results, measurer=replace(result, cells=tuple(cells)))
     assert "a difference quotient stands in the answer" in found(passed)["numerical"]["measurer"]
 
 
@@ -291,7 +291,7 @@ def test_a_quotient_that_the_tests_let_pass_is_told_too(gathered: Gathered) -> N
     ],
 )
 def test_difference_quotients(source: str) -> None:
-    assert measures_slopes(source)
+    assert has_finite_difference(source)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_difference_quotients(source: str) -> None:
     ],
 )
 def test_no_difference_quotients(source: str) -> None:
-    assert not measures_slopes(source)
+    assert not has_finite_difference(source)
 
 
 @pytest.mark.parametrize(
@@ -325,18 +325,18 @@ def test_no_difference_quotients(source: str) -> None:
 )
 def test_what_is_written_to_keep_a_reader_busy(source: str) -> None:
     began = time.monotonic()
-    assert not measures_slopes(source)
-    form(source)
+    assert not has_finite_difference(source)
+    normalise_code(source)
     assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("number", range(1, 6))
 def test_no_answer_of_the_course_looks_numerical(number: int) -> None:
     name = f"ps{number}"
-    own = [cell.source for cell in load(ROOT, name).cells if cell.kind == "answer"]
+    own = [cell.source for cell in load_assignment(ROOT, name).cells if cell.kind == "answer"]
     theirs = [answer.source for answer in read_answers(ROOT / "solutions" / f"{name}_answers.py")]
     assert own
-    assert not [source for source in [*own, *theirs] if measures_slopes(source)]
+    assert not [source for source in [*own, *theirs] if has_finite_difference(source)]
 
 
 SQUARE = """class S:
@@ -360,7 +360,7 @@ SQUARE = """class S:
     ],
 )
 def test_renaming_changes_no_form(source: str) -> None:
-    assert form(source, frozenset({"S", "run"})) == form(SQUARE, frozenset({"S", "run"}))
+    assert normalise_code(source, frozenset({"S", "run"})) == normalise_code(SQUARE, frozenset({"S", "run"}))
 
 
 @pytest.mark.parametrize(
@@ -375,63 +375,63 @@ def test_renaming_changes_no_form(source: str) -> None:
     ],
 )
 def test_other_answers_have_other_forms(source: str) -> None:
-    assert form(source, frozenset({"S", "run"})) != form(SQUARE, frozenset({"S", "run"}))
+    assert normalise_code(source, frozenset({"S", "run"})) != normalise_code(SQUARE, frozenset({"S", "run"}))
 
 
 def test_what_a_function_binds_is_named_in_it_alone() -> None:
     one = "def f(x):\n    return x\ndef g(x):\n    return x"
-    assert form(one) == form("def f(a):\n    return a\ndef g(b):\n    return b")
-    assert form("def f(x):\n    return np.exp(x)") != form("def f(x):\n    return np.log(x)")
-    assert defined(SQUARE) == {"S", "run"}
-    assert form("not python at all").size == 4
+    assert normalise_code(one) == normalise_code("def f(a):\n    return a\ndef g(b):\n    return b")
+    assert normalise_code("def f(x):\n    return np.exp(x)") != normalise_code("def f(x):\n    return np.log(x)")
+    assert find_definitions(SQUARE) == {"S", "run"}
+    assert normalise_code("not python at all").size == 4
 
 
-def test_a_pair_is_told_with_its_share(gathered: Gathered) -> None:
-    (pair,) = similarity.alike(gathered)
+def test_a_pair_is_told_with_its_share(results: ClassResults) -> None:
+    (pair,) = similarity.find_similar(results)
     assert {pair.one.student, pair.other.student} == {"ann", "bob"}
     assert pair.share == 1.0
     assert len(pair.rare) >= 6
     assert not pair.same_file
 
 
-def test_the_course_and_the_crowd_say_nothing(gathered: Gathered) -> None:
+def test_the_course_and_the_crowd_say_nothing(results: ClassResults) -> None:
     """Nobody is told where everybody hands in the same, nor where only two hand in the course's own answers."""
-    ann = row(gathered, "ann").result
-    own = row(gathered, "forger").result
+    ann = row(results, "ann").result
+    own = row(results, "forger").result
     for result in (own, ann):
-        same = {one.student: replace(result, digest=one.student) for one in gathered.rows}
-        assert similarity.alike(with_results(gathered, **same)) == []
+        same = {one.student: replace(result, digest=one.student) for one in results.rows}
+        assert similarity.find_similar(with_results(results, **same)) == []
     two = {who: replace(own, digest=who) for who in ("forger", "leaver")}
-    assert similarity.alike(with_results(gathered, **{**same, **two})) == []
+    assert similarity.find_similar(with_results(results, **{**same, **two})) == []
 
 
-def test_a_ring_is_told_as_its_pairs(gathered: Gathered) -> None:
-    ann = row(gathered, "ann").result
+def test_a_ring_is_told_as_its_pairs(results: ClassResults) -> None:
+    ann = row(results, "ann").result
     ring = {"bob", "forger", "leaver"}
-    told = similarity.alike(with_results(gathered, **{who: replace(ann, digest=who) for who in ring}))
+    told = similarity.find_similar(with_results(results, **{who: replace(ann, digest=who) for who in ring}))
     assert {frozenset((pair.one.student, pair.other.student)) for pair in told} == {
         frozenset((a, b)) for a in {"ann", *ring} for b in {"ann", *ring} if a < b
     }
 
 
-def test_the_same_file_is_told_unless_it_is_blank(gathered: Gathered) -> None:
-    own = row(gathered, "forger").result
-    told = similarity.alike(with_results(gathered, leaver=own))
+def test_the_same_file_is_told_unless_it_is_blank(results: ClassResults) -> None:
+    own = row(results, "forger").result
+    told = similarity.find_similar(with_results(results, leaver=own))
     assert [pair.same_file for pair in told if pair.one.student == "forger"] == [True]
-    (alike,) = [one for one in findings(gathered, told) if "byte by byte" in one.sentences[0]]
+    (alike,) = [one for one in find_flags(results, told) if "byte by byte" in one.sentences[0]]
     assert (alike.row.student, [row.student for row in alike.others]) == ("forger", ["leaver"])
-    blank = next(one for one in gathered.rows if one.ran and all(gathered.is_blank(one, e) for e in gathered.exercises))
-    told = similarity.alike(with_results(gathered, leaver=blank.result))
+    blank = next(one for one in results.rows if one.ran and all(results.is_blank(one, e) for e in results.exercises))
+    told = similarity.find_similar(with_results(results, leaver=blank.result))
     assert not any(pair.same_file for pair in told)
 
 
 # -- files -------------------------------------------------------------------------------------------------
 
 
-def test_csv_files_say_the_same(gathered: Gathered, written: Path) -> None:
+def test_csv_files_say_the_same(results: ClassResults, written: Path) -> None:
     head, *rows = read_csv(written.with_name("scores.csv"))
     assert head[0] == "student"
-    assert len(rows) == len(gathered.rows)
+    assert len(rows) == len(results.rows)
     by_name = {line[0]: dict(zip(head, line)) for line in rows}
     assert by_name["student01"]["total"] == "39.5"
     assert by_name["ann"]["written"] == ""
@@ -453,20 +453,20 @@ def test_no_cell_of_a_csv_file_is_a_formula(written: Path) -> None:
 
 @pytest.mark.parametrize("value", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "\ufeff=1"[1:]])
 def test_text_that_a_spreadsheet_would_compute(value: str) -> None:
-    assert tables._harmless(value).startswith("'")  # type: ignore[union-attr]
+    assert tables._clean_value(value).startswith("'")  # type: ignore[union-attr]
 
 
 def test_text_is_escaped_wherever_it_goes() -> None:
-    assert text("<b a='1' c=\"2\">&") == "&lt;b a=&#x27;1&#x27; c=&quot;2&quot;&gt;&amp;"
-    assert element("p", "<i>", title='"') == '<p title="&quot;">&lt;i&gt;</p>'
+    assert escape_text("<b a='1' c=\"2\">&") == "&lt;b a=&#x27;1&#x27; c=&quot;2&quot;&gt;&amp;"
+    assert make_element("p", "<i>", title='"') == '<p title="&quot;">&lt;i&gt;</p>'
     assert Markup("<p>") + "<i>" == "<p>&lt;i&gt;"
-    assert text(f"{Markup('<p>')}!") == "&lt;p&gt;!"
-    assert "\x1b" not in text("\x1b[31m\u202e")
+    assert escape_text(f"{Markup('<p>')}!") == "&lt;p&gt;!"
+    assert "\x1b" not in escape_text("\x1b[31m\u202e")
 
 
 def test_numbers_in_names_are_in_order() -> None:
     names = ["student10", "student2", "Student1", "ann", "²", "2b", "10a"]
-    assert sorted(names, key=natural) == ["2b", "10a", "ann", "Student1", "student2", "student10", "²"]
+    assert sorted(names, key=make_natural_key) == ["2b", "10a", "ann", "Student1", "student2", "student10", "²"]
 
 
 def test_links_lead_to_what_was_graded(graded: Path, written: Path, browser: Browser) -> None:

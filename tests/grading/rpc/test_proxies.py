@@ -17,7 +17,7 @@ from corpus.right import RIGHT
 from corpus.wrong import WRONG
 from helpers.learners import linked
 from nnkit.check import check_backward
-from nnkit.check.evidence import calls, limits
+from nnkit.check.context import checking
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import BadReply, Frames
 from nnkit_grader.rpc.proxies import Gone, Link
@@ -339,10 +339,10 @@ def test_a_call_that_does_not_end_is_given_up(get, link):
         sleep(5)
 
 
-def test_a_check_that_stops_a_call_ends_the_conversation(get, link, monkeypatch):
-    monkeypatch.setattr(limits, "SECONDS", 0.2)
+def test_a_check_that_stops_a_call_ends_the_conversation(get, link):
     sleep = get("sleep")
-    verdict = nnkit.check.check_gradient(lambda x: (sleep(5), x), 1.0)
+    with checking(seconds=0.2):
+        verdict = nnkit.check.check_gradient(lambda x: (sleep(5), x), 1.0)
     assert verdict.status == "error"
     assert link.lost == "a call was broken off"
 
@@ -387,10 +387,8 @@ def made(planted):
 
 @pytest.fixture(scope="module")
 def planted(folder):
-    limits.SHOWN, shown = 0, limits.SHOWN
-    with linked(Planted(), folder) as link:
+    with checking(max_printed_chars=0), linked(Planted(), folder) as link:
         yield link
-    limits.SHOWN = shown
 
 
 NAMES = [f"wrong {i}" for i in range(0, len(WRONG), EVERY)] + [f"right {i}" for i in range(0, len(RIGHT), EVERY)]
@@ -398,13 +396,13 @@ NAMES = [f"wrong {i}" for i in range(0, len(WRONG), EVERY)] + [f"right {i}" for 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_verdict_is_the_same_through_a_stand_in(planted, name, monkeypatch):
+def test_a_verdict_is_the_same_through_a_stand_in(planted, name):
     corpus, number = name.split()
     case = {"wrong": WRONG, "right": RIGHT}[corpus][int(number)]
     here = getattr(nnkit.check, case.check)(*made(case).args, **made(case).kwargs)
     call = made(case)
-    monkeypatch.setattr(calls, "elsewhere", planted)
-    there = getattr(nnkit.check, case.check)(planted.get(["name", name]), *call.args[1:], **call.kwargs)
+    with checking(remote=lambda: planted):
+        there = getattr(nnkit.check, case.check)(planted.get(["name", name]), *call.args[1:], **call.kwargs)
     planted.forget()
     assert (there.status, there.mistakes, str(there.entries)) == (here.status, here.mistakes, str(here.entries))
     assert there.passed == (corpus == "right")

@@ -78,7 +78,8 @@ class Inside(Sandbox):
 
     def _wall(self, readable: list[Path], environment: dict[str, str]) -> list[str]:
         first = textwrap.dedent(self.before) + "\nos.execve(sys.argv[1], sys.argv[1:], os.environ)"
-        head = f"import os, sys; sys.path.append({str(ROOT)!r}); readable = {[*map(str, readable)]!r}\n"
+        roots = [*map(str, visible_paths.import_roots())]
+        head = f"import os, sys; sys.path.extend({roots!r}); readable = {[*map(str, readable)]!r}\n"
         return [sys.executable, "-I", "-c", head + first, *super()._wall(readable, environment)]
 
 
@@ -88,8 +89,8 @@ class Ordinary(Inside):
     before = f"""
         import json, tempfile
         from pathlib import Path
-        from nnkit_grader.sandbox import lockdown, room
-        assert room.enter(Path(tempfile.mkdtemp(dir="/tmp")), [Path(place) for place in (*readable, "/dev/tty")])
+        from nnkit_grader.sandbox import lockdown, mounts
+        assert mounts.enter(Path(tempfile.mkdtemp(dir="/tmp")), [Path(place) for place in (*readable, "/dev/tty")])
         place = json.loads(sys.argv[-2])["place"]  # made outside, where nobody sees it from the room
         os.makedirs(place, exist_ok=True)
         os.chown(place, {NOBODY}, {NOBODY})

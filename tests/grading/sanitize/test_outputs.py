@@ -20,8 +20,15 @@ from playwright.sync_api import Page
 
 from helpers.browsers import chromium
 from nnkit.check import check_value
-from nnkit_grader.sanitize.html import cleaned
-from nnkit_grader.sanitize.outputs import SIDE, TEXT, bounded, harmless, harmless_markdown, plain_text
+from nnkit_grader.sanitize.html import clean_html
+from nnkit_grader.sanitize.outputs import (
+    MAX_IMAGE_SIDE_PIXELS,
+    MAX_TEXT_CHARACTERS,
+    bound_outputs,
+    clean_markdown,
+    clean_output,
+    clean_text,
+)
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 PNG_1X1 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -38,7 +45,7 @@ def shown(**data: Any) -> Output:
 
 def html_of(html: str) -> str:
     """What is left of it, without what is put around it."""
-    out: str = harmless(shown(text__html=html))["data"]["text/html"]
+    out: str = clean_output(shown(text__html=html))["data"]["text/html"]
     return out.removeprefix('<div class="tex2jax_ignore mathjax_ignore">').removesuffix("</div>")
 
 
@@ -210,7 +217,7 @@ def test_no_html_runs(name: str, page: Page) -> None:
     output = shown(text__html=HTML[name])
     if name in RAW_RUNS:
         assert runs(page, rendered([code_cell(output)]))
-    assert not runs(page, rendered([code_cell(harmless(output))]))
+    assert not runs(page, rendered([code_cell(clean_output(output))]))
 
 
 @pytest.mark.parametrize("name", WORDS)
@@ -218,22 +225,22 @@ def test_no_words_run(name: str, page: Page) -> None:
     text = WORDS[name]
     if name in ("html", "block", "link", "mermaid", "link by reference"):
         assert runs(page, rendered([nbformat.v4.new_markdown_cell(text)]))
-    assert not runs(page, rendered([nbformat.v4.new_markdown_cell(harmless_markdown(text))]))
-    assert not runs(page, rendered([code_cell(harmless(shown(text__markdown=text)))]))
+    assert not runs(page, rendered([nbformat.v4.new_markdown_cell(clean_markdown(text))]))
+    assert not runs(page, rendered([code_cell(clean_output(shown(text__markdown=text)))]))
 
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_no_other_output_runs(name: str, page: Page) -> None:
     if name in ("javascript", "mermaid", "width"):
         assert runs(page, rendered([code_cell(OTHERS[name])]))
-    assert not runs(page, rendered([code_cell(harmless(OTHERS[name]))]))
+    assert not runs(page, rendered([code_cell(clean_output(OTHERS[name]))]))
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
 def test_nothing_runs_on_any_page(template: str, page: Page) -> None:
     outputs = [shown(text__html=text) for text in HTML.values()] + list(OTHERS.values())
-    cells = [code_cell(harmless(output)) for output in outputs]
-    cells += [nbformat.v4.new_markdown_cell(harmless_markdown(text)) for text in WORDS.values()]
+    cells = [code_cell(clean_output(output)) for output in outputs]
+    cells += [nbformat.v4.new_markdown_cell(clean_markdown(text)) for text in WORDS.values()]
     assert not runs(page, rendered(cells, template))
     raw = [code_cell(shown(text__html=HTML["img onerror"]))]
     assert runs(page, rendered(raw, template))
@@ -255,7 +262,7 @@ def test_a_verdict_stays_as_it_is() -> None:
     assert left.count("<td") == card.count("<td")
     for word in ("border-left:5px solid #d55e00", "font-family:", "overflow-x:auto", 'scope="row"'):
         assert word in left
-    assert cleaned(left) == left
+    assert clean_html(left) == left
 
 
 def test_words_and_mathematics_stay_as_they_are() -> None:
@@ -267,18 +274,18 @@ def test_words_and_mathematics_stay_as_they_are() -> None:
         "- [ ] open\n- [x] done",
         "# A heading with [brackets]",
     ):
-        assert harmless_markdown(text) == text
+        assert clean_markdown(text) == text
 
 
 def test_a_comparison_without_blanks_gets_one() -> None:
-    assert harmless_markdown("$a<b$ and List<int>") == "$a< b$ and List< int>"
+    assert clean_markdown("$a<b$ and List<int>") == "$a< b$ and List< int>"
 
 
 def test_a_picture_that_is_attached_stays_and_one_that_is_not_becomes_a_link() -> None:
     text = "See ![drawing](attachment:a.png)."
-    assert harmless_markdown(text, {"a.png": {"image/png": PNG_1X1}}) == text
-    assert "![" not in harmless_markdown(text)
-    assert harmless_markdown("![x](https://a.org/b.png)") == "[x](https://a.org/b.png)"
+    assert clean_markdown(text, {"a.png": {"image/png": PNG_1X1}}) == text
+    assert "![" not in clean_markdown(text)
+    assert clean_markdown("![x](https://a.org/b.png)") == "[x](https://a.org/b.png)"
 
 
 @pytest.mark.parametrize(
@@ -297,32 +304,32 @@ def test_links_that_mathjax_would_make_are_gone(text: str) -> None:
 
     macro = re.compile(r"\\(href|style|cssId)", re.IGNORECASE)
     assert macro.search(unescape(markdown2html(text)))
-    assert not macro.search(unescape(markdown2html(harmless_markdown(text))))
+    assert not macro.search(unescape(markdown2html(clean_markdown(text))))
     assert not macro.search(unescape(html_of(text)))
-    assert not macro.search(harmless(shown(text__latex=text))["data"]["text/latex"])
+    assert not macro.search(clean_output(shown(text__latex=text))["data"]["text/latex"])
 
 
 def test_two_pieces_do_not_make_one_together() -> None:
     assert html_of(r"\(\</i>href{x}{y}\)") == r"\(href{x}{y}\)"
-    assert harmless_markdown(r"<\href>") == "< href>"
+    assert clean_markdown(r"<\href>") == "< href>"
 
 
 def test_pictures_stay_if_they_are_what_they_say() -> None:
     output = {**shown(image__png=PNG, text__plain="<Figure>"), "metadata": {"image/png": {"width": 300, "height": 1e9}}}
-    left = harmless(output)
+    left = clean_output(output)
     assert left["data"] == {"image/png": PNG, "text/plain": "<Figure>"}
     assert left["metadata"] == {"image/png": {"width": 300}}
-    assert SIDE < 1e9
-    assert "image/jpeg" not in harmless(shown(image__jpeg=PNG))["data"]
-    assert harmless(shown(image__png=[PNG[:9] + "\n", PNG[9:]]))["data"]["image/png"] == PNG
+    assert MAX_IMAGE_SIDE_PIXELS < 1e9
+    assert "image/jpeg" not in clean_output(shown(image__jpeg=PNG))["data"]
+    assert clean_output(shown(image__png=[PNG[:9] + "\n", PNG[9:]]))["data"]["image/png"] == PNG
 
 
 def test_what_is_dropped_is_told() -> None:
-    left = harmless(shown(application__javascript="1", text__plain="<Javascript>"))["data"]
+    left = clean_output(shown(application__javascript="1", text__plain="<Javascript>"))["data"]
     told = "<Javascript>\n(application/javascript is left out: it cannot be shown safely.)"
     assert left == {"text/plain": told}
-    assert harmless(3) == harmless({"output_type": "x"})
-    assert "unknown kind" in harmless({})["text"]
+    assert clean_output(3) == clean_output({"output_type": "x"})
+    assert "unknown kind" in clean_output({})["text"]
 
 
 @pytest.mark.parametrize(
@@ -348,12 +355,12 @@ def test_html_is_written_anew(html: str, left: str) -> None:
 
 
 def test_text_is_without_colours_and_controls() -> None:
-    assert plain_text("\x1b[1;31mred\x1b[0m \x07\x1b]0;title\x07\ttab\r\n") == "red \ufffd\ttab\n"
-    assert plain_text("10%\r50%\r100%\ndone") == "100%\ndone"
-    assert plain_text(["a", 3, "b"]) == "ab"
-    assert plain_text({}) == plain_text(None) == ""
-    assert plain_text("user\u202egnp.exe") == "user\ufffdgnp.exe"
-    assert len(plain_text("x" * 10**7)) < TEXT + 10
+    assert clean_text("\x1b[1;31mred\x1b[0m \x07\x1b]0;title\x07\ttab\r\n") == "red \ufffd\ttab\n"
+    assert clean_text("10%\r50%\r100%\ndone") == "100%\ndone"
+    assert clean_text(["a", 3, "b"]) == "ab"
+    assert clean_text({}) == clean_text(None) == ""
+    assert clean_text("user\u202egnp.exe") == "user\ufffdgnp.exe"
+    assert len(clean_text("x" * 10**7)) < MAX_TEXT_CHARACTERS + 10
 
 
 # ---- how much ---------------------------------------------------------------------------------------
@@ -369,23 +376,25 @@ def size(outputs: list[Output]) -> int:
 
 def test_few_outputs_are_left_alone() -> None:
     outputs = [stream("a\n"), stream("b\n"), stream("c\n", "stderr"), shown(text__plain="x")]
-    assert bounded(outputs) == [stream("a\nb\n"), *outputs[2:]]
-    assert bounded([]) == []
+    assert bound_outputs(outputs) == [stream("a\nb\n"), *outputs[2:]]
+    assert bound_outputs([]) == []
 
 
 def test_outputs_are_bounded_in_number_and_in_bytes() -> None:
-    many = bounded([shown(text__plain=str(n)) for n in range(5000)])
+    many = bound_outputs([shown(text__plain=str(n)) for n in range(5000)])
     assert len(many) == 101
-    assert many[-1] == stream("(4900 outputs are left out: there is too much of it.)\n")
-    flood = bounded(stream("🙂" * 1000, "stdout" if n % 2 else "stderr") for n in range(1000))
+    assert many[-1] == stream("(4900 outputs are left out: there is too much output.)\n")
+    flood = bound_outputs(stream("🙂" * 1000, "stdout" if n % 2 else "stderr") for n in range(1000))
     assert size(flood) < 201_000
     picture = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(10**6)).decode()
-    large = bounded([stream("before"), shown(image__png=picture, text__plain="<Figure>"), stream("after")])
+    large = bound_outputs([stream("before"), shown(image__png=picture, text__plain="<Figure>"), stream("after")])
     assert [output["output_type"] for output in large] == ["stream", "display_data", "stream"]
     assert large[1]["data"] == {"text/plain": "<Figure>\n(The rest is too large and left out.)"}
-    error = bounded([{"output_type": "error", "ename": "E", "evalue": "x" * 40_000, "traceback": ["y" * 50_000] * 100}])
+    error = bound_outputs(
+        [{"output_type": "error", "ename": "E", "evalue": "x" * 40_000, "traceback": ["y" * 50_000] * 100}]
+    )
     assert error[0]["traceback"] == ["(The traceback is too long.)"]
-    assert size(bounded([stream("x" * 10**7)], most_bytes=5000)) < 5200
+    assert size(bound_outputs([stream("x" * 10**7)], most_bytes=5000)) < 5200
 
 
 @pytest.mark.parametrize(
@@ -400,8 +409,8 @@ def test_outputs_are_bounded_in_number_and_in_bytes() -> None:
 def test_no_text_takes_long(text: str) -> None:
     started = time.monotonic()
     for output in (shown(text__html=text), shown(text__markdown=text + "&"), shown(text__latex=text), stream(text)):
-        harmless(output)
-    cleaned(f'<b style="{text}" class="{text}" title="{text}">')
+        clean_output(output)
+    clean_html(f'<b style="{text}" class="{text}" title="{text}">')
     assert time.monotonic() - started < 6
 
 
@@ -447,13 +456,13 @@ def test_anything_becomes_valid_outputs_and_the_second_time_changes_nothing() ->
     rng = random.Random(5)
     for _ in range(1500):
         output = some_output(rng)
-        once = harmless(output)
+        once = clean_output(output)
         json.dumps(once, ensure_ascii=False, allow_nan=False).encode()
-        assert harmless(once) == once, output
-        several = bounded([output, *(some_output(rng) for _ in range(3))])
-        assert [harmless(one) for one in several] == several
+        assert clean_output(once) == once, output
+        several = bound_outputs([output, *(some_output(rng) for _ in range(3))])
+        assert [clean_output(one) for one in several] == several
         assert all(one.get("text") != "" for one in several)
-    cells = [code_cell(harmless(some_output(rng))) for _ in range(300)]
+    cells = [code_cell(clean_output(some_output(rng))) for _ in range(300)]
     for cell in cells:
         cell["execution_count"] = None
     nbformat.validate(nbformat.v4.new_notebook(cells=cells))
@@ -463,8 +472,8 @@ def test_harmless_words_stay_the_same_the_second_time() -> None:
     rng = random.Random(6)
     for _ in range(1500):
         text = "".join(rng.choices(PIECES, k=rng.randrange(25)))
-        once = harmless_markdown(text)
-        assert harmless_markdown(once) == once, text
+        once = clean_markdown(text)
+        assert clean_markdown(once) == once, text
 
 
 def test_random_pieces_do_not_run_either(page: Page, tmp_path: Path) -> None:
@@ -473,6 +482,6 @@ def test_random_pieces_do_not_run_either(page: Page, tmp_path: Path) -> None:
     bait = [*PIECES, f"<img src=x onerror='{RUN}'>", f"<script>{RUN}</script>", f"javascript:{RUN}", f"onerror={RUN}"]
     texts = ["".join(rng.choices(bait, k=rng.randrange(3, 25))) for _ in range(300)]
     assert runs(page, rendered([code_cell(shown(text__html=text)) for text in texts]))
-    cells = [code_cell(harmless(shown(text__html=text))) for text in texts]
-    cells += [nbformat.v4.new_markdown_cell(harmless_markdown(text)) for text in texts]
+    cells = [code_cell(clean_output(shown(text__html=text))) for text in texts]
+    cells += [nbformat.v4.new_markdown_cell(clean_markdown(text)) for text in texts]
     assert not runs(page, rendered(cells))

@@ -28,6 +28,8 @@ from nnkit_grader.run import Order, grade, office
 
 SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
 NNKIT = [sys.executable, "-m", "nnkit.cli"]
+WORKER = "nnkit_grader.workers import worker"
+"""Part of a worker's command line, and of its forks'."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,9 @@ def gradings(folder: Path) -> dict[str, int]:
 
 
 def totals(folder: Path) -> dict[str, float]:
-    return {student: courses.total(points) for student, points in courses.scores(folder, classes.NAME).items()}
+    return {
+        student: courses.sum_points(points) for student, points in courses.read_scores(folder, classes.NAME).items()
+    }
 
 
 def assert_graded_once(folder: Path, unkept: int = 0) -> None:
@@ -166,7 +170,7 @@ def test_nbgraders_notes_stay_beside_the_notebook_and_nothing_else_does(folder: 
 
 def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None:
     run(folder, "--student", "s1", "--student", "cut")
-    nbgrader = courses.api(folder)
+    nbgrader = courses.open_api(folder)
     (row,) = [row for row in nbgrader.get_submissions("hw") if row["student"] == "s1"]
     assert (row["score"], row["autograded"], row["needs_manual_grade"]) == (3.0, True, True)
     result = nbgrader.generate_feedback("hw", "s1", force=True)
@@ -287,7 +291,7 @@ def orphans() -> list[int]:
     found = []
     for process in psutil.process_iter(["cmdline", "ppid"]):
         words = " ".join(process.info["cmdline"] or ())
-        if "nnkit_grader import worker" in words and process.info["ppid"] == 1:
+        if WORKER in words and process.info["ppid"] == 1:
             found.append(process.pid)
     return found
 
@@ -297,10 +301,10 @@ def test_a_worker_or_an_examiner_that_is_killed_costs_no_submission(folder: Path
     process = started(folder)
     root = psutil.Process(process.pid)
     wait_until(lambda: len(entries(folder)) >= 2)
-    first = below(root, "nnkit_grader import worker")[0]
+    first = below(root, WORKER)[0]
     first.kill()
     wait_until(lambda: len(entries(folder)) >= 5)
-    examiners = lambda: [w for w in below(root, "nnkit_grader import worker") if w.ppid() != process.pid]  # noqa: E731
+    examiners = lambda: [w for w in below(root, WORKER) if w.ppid() != process.pid]  # noqa: E731
     wait_until(examiners)
     with contextlib.suppress(psutil.Error):
         examiners()[0].kill()
@@ -329,7 +333,7 @@ def test_a_submission_with_which_each_worker_dies_is_told_as_trouble(folder: Pat
     root = psutil.Process(process.pid)
     killed: set[int] = set()
     while process.poll() is None:
-        for worker in below(root, "nnkit_grader import worker"):
+        for worker in below(root, WORKER):
             with contextlib.suppress(psutil.Error):
                 if worker.ppid() != process.pid and worker.ppid() not in killed:  # it has a submission
                     time.sleep(0.5)
@@ -350,7 +354,7 @@ def test_ctrl_c_keeps_what_has_been_graded(folder: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, "")
-    assert err == "nnkit: Interrupted: what has been graded is kept, and the same command goes on from there.\n"
+    assert err == "nnkit: Interrupted. What has been graded is kept: the same command continues from there.\n"
     kept = entries(folder)
     assert 3 <= len(kept) < 12
     assert kept.keys() <= totals(folder).keys()
@@ -364,7 +368,7 @@ def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
         classes.hand_in(folder, f"s{number}", classes.RIGHT)
     process, workers = started(folder, "-j", "1"), set()
     while process.poll() is None:
-        workers |= {w.pid for w in below(psutil.Process(process.pid), "nnkit_grader import worker") if own(w, process)}
+        workers |= {w.pid for w in below(psutil.Process(process.pid), WORKER) if own(w, process)}
         time.sleep(0.05)
     assert process.communicate()[0].startswith("hw: 4 submissions graded")
     assert len(workers) == 1
@@ -454,7 +458,7 @@ def test_an_assignment_that_is_not_there_or_nobody_handed_in(folder: Path) -> No
     )
     assert (told.returncode, len(told.stderr.splitlines())) == (2, 1)
     shutil.move(folder / "submitted", folder / "elsewhere")
-    assert "Nobody handed in hw: there is no" in run(folder, status=2).stderr
+    assert "No student handed in hw: there is no" in run(folder, status=2).stderr
 
 
 def test_a_folder_that_cannot_be_a_student_stops_nobody(folder: Path) -> None:
@@ -540,7 +544,7 @@ def test_a_cluster_grades_a_class_although_a_worker_is_killed(folder: Path, tmp_
         victim = psutil.Process(helpers[0].pid)
         for child in [*victim.children(recursive=True), victim]:
             with contextlib.suppress(psutil.Error):
-                if "grading" not in " ".join(child.cmdline()):
+                if "nnkit_grader" not in " ".join(child.cmdline()):
                     child.kill()
         out, err = process.communicate(timeout=180)
         assert process.returncode == 0, out + err

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from helpers import classes
-from nnkit_grader.course.assignment import load
+from nnkit_grader.course.assignment import load_assignment
 from nnkit_grader.examiner.examiner import Seconds
 from nnkit_grader.sandbox.limits import Limits
 from nnkit_grader.workers import executor, worker_client
@@ -36,7 +36,7 @@ def prepared(folder: Path, test_triple: str = classes.TEST_TRIPLE, sandbox: str 
     """A course with a submission, and the setup of a worker for it."""
     classes.course(folder)
     classes.write_solution(folder, classes.notebook(test_triple))
-    return executor.setup(load(folder, classes.NAME), sandbox, Seconds(), Limits(), memory)
+    return executor.setup(load_assignment(folder, classes.NAME), sandbox, Seconds(), Limits(), memory)
 
 
 def job(path: Path, **more: Any) -> dict[str, Any]:
@@ -77,7 +77,7 @@ def test_another_setup_gets_another_worker_and_the_old_one_is_let_go(tmp_path: P
     worker_client.grade(setup, job(path))
     (old,) = worker_client._workers
     classes.write_solution(tmp_path, classes.notebook("assert triple(1) == 4"))
-    changed = executor.setup(load(tmp_path, classes.NAME), "auto", Seconds(), Limits())
+    changed = executor.setup(load_assignment(tmp_path, classes.NAME), "auto", Seconds(), Limits())
     assert changed["key"] != setup["key"]
     assert scores(worker_client.grade(changed, job(path)))["test-triple"] == 0.0
     assert not old.alive

@@ -1,8 +1,8 @@
 """The catalogue of mistakes: what learners get wrong in a backward pass, and what each would have returned.
 
 An entry is text (what happened, why it is wrong, two hints, where the course explains it) and a small pure function
-from a `Trial` to the gradients that the mistake would have given there. `nnkit.check.diagnosis.diagnose` names one
-only if exactly one entry explains every trial. To add a mistake is to add one entry to the `MISTAKES` of the file
+from a `Comparison` to the gradients that the mistake would have given there. `nnkit.check.diagnosis.diagnose` names one
+only if exactly one entry explains every comparison. To add a mistake is to add one entry to the `MISTAKES` of the file
 where it belongs; docs/mistakes.md has the steps.
 """
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.comparison import Arrays, Comparison
 
 Variants = dict[str, Arrays]
 """The gradients that a mistake would have given, one array (or None: no claim) for each gradient that is
 checked. A mistake that can be made in several places has a variant for each, under a name that is the same in
-every trial: only a variant that explains every trial explains anything."""
+every comparison: only a variant that explains every comparison explains anything."""
 
 
-def _none(trial: Trial) -> Variants:
+def _none(comparison: Comparison) -> Variants:
     return {}
 
 
@@ -32,9 +32,9 @@ class Mistake:
     hint: str
     """Nearly the answer."""
     lesson: str
-    variants: Callable[[Trial], Variants] = _none
+    variants: Callable[[Comparison], Variants] = _none
     """Empty for what is seen in how the code behaves, not in what it returns."""
-    undo: Callable[[Any, Trial], Any] | None = None
+    undo: Callable[[Any, Comparison], Any] | None = None
     """Takes this mistake back from a gradient that another one may have spoilt too; None where the two are not
     looked for together."""
     reads_returned: bool = False
@@ -56,6 +56,6 @@ def same(a: Any, b: Any) -> bool:
     return bool(np.allclose(a, b, rtol=1e-6, atol=1e-8 * scale + 1e-13 if np.isfinite(scale) else 0.0))
 
 
-def on_right(then: Callable[[Any, Trial, int], Any]) -> Callable[[Trial], Variants]:
+def on_right(then: Callable[[Any, Comparison, int], Any]) -> Callable[[Comparison], Variants]:
     """The variants of a mistake that is made on the right gradient."""
-    return lambda trial: {"": tuple(then(r, trial, i) for i, r in enumerate(trial.right))}
+    return lambda comparison: {"": tuple(then(r, comparison, i) for i, r in enumerate(comparison.right))}

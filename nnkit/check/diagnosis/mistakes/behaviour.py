@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
-from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.comparison import Comparison
 
 
-def _low_precision(trial: Trial) -> Variants:
+def _low_precision(comparison: Comparison) -> Variants:
     """What came back, where it is the right gradient rounded to a smaller type or to whole numbers."""
-    pairs = [(np.asarray(w), r) for w, r in zip(trial.returned, trial.right)]
+    pairs = [(np.asarray(w), r) for w, r in zip(comparison.returned, comparison.right)]
     if any(w.shape != r.shape or w.dtype.kind not in "iuf" for w, r in pairs):
         return {}
     noise = _noisy(*(np.concatenate([np.ravel(pair[side]) for pair in pairs]) for side in (0, 1)))

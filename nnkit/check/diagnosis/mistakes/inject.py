@@ -8,43 +8,43 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Variants
-from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Faulty, Place, Trace, pull_back
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
 """(upstream, inputs, out) ↦ the wrong gradients, or a list of several ways to get them wrong."""
 
 
-def at_gates(trial: Trial, wrong: Mapping[type, Wrong]) -> Variants:
+def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
     """The mistake at each gate that it can be made at, and at all of them: a variant each."""
     found: Variants = {}
-    for g, graph in enumerate(trial.graphs):
+    for g, graph in enumerate(comparison.graphs):
         spots = [place for place in graph.places if type(place.gate) in wrong]
         groups = [[spot] for spot in spots] + ([spots] if len(spots) > 1 else [])
         for group in groups:
             name = f"{g}:" + "+".join(f"{type(spot.gate).__name__}{spot.node.index}" for spot in group)
-            found.update(_ways(trial, graph, group, wrong, name))
+            found.update(_ways(comparison, graph, group, wrong, name))
     return found
 
 
-def _ways(trial: Trial, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:
+def _ways(comparison: Comparison, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:
     found: Variants = {}
     for way in range(12):
         faults = [Faulty(spot, _way(wrong[type(spot.gate)], way)) for spot in group]
         try:
             with np.errstate(all="ignore"):
-                grads = pull_back(graph, trial.upstream, faults)
+                grads = pull_back(graph, comparison.upstream, faults)
         except _NoMore:
             break
         except (ValueError, TypeError, AttributeError):  # shapes that do not fit: nobody gets that far
             continue
-        found[f"{name}.{way}"] = given(graph, grads, trial)
+        found[f"{name}.{way}"] = given(graph, grads, comparison)
     return found
 
 
-def given(graph: Trace, grads: list[Any], trial: Trial) -> tuple[Any, ...]:
+def given(graph: Trace, grads: list[Any], comparison: Comparison) -> tuple[Any, ...]:
     """The gradients of the inputs that are checked."""
-    wires = [graph.wires[i] for i in trial.wrt]
+    wires = [graph.wires[i] for i in comparison.wrt]
     return tuple(grads[wire.index] for wire in wires)
 
 

@@ -75,7 +75,7 @@ def _pieces_to_loser(g: Any, inputs: Any, out: Any) -> Any:
 
 
 def _at(trial_gates: Mapping[type, Wrong]) -> Any:
-    return lambda trial: at_gates(trial, trial_gates)
+    return lambda comparison: at_gates(comparison, trial_gates)
 
 
 def _rectifiers(wrong: Wrong) -> Mapping[type, Wrong]:

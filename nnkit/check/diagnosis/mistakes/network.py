@@ -9,18 +9,20 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
-from nnkit.check.evidence.comparison import Arrays, Trial
+from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Unsummed, pull_back, uses
 
 
-def _overwritten(trial: Trial) -> Variants:
+def _overwritten(comparison: Comparison) -> Variants:
     found: Variants = {}
-    for g, graph in enumerate(trial.graphs):
+    for g, graph in enumerate(comparison.graphs):
         branching = [graph.nodes[i] for i, count in uses(graph).items() if count > 1 and not graph.nodes[i].constant]
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
             kept = {
-                keep: given(graph, pull_back(graph, trial.upstream, [Unsummed(wire, keep) for wire in group]), trial)
+                keep: given(
+                    graph, pull_back(graph, comparison.upstream, [Unsummed(wire, keep) for wire in group]), comparison
+                )
                 for keep in ("first", "last")
             }
             if not _exclusive(*kept.values()):
@@ -34,12 +36,12 @@ def _exclusive(first: Arrays, last: Arrays) -> bool:
     return all(np.shape(a) == np.shape(b) and not np.any(np.asarray(a) * np.asarray(b)) for a, b in zip(first, last))
 
 
-def _gradient_for_value(trial: Trial) -> Variants:
+def _gradient_for_value(comparison: Comparison) -> Variants:
     """The gradient of a weight matrix where the matrix was meant, as backward passes through it; and, in a training
     step, a weight subtracted in place of its gradient."""
-    found = at_gates(trial, {gates.MatMul: _through_gradient, gates.Affine: _through_gradient})
-    if trial.step_size or trial.parameters:
-        found["the value"] = trial.given
+    found = at_gates(comparison, {gates.MatMul: _through_gradient, gates.Affine: _through_gradient})
+    if comparison.step_size or comparison.parameters:
+        found["the value"] = comparison.given
     return found
 
 
@@ -51,8 +53,8 @@ def _through_gradient(upstream: Any, inputs: Any, out: Any) -> Any:
     return (upstream @ dw.T, dw, *(upstream.sum(axis=0) for _ in rest))
 
 
-def _updated_first(trial: Trial) -> Variants:
-    if not trial.step_size:
+def _updated_first(comparison: Comparison) -> Variants:
+    if not comparison.step_size:
         return {}
 
     def through_new(upstream: Any, inputs: Any, out: Any) -> Any:
@@ -60,18 +62,18 @@ def _updated_first(trial: Trial) -> Variants:
         if not np.ndim(x) == np.ndim(w) == 2:
             return []
         dw = x.T @ upstream
-        return (upstream @ (w - trial.step_size * dw).T, dw, *(upstream.sum(axis=0) for _ in rest))
+        return (upstream @ (w - comparison.step_size * dw).T, dw, *(upstream.sum(axis=0) for _ in rest))
 
-    return at_gates(trial, {gates.MatMul: through_new, gates.Affine: through_new})
+    return at_gates(comparison, {gates.MatMul: through_new, gates.Affine: through_new})
 
 
-def _regularisation(trial: Trial) -> Variants:
+def _regularisation(comparison: Comparison) -> Variants:
     """What came back, where it is off by one constant times the weights, or times the biases."""
-    if not trial.parameters:
+    if not comparison.parameters:
         return {}
     constants: dict[bool, set[str]] = {True: set(), False: set()}
     claims = []
-    for value, right, returned in zip(trial.given, trial.right, trial.returned):
+    for value, right, returned in zip(comparison.given, comparison.right, comparison.returned):
         c = _multiple_of(value, right, returned)
         claims.append(None if c is None else returned)
         if c is not None:

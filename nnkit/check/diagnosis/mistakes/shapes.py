@@ -11,18 +11,18 @@ from nnkit import gates
 from nnkit.arrays import unbroadcast
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
-from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.comparison import Comparison
 
 
-def _transposed(r: Any, trial: Trial, i: int) -> Any:
+def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
     return r.T if np.ndim(r) >= 2 else None
 
 
-def _unsummed(trial: Trial) -> Variants:
+def _unsummed(comparison: Comparison) -> Variants:
     """What came back, where it has an axis that the input lacks and is right once that is summed."""
     claims = []
-    for x, r, returned in zip(trial.given, trial.right, trial.returned):
-        copied = not _has_batch(x, trial) and _broadcasts(np.shape(x), np.shape(returned))
+    for x, r, returned in zip(comparison.given, comparison.right, comparison.returned):
+        copied = not _has_batch(x, comparison) and _broadcasts(np.shape(x), np.shape(returned))
         unsummed = copied and same(unbroadcast(returned, x), r)
         claims.append(returned if unsummed else None)
     return {"": tuple(claims)}
@@ -34,30 +34,30 @@ def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
     return fits and int(np.prod(full)) > int(np.prod(shape))
 
 
-def _mean_for_sum(r: Any, trial: Trial, i: int) -> Any:
-    bias = np.ndim(trial.given[i]) <= 1 and not _has_batch(trial.given[i], trial)
-    return r / trial.batch if trial.batch > 1 and bias else None
+def _mean_for_sum(r: Any, comparison: Comparison, i: int) -> Any:
+    bias = np.ndim(comparison.given[i]) <= 1 and not _has_batch(comparison.given[i], comparison)
+    return r / comparison.batch if comparison.batch > 1 and bias else None
 
 
-def _has_batch(x: Any, trial: Trial) -> bool:
+def _has_batch(x: Any, comparison: Comparison) -> bool:
     """Whether x has the batch axis, as far as sizes tell: a bias can be as long as the batch that was given."""
-    return trial.resized and np.shape(x)[:1] == (trial.batch,)
+    return comparison.resized and np.shape(x)[:1] == (comparison.batch,)
 
 
-def _sum_all(r: Any, trial: Trial, i: int) -> Any:
+def _sum_all(r: Any, comparison: Comparison, i: int) -> Any:
     return np.sum(r) if np.size(r) > 1 else None
 
 
-def _sum_all_variants(trial: Trial) -> Variants:
-    sums = [_sum_all(r, trial, i) for i, r in enumerate(trial.right)]
-    filled = [None if s is None else np.full(np.shape(r), s) for s, r in zip(sums, trial.right)]
+def _sum_all_variants(comparison: Comparison) -> Variants:
+    sums = [_sum_all(r, comparison, i) for i, r in enumerate(comparison.right)]
+    filled = [None if s is None else np.full(np.shape(r), s) for s, r in zip(sums, comparison.right)]
     boxed = [None if s is None else np.reshape(s, (1,)) for s in sums]
     return {"": tuple(sums), "boxed": tuple(boxed), "filled": tuple(filled)}
 
 
-def _kept_dims(trial: Trial) -> Variants:
+def _kept_dims(comparison: Comparison) -> Variants:
     claims = []
-    for r, returned in zip(trial.right, trial.returned):
+    for r, returned in zip(comparison.right, comparison.returned):
         more = np.ndim(returned) != np.ndim(r) and np.size(returned) == np.size(r)
         claims.append(np.reshape(r, np.shape(returned)) if more else None)
     return {"": tuple(claims)}
@@ -180,7 +180,7 @@ MISTAKES = (
         "(A @ B).T is B.T @ A.T: swap the factors and transpose each.",
         "lecture 03, Matrix products",
         on_right(_transposed),
-        undo=lambda w, trial: w.T if np.ndim(w) >= 2 else None,
+        undo=lambda w, comparison: w.T if np.ndim(w) >= 2 else None,
     ),
     Mistake(
         "wrong-order-product",
@@ -189,7 +189,7 @@ MISTAKES = (
         "Write the shape below each factor. In which order do the inner sizes meet and the outer ones remain?",
         "For out = x @ w: dx = upstream @ w.T and dw = x.T @ upstream. No other order has their shapes.",
         "lecture 03, Matrix products",
-        lambda trial: at_gates(trial, PRODUCTS),
+        lambda comparison: at_gates(comparison, PRODUCTS),
     ),
     Mistake(
         "elementwise-for-matmul",
@@ -198,6 +198,6 @@ MISTAKES = (
         "Which product does forward use? Its backward uses the same kind.",
         "`@` in forward gives `@` in backward; `*` in forward gives `*` in backward.",
         "lecture 03, Matrix products",
-        lambda trial: at_gates(trial, ELEMENTWISE),
+        lambda comparison: at_gates(comparison, ELEMENTWISE),
     ),
 )

@@ -8,25 +8,25 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
-from nnkit.check.evidence.comparison import Trial
+from nnkit.check.evidence.comparison import Comparison
 
 NICE = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 """Factors that are tried on top of another mistake."""
 
 
-def _swapped(trial: Trial) -> Variants:
-    orders = list(permutations(range(len(trial.right))))[1:] if len(trial.right) <= 4 else []
-    return {str(order): tuple(trial.right[i] for i in order) for order in orders}
+def _swapped(comparison: Comparison) -> Variants:
+    orders = list(permutations(range(len(comparison.right))))[1:] if len(comparison.right) <= 4 else []
+    return {str(order): tuple(comparison.right[i] for i in order) for order in orders}
 
 
-def _factor(trial: Trial) -> Variants:
+def _factor(comparison: Comparison) -> Variants:
     """For each gradient the constant that it is off by, and all gradients that one constant explains."""
-    constants = {i: c for i in range(len(trial.right)) if (c := _constant(trial, i))}
-    return {f"{c:.4g}": tuple(c * r for r in trial.right) for c in constants.values()}
+    constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
+    return {f"{c:.4g}": tuple(c * r for r in comparison.right) for c in constants.values()}
 
 
-def _constant(trial: Trial, i: int) -> float | None:
-    right, returned = trial.right[i], np.asarray(trial.returned[i])
+def _constant(comparison: Comparison, i: int) -> float | None:
+    right, returned = comparison.right[i], np.asarray(comparison.returned[i])
     if returned.shape != right.shape or returned.dtype.kind not in "biuf" or not np.any(right):
         return None
     largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
@@ -34,16 +34,16 @@ def _constant(trial: Trial, i: int) -> float | None:
     # One number alone is always some constant off; then only constants that people write count.
     varied = right.size > 1 and not np.allclose(right, right[largest], rtol=1e-6)
     usual = any(abs(c / nice - 1) < 1e-6 for nice in NICE)
-    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or usual or np.ptp(trial.upstream) > 0) else None
+    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or usual or np.ptp(comparison.upstream) > 0) else None
 
 
 def _divide_by(c: float) -> Any:
-    return lambda w, trial: w / c
+    return lambda w, comparison: w / c
 
 
-def _batch_mean(trial: Trial) -> Variants:
-    n = trial.batch
-    return {"N": tuple(n * r for r in trial.right), "1/N": tuple(r / n for r in trial.right)} if n > 1 else {}
+def _batch_mean(comparison: Comparison) -> Variants:
+    n = comparison.batch
+    return {"N": tuple(n * r for r in comparison.right), "1/N": tuple(r / n for r in comparison.right)} if n > 1 else {}
 
 
 MISTAKES = (
@@ -54,7 +54,7 @@ MISTAKES = (
         "A gate only knows its own slope. What must it be multiplied by before it is passed on?",
         "Multiply the local derivative by `upstream`: downstream = upstream × local.",
         "lecture 01, Upstream × local",
-        lambda trial: {"": trial.unweighted},
+        lambda comparison: {"": comparison.unweighted},
     ),
     Mistake(
         "upstream-twice",
@@ -63,7 +63,7 @@ MISTAKES = (
         "The chain rule has one factor for each gate on the way. How often does `upstream` occur in yours?",
         "downstream = upstream × local, with `upstream` once in every term.",
         "lecture 01, Upstream × local",
-        lambda trial: {"": trial.squared},
+        lambda comparison: {"": comparison.squared},
     ),
     Mistake(
         "swapped-inputs",
@@ -82,8 +82,8 @@ MISTAKES = (
         "If this input grows a little, does the output grow or shrink?",
         "Differentiate again and mind each minus: x - y has slope -1 in y, and 1/x has slope -1/x².",
         "lecture 01, Four patterns to read gradients off a picture",
-        on_right(lambda r, trial, i: -r),
-        undo=lambda w, trial: -w,
+        on_right(lambda r, comparison, i: -r),
+        undo=lambda w, comparison: -w,
     ),
     Mistake(
         "factor",
@@ -110,7 +110,7 @@ MISTAKES = (
 
 UNDO_MORE = (
     *(("factor", _divide_by(c)) for c in NICE),
-    ("no-batch-mean", lambda w, trial: w / trial.batch if trial.batch else None),
-    ("no-batch-mean", lambda w, trial: w * trial.batch if trial.batch else None),
+    ("no-batch-mean", lambda w, comparison: w / comparison.batch if comparison.batch else None),
+    ("no-batch-mean", lambda w, comparison: w * comparison.batch if comparison.batch else None),
 )
 """How mistakes that can be made in several ways are taken back, where they were made on top of another one."""

@@ -1,25 +1,25 @@
-// The playground's weights and gradients, a picture each: a column for each unit, the bias as the last row.
+// The weights and gradients of the playground's network as images: a column per unit, the bias as the last row.
 
-import { make, say, show } from "./kit.js";
+import { formatNumber, makeHtml, setText } from "./shared.js";
 
-const WORDS = "Weights W and gradients dW, a column for each unit, the bias as the last row. Orange is positive, blue "
+const LEGEND = "Weights W and gradients dW, a column per unit, the bias as the last row. Orange is positive, blue "
   + "negative. Point at an entry to read it.";
 const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 
-export class Layers {
+export class LayerImages {
   constructor() {
-    this.sheet = make("div", { class: "nnx-layers" });
-    this.told = make("p", { class: "nnx-rule" }, WORDS);
-    this.element = make("div", { class: "nnx-part" }, this.sheet, this.told);
+    this.sheet = makeHtml("div", { class: "nnx-layers" });
+    this.reading = makeHtml("p", { class: "nnx-rule" }, LEGEND);
+    this.element = makeHtml("div", { class: "nnx-part" }, this.sheet, this.reading);
   }
 
-  /** `captions`: whether their numbers are to be read. */
+  /** Draw the images, and with `captions` update the numbers below them. */
   draw({ shapes }, buffer, captions) {
     this.values = new Float32Array(buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength));
     if (this.shapes !== String(shapes)) this.build(shapes);
     const paper = getComputedStyle(this.element).getPropertyValue("--nnx-paper").trim() === "#fff" ? 255 : 22;
     this.parts.forEach((part) => this.fill(part, paper, captions));
-    if (this.at) this.tell(...this.at);
+    if (this.at) this.describe(...this.at);
   }
 
   build(shapes) {
@@ -28,18 +28,19 @@ export class Layers {
     let from = 0;
     this.parts = shapes.map(([rows, columns], i) => {
       const name = `${i < depth ? "" : "d"}#${(i % depth) + 1}`;
-      const canvas = make("canvas", { width: columns, height: rows, role: "img" });
+      const canvas = makeHtml("canvas", { width: columns, height: rows, role: "img" });
       const size = Math.min(14, 120 / Math.max(rows, columns));
       canvas.style.width = `${columns * size}px`;
       canvas.style.height = `${rows * size}px`;
-      const part = { name, from, rows, columns, canvas, words: make("figcaption", {}) };
+      const part = { name, from, rows, columns, canvas, words: makeHtml("figcaption", {}) };
       canvas.addEventListener("pointermove", (event) => this.under(part, event));
       canvas.addEventListener("pointerleave", () => this.leave());
       from += rows * columns;
       return part;
     });
     const figures = Array.from({ length: depth }, (_, k) =>
-      make("div", {}, ...[this.parts[k], this.parts[depth + k]].map(({ canvas, words }) => make("figure", {}, canvas, words))));
+      makeHtml("div", {}, ...[this.parts[k], this.parts[depth + k]].map(({ canvas, words }) =>
+        makeHtml("figure", {}, canvas, words))));
     this.sheet.replaceChildren(...figures);
     this.at = null;
   }
@@ -60,8 +61,8 @@ export class Layers {
     if (!captions) return;
     const title = name.replace("#", "W");
     const known = entries.every((entry) => Number.isFinite(entry));
-    const text = known ? `|${title}| ≤ ${show(largest)}` : `${title} has NaN or ∞`;
-    say(words, text);
+    const text = known ? `|${title}| ≤ ${formatNumber(largest)}` : `${title} has NaN or ∞`;
+    setText(words, text);
     canvas.setAttribute("aria-label", text);
   }
 
@@ -71,17 +72,18 @@ export class Layers {
     const row = at((event.clientY - box.top) / box.height, part.rows);
     const column = at((event.clientX - box.left) / box.width, part.columns);
     this.at = [part, row, column];
-    this.tell(part, row, column);
+    this.describe(part, row, column);
   }
 
   leave() {
     this.at = null;
-    say(this.told, WORDS);
+    setText(this.reading, LEGEND);
   }
 
-  tell({ name, from, rows, columns }, row, column) {
+  describe({ name, from, rows, columns }, row, column) {
     const bias = row === rows - 1;
     const place = bias ? `[${column}]` : `[${row}, ${column}]`;
-    say(this.told, `${name.replace("#", bias ? "b" : "W")}${place} = ${show(this.values[from + row * columns + column])}`);
+    const value = this.values[from + row * columns + column];
+    setText(this.reading, `${name.replace("#", bias ? "b" : "W")}${place} = ${formatNumber(value)}`);
   }
 }

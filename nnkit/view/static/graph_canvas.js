@@ -1,30 +1,30 @@
-// A graph on the page: boxes, wires, numbers; zoom and pan.
+// The graph of the graph explorer: boxes, wires, numbers; zoom and pan.
 
-import { draw, reducedMotion } from "./kit.js";
+import { makeSvg, reducedMotion } from "./shared.js";
 
-const READABLE = 0.8; // a graph that would have to shrink further is cut instead, and panned
+const MIN_ZOOM = 0.8; // a graph that would have to shrink further is cut off and panned instead
 
-/** Draws scenes into `holder`; `opened(box)` hears of a box that was clicked, `fold(group)` of a frame's button. */
-export class Stage {
+/** Draws SVG models into `holder`; calls `opened(box)` for a box that is clicked, `fold(group)` for a frame's button. */
+export class GraphCanvas {
   constructor(holder, opened, fold) {
     this.holder = holder;
     this.opened = opened;
     this.fold = fold;
-    this.svg = draw("svg", { class: "nnx-graph", role: "presentation" });
+    this.svg = makeSvg("svg", { class: "nnx-graph", role: "presentation" });
     holder.append(this.svg);
     this.zoom = 0;
     this.listen();
   }
 
-  /** A new scene; the view stays where it was if its size did. */
-  build(scene) {
+  /** Draw a new model; the view does not move if the size is the same. */
+  build(svgModel) {
     const focused = this.svg.contains(document.activeElement) ? document.activeElement.dataset.key : null;
-    const moved = !this.scene || this.scene.width !== scene.width || this.scene.height !== scene.height;
-    this.scene = scene;
-    this.wires = new Map(scene.wires.map((wire) => [wire.id, draw("path", { class: "nnx-wire", d: wire.d })]));
-    this.boxes = new Map(scene.boxes.map((box) => [box.id, this.box(box)]));
-    const dots = scene.splits.map(([cx, cy]) => draw("circle", { class: "nnx-dot", cx, cy, r: 3.5 }));
-    const frames = scene.frames.map((frame) => this.frame(frame));
+    const moved = !this.svgModel || this.svgModel.width !== svgModel.width || this.svgModel.height !== svgModel.height;
+    this.svgModel = svgModel;
+    this.wires = new Map(svgModel.wires.map((wire) => [wire.id, makeSvg("path", { class: "nnx-wire", d: wire.d })]));
+    this.boxes = new Map(svgModel.boxes.map((box) => [box.id, this.box(box)]));
+    const dots = svgModel.splits.map(([cx, cy]) => makeSvg("circle", { class: "nnx-dot", cx, cy, r: 3.5 }));
+    const frames = svgModel.frames.map((frame) => this.frame(frame));
     const parts = [...this.boxes.values()].map((box) => box.group);
     this.svg.replaceChildren(...this.wires.values(), ...dots, ...frames, ...parts);
     if (moved) this.fit();
@@ -32,13 +32,13 @@ export class Stage {
   }
 
   box(box) {
-    const above = draw("text", { class: "nnx-above", x: box.middle, y: box.y - 6, "text-anchor": "middle" });
-    const value = draw("tspan", { class: "nnx-value" });
-    above.append(draw("tspan", {}, box.prefix), value);
-    const grad = draw("text", { class: "nnx-grad", x: box.middle, y: box.y + 17, "text-anchor": "middle" });
-    const group = draw("g", { class: `nnx-${box.kind}` }, above, grad);
+    const above = makeSvg("text", { class: "nnx-above", x: box.middle, y: box.y - 6, "text-anchor": "middle" });
+    const value = makeSvg("tspan", { class: "nnx-value" });
+    above.append(makeSvg("tspan", {}, box.prefix), value);
+    const grad = makeSvg("text", { class: "nnx-grad", x: box.middle, y: box.y + 17, "text-anchor": "middle" });
+    const group = makeSvg("g", { class: `nnx-${box.kind}` }, above, grad);
     if (box.kind === "input") {
-      group.append(draw("text", { x: box.x + box.w - 6, y: box.y + 5, "text-anchor": "end" }, box.name));
+      group.append(makeSvg("text", { x: box.x + box.w - 6, y: box.y + 5, "text-anchor": "end" }, box.name));
     } else group.append(this.gate(box));
     if (box.output) group.append(arrow(box.end, box.y));
     return { ...box, group, value, grad, above };
@@ -54,18 +54,18 @@ export class Stage {
     const top = box.y - (17 * (box.lines.length - 1)) / 2 + 5;
     const single = box.lines.join("").length === 1;
     const lines = box.lines.map((line, i) =>
-      draw("text", {
+      makeSvg("text", {
         class: "nnx-symbol", x: box.x + box.w / 2, y: single ? box.y + 7 : top + 17 * i,
         "text-anchor": "middle", "font-size": single ? 20 : 14,
       }, line));
     const shape = { class: "nnx-box", x: box.x, y: box.y - box.h / 2, width: box.w, height: box.h, rx: box.r };
     const double = { ...shape, class: "nnx-inner", x: box.x + 3, y: box.y - box.h / 2 + 3, width: box.w - 6,
       height: box.h - 6, rx: Math.max(4, box.r - 3) };
-    const rim = box.kind === "group" ? [draw("rect", double)] : [];
-    return draw("g", {
+    const rim = box.kind === "group" ? [makeSvg("rect", double)] : [];
+    return makeSvg("g", {
       class: "nnx-key", role: "button", tabindex: 0, "data-key": `gate-${box.id}`,
       "aria-label": `${box.label}: its forward and backward`, click: open, keydown: open,
-    }, draw("rect", shape), ...rim, ...lines);
+    }, makeSvg("rect", shape), ...rim, ...lines);
   }
 
   frame({ group, symbol, x, y, w, h }) {
@@ -77,14 +77,14 @@ export class Stage {
     };
     const name = `fold into ${symbol}`;
     const wide = 16 + 7.5 * name.length;
-    const button = draw("g", {
+    const button = makeSvg("g", {
       class: "nnx-key nnx-fold", role: "button", tabindex: 0, "data-key": `fold-${group}`, click: fold, keydown: fold,
-    }, draw("rect", { class: "nnx-box", x: x + 6, y: y - 12, width: wide, height: 22, rx: 6 }),
-    draw("text", { x: x + 6 + wide / 2, y: y + 4, "text-anchor": "middle", "font-size": 13 }, name));
-    return draw("g", {}, draw("rect", { class: "nnx-frame", x, y, width: w, height: h, rx: 10 }), button);
+    }, makeSvg("rect", { class: "nnx-box", x: x + 6, y: y - 12, width: wide, height: 22, rx: 6 }),
+    makeSvg("text", { x: x + 6 + wide / 2, y: y + 4, "text-anchor": "middle", "font-size": 13 }, name));
+    return makeSvg("g", {}, makeSvg("rect", { class: "nnx-frame", x, y, width: w, height: h, rx: 10 }), button);
   }
 
-  /** The numbers that are known, and the gate whose turn it is. */
+  /** Show the known numbers, and highlight the current gate. */
   show({ values, grads, now }) {
     for (const [id, box] of this.boxes) {
       box.value.textContent = values[id] ?? "";
@@ -106,14 +106,14 @@ export class Stage {
   fit() {
     const wide = this.holder.clientWidth;
     if (!wide) return;
-    this.zoom = Math.min(1.25, Math.max(READABLE, wide / this.scene.width));
-    this.x = this.scene.left;
-    this.y = this.scene.left;
+    this.zoom = Math.min(1.25, Math.max(MIN_ZOOM, wide / this.svgModel.width));
+    this.x = this.svgModel.left;
+    this.y = this.svgModel.left;
     this.place();
   }
 
-  whole() {
-    const { width, height, left } = this.scene;
+  showAll() {
+    const { width, height, left } = this.svgModel;
     this.zoom = Math.min(1.25, this.holder.clientWidth / width, 560 / height);
     [this.x, this.y] = [left, left];
     this.place();
@@ -128,20 +128,20 @@ export class Stage {
   }
 
   place() {
-    const high = Math.max(120, Math.min(560, this.scene.height * this.zoom));
+    const high = Math.max(120, Math.min(560, this.svgModel.height * this.zoom));
     const [wide, tall] = [this.holder.clientWidth / this.zoom, high / this.zoom];
     const keep = (at, size, room) => {
-      const [least, most] = [this.scene.left, this.scene.left + Math.max(0, size - room)];
+      const [least, most] = [this.svgModel.left, this.svgModel.left + Math.max(0, size - room)];
       return Math.min(Math.max(at, least), most);
     };
-    this.x = keep(this.x, this.scene.width, wide);
-    this.y = keep(this.y, this.scene.height, tall);
+    this.x = keep(this.x, this.svgModel.width, wide);
+    this.y = keep(this.y, this.svgModel.height, tall);
     this.svg.setAttribute("viewBox", `${this.x} ${this.y} ${wide} ${tall}`);
     this.svg.style.height = `${high}px`;
-    this.svg.classList.toggle("nnx-wide", this.scene.width > wide + 1 || this.scene.height > tall + 1);
+    this.svg.classList.toggle("nnx-wide", this.svgModel.width > wide + 1 || this.svgModel.height > tall + 1);
   }
 
-  /** Move the view so that a box and its labels are in it. */
+  /** Move the view so that a box and its labels are visible. */
   reveal(box) {
     if (!box || !this.zoom) return;
     const [wide, tall] = [this.holder.clientWidth / this.zoom, this.svg.clientHeight / this.zoom];
@@ -187,7 +187,7 @@ export class Stage {
       const id = Number(event.target.dataset.key?.split("-")[1]);
       if (event.target.dataset.key?.startsWith("gate")) this.reveal(this.boxes.get(id));
     });
-    this.sizes = new ResizeObserver(() => this.scene && (this.zoom ? this.place() : this.fit()));
+    this.sizes = new ResizeObserver(() => this.svgModel && (this.zoom ? this.place() : this.fit()));
     this.sizes.observe(this.holder);
   }
 
@@ -198,5 +198,5 @@ export class Stage {
 }
 
 function arrow(x, y) {
-  return draw("path", { class: "nnx-dot", d: `M${x - 7} ${y - 4}L${x} ${y}L${x - 7} ${y + 4}z` });
+  return makeSvg("path", { class: "nnx-dot", d: `M${x - 7} ${y - 4}L${x} ${y}L${x - 7} ${y + 4}z` });
 }

@@ -1,38 +1,38 @@
-// The plane of the playground: the ground that the network gives each class, and points that can be painted.
+// The plane of the playground: the class regions of the network, and points that can be painted.
 
-import { button, make, say } from "./kit.js";
+import { makeButton, makeHtml, setText } from "./shared.js";
 
-const [SIZE, FINE, LEVELS, NOTHING] = [384, 64, 50, 255];
-const COARSE = SIZE / 2; // pixels of the ground, of which each is drawn as four
+const [SIZE, GRID_SIDE, CONFIDENCE_LEVELS, NO_NUMBER] = [384, 64, 50, 255]; // as in playground_points.py
+const PIXELS = SIZE / 2; // side of the regions' image, scaled up by two
 const HUES = [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [140, 140, 140]]; // Okabe and Ito's
 const NAMES = ["0 ●", "1 ■", "2 ▲", "3 ◆", "4 ▼"];
-const SHARE = 0.45; // of a hue on ground that is certain
-const KEY = 0.04; // of the plane, by which an arrow moves the cursor
-const APART = 0.03; // of the plane, between two points of one stroke
+const MAX_SHARE = 0.45; // of a hue where the network is certain
+const KEY_STEP = 0.04; // of the plane, by which an arrow key moves the cursor
+const MIN_DISTANCE = 0.03; // of the plane, between two points of one stroke
 
-export class Ground {
-  /** `ask` hears {paint: [x, y, class]}, {erase: [x, y]} and {clear}. */
+export class PointsPlane {
+  /** Calls `ask` with {paint: [x, y, class]}, {erase: [x, y]} or {clear}. */
   constructor(ask) {
     Object.assign(this, { ask, brush: 0, points: new Float32Array(), cursor: null, last: null });
-    this.under = make("canvas", { width: COARSE, height: COARSE, "aria-hidden": "true" });
-    this.over = make("canvas", {
-      class: "nnx-ground", width: SIZE, height: SIZE, tabindex: 0, role: "application",
+    this.under = makeHtml("canvas", { width: PIXELS, height: PIXELS, "aria-hidden": "true" });
+    this.over = makeHtml("canvas", {
+      class: "nnx-points", width: SIZE, height: SIZE, tabindex: 0, role: "application",
       "aria-label": "The plane with its points. Arrows move a cursor, Enter paints a point, Delete erases.",
     });
-    this.place = make("p", { class: "nnx-rule", "aria-live": "polite" });
-    this.pixels = this.under.getContext("2d").createImageData(COARSE, COARSE);
-    const plane = make("div", { class: "nnx-plane" }, this.under, this.over);
-    this.element = make("div", {}, this.tools(), plane, this.place);
+    this.place = makeHtml("p", { class: "nnx-rule", "aria-live": "polite" });
+    this.pixels = this.under.getContext("2d").createImageData(PIXELS, PIXELS);
+    const plane = makeHtml("div", { class: "nnx-plane" }, this.under, this.over);
+    this.element = makeHtml("div", {}, this.tools(), plane, this.place);
     this.listen();
   }
 
   tools() {
-    const brush = (name, number) => button(name, `Paint points of class ${number}`, () => this.choose(number));
+    const brush = (name, number) => makeButton(name, `Paint points of class ${number}`, () => this.choose(number));
     this.brushes = NAMES.slice(0, 3).map(brush);
-    this.eraser = button("Erase", "Erase points", () => this.choose(null));
+    this.eraser = makeButton("Erase", "Erase points", () => this.choose(null));
     this.brushes.push(this.eraser);
-    const clear = button("Clear", "Erase all points", () => this.ask({ clear: true }));
-    const parts = make("div", { class: "nnx-bar", role: "group", "aria-label": "Paint" }, "paint", ...this.brushes, clear);
+    const clear = makeButton("Clear", "Erase all points", () => this.ask({ clear: true }));
+    const parts = makeHtml("div", { class: "nnx-bar", role: "group", "aria-label": "Paint" }, "paint", ...this.brushes, clear);
     this.choose(0);
     return parts;
   }
@@ -58,12 +58,12 @@ export class Ground {
     over.addEventListener("blur", () => this.point(null));
   }
 
-  /** A point under the pointer, if it is far enough from the last. */
+  /** Paint a point under the pointer, if it is far enough from the last. */
   stroke(event) {
     const box = this.over.getBoundingClientRect();
     const at = [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
     if (at.some((share) => share < 0 || share > 1)) return;
-    if (this.last && Math.hypot(at[0] - this.last[0], at[1] - this.last[1]) < APART) return;
+    if (this.last && Math.hypot(at[0] - this.last[0], at[1] - this.last[1]) < MIN_DISTANCE) return;
     this.last = at;
     this.put(at, this.brush);
   }
@@ -74,7 +74,7 @@ export class Ground {
   }
 
   key(event) {
-    const by = { ArrowLeft: [-KEY, 0], ArrowRight: [KEY, 0], ArrowUp: [0, -KEY], ArrowDown: [0, KEY] }[event.key];
+    const by = { ArrowLeft: [-KEY_STEP, 0], ArrowRight: [KEY_STEP, 0], ArrowUp: [0, -KEY_STEP], ArrowDown: [0, KEY_STEP] }[event.key];
     const at = this.cursor ?? [0.5, 0.5];
     const inside = (share) => Math.min(1, Math.max(0, share));
     if (by) this.point([inside(at[0] + by[0]), inside(at[1] + by[1])]);
@@ -87,7 +87,7 @@ export class Ground {
 
   point(at) {
     this.cursor = at;
-    say(this.place, at ? `Cursor at ${this.numbers(at).map((n) => n.toFixed(2).replace("-", "−")).join(", ")}` : "");
+    setText(this.place, at ? `Cursor at ${this.numbers(at).map((n) => n.toFixed(2).replace("-", "−")).join(", ")}` : "");
     this.drawPoints();
   }
 
@@ -115,22 +115,22 @@ export class Ground {
     this.drawPoints();
   }
 
-  /** The pixel of each byte, plain and on a line of the hatching. */
+  /** Compute the pixel of each byte, plain and on a line of the hatching. */
   mix(paper) {
     this.paper = paper;
     this.plain = Uint32Array.from({ length: 256 }, (_, code) => mixed(code, rgb(paper)));
     this.dark = Uint32Array.from({ length: 256 }, (_, code) => mixed(code, rgb(paper), 0.25));
   }
 
-  /** Each class has its hue, the stronger the surer, and its own hatching; where there is no number there are dots. */
+  /** Fill the image: a hue per class, stronger with confidence, and a hatching; dots where there is no number. */
   fill(codes) {
     const out = new Uint32Array(this.pixels.data.buffer);
-    const cell = COARSE / FINE;
-    for (let row = 0; row < COARSE; row += 1) {
-      const from = Math.floor(row / cell) * FINE;
-      for (let column = 0; column < COARSE; column += 1) {
+    const cell = PIXELS / GRID_SIDE;
+    for (let row = 0; row < PIXELS; row += 1) {
+      const from = Math.floor(row / cell) * GRID_SIDE;
+      for (let column = 0; column < PIXELS; column += 1) {
         const code = codes[from + Math.floor(column / cell)];
-        out[row * COARSE + column] = (hatched(code, row, column) ? this.dark : this.plain)[code];
+        out[row * PIXELS + column] = (hatched(code, row, column) ? this.dark : this.plain)[code];
       }
     }
   }
@@ -172,22 +172,22 @@ function mark(pen, x, y, label) {
 }
 
 function hatched(code, row, column) {
-  if (code === NOTHING) return row % 4 === 0 && column % 4 === 0;
-  if (code < LEVELS) return false;
-  if (code < 2 * LEVELS) return (row + column) % 8 === 0;
-  if (code < 3 * LEVELS) return (row - column + COARSE) % 8 === 0;
-  return (code < 4 * LEVELS ? row : column) % 8 === 0;
+  if (code === NO_NUMBER) return row % 4 === 0 && column % 4 === 0;
+  if (code < CONFIDENCE_LEVELS) return false;
+  if (code < 2 * CONFIDENCE_LEVELS) return (row + column) % 8 === 0;
+  if (code < 3 * CONFIDENCE_LEVELS) return (row - column + PIXELS) % 8 === 0;
+  return (code < 4 * CONFIDENCE_LEVELS ? row : column) % 8 === 0;
 }
 
-/** A pixel, as the little-endian bytes r, g, b, a. */
+/** Return a pixel as the little-endian bytes r, g, b, a. */
 function mixed(code, paper, more = 0) {
-  const hue = code === NOTHING ? [128, 128, 128] : HUES[Math.floor(code / LEVELS)] ?? HUES[4];
-  const share = (code === NOTHING ? 0 : 0.08 + (SHARE * (code % LEVELS)) / LEVELS) + more;
+  const hue = code === NO_NUMBER ? [128, 128, 128] : HUES[Math.floor(code / CONFIDENCE_LEVELS)] ?? HUES[4];
+  const share = (code === NO_NUMBER ? 0 : 0.08 + (MAX_SHARE * (code % CONFIDENCE_LEVELS)) / CONFIDENCE_LEVELS) + more;
   const [r, g, b] = paper.map((p, i) => Math.round(p + (hue[i] - p) * share));
   return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
 }
 
-/** "#fff" or "#161616" as three numbers. */
+/** Return "#fff" or "#161616" as three numbers. */
 function rgb(text) {
   const hex = text.trim().slice(1);
   const pairs = hex.length === 3 ? [...hex].map((c) => c + c) : hex.match(/../g);

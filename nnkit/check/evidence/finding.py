@@ -1,0 +1,64 @@
+"""Findings: values that end a check early and say why. Functions return one in place of what they were asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.verdict import Entry, Status
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A reason why a check does not pass: the verdict's status and sentence, named mistakes, and what shows it."""
+
+    status: Status
+    headline: str
+    mistakes: tuple[str, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    error: float = 0.0
+    notes: tuple[str, ...] = ()
+    subject: str = ""
+    """The part of what is checked that it is about; "": all of it."""
+
+
+@dataclass(frozen=True, eq=False)
+class CallFault(Finding):
+    """The learner's code raised `fault`."""
+
+    fault: BaseException = field(default_factory=Exception)
+
+
+@dataclass(frozen=True, eq=False)
+class WrongValue(Finding):
+    """The learner's value is not that of the trusted function."""
+
+    value: np.ndarray = field(default_factory=lambda: np.zeros(()))
+
+
+@dataclass(frozen=True, eq=False)
+class WrongGradient(Finding):
+    """At least one gradient of these comparisons is wrong."""
+
+    comparisons: tuple[Comparison, ...] = ()
+    gradients: tuple[int, ...] = ()
+    """Where the named mistakes are in different gradients: the position of the first gradient that has each."""
+
+    @property
+    def first(self) -> tuple[Comparison, int]:
+        """The first comparison that is wrong, and the position of its first wrong gradient."""
+        return next((c, k) for c in self.comparisons for k in range(len(c.targets)) if c.is_wrong(k))
+
+
+NOT_ATTEMPTED = Finding("not attempted", "not attempted yet.", ("not-attempted",))
+
+
+def find_placeholder(value: Any, name: str) -> Finding | None:
+    """Return the finding "not attempted" for the placeholders None, NotImplemented and Ellipsis."""
+    if value is None:
+        sentence = f"{name} gives None: not attempted yet, or a `return` is missing."
+        return Finding("not attempted", sentence, ("not-attempted",))
+    return NOT_ATTEMPTED if value is NotImplemented or value is Ellipsis else None
