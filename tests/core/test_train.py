@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import itertools
 import re
@@ -506,6 +507,16 @@ def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_ever_loaded(
             fit(MODEL, MODEL.init(0), *points, **OPTIONS, checkpoint=path)
     assert capsys.readouterr().out == ""
     np.load(io.BytesIO(whole), allow_pickle=False)
+
+
+def test_fit_lists_its_settings_and_refuses_others(points: tuple[np.ndarray, np.ndarray]) -> None:
+    settings = inspect.signature(fit).parameters
+    assert list(settings)[:6] == ["model", "parameters", "x", "y", "epochs", "batch_size"]
+    assert (settings["epochs"].default, settings["checkpoint"].default) == (100, None)
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'epoch'"):
+        fit(MODEL, MODEL.init(0), *points, epoch=3)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'y'"):
+        fit(MODEL, MODEL.init(0), points[0])
 
 
 def test_the_old_checkpoint_stays_until_the_new_one_is_whole(
