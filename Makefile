@@ -4,29 +4,29 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
 
-help:  ## print this list
+help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
-# Its root is this folder, so that the file browser reaches notebooks/ and assignments/ alike. It asks the network
-# for neither news nor updates. The tools of authors and graders (Create Assignment, Formgrader) are turned off there.
+# The root is this folder, so that the file browser shows both notebooks/ and assignments/. JupyterLab does not look for
+# news or updates on the network. The tools for authors and graders (Create Assignment, Formgrader) are turned off.
 LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
     --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 
 lab: $(VENV)/.learn  ## open JupyterLab on the first notebook
 ifeq ($(shell id -u),0)
-	@echo "You are root, as is usual in a container: JupyterLab is told to allow that (--allow-root)."
+	@echo "You are root, as is usual in a container: JupyterLab is started with --allow-root."
 	$(LAB) --allow-root notebooks/00_start_here.ipynb
 else
 	$(LAB) notebooks/00_start_here.ipynb
 endif
 
-demo: $(VENV)/.learn  ## grade a synthetic class of 30, start to finish, in build/demo
+demo: $(VENV)/.learn  ## grade a synthetic class of 30, from start to finish, in build/demo
 	$(BIN)/nnkit demo
 
 hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in build/hub (another port: make hub PORT=8010)
 	@$(BIN)/nnkit hub --port $(PORT)
 
-hub-clean:  ## delete build/hub, with all that was handed in and graded there
+hub-clean:  ## delete build/hub, with everything handed in and graded there
 	rm -rf build/hub
 
 test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite
@@ -34,22 +34,22 @@ test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suit
 	$(BIN)/mypy
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-release: $(VENV)/.learn  ## for instructors: write assignments/ anew from solutions/
+release: $(VENV)/.learn  ## for instructors: regenerate assignments/ from solutions/
 	$(BIN)/nnkit release
 
 bundle: $(VENV)/.learn  ## for instructors: write build/nnkit-course.zip, the course as learners get it
 	$(BIN)/nnkit bundle
 
-doctor: $(VENV)/.learn  ## tell what works on this machine, and what mends the rest
+doctor: $(VENV)/.learn  ## show what works on this machine, and how to fix the rest
 	$(BIN)/nnkit doctor
 
-lock: $(VENV)/.dev  ## pin anew: write requirements.lock from the three pyproject.toml
+lock: $(VENV)/.dev  ## update the pinned versions: write requirements.lock from the three pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 --no-annotate --no-header \
 	    --extra dev --extra postgres --extra cluster --no-emit-package nnkit --no-emit-package nnkit-grader \
 	    --upgrade pyproject.toml grader/pyproject.toml hub/pyproject.toml -o requirements.lock
 
-clean:  ## delete the set-up, the caches and the demo; submissions and grades stay
+clean:  ## delete the installation, the caches and the demo; keep submissions and grades
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

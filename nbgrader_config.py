@@ -13,12 +13,12 @@ c.CourseDirectory.release_directory = "assignments"
 if gradebook := os.environ.get("NNKIT_GRADEBOOK"):  # where its address is a secret: PostgreSQL, on a hub
     c.CourseDirectory.db_url = gradebook
 
-# `nbgrader autograde` and Formgrader's button grade in nnkit's sandbox. Without this line nbgrader grades as it does.
+# `nbgrader autograde` and Formgrader's button grade in nnkit's sandbox. Without this line nbgrader grades as usual.
 import_module("nnkit_grader.nbgrader_plugin.install").install(c)
 
 c.ClearSolutions.code_stub = {"python": "# YOUR CODE HERE\nraise NotImplementedError"}
 
-# Feedback shows no hidden tests: the last of these folds them. Without this line nbgrader shows them.
+# Feedback shows no hidden tests: the last of these preprocessors hides them. Without this line nbgrader shows them.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
@@ -26,7 +26,7 @@ c.GenerateFeedback.preprocessors = [
 ]
 
 # A cell that never ends costs its own points only: it is interrupted, and the next cell runs. A check ends by itself
-# after 10 seconds (NNKIT_CHECK_SECONDS in the environment), with a sentence that says so: leave it the time.
+# after 10 seconds (NNKIT_CHECK_SECONDS in the environment), with a message that says so, so leave it enough time.
 c.ExecutePreprocessor.timeout = 30
 c.ExecutePreprocessor.interrupt_on_timeout = True
 # The kernel's orderly shutdown can linger for seconds; it has nothing to save.

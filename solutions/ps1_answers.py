@@ -1,6 +1,6 @@
-# Answers to ps1 as a class writes them, for `nnkit demo-class ps1`: right ones in several styles, and wrong ones
+# Answers to ps1 like those of a real class, for `nnkit demo-class ps1`: right ones in several styles, and wrong ones
 # with a planted mistake. A cell's header names the answer cell it replaces and either its style, or the mistake's
-# id (or a word for it) and the test cells that lose their points by it: `cell=points lost`.
+# id (or a word for it) and the test cells that lose points because of it: `cell=points lost`.
 
 # %% multiply style=loud
 class MultiplyGate:

@@ -1,8 +1,8 @@
-# Answers to ps4 as a class writes them, for `nnkit demo-class ps4`: right ones in several styles, and wrong ones
+# Answers to ps4 like those of a real class, for `nnkit demo-class ps4`: right ones in several styles, and wrong ones
 # with a planted mistake. A cell's header names the answer cell it replaces and either its style, or the mistake's
-# id (or a word for it) and the test cells that lose their points by it: `cell=points lost`. A gate that is wrong
-# spoils what is built from it, for these students did not put the kit's gate in its place; so that it is certain
-# what a mistake costs, every style builds on the same parts, and the digits are trained with the same settings.
+# id (or a word for it) and the test cells that lose points because of it: `cell=points lost`. A wrong gate
+# spoils what is built from it, since these students did not use the kit's gate instead; to make it certain what a
+# mistake costs, every style builds on the same parts, and the digits are trained with the same settings.
 
 # %% affine style=einsum
 class AffineGate:

@@ -1,4 +1,4 @@
-# Answers to ps5 as a class writes them; see ps1_answers.py for the form.
+# Answers to ps5 like those of a real class; see ps1_answers.py for the format.
 
 # %% swish style=from-jax-nn
 @under_jit

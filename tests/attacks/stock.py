@@ -1,5 +1,5 @@
-"""Grading as it is done where nothing separates the tests from the learner's code: all cells in one shell, and a test
-that ended without an error has passed."""
+"""Grading without a separation of tests and learner's code: all cells run in one shell, and a test that ended without
+an error has passed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnkit_grader.rpc.ipython_shell import make_shell
 
 
 def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
-    """Scores by test, and what was shown. To be run in a process of its own. If `trusting`, a test cell is run as it
+    """Scores by test, and what was shown. Runs in a process of its own. If `trusting`, a test cell is run as it
     was handed in."""
     submission = repair_notebook(raw, course())
     assert not isinstance(submission, RefusedSubmission)
@@ -37,7 +37,7 @@ def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
 
 
 def credit(outputs: list[dict[str, Any]], points: float) -> float:
-    """nbgrader's rule: the last cell's value, if it is a number."""
+    """Return the points by nbgrader's rule: the cell's last value, if it is a number."""
     for output in outputs:
         if output["output_type"] == "execute_result":
             with contextlib.suppress(ValueError):

@@ -1,6 +1,6 @@
-"""A hub for real classes on one machine: log-ins by PAM or OAuth, a Unix user for everybody (docs/admin.md).
+"""A hub for real classes on one machine: log-ins through PAM or OAuth, a Unix user for each person (docs/admin.md).
 
-What differs from machine to machine comes from the environment; hub.env.example lists it. The rest is in
+Settings that differ from machine to machine come from the environment; hub.env.example lists them. The rest is in
 nnkit_hub.config, which `make hub` uses too.
 """
 
@@ -15,15 +15,15 @@ c = get_config()  # noqa: F821  (JupyterHub provides it)
 
 
 def given(name: str, otherwise: str | None = None) -> str:
-    """A setting. Raises KeyError with its name where it must be there and is not."""
+    """Return a setting. Raises KeyError with its name if it is required and missing."""
     return os.environ.get(f"NNKIT_HUB_{name}") or otherwise or os.environ[f"NNKIT_HUB_{name}"]
 
 
-# -- log-ins: PAM, or any provider of OAuth ------------------------------------------------------
+# -- log-ins: PAM, or any OAuth provider ---------------------------------------------------------
 
 if given("LOGIN", "pam") == "oauth":
     # Client and addresses come from OAUTH_CLIENT_ID, OAUTH_CALLBACK_URL, OAUTH2_AUTHORIZE_URL, OAUTH2_TOKEN_URL and
-    # OAUTH2_USERDATA_URL; the secret is handed over by systemd, and is in no file that can be read.
+    # OAUTH2_USERDATA_URL; systemd passes the secret on, and it is in no readable file.
     from oauthenticator.generic import GenericOAuthenticator as Authenticator
 
     c.GenericOAuthenticator.username_claim = given("USERNAME_CLAIM", "preferred_username")
@@ -63,9 +63,9 @@ elif site.ip != "127.0.0.1":
         "machine (NNKIT_HUB_IP=127.0.0.1), behind a web server that has it."
     )
 
-# -- servers: each in a unit of systemd, which keeps its limits ----------------------------------
+# -- servers: each in a systemd unit, which enforces its limits ----------------------------------
 
-c.JupyterHub.cleanup_servers = False  # they outlive a restart of the hub
+c.JupyterHub.cleanup_servers = False  # they survive a restart of the hub
 if given("SPAWNER", "systemd") == "systemd":
     c.JupyterHub.spawner_class = "systemdspawner.SystemdSpawner"
     c.SystemdSpawner.mem_limit = given("MEMORY", "2G")
@@ -73,4 +73,4 @@ if given("SPAWNER", "systemd") == "systemd":
     c.SystemdSpawner.isolate_tmp = True
     c.SystemdSpawner.disable_user_sudo = True
 else:
-    c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"  # keeps no limits
+    c.JupyterHub.spawner_class = "jupyterhub.spawner.LocalProcessSpawner"  # enforces no limits

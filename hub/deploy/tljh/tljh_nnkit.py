@@ -1,9 +1,9 @@
-"""A plugin of The Littlest JupyterHub (https://tljh.jupyter.org), called by its installer and its hub. It keeps
+"""A plugin for The Littlest JupyterHub (https://tljh.jupyter.org), called by its installer and its hub. It uses
 
 /srv/nnkit/source/            the clone that this was installed from; only root may enter it
-/srv/nnkit/courses/COURSE/    a course folder, of the account grader-COURSE
-/srv/nnkit/exchange/          what was released and handed in, of the Unix user nnkit-exchange
-/srv/nnkit/lectures/          what learners get a copy of
+/srv/nnkit/courses/COURSE/    a course folder, owned by the account grader-COURSE
+/srv/nnkit/exchange/          released and submitted work, owned by the Unix user nnkit-exchange
+/srv/nnkit/lectures/          the lectures that learners get a copy of
 /srv/nnkit/settings/          the settings of servers
 /srv/nnkit/roster.csv         who is in which course
 """
@@ -26,18 +26,18 @@ hookimpl = pluggy.HookimplMarker("tljh")  # the same as tljh.hooks.hookimpl
 PLACE = Path("/srv/nnkit")
 EXCHANGE_USER = "nnkit-exchange"
 PORTS = 8082
-"""The exchange's, on the loopback interface; the courses' pages have those after it."""
+"""Port of the exchange on the loopback interface; the course pages use the following ones."""
 
 
 @hookimpl
 def tljh_extra_apt_packages() -> list[str]:
-    """Bubblewrap for the sandbox that submissions run in, and fonts for drawings."""
+    """Install bubblewrap, for the sandbox that submissions run in, and fonts for drawings."""
     return ["bubblewrap", "fonts-dejavu-core"]
 
 
 @hookimpl
 def tljh_extra_user_pip_packages() -> list[str]:
-    """The course for learners' and graders' servers, from the folder that the hub has it from. Raises ValueError."""
+    """Install the course for learners' and graders' servers, from the same folder as for the hub. Raises ValueError."""
     url = json.loads(distribution("nnkit").read_text("direct_url.json") or "{}").get("url", "")
     if not url.startswith("file:"):
         raise ValueError(f"nnkit must come from a clone: git clone it to {PLACE / 'source'} (docs/admin-tljh.md).")
@@ -46,14 +46,14 @@ def tljh_extra_user_pip_packages() -> list[str]:
 
 @hookimpl
 def tljh_config_post_install(config: dict[str, Any]) -> None:
-    """What is left as it is where the admin has said something: limits of a server, and when an idle one is stopped."""
+    """Set the limits of a server, and when an idle one is stopped, unless the admin has set them."""
     defaults = {"limits": {"memory": "2G", "cpu": 2}, "services": {"cull": {"timeout": 3600}}}
     _set_defaults(config, defaults)
 
 
 @hookimpl
 def tljh_custom_jupyterhub_config(c: Any) -> None:
-    """Users, folders, people, services and servers: at each start of the hub, so that a new course needs no more."""
+    """Set up users, folders, roster, services and servers at each start of the hub, so that new courses work."""
     from nnkit_hub.people import admit
     from nnkit_hub.servers import prepare
 
@@ -66,7 +66,7 @@ def tljh_custom_jupyterhub_config(c: Any) -> None:
 
 
 def _services(courses: dict[str, Path]) -> list[dict[str, Any]]:
-    """The exchange and the courses' pages, each as a Unix user of its own."""
+    """Return the services of the exchange and the course pages, each with its own Unix user."""
     from nnkit_hub.roles import EXCHANGE, page
     from nnkit_hub.services import services
 
@@ -76,7 +76,7 @@ def _services(courses: dict[str, Path]) -> list[dict[str, Any]]:
 
 
 def _narrow(c: Any) -> None:
-    """Let TLJH's idle culler stop servers, and nothing else: TLJH makes it an admin of the hub."""
+    """Let TLJH's idle culler stop servers and do nothing else; by default TLJH makes it an admin of the hub."""
     from nnkit_hub.roles import culling
 
     for service in c.JupyterHub.services:
@@ -89,20 +89,20 @@ def _narrow(c: Any) -> None:
 
 
 def unix_account(course: str) -> str:
-    """The Unix user that TLJH gives the server of the course's account."""
+    """Return the Unix user that TLJH gives the server of the course account."""
     from nnkit_hub.roles import account
 
     return f"jupyter-{account(course)}"
 
 
 def lay_out(place: Path) -> dict[str, Path]:
-    """Make what is not there yet; returns name → folder of each course. Raises OSError where that is not allowed."""
+    """Create what is missing and return name → folder of each course. Raises OSError if that is not allowed."""
     from nnkit_hub.servers import write_settings
 
     source = place / "source"
     _folder(place, "root", 0o755)
     if source.exists():
-        source.chmod(0o700)  # it has the solutions
+        source.chmod(0o700)  # it contains the solutions
         shutil.copytree(source / "notebooks", place / "lectures", dirs_exist_ok=True)
     _user(EXCHANGE_USER, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
     _folder(place / "exchange", EXCHANGE_USER, 0o700)
@@ -120,7 +120,7 @@ def lay_out(place: Path) -> dict[str, Path]:
 
 
 def _course(folder: Path, owner: str, source: Path) -> None:
-    """Give a course folder to its account; an empty one is filled from the clone."""
+    """Give a course folder to its account, after filling an empty one from the clone."""
     from nnkit_grader.course.release import copy_course
 
     _user(owner, "--create-home")
