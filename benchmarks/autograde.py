@@ -1,10 +1,10 @@
-"""A class of ps1 graded by stock nbgrader and by nnkit, one after the other: whole commands, sandbox and examiner on.
+"""A class of ps1 graded by stock nbgrader and by nnkit, one after the other: whole commands, with sandbox and examiner.
 
 Goal: at least 25 times as many submissions a minute, and 300 submissions in less than a minute. Both get the same
 files, the same time limits (`NNKIT_CHECK_SECONDS`) and an empty gradebook. `nbgrader_config.py` is the course's own;
-for nbgrader the line that hands over to nnkit is taken out. Scores are compared with what was planted, and with each
-other. Peak memory is that of all processes of a command together (PSS, looked at ten times a second). The last line
-of output is JSON.
+for nbgrader the line that installs nnkit is removed. Scores are compared with the planted ones, and with each other.
+Peak memory is that of all processes of a command together (PSS, sampled ten times a second). The last line of output
+is JSON.
 """
 
 import argparse
@@ -32,11 +32,11 @@ COMMANDS = {
     "nnkit": [sys.executable, "-c", "import sys; from nnkit.cli import main; sys.exit(main())", "autograde", "ps1"],
 }
 CHECK_SECONDS = "1"
-"""One in ten submissions loops for ever, which costs both as much; a right check of ps1 takes at most 0.05 s."""
+"""Time limit of a check: one submission in ten loops for ever, and a right check of ps1 takes at most 0.05 s."""
 
 
-def prepared(folder, number, stock):
-    """A course folder with a class that has handed in ps1."""
+def make_course(folder, number, stock):
+    """Make a course folder with a class that has handed in ps1; return the students."""
     folder.mkdir()
     release.copy_course(ROOT, folder)
     config = folder / "nbgrader_config.py"
@@ -47,8 +47,8 @@ def prepared(folder, number, stock):
     return make_class(folder, "ps1", number, 0)
 
 
-def watched(command, folder):
-    """Run a command: its output, seconds of the clock, and peak memory of its processes in bytes."""
+def run_watched(command, folder):
+    """Run a command; return its exit status, output, wall time in seconds and peak memory in bytes."""
     environment = {**os.environ, "NNKIT_CHECK_SECONDS": CHECK_SECONDS, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     start = time.perf_counter()
     with open(folder / "output.txt", "w+") as output:
@@ -81,12 +81,12 @@ def _memory(process):
         return 0
 
 
-def graded(grader, number):
-    """Grade a class; its scores beside what was planted, and the figures."""
+def grade(grader, number):
+    """Grade a class; return its scores, the planted ones, and the figures."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "course"
-        students = prepared(folder, number, grader == "stock")
-        status, output, took, peak = watched(COMMANDS[grader], folder)
+        students = make_course(folder, number, grader == "stock")
+        status, output, took, peak = run_watched(COMMANDS[grader], folder)
         table = release.read_scores(folder, "ps1")
         scores = {name: release.sum_points(points) for name, points in table.items()}
         planted = {student.id: student.score for student in students}
@@ -107,9 +107,9 @@ def main():
     arguments.add_argument("--large", type=int, default=300, help="submissions for nnkit alone (default: 300; 0: none)")
     arguments.add_argument("--table", type=Path, help="write the scores of both as CSV")
     args = arguments.parse_args()
-    ours, planted, nnkit = graded("nnkit", args.number)
-    large = graded("nnkit", args.large)[2] if args.large else {}
-    theirs, _, stock = graded("stock", args.number)
+    ours, planted, nnkit = grade("nnkit", args.number)
+    large = grade("nnkit", args.large)[2] if args.large else {}
+    theirs, _, stock = grade("stock", args.number)
     unequal = [name for name, score in planted.items() if theirs.get(name) == score != ours[name]]
     if args.table:
         with args.table.open("w", newline="") as file:

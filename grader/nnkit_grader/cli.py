@@ -26,8 +26,10 @@ def autograde(args: argparse.Namespace) -> int:
     from nnkit_grader import autograde, run
 
     students = tuple(args.student or ("*",))
-    order = run.Order(args.assignment, students, args.jobs, args.scheduler, args.sandbox, args.regrade, args.seed)
-    return autograde.autograde(order, args.course, args.db)
+    request = run.GradingRequest(
+        args.assignment, students, args.jobs, args.scheduler, args.sandbox, args.regrade, args.seed
+    )
+    return autograde.autograde(request, args.course, args.db)
 
 
 def report(args: argparse.Namespace) -> int:

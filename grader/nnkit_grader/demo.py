@@ -13,7 +13,7 @@ from nnkit_grader import autograde, report
 from nnkit_grader.course import release
 from nnkit_grader.course.demo_class import DemoStudent, locate_answers, make_class
 from nnkit_grader.course.planted_answers import read_answers
-from nnkit_grader.run import Order
+from nnkit_grader.run import GradingRequest
 
 DEMO_SECONDS = "4"
 """Seconds that a check may take in the demo, in which some answers never end. No score depends on it."""
@@ -31,7 +31,7 @@ def run_demo(course: Path, assignment: str, number: int, seed: int) -> int:
     release.generate_assignments(folder)
     students = make_class(folder, assignment, number, seed)
     os.environ.setdefault("NNKIT_CHECK_SECONDS", DEMO_SECONDS)
-    status = autograde.autograde(Order(assignment), folder)
+    status = autograde.autograde(GradingRequest(assignment), folder)
     if status:
         return status
     failures = _write_feedback(folder, assignment, [student.id for student in students])

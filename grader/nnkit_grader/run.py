@@ -1,4 +1,4 @@
-"""From a course folder to a graded class: nbgrader's configuration, and all that an engine needs, put together."""
+"""One run of the grader over a class: nbgrader's configuration, journal, gradebook and workers put together."""
 
 from __future__ import annotations
 
@@ -10,40 +10,40 @@ from pathlib import Path
 from typing import Any
 
 from nnkit_grader.course.assignment import load_assignment
-from nnkit_grader.examiner.examiner import Seconds
+from nnkit_grader.examiner.examiner import TimeLimits
 from nnkit_grader.record.journal import Journal
 from nnkit_grader.sandbox.limits import Limits
-from nnkit_grader.workers import executor
-from nnkit_grader.workers.scheduler import Engine, Tally
+from nnkit_grader.workers.executor import make_setup, open_cluster, open_local
+from nnkit_grader.workers.scheduler import RunSummary, Scheduler
 
 
 @dataclass(frozen=True)
-class Order:
-    """What somebody wants graded, and how."""
+class GradingRequest:
+    """The options of `nnkit autograde`."""
 
     assignment: str
     students: tuple[str, ...] = ("*",)
     """Ids or patterns, as in a shell."""
     jobs: int | None = None
-    """Submissions at a time; one for each core where None."""
+    """Submissions at a time; None for one on each core."""
     scheduler: str = ""
     """Address of a Dask scheduler; "" for this machine."""
     sandbox: str = "auto"
     regrade: bool = False
     seed: int | None = None
-    """Of the tests' random numbers; that of the last run where None."""
+    """Seed of the tests' random numbers; None for that of the last run."""
 
 
 @dataclass(frozen=True)
-class Office:
+class NbgraderContext:
     """nbgrader's side of a course: its CourseDirectory, and an object that carries its configuration."""
 
     coursedir: Any
     parent: Any
 
 
-def office(course: Path, url: str = "") -> Office:
-    """Of a course folder with a nbgrader_config.py; `url` is another gradebook than the one that stands there."""
+def open_course(course: Path, url: str = "") -> NbgraderContext:
+    """Return nbgrader's side of a course folder that has a nbgrader_config.py; `url` replaces its gradebook."""
     warnings.filterwarnings("ignore", module="nbgrader")
     from nbgrader.coursedir import CourseDirectory
     from traitlets.config import LoggingConfigurable, PyFileConfigLoader
@@ -52,55 +52,59 @@ def office(course: Path, url: str = "") -> Office:
     if url:
         config.CourseDirectory.db_url = url
     parent = LoggingConfigurable(config=config)
-    return Office(CourseDirectory(parent=parent), parent)
+    return NbgraderContext(CourseDirectory(parent=parent), parent)
 
 
-def grade(
-    order: Order,
+def grade_class(
+    request: GradingRequest,
     course: Path,
-    opened: Callable[[], Office],
-    tell: Callable[[str], None] = lambda sentence: None,
-    progress: Callable[[Tally], None] = lambda tally: None,
-) -> Tally:
-    """Grade as ordered, with the solutions of the course folder; `opened` is called while the workers get warm.
+    open_context: Callable[[], NbgraderContext],
+    notify: Callable[[str], None] = lambda sentence: None,
+    show_progress: Callable[[RunSummary], None] = lambda summary: None,
+) -> RunSummary:
+    """Grade a class with the solutions of the course folder.
 
-    Raises ValueError and FileNotFoundError for what was asked wrongly, and what `Engine.grade` raises.
+    `open_context` is called while the workers start, `notify` with sentences for the user, `show_progress` whenever
+    something has changed. Raises ValueError and FileNotFoundError for a wrong request, and what `Scheduler.grade`
+    raises.
     """
-    assignment = load_assignment(course, order.assignment)
-    setup = executor.setup(assignment, order.sandbox, Seconds(), Limits())
-    with executor.cluster(order.scheduler, setup) if order.scheduler else executor.here(order.jobs, setup) as workers:
-        desk = opened()
+    assignment = load_assignment(course, request.assignment)
+    setup = make_setup(assignment, request.sandbox, TimeLimits(), Limits())
+    opened = open_cluster(request.scheduler, setup) if request.scheduler else open_local(request.jobs, setup)
+    with opened as executor:
+        context = open_context()
         from nnkit_grader.course.paths import CoursePaths
-        from nnkit_grader.record.gradebook import Book
-        from nnkit_grader.record.register_assignment import enter
-        from nnkit_grader.record.writer import Keeper
+        from nnkit_grader.record.gradebook import CourseGradebook
+        from nnkit_grader.record.register_assignment import register_assignment
+        from nnkit_grader.record.writer import ResultWriter
 
-        rooms = CoursePaths(desk.coursedir, assignment.name)
-        students = rooms.find_students(order.students)
-        journal, late = Journal(rooms.root, assignment.name), penalty(desk.parent)
+        paths = CoursePaths(context.coursedir, assignment.name)
+        students = paths.find_students(request.students)
+        journal, penalty = Journal(paths.root, assignment.name), load_late_penalty(context.parent)
         with (
-            journal.held(),
-            Book(desk.coursedir.db_url, desk.coursedir.course_id, tell) as book,
-            ThreadPoolExecutor(1, "nnkit-entering") as aside,
+            journal.lock(),
+            CourseGradebook(context.coursedir.db_url, context.coursedir.course_id, notify) as gradebook,
+            ThreadPoolExecutor(1, "nnkit-registration") as thread,
         ):
-            # It takes a second, in which the first submissions are graded.
-            entered = aside.submit(enter, desk.coursedir, desk.parent, book, assignment)
-            keeper = Keeper(assignment, rooms, journal, book, entered, late)
-            tally = Engine(workers, keeper, journal.seed(order.seed), progress).grade(students, order.regrade)
-            if entered.result():
-                tell(f"{assignment.name} was entered into the gradebook as it stands in solutions/.")
-            return tally
+            # Registration takes a second, in which the first submissions are graded.
+            registration = thread.submit(register_assignment, context.coursedir, context.parent, gradebook, assignment)
+            writer = ResultWriter(assignment, paths, journal, gradebook, registration, penalty)
+            scheduler = Scheduler(executor, writer, journal.choose_seed(request.seed), show_progress)
+            summary = scheduler.grade(students, request.regrade)
+            if registration.result():
+                notify(f"{assignment.name} was entered into the gradebook as it is in solutions/.")
+            return summary
 
 
-def penalty(parent: Any) -> Callable[[str, float, float], float | None]:
-    """What the course's plug-in takes off late submissions (`c.AssignLatePenalties.plugin_class`)."""
+def load_late_penalty(parent: Any) -> Callable[[str, float, float], float | None]:
+    """Return the course's function for late penalties (`c.AssignLatePenalties.plugin_class`)."""
     from nbgrader.preprocessors import AssignLatePenalties
 
     late = AssignLatePenalties(parent=parent)
     late.init_plugin()
 
-    def taken_off(student: str, score: float, seconds: float) -> float | None:
-        off: float | None = late.plugin_inst.late_submission_penalty(student, score, seconds)
-        return off
+    def compute_penalty(student: str, score: float, seconds: float) -> float | None:
+        points: float | None = late.plugin_inst.late_submission_penalty(student, score, seconds)
+        return points
 
-    return taken_off
+    return compute_penalty

@@ -9,14 +9,14 @@ import os
 import signal
 import sys
 
-from nnkit_grader.sandbox.system import PR_SET_PDEATHSIG, machine, prctl
+from nnkit_grader.sandbox.system import PR_SET_PDEATHSIG, find_column, prctl
 
 
 def main(command: list[str]) -> None:
     """Become this program; where the system cannot tie it (not Linux), it runs untied."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # it ends a service; a hub in the background of a shell ignores it
     parent = os.getppid()
-    if machine() is not None:
+    if find_column() is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != parent:
             sys.exit("nnkit_hub.die_with_parent: the hub has ended.")

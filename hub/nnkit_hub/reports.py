@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from nnkit_grader.course.release import list_assignments
-from nnkit_grader.record.journal import FOLDER
+from nnkit_grader.record.journal import JOURNAL_FOLDER
 
 
 class Reports:
@@ -20,7 +20,7 @@ class Reports:
 
     def assignments(self) -> list[str]:
         """Those of which something has been graded."""
-        return [name for name in list_assignments(self.folder) if (self.folder / FOLDER / name).is_dir()]
+        return [name for name in list_assignments(self.folder) if (self.folder / JOURNAL_FOLDER / name).is_dir()]
 
     def page(self, assignment: str, address: Callable[[str], str]) -> str:
         """The web page; `address` makes a link of a path in the course folder. Raises what `nnkit report` raises."""
@@ -36,7 +36,7 @@ class Reports:
         book = [self.folder / f"gradebook.db{suffix}" for suffix in ("", "-wal", "-journal")]
         if not book[0].exists():
             return None
-        results = sorted((self.folder / FOLDER / assignment).rglob("*"))
+        results = sorted((self.folder / JOURNAL_FOLDER / assignment).rglob("*"))
         found = [path for path in (*book, *results) if path.exists()]
         return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
 

@@ -33,7 +33,7 @@ Call = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 class RemoteBackend(Protocol):
-    """Another process, in which the learner's code runs (`nnkit_grader.rpc.proxies`)."""
+    """Another process, in which the learner's code runs (`nnkit_grader.rpc.connection`)."""
 
     seen_measuring: bool
     """Set where a call under `watching` was found to measure a derivative."""

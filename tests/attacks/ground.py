@@ -1,5 +1,5 @@
-"""The ground on which attacks are run: what they must not reach is laid out and watched, and each is graded as a
-worker would, in a process of its own."""
+"""The ground on which attacks are run: targets that they must not reach are laid out and watched, and each attack is
+graded as by a worker, in a process of its own."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ from typing import Any
 
 from hostile import course, honest
 
-from nnkit_grader.examiner.examiner import Seconds, examine, refuse
+from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission, repair_notebook
-from nnkit_grader.rpc.proxies import Link
+from nnkit_grader.rpc.connection import Connection
 from nnkit_grader.sandbox import Limits, Sandbox
 from nnkit_grader.sandbox.sandbox import Child
 
-SECONDS = Seconds(cell=2.0, whole=15.0)
+SECONDS = TimeLimits(cell=2.0, whole=15.0)
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
 LATE = 10.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
 MEMORY = 700 * 2**20
-"""Bytes that the examiner may need beyond what this process has."""
+"""Bytes that the examiner may need on top of this process's memory."""
 
 
 @dataclass
 class Graded:
     result: dict[str, Any] | None
-    """None where the examiner itself failed."""
+    """None if the examiner itself failed."""
     ended: str
     seconds: float
     memory: int
-    """Bytes that the examiner needed beyond what it began with."""
+    """Bytes that the examiner needed on top of its memory at the start."""
 
     @property
     def score(self) -> float:
@@ -57,7 +57,7 @@ class Graded:
         return told
 
     def seen(self) -> str:
-        """All that a learner can have put into the result."""
+        """Return everything in the result that a learner can have put there."""
         if self.result is None:
             return self.ended
         theirs = [cell["outputs"] for cell in self.result["cells"] if cell["kind"] != "test"]
@@ -66,7 +66,7 @@ class Graded:
 
 
 class Ground:
-    """Places that a submission must neither read nor change, each holding `secret`; and listeners on sockets."""
+    """Files that a submission must neither read nor change, each with the `secret`, and sockets with listeners."""
 
     def __init__(self, folder: Path):
         self.secret = f"canary-{secrets.token_hex(8)}"
@@ -101,7 +101,7 @@ class Ground:
         return listener
 
     def places(self) -> dict[str, Any]:
-        """What an attacker may know."""
+        """Return what an attacker may know."""
         tcp, path, abstract, udp = (listener.getsockname() for listener in self.listeners)
         return {
             "GRADEBOOK": str(self.gradebook),
@@ -122,7 +122,7 @@ class Ground:
         return [states, [path.read_bytes() for path in paths if path.is_file()]]
 
     def complaints(self, seen: str) -> list[str]:
-        """What has been reached."""
+        """Return a sentence for each target that was reached."""
         told = [] if self.secret not in seen else ["a secret was read"]
         told += ["something forbidden was done"] if "GOT " in seen else []
         if self._state() != self.before:
@@ -134,20 +134,20 @@ class Ground:
 
 
 def _importable() -> list[Path]:
-    """Where a planted file would be found by others."""
+    """Return folders in which others would find a planted file."""
     places = [Path(place) for place in sys.path if place and Path(place).is_dir()]
     packages = [Path(sys.modules[name].__file__ or "").parent for name in ("nnkit", "nnkit_grader")]
     return [*places, *packages, Path("/tmp"), Path("/dev/shm"), Path.home()]
 
 
 class Arena:
-    """One warm sandbox, in which a neighbour lives beside each attack."""
+    """One warm sandbox, with a neighbour that runs beside each attack."""
 
     def __init__(self, kind: str, ground: Ground):
         self.ground = ground
         self.sandbox = Sandbox(kind)
         self.child = self.sandbox.start(LIMITS)
-        self.neighbour = Link(self.child.channel)
+        self.neighbour = Connection(self.child.channel)
         self.neighbour.run_cell(1, f"open('answer', 'w').write({ground.secret!r})")
         (shown,) = self.neighbour.run_cell(2, "import os; print(os.getcwd())")
         self.beside = shown["text"].strip()
@@ -168,30 +168,30 @@ class Arena:
         return outputs == [{"output_type": "stream", "name": "stdout", "text": f"{self.ground.secret} ['answer']\n"}]
 
     def grade(self, folder: Path) -> Fork:
-        """Begin to grade what lies in `folder`."""
+        """Start grading the submission in `folder`."""
         return Fork(lambda: self._graded(folder), SECONDS.whole + LATE)
 
     def grade_an_honest_exercise(self) -> Fork:
-        """Begin to grade a submission of which only the first exercise is run, which it has right."""
-        return Fork(lambda: examine(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
+        """Start grading a submission of which only the first exercise is run; its answer is right."""
+        return Fork(lambda: examine_submission(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
 
     def _graded(self, folder: Path) -> Any:
         taken = open_submission(folder, course())
         if isinstance(taken, RefusedSubmission):
-            return refuse(course(), taken, seed=1).to_json()
-        return examine(course(), taken, self.start, 1, SECONDS).to_json()
+            return refuse_submission(course(), taken, seed=1).to_json()
+        return examine_submission(course(), taken, self.start, 1, SECONDS).to_json()
 
 
 @cache
 def first_exercise() -> Submission:
-    """What is run of an honest submission for its first exercise."""
+    """Return the part of an honest submission that its first exercise needs."""
     whole = repair_notebook(honest(), course())
     assert isinstance(whole, Submission)
     return Submission(tuple(cell for cell in whole.cells if cell.id in ("setup", "multiply", "test-multiply")))
 
 
 class Fork:
-    """A process of its own, as a worker makes one for each submission; it sends what `work` returns as JSON."""
+    """A process like a worker's fork for one submission; it sends the result of `work` as JSON."""
 
     def __init__(self, work: Callable[[], Any], limit: float):
         self.began = time.monotonic()
@@ -204,7 +204,7 @@ class Fork:
         os.close(writing)
 
     def graded(self) -> Graded:
-        """Wait for it."""
+        """Wait for its end and return the result."""
         parts, stuck = list(_parts(self.reading, self.until)), time.monotonic() >= self.until
         os.close(self.reading)
         if stuck:

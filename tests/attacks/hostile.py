@@ -1,4 +1,4 @@
-"""What a hostile submission is: a released ps1 with one exercise answered honestly, and something else in it."""
+"""Hostile submissions: a released ps1 with one exercise answered honestly, and an attack in it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from helpers.paths import ROOT
 from nnkit_grader.course import assignment as assignments
 
 HONEST = 3.0
-"""What the honest part, `MultiplyGate`, is worth."""
+"""Points of the honest part, `MultiplyGate`."""
 
 Notebook = dict[str, Any]
 
@@ -24,25 +24,25 @@ Notebook = dict[str, Any]
 class Attack:
     name: str
     tries: str
-    """In one sentence."""
+    """One sentence."""
     source: str = ""
-    """A code cell of the learner's own on top of all, or behind the cell `behind`."""
+    """A code cell of the learner's own at the top, or after the cell `behind`."""
     behind: str = ""
     answers: Mapping[str, str] = field(default_factory=dict)
-    """Answer cells by nbgrader's id."""
+    """Answers by nbgrader's id of their cell."""
     last: str = ""
-    """A code cell behind all others: shows what was found meanwhile."""
+    """A code cell after all others, which shows what was found."""
     edit: Callable[[Notebook], None] | None = None
     """Changes the notebook itself."""
     raw: Callable[[Notebook], bytes] | None = None
-    """What is handed in in its place."""
+    """Returns the bytes that are handed in instead."""
     folder: Callable[[Path, Mapping[str, Any]], None] | None = None
-    """Changes the folder that is handed in; knows the places that are watched."""
+    """Changes the folder that is handed in; gets the targets."""
     score: float = HONEST
-    """What it must get: its honest part's points, or less where the attack cost it those."""
+    """Points that it must get: those of its honest part, or less if the attack costs them."""
     refused: bool = False
     gains: str = ""
-    """What it gets where tests are run among the learner's code: "points", or a "secret"."""
+    """What it gains if tests run among the learner's code: "points", or a "secret"."""
 
 
 @cache
@@ -60,7 +60,7 @@ def _released() -> str:
 
 
 def answered(answers: Mapping[str, str]) -> Notebook:
-    """The released notebook with these answers."""
+    """Return the released notebook with these answers."""
     notebook: Notebook = json.loads(_released())
     for cell in notebook["cells"]:
         name = cell["metadata"].get("nbgrader", {}).get("grade_id")
@@ -100,7 +100,7 @@ def tell(ask):
 
 
 def written(attack: Attack, places: Mapping[str, Any]) -> bytes:
-    """The file that is handed in. Its cells know all places that are watched."""
+    """Return the file that is handed in. Its cells know all targets."""
     known = "".join(f"{name} = {value!r}\n" for name, value in places.items()) + TELL
     multiply = {"multiply": solutions()["multiply"]}
     theirs = {name: textwrap.dedent(source) for name, source in attack.answers.items()}

@@ -1,10 +1,10 @@
-"""Attacks that use up what everybody needs: time, memory, processes, disk; and that bring the process down."""
+"""Attacks on shared resources (time, memory, processes, disk), and attacks that crash the process."""
 
 from hostile import Attack, Notebook, code_cell
 
 
 def in_a_call(name: str, tries: str, statement: str, source: str = "") -> Attack:
-    """Not while its cell runs, but when a test calls it."""
+    """Return an attack that runs not with its cell, but when a test calls it."""
     gate = f"class SquareGate:\n    def forward(self, x):\n        {statement}\n    backward = forward"
     return Attack(f"{name}, in a call", tries, source, answers={"square": gate})
 

@@ -1,4 +1,4 @@
-"""Attacks on the machine: files, processes, network, what others have."""
+"""Attacks on the machine: files, processes, network, other submissions."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 
 def beside(folder: Path, places: Mapping[str, Any]) -> None:
-    """Files handed in that are named like modules and start-up files."""
+    """Hand in files that are named like modules and start-up files."""
     for name in (
         "numpy.py",
         "msgpack.py",
@@ -248,7 +248,7 @@ tell(lambda: os.mkfifo("/tmp/nnkit_attack_fifo"))
         """
         import ctypes, gc
         import numpy as np, nnkit, nnkit.check, nnkit_grader.rpc.codec as codec
-        codec.LARGEST, codec.MOST, codec.DTYPES = 2**60, 2**60, frozenset(["|O"])
+        codec.MAX_NESTING_LEVELS, codec.MAX_FRAME_PARTS, codec.DTYPES = 2**60, 2**60, frozenset(["|O"])
         np.add, np.multiply = np.multiply, np.add
         for module in (nnkit.check, codec):
             for name in list(vars(module)):

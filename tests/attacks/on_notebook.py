@@ -1,4 +1,4 @@
-"""Attacks with the file itself: forged marks, moved tests, things that are no notebook, what a page would run."""
+"""Attacks by the file itself: forged metadata, moved tests, files that are not notebooks, active content."""
 
 import copy
 import json
@@ -42,7 +42,7 @@ def copied(notebook: Notebook) -> None:
 
 
 def impersonating(notebook: Notebook) -> None:
-    """A cell of its own carries a test's mark; the test carries none."""
+    """Move a test's metadata to a cell of the learner's own."""
     own = code_cell("38.0", "mine")
     own["metadata"] = cell_of(notebook, "test-square")["metadata"]
     cell_of(notebook, "test-square")["metadata"] = {}
@@ -50,7 +50,7 @@ def impersonating(notebook: Notebook) -> None:
 
 
 def swapped(notebook: Notebook) -> None:
-    """The ids of answers and tests change places, and a test of few points takes the place of one of many."""
+    """Swap the ids of answers and tests, and those of a test of few points and one of many."""
     for one, other in (("square", "test-square"), ("test-update", "test-neuron")):
         first, second = cell_of(notebook, one), cell_of(notebook, other)
         first["metadata"], second["metadata"] = second["metadata"], first["metadata"]
@@ -81,7 +81,7 @@ def with_metadata(notebook: Notebook) -> None:
 
 
 def with_outputs(notebook: Notebook) -> None:
-    """Outputs that were never computed, with scores and scripts in them."""
+    """Add outputs that were never computed, with scores and scripts in them."""
     for name in TESTS:
         cell_of(notebook, name)["outputs"] = [
             {
@@ -101,7 +101,7 @@ def with_markdown(notebook: Notebook) -> None:
 
 
 def replaced_by(make: Callable[[Path, Path], None]) -> Callable[[Path, Mapping[str, Any]], None]:
-    """The notebook is something else than a file: `make(path, secret file)`."""
+    """Return an attack whose notebook is not a file: `make(path, secret file)` makes it."""
 
     def change(folder: Path, places: Mapping[str, Any]) -> None:
         (folder / "ps1.ipynb").unlink()

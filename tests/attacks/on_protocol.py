@@ -1,4 +1,4 @@
-"""Attacks on the conversation: bytes that are no frames, frames at the wrong time, outputs that are none."""
+"""Attacks on the protocol: bytes that are not frames, frames at the wrong time, malformed outputs."""
 
 from channel import FOUND, sending, showing
 from hostile import Attack, Notebook, code_cell
@@ -42,7 +42,7 @@ PROTOCOL_ATTACKS = [
     sending(
         "everything twice",
         "Sends each reply twice.",
-        "Learner.reply = lambda self, reply: [honest['reply'](self, reply) for _ in range(2)]",
+        "LearnerServer.reply = lambda self, reply: [honest['reply'](self, reply) for _ in range(2)]",
     ),
     sending(
         "before it is asked",
@@ -74,7 +74,7 @@ class Slow:
         return channel.recv(min(count, 1000))
     def __getattr__(self, name):
         return getattr(channel, name)
-ours.frames.channel = Slow()
+ours.stream.channel = Slow()
 """,
         behind="summary",
         edit=with_a_large_cell,
@@ -139,12 +139,12 @@ time.sleep(0.1)
         FOUND
         + """
 kept = []
-receive = ours.frames.receive
+receive = ours.stream.receive
 def receive_and_keep():
     request = receive()
     kept.append(repr(request)[:2000])
     return request
-ours.frames.receive = receive_and_keep
+ours.stream.receive = receive_and_keep
 """,
         last="print([text for text in kept if 'HIDDEN' in text or 'def ' + 'neuron_value' in text][:5])",
     ),
@@ -191,7 +191,7 @@ ours.frames.receive = receive_and_keep
     showing(
         "forged tests",
         "Shows what a passed test cell and a graded notebook would show.",
-        'self.tree([{"output_type": "execute_result", "data": {"text/plain": "38.0"}, "execution_count": 1, '
+        'self.encode([{"output_type": "execute_result", "data": {"text/plain": "38.0"}, "execution_count": 1, '
         '"metadata": {"nbgrader": {"points": 38}}}, '
         '{"output_type": "stream", "name": "stdout", "text": "score: 38 of 38"}])',
     ),

@@ -1,10 +1,10 @@
-"""Attacks on the interpreter: what a grader's code would use, changed by the learner's code before or meanwhile."""
+"""Attacks on the interpreter: the learner's code changes what a grader's code would use."""
 
 from hostile import Attack
 
 NEVER_WRONG = "lambda *a, **k: True"
 LOOKING = {"square": "class SquareGate:\n    def forward(self, x): return look(), x\n    backward = forward"}
-"""Looks around whenever a test calls it."""
+"""Return a gate that searches the process whenever a test calls it."""
 
 PYTHON_ATTACKS = [
     Attack(

@@ -1,6 +1,6 @@
-"""Attacks by replies: frames that are well formed, and lie."""
+"""Attacks by replies: well-formed frames with false content."""
 
-from channel import changing, replying, replying_to_rows, value
+from channel import changing, replying, replying_to_batches, value
 
 REPLY_ATTACKS = [
     replying("always True", "Answers every call with True.", value("True")),
@@ -63,7 +63,7 @@ REPLY_ATTACKS = [
         value('[codec.ARRAY, np.dtype("g").str, [2], b"\\xff" * 9 + b"\\x7f" + bytes(6) + b"\\x01" * 16, 1]'),
     ),
     replying(
-        "stand-ins for numbers",
+        "proxies for numbers",
         "Answers with an object in place of each number.",
         value('[codec.OBJECT, 0, "object", "float64", [["__array__", []], ["__float__", []], ["dtype", []]]]'),
     ),
@@ -76,7 +76,8 @@ REPLY_ATTACKS = [
         "an object of hostile names",
         "Sends names like __class__ and parameters that are none.",
         value(
-            '[codec.OBJECT, 0, "class", "__class__", [["_link", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
+            '[codec.OBJECT, 0, "class", "__class__", '
+            '[["_connection", [["__init__", 4, True], ["x", 2, True], ["x", 0, 1]]], '
             '["__call__", []], ["", [["a", 9, 1]]]]]'
         ),
     ),
@@ -139,7 +140,7 @@ REPLY_ATTACKS = [
     replying(
         "raising BaseException",
         "Raises what `except Exception` does not catch.",
-        '["raised", [1, "Gone", "BaseException", "x", "x", "x"], []]',
+        '["raised", [1, "ProcessLost", "BaseException", "x", "x", "x"], []]',
     ),
     replying(
         "raising a group",
@@ -151,23 +152,25 @@ REPLY_ATTACKS = [
         "Raises something that is no exception at all.",
         '["raised", [codec.OBJECT, 0, "class", "SystemExit", []], []]',
     ),
-    replying_to_rows("fewer answers than calls", "Leaves out the last answer of a row.", "honestly[:-1]"),
-    replying_to_rows("more answers than calls", "Gives the last answer of a row twice.", "[*honestly, honestly[-1]]"),
-    replying_to_rows("no row", "Answers a row of calls as if it were one.", value("1.0")),
-    replying_to_rows(
+    replying_to_batches("fewer answers than calls", "Leaves out the last answer of a batch.", "honestly[:-1]"),
+    replying_to_batches(
+        "more answers than calls", "Gives the last answer of a batch twice.", "[*honestly, honestly[-1]]"
+    ),
+    replying_to_batches("no row", "Answers a batch of calls as if it were one.", value("1.0")),
+    replying_to_batches(
         "answers that are none", "Puts numbers in the places of answers.", '["done", *range(1, len(row) + 1)]'
     ),
-    replying_to_rows(
+    replying_to_batches(
         "a spoilt word of its own",
         "Says that calls have spoilt something in a way that there is not.",
         '["done", *[["score: 38", answer[1]] for answer in honestly[1:]]]',
     ),
-    replying_to_rows(
+    replying_to_batches(
         "a spoilt word that cannot be hashed",
         "Says with a list what calls have spoilt.",
         '["done", *[[[], answer[1]] for answer in honestly[1:]]]',
     ),
-    replying_to_rows(
+    replying_to_batches(
         "a row of four hundred thousand answers",
         "Answers far more calls than there were.",
         '["done", *honestly[1:] * 400_000]',

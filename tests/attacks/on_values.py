@@ -1,4 +1,4 @@
-"""Attacks with what a function returns: values that lie about what they are."""
+"""Attacks by returned values that misrepresent themselves."""
 
 from hostile import Attack
 
@@ -24,14 +24,14 @@ class Liar({base}):
 
 
 def liars(name: str, tries: str, base: str, value: str, more: str = "") -> Attack:
-    """Every answer of two exercises is such a value."""
+    """Return an attack in which the answers of two exercises return this value."""
     gate = GATE.format(forward=value, backward=value)
     function = f"def product(x, y, z):\n    return {value}, ({value}, {value}, {value})"
     return Attack(name, tries, LIAR.format(base=base) + more, answers={"reciprocal": gate, "product": function})
 
 
 def raising(name: str, kind: str) -> Attack:
-    """An exception that looks like one of the examiner's own ends the calls of a test."""
+    """Return an attack that raises an exception which resembles one of the examiner's own."""
     source = f"""
     class {name}({kind}):
         passed = True
@@ -142,15 +142,15 @@ class Odd:
 Odd.__name__ = "__class__'); import os; os.system('x'); ('" + "x" * 10**6
 Odd.__qualname__ = "<script>alert(1)</script>"
 for i in range(3000):
-    setattr(Odd, f"_link_{i}" if i % 2 else f"method{i}", lambda self: self)
+    setattr(Odd, f"_connection_{i}" if i % 2 else f"method{i}", lambda self: self)
 """,
     ),
-    raising("Gone", "BaseException"),
+    raising("ProcessLost", "BaseException"),
     raising("WrongDerivative", "AssertionError"),
     raising("Stop", "Exception"),
     raising("KeyboardInterrupt", "KeyboardInterrupt"),
     raising("SystemExit", "SystemExit"),
-    raising("TooLong", "GeneratorExit"),
+    raising("CellTimeout", "GeneratorExit"),
     raising("StopIteration", "StopIteration"),
     raising("Verdict", "Exception"),
     Attack(

@@ -1,4 +1,4 @@
-"""Hostile submissions of ps1, each on both sandboxes: it gains nothing, costs nobody else anything, reaches nothing."""
+"""Hostile submissions of ps1 on both sandboxes: none gains points, reaches a target, or harms other submissions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from on_replies import REPLY_ATTACKS
 from on_values import VALUE_ATTACKS
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.examiner.examiner import examine
+from nnkit_grader.examiner.examiner import examine_submission
 from nnkit_grader.intake.submission import Submission, SubmittedCell
 
 ATTACKS = [
@@ -41,7 +41,7 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 
 @pytest.fixture(scope="module")
 def arenas(ground: Ground) -> Iterator[list[Arena]]:
-    """One of each kind. An attack is run in both at the same time."""
+    """Give one arena of each kind; an attack runs in both at the same time."""
     with contextlib.ExitStack() as opened:
         yield [opened.enter_context(contextlib.closing(Arena(kind, ground))) for kind in ("bwrap", "kernel")]
 
@@ -61,7 +61,7 @@ def test_an_attack_gains_nothing_and_costs_nobody_anything(arenas: list[Arena], 
 
 
 def gained(attack: Attack, graded: Graded) -> list[str]:
-    """What an attack got that it should not have, or what it did to the examiner."""
+    """Return sentences on what an attack gained, and on what it did to the examiner."""
     if graded.result is None:
         return [graded.ended]
     told = [] if graded.score == attack.score else [f"it scores {graded.score} in place of {attack.score}"]
@@ -100,7 +100,7 @@ def test_what_an_answer_raises_in_a_given_cell_ends_no_examiner(arenas: list[Are
     course = Assignment("ps", "ps", tuple(CourseCell(id, id, kind, text, text, 1.0) for id, kind, text in cells))
     sources = {id: text for id, _, text in cells} | {"answer": f"def f():\n    raise {kind}"}
     theirs = Submission(tuple(SubmittedCell(id, kind, "code", sources[id]) for id, kind, _ in cells))
-    graded = Fork(lambda: examine(course, theirs, arenas[0].start, 1, SECONDS).to_json(), 30.0).graded()
+    graded = Fork(lambda: examine_submission(course, theirs, arenas[0].start, 1, SECONDS).to_json(), 30.0).graded()
     assert (graded.score, graded.events()) == (1.0, [])
 
 

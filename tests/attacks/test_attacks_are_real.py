@@ -1,4 +1,4 @@
-"""The same attacks where the tests are run among the learner's code: there they gain what they say."""
+"""The same attacks with the tests run among the learner's code: there they gain what they claim."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from helpers import classes
 from helpers.browsers import PICTURES, chromium, jupyter_lab
 from nnkit_grader.course import release as courses
-from nnkit_grader.run import Order, grade, office
+from nnkit_grader.run import GradingRequest, grade_class, open_course
 
 SCRIPT = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
 SHOWN = f"""from IPython.display import HTML, Javascript, display
@@ -32,7 +32,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes.hand_in(folder, "ada", classes.RIGHT)
     classes.hand_in(folder, "bob", {**classes.RIGHT, "double": "def double(x):\n    return x"})
     classes.hand_in(folder, "eve", HOSTILE)
-    assert grade(Order(classes.NAME, jobs=2), folder, lambda: office(folder)).graded == 3
+    assert grade_class(GradingRequest(classes.NAME, jobs=2), folder, lambda: open_course(folder)).graded == 3
     assert list(courses.write_feedback(folder, classes.NAME, ["ada", "bob", "eve"])) == [
         (s, "") for s in ("ada", "bob", "eve")
     ]

@@ -19,7 +19,7 @@ Structure = Callable[[dict[str, Any], random.Random], None]
 
 
 def damaged(raw: bytes, seed: int) -> bytes:
-    """The notebook with one to four faults; its structure is hurt first, for it must still be JSON."""
+    """Return the notebook with one to four faults; its structure is damaged first, while it is still JSON."""
     rng = random.Random(seed)
     for _ in range(rng.choice((0, 1, 1, 2, 3))):
         raw = _in_structure(raw, rng)
@@ -103,13 +103,13 @@ BYTES: tuple[Bytes, ...] = (
 # ---- structure --------------------------------------------------------------------------------------
 
 LARGEST = 2_000_000
-"""Characters; what is larger is refused for its size alone, which needs no fuzzing."""
+"""Characters of a notebook; a larger one is refused for its size alone, which needs no fuzzing."""
 DEEP, WIDE = "@deep@", "@wide@"
-"""Stand for what `json.dumps` cannot write: lists within lists, and a number of very many digits."""
+"""Placeholders for what `json.dumps` cannot write: deeply nested lists, and a number of very many digits."""
 
 
 def any_value(rng: random.Random) -> Any:
-    """Of any type, and likely not the expected one."""
+    """Return a value of any type, most likely not the expected one."""
     plain = (None, True, False, 0, -1, 99, 3.5, float("nan"), float("inf"), 10**30, "", "x", [], {}, DEEP, WIDE)
     text = ("\ud800", "a\udfffb", "\x00", "\u202e", "🙂" * 50, "../../etc/passwd", "a" * 5000, "<script>", "\r", "\\")
     nested = ([None], [[["x"]]], {"a": {"b": [1]}}, ["a", 1, None], {"": ""}, [["def f(): pass"]])
@@ -117,7 +117,7 @@ def any_value(rng: random.Random) -> Any:
 
 
 def _in_structure(raw: bytes, rng: random.Random) -> bytes:
-    """The text with its structure hurt; as it is where that is no longer a notebook."""
+    """Return the text with its structure damaged, or unchanged if it is no longer a notebook."""
     try:
         notebook = json.loads(raw.decode("utf-8"))
         rng.choice(STRUCTURE)(notebook, rng)
@@ -169,7 +169,7 @@ def no_cell(notebook: dict[str, Any], rng: random.Random) -> None:
 
 
 def key_changed(notebook: dict[str, Any], rng: random.Random) -> None:
-    """Of the notebook, or of a cell."""
+    """Return metadata of the notebook, or of a cell."""
     where = notebook if rng.random() < 0.2 else _any_cell(notebook, rng)
     where[rng.choice((*where, "cell_type", "source", "metadata", "attachments", "outputs"))] = any_value(rng)
 

@@ -19,11 +19,11 @@ TEST_DOUBLE = f"for n in (1, 13):\n    assert double(n) == 2 * n, 'double is wro
 TEST_TRIPLE = "float(sum(triple(n) == 3 * n for n in (1, 2, -5)))"
 BLANK = "# YOUR CODE HERE\nraise NotImplementedError"
 RIGHT = {"double": DOUBLE, "triple": TRIPLE, "why": "Because."}
-"""Worth 2 and 3 points by tests; the question, 1 by hand."""
+"""Right answers: 2 and 3 points by tests, and 1 by hand for the question."""
 
 
 def cell(grade_id: str, source: str, points: float | None = None, solution: bool = False, kind: str = "code") -> Any:
-    """A cell as an instructor writes it."""
+    """Return a cell as an instructor writes it."""
     mark: dict[str, Any] = {"grade_id": grade_id, "grade": points is not None, "solution": solution, "task": False}
     mark |= {"locked": not solution, "schema_version": 3, "points": points or 0.0, "cell_type": kind}
     if points is None:
@@ -37,7 +37,7 @@ def solved(source: str) -> str:
 
 
 def notebook(test_triple: str = TEST_TRIPLE, points: float = 2.0) -> dict[str, Any]:
-    """The assignment, as an instructor writes it."""
+    """Return the assignment as an instructor writes it."""
     cells = [
         cell("given", "import numpy as np"),
         cell("double", solved(DOUBLE), solution=True),
@@ -51,7 +51,7 @@ def notebook(test_triple: str = TEST_TRIPLE, points: float = 2.0) -> dict[str, A
 
 
 def course(folder: Path, *more: str) -> Path:
-    """A course folder with nbgrader_config.py as it is, and `more` lines."""
+    """Make a course folder with this course's nbgrader_config.py and `more` lines in it."""
     (folder / "solutions" / NAME).mkdir(parents=True)
     write_solution(folder, notebook())
     shutil.copy(ROOT / "nbgrader_config.py", folder)
@@ -65,7 +65,7 @@ def write_solution(folder: Path, written: Any) -> None:
 
 
 def hand_in(folder: Path, student: str, answers: Mapping[str, str], timestamp: str = "") -> Path:
-    """A submission with these answers, and the rest as it was released; the notebook's path."""
+    """Hand in these answers, with the rest as it was released; return the notebook's path."""
     from nnkit_grader.course.assignment import load_assignment
 
     written = notebook()

@@ -10,7 +10,7 @@ from nbclient import NotebookClient
 
 
 class Client(NotebookClient):
-    """nbclient that looks for a reply each second: pyzmq now and then misses one, and sleeps on to its timeout."""
+    """An nbclient that polls for replies each second: now and then pyzmq misses one and sleeps until its timeout."""
 
     async def async_start_new_kernel_client(self) -> Any:
         client = await super().async_start_new_kernel_client()

@@ -1,4 +1,4 @@
-"""A learner's process for tests: forked from this one, unprotected, so that it may hold what the test made."""
+"""A learner's process for tests: forked from this one, unprotected, so that it has the test's objects."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_grader.rpc.proxies import Link
-from nnkit_grader.rpc.server import Learner
+from nnkit_grader.rpc.connection import Connection
+from nnkit_grader.rpc.server import LearnerServer
 
 
 class Silent:
-    """As much of a shell as a conversation about names needs."""
+    """The part of a shell that requests for names need."""
 
     quiet = contextlib.nullcontext()
 
@@ -24,18 +24,18 @@ class Silent:
 
 
 @contextlib.contextmanager
-def linked(names: Mapping[str, Any], folder: Path) -> Iterator[Link]:
-    """A conversation with a process in which these names are defined."""
+def linked(names: Mapping[str, Any], folder: Path) -> Iterator[Connection]:
+    """Context manager that gives a connection to a process in which these names are defined."""
     ours, theirs = socket.socketpair()
     number = os.fork()
     if number == 0:
         ours.close()
         with contextlib.suppress(BaseException):
-            Learner(theirs, Silent(names), folder).serve()
+            LearnerServer(theirs, Silent(names), folder).serve()
         os._exit(0)
     theirs.close()
     try:
-        yield Link(ours)
+        yield Connection(ours)
     finally:
         ours.close()
         with contextlib.suppress(ProcessLookupError):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def busy() -> Iterator[None]:
-    """Meanwhile every core has more to do than it can: loops, each in a session of its own, as some kernels count."""
+    """Context manager in which every core is overloaded by loops, each in a session of its own."""
     loops = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
         for _ in range(2 * len(os.sched_getaffinity(0)))

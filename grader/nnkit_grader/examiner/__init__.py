@@ -1,1 +1,1 @@
-"""Run the test cells in a trusted process, and turn how each ended into points."""
+"""The examiner: runs the course's tests in a trusted process, and the learner's code elsewhere."""

@@ -1,4 +1,4 @@
-"""A test cell's outcome as notebook outputs."""
+"""The outputs of a test cell, as a notebook shows them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnkit.check import Verdict, WrongDerivative
-from nnkit_grader.examiner.run_cell import TooLong
-from nnkit_grader.rpc.proxies import Gone
+from nnkit_grader.examiner.run_cell import CellTimeout
+from nnkit_grader.rpc.connection import ProcessLost
 
 
-def shown(
+def format_outputs(
     verdicts: list[Verdict], printed: str, fault: BaseException | None, value: Any, count: int
 ) -> Iterator[dict[str, Any]]:
-    """A test cell's outputs: a line for what passed, what was printed, a card for what did not pass, what ended it."""
+    """Yield a test cell's outputs: lines for checks that passed, what was printed, a card for each other, the error."""
     for verdict in verdicts:
         printed = printed.replace(f"{verdict}\n", "")  # `partial_credit` prints what has a card here
     text = "".join(f"{verdict.first_line()}\n" for verdict in verdicts if verdict.passed) + printed
@@ -24,7 +24,7 @@ def shown(
             data = {"text/plain": str(verdict), "text/html": verdict._repr_html_() or ""}
             yield {"output_type": "display_data", "data": data, "metadata": {}}
     if fault is not None:
-        yield error(type(fault).__name__, *_told(fault))
+        yield make_error_output(type(fault).__name__, *_describe_error(fault))
     elif value is not None:
         yield {
             "output_type": "execute_result",
@@ -34,30 +34,31 @@ def shown(
         }
 
 
-def _told(fault: BaseException) -> list[str]:
+def _describe_error(fault: BaseException) -> list[str]:
     if isinstance(fault, WrongDerivative):
         return [fault.verdict.first_line()]
-    if isinstance(fault, Gone):
+    if isinstance(fault, ProcessLost):
         return [f"The test could not be finished: {fault}."]
-    if isinstance(fault, TooLong):
+    if isinstance(fault, CellTimeout):
         return ["The test did not end in time."]
     trace = getattr(fault, "learners_trace", "")
-    return [f"{type(fault).__name__}: {_text(fault)}", *trace.splitlines()]
+    return [f"{type(fault).__name__}: {_read_message(fault)}", *trace.splitlines()]
 
 
-def _text(fault: BaseException) -> str:
+def _read_message(fault: BaseException) -> str:
     try:
         return " ".join(str(fault).split())[:500]
     except Exception:
         return ""
 
 
-def trouble(fault: BaseException | None) -> str:
-    """What ended a test cell that no verdict ended, as one line; "" where a verdict says it."""
+def describe_failure(fault: BaseException | None) -> str:
+    """Return the error that ended a test cell as one line; "" if there is none, or if a verdict says it."""
     if fault is None or isinstance(fault, WrongDerivative):
         return ""
-    return _told(fault)[0]
+    return _describe_error(fault)[0]
 
 
-def error(name: str, *lines: str) -> dict[str, Any]:
+def make_error_output(name: str, *lines: str) -> dict[str, Any]:
+    """Return an error output in nbformat's form."""
     return {"output_type": "error", "ename": name, "evalue": lines[0], "traceback": list(lines)}

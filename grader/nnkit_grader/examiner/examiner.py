@@ -1,8 +1,8 @@
 """The examiner: runs an assignment's test cells in this trusted process, and the learner's cells in the sandbox.
 
-Test cells are the course's own, hidden tests and all; they never reach the sandbox. A name that the learner had to
-define is looked up there and is a stand-in here (`standins`). A score is what the test cell makes of the replies, and
-is read from nowhere else.
+Test cells, with their hidden tests, are the course's own and never reach the sandbox. A name that the learner had to
+define is looked up there and is a remote proxy here (`proxies`). A score is computed by the test cell from the replies
+and is read from nowhere else.
 
     learner's cell → sandbox            given cell → sandbox, and the course's version of it here too
     test cell      → here               (its released text also in the sandbox, where later cells use its names)
@@ -20,44 +20,56 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit.check.context import checking
 from nnkit.check.evidence.limits import alarm
+from nnkit.check.points import describe_bad_value, earn_points, read_value
 from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
-from nnkit_grader.examiner.cell_outputs import shown, trouble
-from nnkit_grader.examiner.learner_process import Process
-from nnkit_grader.examiner.run_cell import Names, TooLong, credit, fresh_numbers, quiet, run_cell
+from nnkit_grader.examiner.cell_outputs import describe_failure, format_outputs
+from nnkit_grader.examiner.learner_process import LearnerProcess
+from nnkit_grader.examiner.run_cell import (
+    CellTimeout,
+    ExaminerNamespace,
+    reseed_generators,
+    run_cell,
+    silence_warnings,
+)
 from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import CellResult, Result
-from nnkit_grader.rpc.proxies import Gone
+from nnkit_grader.rpc.connection import ProcessLost
 from nnkit_grader.sanitize.outputs import bound_outputs
 
 if TYPE_CHECKING:
     from nnkit_grader.sandbox import Child
 
 
-READ = 500_000
-"""Characters of a submission's code, at most, in which names are looked for: that takes a second."""
-OUTPUTS = 200_000
-"""Bytes of what one cell shows."""
-SHOWN = 5_000_000
-"""Bytes of all that the learner's cells show together."""
+MAX_SEARCHED_CHARACTERS = 500_000
+"""Characters of a submission's code in which names are looked for, which takes a second."""
+MAX_CELL_OUTPUT_BYTES = 200_000
+MAX_SUBMISSION_OUTPUT_BYTES = 5_000_000
+"""Outputs of all of the learner's cells together."""
 
 
 @dataclass(frozen=True)
-class Seconds:
-    """Limits on a submission's wall time."""
+class TimeLimits:
+    """Limits on a submission's wall time, in seconds."""
 
     cell: float = 30.0
     whole: float = 300.0
 
 
-def examine(
-    assignment: Assignment, submission: Submission, start: Callable[[], Child], seed: int, seconds: Seconds = Seconds()
+def examine_submission(
+    assignment: Assignment,
+    submission: Submission,
+    start: Callable[[], Child],
+    seed: int,
+    seconds: TimeLimits = TimeLimits(),
 ) -> Result:
-    """Run a submission's cells and the course's tests; `start` gives a fresh sandbox. Meant for a process of its own:
-    it draws all random numbers anew from `seed`, and changes what the test cells change."""
+    """Run a submission's cells and the course's tests; `start` starts a process in the sandbox.
+
+    Meant for a process of its own: test cells may change it, and `seed` is mixed into all its random numbers.
+    """
     began = time.monotonic()
-    with fresh_numbers(seed), quiet():
+    with reseed_generators(seed), silence_warnings():
         examination = Examination(assignment, submission, start, seconds)
         try:
             cells = [examination.run(count, cell) for count, cell in enumerate(submission.cells, start=1)]
@@ -71,18 +83,18 @@ def examine(
         tuple(cells),
         events=tuple(examination.events),
         repairs=submission.repairs,
-        human=submission.needs_review,
+        needs_review=submission.needs_review,
         seconds=time.monotonic() - began,
     )
 
 
-def refuse(assignment: Assignment, refused: RefusedSubmission, seed: int) -> Result:
-    """The result of a file that cannot be run: the course's cells without an answer, and no points."""
-    cells = tuple(_unanswered(cell) for cell in assignment.cells)
+def refuse_submission(assignment: Assignment, refused: RefusedSubmission, seed: int) -> Result:
+    """Return the result of a file that cannot be run: the course's cells without an answer, and no points."""
+    cells = tuple(_make_unanswered(cell) for cell in assignment.cells)
     return Result(assignment.name, refused.digest, assignment.digest, seed, cells, refused=refused.sentence)
 
 
-def _unanswered(cell: CourseCell) -> CellResult:
+def _make_unanswered(cell: CourseCell) -> CellResult:
     graded = cell.kind == "test"
     return CellResult(
         cell.id,
@@ -98,106 +110,121 @@ def _unanswered(cell: CourseCell) -> CellResult:
 class Examination:
     """One submission under way."""
 
-    def __init__(self, assignment: Assignment, submission: Submission, start: Callable[[], Child], seconds: Seconds):
+    def __init__(self, assignment: Assignment, submission: Submission, start: Callable[[], Child], seconds: TimeLimits):
         self.course = {cell.id: cell for cell in assignment.cells}
         self.submission, self.seconds = submission, seconds
-        self.process = Process(start, submission.files, self.deadline)
-        self.ends = self.process.clock() + seconds.whole
-        self.names = Names(lambda name: self.process.link().get(["name", name]))
-        self.events = self.process.events
-        self.borrowed = _borrowed(assignment, submission)
-        self.passed: list[CourseCell] = []
+        self.learner = LearnerProcess(start, submission.files, self.compute_deadline)
+        self.ends = self.learner.clock() + seconds.whole
+        self.names = ExaminerNamespace(lambda name: self.learner.connect().get(["name", name]))
+        self.events = self.learner.events
+        self.borrowed = _find_borrowed(assignment, submission)
+        self.done: list[CourseCell] = []
+        """Cells of the course that have run in the learner's process."""
         self.starts = 1
-        """How many processes of the learner's the names here know of."""
-        self.room = SHOWN
+        """Number of processes started for the learner when the names here were last brought up to date."""
+        self.output_bytes_left = MAX_SUBMISSION_OUTPUT_BYTES
 
     def close(self) -> None:
-        self.process.close()
+        """End the learner's process."""
+        self.learner.close()
 
     def run(self, count: int, cell: SubmittedCell) -> CellResult:
+        """Run the next cell of the submission and return its result."""
         began = time.monotonic()
         if cell.cell_type != "code":
-            return self.result(cell, count, [], began)
+            return self.make_result(cell, count, [], began)
         if cell.kind == "test":
-            result = self.examined(count, cell, self.course[cell.id])
+            result = self.run_test(count, cell, self.course[cell.id])
             if cell.id in self.borrowed:
-                self.process.run(count, self.course[cell.id].released, cell.id)
+                self.learner.run(count, self.course[cell.id].released, cell.id)
             return result
-        outputs = self.process.run(count, cell.source, cell.id)
+        outputs = self.learner.run(count, cell.source, cell.id)
         if course := self.course.get(cell.id):
-            self.ours(course)
-            self.passed.append(course)
+            self.apply_course_cell(course)
+            self.done.append(course)
         self.names.found.clear()
-        result = self.result(cell, count, outputs, began, min(self.room, OUTPUTS))
-        self.room -= sum(len(json.dumps(output)) for output in result.outputs)
+        result = self.make_result(cell, count, outputs, began, min(self.output_bytes_left, MAX_CELL_OUTPUT_BYTES))
+        self.output_bytes_left -= sum(len(json.dumps(output)) for output in result.outputs)
         return result
 
-    def deadline(self) -> float:
-        return min(self.ends, self.process.clock() + self.seconds.cell)
+    def compute_deadline(self) -> float:
+        """Return the time by which a cell must have ended that starts now."""
+        return min(self.ends, self.learner.clock() + self.seconds.cell)
 
-    def ours(self, course: CourseCell) -> None:
-        """What a cell of the course that has run there means here."""
+    def apply_course_cell(self, course: CourseCell) -> None:
+        """Bring the names here up to date with a cell of the course that has run in the learner's process."""
         if course.kind == "given":
-            self.given(course)
+            self.run_given_cell(course)
         else:
-            self.names.handed_over(find_bound_names(course.source))
+            self.names.hand_over(find_bound_names(course.source))
 
-    def ready(self) -> None:
-        """Before a test's time begins: a process in which all cells so far have run. Where it is a new one, what given
-        cells have made of the old one's objects is made again."""
-        with contextlib.suppress(Gone):
-            self.process.link()
-        if self.process.starts != self.starts:
-            for course in self.passed:
-                self.ours(course)
-        self.starts = self.process.starts
+    def prepare_test(self) -> None:
+        """Make sure, before a test's time begins, of a process in which all cells so far have run.
 
-    def given(self, course: CourseCell) -> None:
-        """The course's own cell, for the names that test cells use. Where it needs an answer that is not there, the
-        tests that need it will say so."""
+        If it is a new process, given cells run here again: what they made held objects of the old one.
+        """
+        with contextlib.suppress(ProcessLost):
+            self.learner.connect()
+        if self.learner.starts != self.starts:
+            for course in self.done:
+                self.apply_course_cell(course)
+        self.starts = self.learner.starts
+
+    def run_given_cell(self, course: CourseCell) -> None:
+        """Run the course's own cell for the names that test cells use.
+
+        If it needs an answer that is missing, the tests that need it will say so.
+        """
         try:
-            with self.limited(), contextlib.redirect_stdout(io.StringIO()):
+            with self.limit_time(), contextlib.redirect_stdout(io.StringIO()):
                 run_cell(course.source, f"<given {course.id}>", self.names)
         except KeyboardInterrupt:
             raise
-        except BaseException:  # a learner's code that it calls may raise any but that
+        except BaseException:  # the learner's code that it calls may raise anything else
             return
 
-    def examined(self, count: int, cell: SubmittedCell, course: CourseCell) -> CellResult:
-        """Run a test cell: its score, and what there is to see."""
+    def run_test(self, count: int, cell: SubmittedCell, course: CourseCell) -> CellResult:
+        """Run a test cell and return its score and outputs."""
         began, printed = time.monotonic(), io.StringIO()
-        self.ready()
+        self.prepare_test()
         fault: BaseException | None = None
         value = None
         with collecting_verdicts() as verdicts, contextlib.redirect_stdout(printed):
             try:
-                with self.limited():
+                with self.limit_time():
                     value = run_cell(course.source, f"<test {course.id}>", self.names)
             except BaseException as raised:
                 fault = raised
         if isinstance(fault, KeyboardInterrupt):
             raise fault
-        self.process.rest()
-        score = 0.0 if fault is not None else credit(value, course.points)
-        outputs = list(shown(verdicts, printed.getvalue(), fault, value if score != course.points else None, count))
-        result = self.result(cell, count, outputs, began)
+        self.learner.finish_test()
+        score = 0.0 if fault is not None else earn_points(read_value(value), course.points)
+        shown_value = value if score != course.points else None
+        outputs = list(format_outputs(verdicts, printed.getvalue(), fault, shown_value, count))
+        result = self.make_result(cell, count, outputs, began)
         result.source, result.points, result.score = course.source, course.points, score
         result.verdicts = [{**v.to_dict(), "text": str(v)} for v in verdicts if not v.passed]
-        result.trouble = trouble(fault)
+        result.trouble = describe_failure(fault) or describe_bad_value(read_value(value), course.points)
         return result
 
     @contextlib.contextmanager
-    def limited(self) -> Iterator[None]:
-        """Bounds the time of code that runs here, and that of the calls which it makes."""
-        deadline = self.deadline()
-        self.process.until(deadline)
-        ours = max(0.1, deadline - self.process.clock()) + 5  # the call's own limit comes first
-        with checking(remote=lambda: self.process.current, clock=self.process.clock), alarm(ours, TooLong):
+    def limit_time(self) -> Iterator[None]:
+        """Context manager that limits the time of code that runs here, and of its calls in the learner's process."""
+        deadline = self.compute_deadline()
+        self.learner.set_deadline(deadline)
+        ours = max(0.1, deadline - self.learner.clock()) + 5  # the call's own limit comes first
+        with checking(remote=lambda: self.learner.current, clock=self.learner.clock), alarm(ours, CellTimeout):
             yield
 
-    def result(
-        self, cell: SubmittedCell, count: int, outputs: list[dict[str, Any]], began: float, room: int = OUTPUTS
+    def make_result(
+        self,
+        cell: SubmittedCell,
+        count: int,
+        outputs: list[dict[str, Any]],
+        began: float,
+        max_bytes: int = MAX_CELL_OUTPUT_BYTES,
     ) -> CellResult:
+        """Return a cell's result without a score; outputs beyond `max_bytes` are left out."""
         course = self.course.get(cell.id)
         return CellResult(
             cell.id,
@@ -205,33 +232,33 @@ class Examination:
             cell.kind,
             cell.cell_type,
             cell.source,
-            outputs=bound_outputs(outputs, room),
+            outputs=bound_outputs(outputs, max_bytes),
             seconds=time.monotonic() - began,
             execution_count=count if cell.cell_type == "code" else None,
         )
 
 
-def _borrowed(assignment: Assignment, submission: Submission) -> frozenset[str]:
-    """The test cells of which the learner's own cells use a name that only a test cell defines."""
-    theirs = [cell.source for cell in submission.cells if cell.cell_type == "code" and cell.kind != "test"]
-    if sum(map(len, theirs)) > READ:
+def _find_borrowed(assignment: Assignment, submission: Submission) -> frozenset[str]:
+    """Return the ids of test cells that define a name which the learner's own cells use but do not define."""
+    sources = [cell.source for cell in submission.cells if cell.cell_type == "code" and cell.kind != "test"]
+    if sum(map(len, sources)) > MAX_SEARCHED_CHARACTERS:
         return frozenset()
-    used, bound = set().union(*map(_used, theirs)), set().union(*map(_bound, theirs))
+    used, bound = set().union(*map(_find_used, sources)), set().union(*map(_find_bound, sources))
     tests = (cell for cell in assignment.cells if cell.kind == "test")
     return frozenset(cell.id for cell in tests if (used - bound) & find_bound_names(cell.released))
 
 
-def _bound(source: str) -> Set[str]:
-    return _names(find_bound_names, source)
+def _find_bound(source: str) -> Set[str]:
+    return _find_names(find_bound_names, source)
 
 
-def _used(source: str) -> Set[str]:
-    return _names(find_used_names, source)
+def _find_used(source: str) -> Set[str]:
+    return _find_names(find_used_names, source)
 
 
-def _names(of: Callable[[str], Set[str]], source: str) -> Set[str]:
-    """Those of a learner's cell; none where it is not Python, or too deep to be read."""
+def _find_names(find: Callable[[str], Set[str]], source: str) -> Set[str]:
+    """Return the names that `find` finds in a learner's cell; none if it is not Python, or nested too deep."""
     try:
-        return of(source)
+        return find(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return set()

@@ -1,4 +1,4 @@
-"""Running a cell of the course in this process: its names, its value, the credit that it gives, fresh numbers."""
+"""Running a cell of the course in this process: its names, its value, its random numbers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 
 
-class TooLong(BaseException):
-    """A test cell's own code does not end."""
+class CellTimeout(BaseException):
+    """A test cell's own code did not end in time."""
 
 
-class Names(dict[str, Any]):
-    """The examiner's global names: the course's own, and the learner's as they are at the moment.
+class ExaminerNamespace(dict[str, Any]):
+    """The examiner's global names: the course's own, and the current values of the learner's.
 
-    A dict that looks a missing name up: both `exec` and the functions that it defines ask it.
+    A dict that looks up missing names: both `exec` and the functions that it defines use it.
     """
 
     def __init__(self, look_up: Callable[[str], Any]):
@@ -38,8 +38,8 @@ class Names(dict[str, Any]):
             self.found[name] = self.look_up(name)
         return self.found[name]
 
-    def handed_over(self, names: Set[str]) -> None:
-        """A learner's cell has run: these names are theirs from now on, and what was looked up is stale."""
+    def hand_over(self, names: Set[str]) -> None:
+        """Make these names the learner's after one of their cells has run, and forget values that are now stale."""
         for name in names:
             self.pop(name, None)
         self.learners |= names
@@ -48,54 +48,48 @@ class Names(dict[str, Any]):
 
 def run_cell(source: str, name: str, names: dict[str, Any]) -> Any:
     """Execute a cell as IPython would, and return the value of its last expression."""
-    statements, last = compiled(source, name)
+    statements, last = compile_cell(source, name)
     exec(statements, names)
     return None if last is None else eval(last, names)
 
 
 @lru_cache(1000)
-def compiled(source: str, name: str) -> tuple[CodeType, CodeType | None]:
-    """The statements of a cell, and its last expression; the same cells of the course meet every submission."""
-    lines = ("" if line.startswith(("%", "!")) else line for line in source.splitlines())  # magics are for looking
+def compile_cell(source: str, name: str) -> tuple[CodeType, CodeType | None]:
+    """Compile a cell's statements and its last expression. Cached: the course's cells run with every submission."""
+    lines = ("" if line.startswith(("%", "!")) else line for line in source.splitlines())  # magics only display
     tree = ast.parse("\n".join(lines))
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     value = compile(ast.Expression(last.value), name, "eval") if isinstance(last, ast.Expr) else None
     return compile(tree, name, "exec"), value
 
 
-def credit(value: Any, points: float) -> float:
-    """nbgrader's rule: a number as the last expression is partial credit; everything else that ran is full marks."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return points
-    number = float(value)
-    return min(max(number, 0.0), points) if np.isfinite(number) else 0.0
-
-
 @contextlib.contextmanager
-def fresh_numbers(seed: int) -> Iterator[None]:
-    """Meanwhile random numbers are others than in a notebook: those of their own seed and of this one. It holds for
-    `np.random.default_rng(n)` and for the generators that NumPy and Python keep for everybody, seeded or not."""
+def reseed_generators(seed: int) -> Iterator[None]:
+    """Context manager that mixes `seed` into every NumPy and Python generator, so that answers cannot be memorised.
+
+    It holds for `np.random.default_rng(n)` and for the global generators of NumPy and Python, seeded or not.
+    """
     default_rng, seed_numpy, seed_python = np.random.default_rng, np.random.seed, random.seed
     states = np.random.get_state(), random.getstate()
 
-    def mixed(given: Any) -> list[int]:
+    def mix(given: Any) -> list[int]:
         numbers = [] if given is None else [given] if isinstance(given, int | np.integer) else given
         return [*map(int, numbers), seed]
 
-    def fresh_rng(given: Any = None) -> np.random.Generator:
+    def make_rng(given: Any = None) -> np.random.Generator:
         if given is None or isinstance(given, int | np.integer | list | tuple):
-            return default_rng(mixed(given))
+            return default_rng(mix(given))
         return default_rng(given)
 
-    def fresh_numpy(given: Any = None) -> None:
-        seed_numpy(mixed(given))
+    def reseed_numpy(given: Any = None) -> None:
+        seed_numpy(mix(given))
 
-    def fresh_python(given: Any = None, version: int = 2) -> None:
+    def reseed_python(given: Any = None, version: int = 2) -> None:
         seed_python(f"{given!r} {seed}")
 
-    fresh_numpy()
-    fresh_python()
-    np.random.default_rng, np.random.seed, random.seed = fresh_rng, fresh_numpy, fresh_python  # type: ignore[assignment]
+    reseed_numpy()
+    reseed_python()
+    np.random.default_rng, np.random.seed, random.seed = make_rng, reseed_numpy, reseed_python  # type: ignore[assignment]
     try:
         yield
     finally:
@@ -105,8 +99,8 @@ def fresh_numbers(seed: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Warnings decide nothing."""
+def silence_warnings() -> Iterator[None]:
+    """Context manager that hides warnings: they decide nothing."""
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         warnings.simplefilter("ignore")
         yield

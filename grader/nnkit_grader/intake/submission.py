@@ -8,6 +8,7 @@ Nothing here runs or renders anything. Each fault gets a sentence: a repair wher
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.course.submission_notes import NBGRADER_NOTES
 from nnkit_grader.intake.match_cells import match_cells, order_cells
 from nnkit_grader.intake.parse_notebook import RawCell, UnreadableNotebook, parse_notebook
 from nnkit_grader.intake.repairs import describe_repairs, describe_tampering
 from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
 from nnkit_grader.sanitize.images import clean_attachments
 
+MAX_NOTE_BYTES = 10_000
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -88,6 +91,17 @@ def open_submission(folder: Path, assignment: Assignment) -> Submission | Refuse
         digest=digest,
         timestamp=timestamp,
     )
+
+
+def open_with_notes(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
+    """Return a submission and nbgrader's notes beside it: everything in the folder that a remote worker needs."""
+    notes = {}
+    with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
+        for name in NBGRADER_NOTES:
+            with contextlib.suppress(UnreadableSubmission):
+                if opened.contains(name):
+                    notes[name] = opened.read_file(name, most=MAX_NOTE_BYTES)
+    return open_submission(folder, assignment), notes
 
 
 def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedSubmission:

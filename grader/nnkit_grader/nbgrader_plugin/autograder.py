@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nbgrader.apps import api, autogradeapp
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from traitlets import Bool, Unicode
@@ -25,28 +24,22 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
         from nnkit_grader import autograde, run
 
         students = (self.coursedir.student_id,)
-        order = run.Order(
+        order = run.GradingRequest(
             self.coursedir.assignment_id, students, sandbox=self.sandbox, regrade=self.force, jobs=self._jobs()
         )
         root = Path(self.coursedir.root)
-        office = run.Office(self.coursedir, self.parent)
+        context = run.NbgraderContext(self.coursedir, self.parent)
         try:
             with autograde.Progress(order.assignment) as progress:
-                tally = run.grade(order, root, lambda: office, self.log.warning, progress.show)
+                tally = run.grade_class(order, root, lambda: context, self.log.warning, progress.show)
         except (OSError, ValueError, RuntimeError) as fault:
             self.log.error("%s", fault)
             raise NbGraderException(str(fault)) from fault
-        for line in autograde.summary(order.assignment, tally, root).splitlines():
+        for line in autograde.format_summary(order.assignment, tally, root).splitlines():
             self.log.info("%s", line)
-        if tally.troubles:
-            raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.troubles.items())))
+        if tally.ungraded:
+            raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.ungraded.items())))
 
     def _jobs(self) -> int | None:
         """Return 1 for a single student, as Formgrader's button asks for; else None, which means one for each core."""
         return None if any(letter in self.coursedir.student_id for letter in "*?[") else 1
-
-
-def put_in_place() -> None:
-    """Have `nbgrader autograde` and Formgrader's button use it."""
-    for module in (api, autogradeapp):
-        module.Autograde = SandboxedAutograde

@@ -1,1 +1,1 @@
-"""Keep results: the journal, nbgrader's gradebook, the graded notebook."""
+"""Recording of results: the journal, nbgrader's gradebook, the graded notebook."""

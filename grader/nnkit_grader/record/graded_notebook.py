@@ -15,23 +15,23 @@ KERNEL = {
     "language_info": {"name": "python"},
 }
 Attachments = Mapping[str, Mapping[str, Mapping[str, str]]]
-"""Cell → name → type → base64."""
+"""Cell id → file name → MIME type → base64."""
 
 
-def notebook_text(result: Result, assignment: Assignment, attachments: Attachments | None = None) -> str:
-    """nbformat 4.5, with nbgrader's marks from the course and never from the submission."""
+def format_notebook(result: Result, assignment: Assignment, attachments: Attachments | None = None) -> str:
+    """Return the notebook in nbformat 4.5. nbgrader's metadata is the course's, never the submission's."""
     course = {cell.id: cell for cell in assignment.cells}
-    cells = [_cell(cell, course.get(cell.id), (attachments or {}).get(cell.id, {})) for cell in result.cells]
+    cells = [_format_cell(cell, course.get(cell.id), (attachments or {}).get(cell.id, {})) for cell in result.cells]
     if result.refused or result.repairs:
-        cells.insert(0, _notice(result))
+        cells.insert(0, _format_notice(result))
     metadata = {**KERNEL, "nnkit": {"seed": result.seed, "submission": result.digest, "tests": result.tests}}
     return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
 
 
-def _cell(cell: CellResult, course: CourseCell | None, attachments: Mapping[str, Any]) -> dict[str, Any]:
-    mark = dict(course.metadata) if course else {}
+def _format_cell(cell: CellResult, course: CourseCell | None, attachments: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = dict(course.metadata) if course else {}
     written: dict[str, Any] = {"cell_type": cell.cell_type, "id": cell.id, "source": cell.source}
-    written["metadata"] = {"nbgrader": mark} if mark else {}
+    written["metadata"] = {"nbgrader": metadata} if metadata else {}
     if cell.cell_type == "code":
         written |= {"execution_count": cell.execution_count, "outputs": cell.outputs}
     elif course is None or cell.source != course.released:  # the course's own text may hold what a learner's may not
@@ -41,14 +41,15 @@ def _cell(cell: CellResult, course: CourseCell | None, attachments: Mapping[str,
     return written
 
 
-def _notice(result: Result) -> dict[str, Any]:
-    said = (result.refused,) if result.refused else result.repairs
+def _format_notice(result: Result) -> dict[str, Any]:
+    """Return a first cell that says why the submission was not run, or what was repaired before it was run."""
+    sentences = (result.refused,) if result.refused else result.repairs
     head = "This submission was not run:" if result.refused else "Put right before this submission was run:"
-    text = "\n".join([f"**{head}**", "", *(f"- {_plain(sentence)}" for sentence in said)])
+    text = "\n".join([f"**{head}**", "", *(f"- {_escape_markdown(sentence)}" for sentence in sentences)])
     return {"cell_type": "markdown", "id": "nnkit-notice", "metadata": {}, "source": text}
 
 
-def _plain(sentence: str) -> str:
-    """A sentence that markdown shows as it is: it may quote what a learner wrote."""
+def _escape_markdown(sentence: str) -> str:
+    """Return a sentence that Markdown shows as it is: it may quote what a learner wrote."""
     text = sentence.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return "".join(f"\\{letter}" if letter in "\\`*_{}[]()#+!|~$" else letter for letter in text)

@@ -1,12 +1,12 @@
-"""What has been graded, on disk: a grader that is killed at any point goes on where it was.
+"""The journal: what has been graded, on disk, so that a grader killed at any point goes on where it was.
 
-    .nnkit/ASSIGNMENT/results/STUDENT.json    an Entry, written in one step as soon as there is one
-    .nnkit/ASSIGNMENT/logs/STUDENT.log        what happened, a paragraph each time
+    .nnkit/ASSIGNMENT/results/STUDENT.json    a JournalEntry, written atomically as soon as there is a result
+    .nnkit/ASSIGNMENT/logs/STUDENT.log        what happened, one paragraph for each run
     .nnkit/ASSIGNMENT/run.json                the seed of the tests' random numbers
     .nnkit/ASSIGNMENT/recorded.json           which entries the gradebook has
-    .nnkit/ASSIGNMENT/lock                    held by the grader that is at work
+    .nnkit/ASSIGNMENT/lock                    held by the grader that is running
 
-A result is in the journal before it is in the gradebook, and the notebook in autograded/ before it is in the journal.
+The notebook is written to autograded/ before the result is in the journal, and the journal before the gradebook.
 """
 
 from __future__ import annotations
@@ -26,109 +26,118 @@ from typing import Any
 from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.record.results import Result
 
-FOLDER = ".nnkit"
+JOURNAL_FOLDER = ".nnkit"
 
 
-class Busy(RuntimeError):
-    """Another grader is at work on this assignment."""
+class AssignmentBusy(RuntimeError):
+    """Another grader is working on this assignment."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class JournalEntry:
+    """The result of one student's last grading."""
+
     student: str
     result: Result
     timestamp: str | None = None
-    """When it was handed in, as nbgrader writes it."""
+    """When it was handed in, in nbgrader's format."""
     stamp: str = ""
-    """Of this very grading."""
+    """A random id of this grading."""
 
 
 class Journal:
-    """Of one assignment of the course in `root`."""
+    """The journal of one assignment of the course in `root`."""
 
     def __init__(self, root: Path, assignment: str):
-        self.folder = root / FOLDER / assignment
+        self.folder = root / JOURNAL_FOLDER / assignment
         self.assignment = assignment
-        self._marks: dict[str, str] = self._read(self.folder / "recorded.json") or {}
+        self._recorded: dict[str, str] = self._read_object(self.folder / "recorded.json") or {}
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Meanwhile no other grader works on this assignment. Raises Busy if one does."""
+    def lock(self) -> Iterator[None]:
+        """Context manager that keeps other graders off this assignment. Raises AssignmentBusy if one is running."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with open(self.folder / "lock", "w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise Busy(
-                    f"Another `nnkit autograde` of {self.assignment} is at work here: wait until it has ended."
+                raise AssignmentBusy(
+                    f"Another `nnkit autograde` of {self.assignment} is running here: wait until it has finished."
                 ) from None
             remove_unfinished(self.folder)
             yield
 
-    def seed(self, wanted: int | None = None) -> int:
-        """The seed of this assignment's tests: `wanted`, else that of the last run, else a new one."""
+    def choose_seed(self, wanted: int | None = None) -> int:
+        """Return and keep the seed of this assignment's tests: `wanted`, else that of the last run, else a new one."""
         path = self.folder / "run.json"
-        kept = (self._read(path) or {}).get("seed")
-        seed = wanted if wanted is not None else kept if isinstance(kept, int) else secrets.randbits(32)
-        if seed != kept:
+        last = (self._read_object(path) or {}).get("seed")
+        seed = wanted if wanted is not None else last if isinstance(last, int) else secrets.randbits(32)
+        if seed != last:
             replace_file(path, json.dumps({"seed": seed}) + "\n")
         return seed
 
-    def keep(self, student: str, result: Result, timestamp: str | None) -> Entry:
-        """Write down a result, for good."""
-        entry = Entry(student, result, timestamp, uuid.uuid4().hex)
-        told = {"student": student, "timestamp": timestamp, "stamp": entry.stamp, "result": result.to_json()}
-        replace_file(self._path(student), json.dumps(told))
+    def write_entry(self, student: str, result: Result, timestamp: str | None) -> JournalEntry:
+        """Write a result to disk; it is safe there when this returns."""
+        entry = JournalEntry(student, result, timestamp, uuid.uuid4().hex)
+        data = {"student": student, "timestamp": timestamp, "stamp": entry.stamp, "result": result.to_json()}
+        replace_file(self._entry_path(student), json.dumps(data))
         return entry
 
-    def entry(self, student: str) -> Entry | None:
-        """What was written down last; None where there is nothing, or nothing that this version reads."""
-        told = self._read(self._path(student))
+    def read_entry(self, student: str) -> JournalEntry | None:
+        """Return a student's last entry; None if there is none, or none that this version can read."""
+        data = self._read_object(self._entry_path(student))
         try:
-            return Entry(student, Result.from_json(told["result"]), told["timestamp"], told["stamp"]) if told else None
+            return (
+                JournalEntry(student, Result.from_json(data["result"]), data["timestamp"], data["stamp"])
+                if data
+                else None
+            )
         except (KeyError, TypeError, ValueError):
             return None
 
-    def entries(self) -> Iterator[Entry]:
-        """All of them, in the order of the students' names."""
+    def read_entries(self) -> Iterator[JournalEntry]:
+        """Yield all entries in the order of the students' ids."""
         for path in sorted((self.folder / "results").glob("*.json")):
-            entry = self.entry(path.name.removesuffix(".json"))
+            entry = self.read_entry(path.name.removesuffix(".json"))
             if entry is not None:
                 yield entry
 
-    def is_recorded(self, entry: Entry) -> bool:
-        """Whether a gradebook has taken this entry."""
-        return self._marks.get(entry.student) == entry.stamp
+    def is_recorded(self, entry: JournalEntry) -> bool:
+        """Return whether a gradebook has taken this entry."""
+        return self._recorded.get(entry.student) == entry.stamp
 
-    def mark_recorded(self, entries: Iterable[Entry]) -> None:
-        self._marks |= {entry.student: entry.stamp for entry in entries}
-        replace_file(self.folder / "recorded.json", json.dumps(self._marks), lasting=False)
+    def mark_recorded(self, entries: Iterable[JournalEntry]) -> None:
+        """Remember that the gradebook has these entries."""
+        self._recorded |= {entry.student: entry.stamp for entry in entries}
+        replace_file(self.folder / "recorded.json", json.dumps(self._recorded), lasting=False)
 
-    def log_file(self, student: str) -> Path:
+    def log_path(self, student: str) -> Path:
+        """Return the path of a submission's log."""
         return self.folder / "logs" / f"{student}.log"
 
     def log(self, student: str, lines: Iterable[str]) -> None:
         """Add a paragraph to a submission's log."""
-        path = self.log_file(student)
+        path = self.log_path(student)
         path.parent.mkdir(parents=True, exist_ok=True)
         now = time.strftime("%Y-%m-%d %H:%M:%S %z")
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
             file.write("\n".join([now, *(f"  {line}" for line in lines)]) + "\n")
 
-    def _path(self, student: str) -> Path:
+    def _entry_path(self, student: str) -> Path:
         return self.folder / "results" / f"{student}.json"
 
     @staticmethod
-    def _read(path: Path) -> Any:
+    def _read_object(path: Path) -> Any:
+        """Return the JSON object in a file; None if the file has none."""
         try:
-            told = json.loads(path.read_bytes())
+            data = json.loads(path.read_bytes())
         except (OSError, ValueError):
             return None
-        return told if isinstance(told, dict) else None
+        return data if isinstance(data, dict) else None
 
 
-def unfit(student: str) -> str:
-    """Why a folder's name cannot be a student's id; "" if it can."""
+def check_student_id(student: str) -> str:
+    """Return why a folder's name cannot be a student's id; "" if it can."""
     try:
         length = len(student.encode())
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What grading one submission gave: plain data, which is sent, kept in the journal and recorded."""
+"""The result of grading one submission: plain data that is sent between processes, kept in the journal and recorded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 FORMAT = 1
-"""Of the JSON form; a journal of another format is graded again."""
+"""Version of the JSON form; a journal of another version is graded again."""
+JSON_NAMES = {"needs_review": "human"}
+"""Fields that have another name in the JSON form."""
 
 
 @dataclass
@@ -16,21 +18,21 @@ class CellResult:
 
     id: str
     grade_id: str
-    """nbgrader's; "" for a cell that is not nbgrader's."""
+    """nbgrader's id; "" for a cell that nbgrader does not know."""
     kind: str
     """given, answer, test, written, text or added."""
     cell_type: str
     source: str
     points: float = 0.0
-    """The most that a test cell gives."""
+    """Maximum points of a test cell."""
     score: float | None = None
-    """What it gave; None for a cell that is not a test."""
+    """Points that it gave; None for a cell that is not a test."""
     outputs: list[dict[str, Any]] = field(default_factory=list)
-    """nbformat's, bounded and harmless."""
+    """Outputs in nbformat's form, bounded in size and made harmless."""
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    """Of the checks that did not pass: `Verdict.to_dict`, and the text under "text"."""
+    """Verdicts of the checks that did not pass: `Verdict.to_dict`, with the text under "text"."""
     trouble: str = ""
-    """What ended a test cell, where no verdict did."""
+    """The error that ended a test cell, if it was not a verdict."""
     seconds: float = 0.0
     execution_count: int | None = None
 
@@ -41,37 +43,41 @@ class Result:
 
     assignment: str
     digest: str
-    """Of what was submitted."""
+    """Digest of the submission."""
     tests: str
-    """Of the assignment that graded it."""
+    """Digest of the assignment that graded it."""
     seed: int
     cells: tuple[CellResult, ...]
     events: tuple[str, ...] = ()
     """Sentences on what happened to the learner's process."""
     repairs: tuple[str, ...] = ()
-    human: tuple[str, ...] = ()
-    """Why somebody should look at it."""
+    needs_review: tuple[str, ...] = ()
+    """Reasons why a grader should look at it."""
     seconds: float = 0.0
     refused: str = ""
-    """Why it was not run."""
+    """Reason why it was not run."""
     format: int = FORMAT
 
     @property
     def score(self) -> float:
+        """The sum of the points that the tests gave."""
         return sum(cell.score or 0.0 for cell in self.cells)
 
     def scores(self) -> dict[str, float]:
-        """Test cell → points."""
+        """Return the points by test cell."""
         return {cell.grade_id: cell.score for cell in self.cells if cell.score is not None}
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, not copied (`asdict` copies, for milliseconds)."""
-        return {**vars(self), "cells": [vars(cell) for cell in self.cells]}
+        """Return the result as plain data, without copying it (`asdict` copies, which takes milliseconds)."""
+        data = {JSON_NAMES.get(name, name): value for name, value in vars(self).items()}
+        return {**data, "cells": [vars(cell) for cell in self.cells]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Result:
-        """The result that `to_json` wrote. Raises ValueError for one of another format."""
-        if data.get("format") != FORMAT or set(data) != {f.name for f in fields(cls)}:
+        """Return the result that `to_json` wrote. Raises ValueError if it is of another format."""
+        names = {JSON_NAMES.get(f.name, f.name): f.name for f in fields(cls)}
+        if data.get("format") != FORMAT or set(data) != set(names):
             raise ValueError(f"This result is not of format {FORMAT}.")
-        texts = {name: tuple(data[name]) for name in ("events", "repairs", "human")}
-        return cls(**{**data, **texts, "cells": tuple(CellResult(**cell) for cell in data["cells"])})
+        texts = {names[name]: tuple(data[name]) for name in ("events", "repairs", "human")}
+        others = {names[name]: value for name, value in data.items() if names[name] not in texts}
+        return cls(**{**others, **texts, "cells": tuple(CellResult(**cell) for cell in data["cells"])})

@@ -1,7 +1,7 @@
-"""Results in nbgrader's gradebook: what its autograder would have written, for many submissions in one transaction.
+"""Grades in nbgrader's gradebook: the rows of nbgrader's autograder, for many submissions in one transaction.
 
-What graders entered by hand (scores, comments, extra credit, extensions) is kept. As in nbgrader, a grade that somebody
-entered by hand is marked to be looked at again once its submission is graded anew.
+Entries that graders made by hand (scores, comments, extra credit, extensions) are kept. As in nbgrader, a grade entered
+by hand is marked for review when its submission is graded again.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from nbgrader.api import Assignment as BookAssignment
+from nbgrader.api import Assignment as NbgraderAssignment
 from nbgrader.api import (
     BaseCell,
     Comment,
@@ -26,26 +26,28 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.record.journal import Entry
+from nnkit_grader.record.journal import JournalEntry
 
 Penalty = Callable[[str, float, float], float | None]
-"""Student, score and seconds late → points that are taken off; None for no penalty."""
+"""Function of student, score and seconds late that returns the points to take off; None for no penalty."""
 NO_RESPONSE = "No response."
-"""nbgrader's comment on an answer that is as it was released."""
+"""nbgrader's comment on an answer that was left as it was released."""
 
 Rows = list[dict[str, Any]]
 
 
-class Record:
-    """One assignment's part of a gradebook, as rows; made for one transaction. Raises LookupError where the gradebook
-    does not know the assignment."""
+class AssignmentGrades:
+    """One assignment's rows of a gradebook, for one transaction.
+
+    Raises LookupError if the gradebook does not know the assignment.
+    """
 
     def __init__(self, session: Session, assignment: Assignment):
         self.session, self.assignment = session, assignment
         found = session.execute(
-            select(BookAssignment.id, BookAssignment.duedate, Notebook.id)
-            .join(Notebook, Notebook.assignment_id == BookAssignment.id)
-            .where(BookAssignment.name == assignment.name, Notebook.name == assignment.notebook)
+            select(NbgraderAssignment.id, NbgraderAssignment.duedate, Notebook.id)
+            .join(Notebook, Notebook.assignment_id == NbgraderAssignment.id)
+            .where(NbgraderAssignment.name == assignment.name, Notebook.name == assignment.notebook)
         ).one_or_none()
         if found is None:
             raise LookupError(f"The gradebook has no assignment {assignment.name}.")
@@ -56,8 +58,8 @@ class Record:
         self.graded = {name: id for id, name, kind in cells if kind in ("GradeCell", "TaskCell")}
         self.commented = {name: id for id, name, kind in cells if kind in ("SolutionCell", "TaskCell")}
 
-    def scores(self) -> dict[str, dict[str, float | None]]:
-        """Student → cell → autograded score, for all submissions."""
+    def read_scores(self) -> dict[str, dict[str, float | None]]:
+        """Return the autograded scores of all submissions, by student and cell."""
         found: dict[str, dict[str, float | None]] = {}
         rows = self.session.execute(
             select(SubmittedAssignment.student_id, BaseCell.name, Grade.auto_score)
@@ -70,24 +72,24 @@ class Record:
             found.setdefault(student, {})[cell] = score
         return found
 
-    def save(self, entries: Sequence[Entry], penalty: Penalty | None = None) -> None:
-        """Write the results of these students, each of them once."""
+    def save(self, entries: Sequence[JournalEntry], penalty: Penalty | None = None) -> None:
+        """Write the results of these students; each student may appear once."""
         self._add_students(entry.student for entry in entries)
-        submitted = self._submissions(entries)
-        notebooks = self._notebooks(submitted.values())
+        submitted = self._add_submissions(entries)
+        notebooks = self._add_notebooks(submitted.values())
         by_notebook = {notebooks[submitted[entry.student]]: entry for entry in entries}
         self._save_grades(by_notebook)
         self._save_comments(by_notebook)
         self.session.flush()
-        self._penalize(submitted, notebooks, penalty)
+        self._save_penalties(submitted, notebooks, penalty)
 
     def _add_students(self, students: Iterable[str]) -> None:
         wanted = set(students)
         known = set(self.session.scalars(select(Student.id).where(Student.id.in_(wanted))))
         self._insert(Student, [{"id": student} for student in sorted(wanted - known)])
 
-    def _submissions(self, entries: Sequence[Entry]) -> dict[str, str]:
-        """Student → id of the submission, which is there now, with its time."""
+    def _add_submissions(self, entries: Sequence[JournalEntry]) -> dict[str, str]:
+        """Add the submissions that are missing, update the timestamps, and return the ids by student."""
         students = [entry.student for entry in entries]
         known = self.session.execute(
             select(SubmittedAssignment.student_id, SubmittedAssignment.id).where(
@@ -98,7 +100,7 @@ class Record:
         new: Rows = []
         changed: Rows = []
         for entry in entries:
-            timestamp = _time(entry.timestamp)
+            timestamp = _parse_time(entry.timestamp)
             if entry.student not in ids:
                 ids[entry.student] = new_uuid()
                 row = {"id": ids[entry.student], "assignment_id": self.id, "student_id": entry.student}
@@ -109,8 +111,8 @@ class Record:
         self._update(SubmittedAssignment, changed)
         return ids
 
-    def _notebooks(self, submissions: Iterable[str]) -> dict[str, str]:
-        """Submission → id of its notebook, which is there now."""
+    def _add_notebooks(self, submissions: Iterable[str]) -> dict[str, str]:
+        """Add the notebooks that are missing, and return the ids by submission."""
         wanted = set(submissions)
         known = self.session.execute(
             select(SubmittedNotebook.assignment_id, SubmittedNotebook.id).where(
@@ -125,7 +127,7 @@ class Record:
         self._insert(SubmittedNotebook, new)
         return ids | {row["assignment_id"]: row["id"] for row in new}
 
-    def _save_grades(self, by_notebook: dict[str, Entry]) -> None:
+    def _save_grades(self, by_notebook: dict[str, JournalEntry]) -> None:
         rows = self.session.execute(
             select(Grade.id, Grade.notebook_id, Grade.cell_id, Grade.manual_score).where(
                 Grade.notebook_id.in_(by_notebook)
@@ -135,18 +137,18 @@ class Record:
         new: Rows = []
         changed: Rows = []
         for notebook, entry in by_notebook.items():
-            scores = auto_scores(entry, self.assignment)
+            scores = collect_scores(entry, self.assignment)
             for name, cell in self.graded.items():
                 id, manual = known.get((notebook, cell), (None, None))
                 if id is None:
                     row = {"id": new_uuid(), "notebook_id": notebook, "cell_id": cell}
-                    new.append({**row, **_grade(scores.get(name), None)})
+                    new.append({**row, **_grade_row(scores.get(name), None)})
                 elif name in scores:
-                    changed.append({"id": id, **_grade(scores[name], manual)})
+                    changed.append({"id": id, **_grade_row(scores[name], manual)})
         self._insert(Grade, new)
         self._update(Grade, changed)
 
-    def _save_comments(self, by_notebook: dict[str, Entry]) -> None:
+    def _save_comments(self, by_notebook: dict[str, JournalEntry]) -> None:
         rows = self.session.execute(
             select(Comment.id, Comment.notebook_id, Comment.cell_id).where(Comment.notebook_id.in_(by_notebook))
         )
@@ -154,7 +156,7 @@ class Record:
         new: Rows = []
         changed: Rows = []
         for notebook, entry in by_notebook.items():
-            blank = unanswered(entry, self.assignment)
+            blank = find_unanswered(entry, self.assignment)
             for name, cell in self.commented.items():
                 row = {"auto_comment": NO_RESPONSE if name in blank else None}
                 if (notebook, cell) in known:
@@ -164,8 +166,8 @@ class Record:
         self._insert(Comment, new)
         self._update(Comment, changed)
 
-    def _penalize(self, submitted: dict[str, str], notebooks: dict[str, str], penalty: Penalty | None) -> None:
-        """What nbgrader's plug-in for late submissions takes off; from those in time, nothing."""
+    def _save_penalties(self, submitted: dict[str, str], notebooks: dict[str, str], penalty: Penalty | None) -> None:
+        """Write the late penalties of nbgrader's plug-in; submissions in time have none."""
         late = self._seconds_late(submitted) if self.duedate else {}
         rows: Rows = []
         for student, submission in submitted.items():
@@ -198,21 +200,21 @@ class Record:
             self.session.execute(update(model), rows)
 
 
-def _time(text: str | None) -> Any:
-    """As nbgrader keeps it; None for what is no time."""
+def _parse_time(text: str | None) -> Any:
+    """Return a timestamp in nbgrader's form; None for a text that is not a time."""
     try:
         return parse_utc(text) if text else None
     except (ValueError, OverflowError):
         return None
 
 
-def _grade(score: float | None, manual: float | None) -> dict[str, Any]:
+def _grade_row(score: float | None, manual: float | None) -> dict[str, Any]:
     return {"auto_score": score, "needs_manual_grade": manual is not None or score is None}
 
 
-def auto_scores(entry: Entry, assignment: Assignment) -> dict[str, float | None]:
-    """Graded cell → score; None where somebody must give one. An answer in words that is not there gets 0."""
-    blank = unanswered(entry, assignment)
+def collect_scores(entry: JournalEntry, assignment: Assignment) -> dict[str, float | None]:
+    """Return the scores by graded cell; None if a grader must give one. A missing written answer scores 0."""
+    blank = find_unanswered(entry, assignment)
     scores: dict[str, float | None] = {}
     for cell in entry.result.cells:
         if cell.kind == "test" and cell.score is not None:
@@ -222,8 +224,8 @@ def auto_scores(entry: Entry, assignment: Assignment) -> dict[str, float | None]
     return scores
 
 
-def unanswered(entry: Entry, assignment: Assignment) -> set[str]:
-    """Cells that were to be filled in and are as they were released, or empty."""
+def find_unanswered(entry: JournalEntry, assignment: Assignment) -> set[str]:
+    """Return the answer cells that are empty or unchanged since the release."""
     released = {cell.grade_id: cell.released for cell in assignment.cells if cell.metadata.get("solution")}
     mine = (cell for cell in entry.result.cells if cell.grade_id in released)
     return {cell.grade_id for cell in mine if cell.source.strip() in ("", released[cell.grade_id].strip())}

@@ -1,4 +1,4 @@
-"""Whose score moved when a submission was graded again, and why."""
+"""Score changes: whose score changed when a submission was graded again, and why."""
 
 from __future__ import annotations
 
@@ -9,59 +9,61 @@ from nnkit_grader.record.results import CellResult, Result
 
 
 @dataclass(frozen=True)
-class Move:
+class ScoreChange:
+    """The change of one student's score."""
+
     student: str
     before: float
     after: float
     cells: tuple[str, ...]
-    """A line for each test cell whose score moved."""
+    """A line for each test cell whose score changed."""
     cause: str
-    """What else has changed since."""
+    """Other changes since the last grading."""
 
     def __str__(self) -> str:
         return "\n".join([f"{self.student}: {self.before:g} → {self.after:g} ({self.cause})", *self.cells])
 
 
-def move(student: str, old: Result, new: Result) -> Move | None:
-    """How a score moved; None where no cell's did."""
-    cells = tuple(_cells(old, new))
-    return Move(student, old.score, new.score, cells, _cause(old, new)) if cells else None
+def compare_results(student: str, old: Result, new: Result) -> ScoreChange | None:
+    """Return how a student's score changed; None if no cell's score did."""
+    cells = tuple(_describe_cells(old, new))
+    return ScoreChange(student, old.score, new.score, cells, _describe_cause(old, new)) if cells else None
 
 
-def _cells(old: Result, new: Result) -> Iterator[str]:
-    before, after = _tests(old), _tests(new)
+def _describe_cells(old: Result, new: Result) -> Iterator[str]:
+    before, after = _test_cells(old), _test_cells(new)
     for name in sorted({**before, **after}):
         was, now = before.get(name), after.get(name)
         if (was and was.score) != (now and now.score):
-            yield f"  {name}: {_score(was)} → {_score(now)}{_why(was, now)}"
+            yield f"  {name}: {_format_score(was)} → {_format_score(now)}{_describe_reason(was, now)}"
 
 
-def _tests(result: Result) -> dict[str, CellResult]:
+def _test_cells(result: Result) -> dict[str, CellResult]:
     return {cell.grade_id: cell for cell in result.cells if cell.score is not None}
 
 
-def _score(cell: CellResult | None) -> str:
+def _format_score(cell: CellResult | None) -> str:
     return "no such test" if cell is None or cell.score is None else f"{cell.score:g}"
 
 
-def _why(was: CellResult | None, now: CellResult | None) -> str:
-    """What the new verdict says; where there is none any more, what the old one said."""
-    if now is not None and (said := fault(now)):
-        return f", {said}"
-    return f", no longer: {said}" if was is not None and now is not None and (said := fault(was)) else ""
+def _describe_reason(was: CellResult | None, now: CellResult | None) -> str:
+    """Return what the new verdict says; if there is none any more, what the old one said."""
+    if now is not None and (fault := describe_fault(now)):
+        return f", {fault}"
+    return f", no longer: {fault}" if was is not None and now is not None and (fault := describe_fault(was)) else ""
 
 
-def fault(cell: CellResult) -> str:
-    """The first line on why a test cell did not give all its points; "" where nothing says so."""
-    told = [str(verdict.get("headline") or verdict.get("text") or "") for verdict in cell.verdicts]
-    lines = [text.strip().splitlines()[0] for text in [*told, cell.trouble] if text.strip()]
+def describe_fault(cell: CellResult) -> str:
+    """Return the first line on why a test cell did not give all its points; "" if nothing says why."""
+    texts = [str(verdict.get("headline") or verdict.get("text") or "") for verdict in cell.verdicts]
+    lines = [text.strip().splitlines()[0] for text in [*texts, cell.trouble] if text.strip()]
     return lines[0] if lines else ""
 
 
-def _cause(old: Result, new: Result) -> str:
+def _describe_cause(old: Result, new: Result) -> str:
     changed = [
-        what
-        for what, differs in (
+        cause
+        for cause, differs in (
             ("another submission", old.digest != new.digest),
             ("the tests have changed", old.tests != new.tests),
             ("other random numbers", old.seed != new.seed),

@@ -1,4 +1,4 @@
-"""The one writer: an answer → notebook in autograded/ → journal → gradebook, the last for many at a time."""
+"""The result writer: answer → notebook in autograded/ → journal → gradebook, the last in batches."""
 
 from __future__ import annotations
 
@@ -12,107 +12,116 @@ from typing import Any
 from nnkit.atomic_files import remove_unfinished, replace_file
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.paths import CoursePaths
-from nnkit_grader.record.gradebook import Book, BookUnavailable
-from nnkit_grader.record.journal import Entry, Journal
+from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
+from nnkit_grader.record.journal import Journal, JournalEntry
 from nnkit_grader.record.results import Result
-from nnkit_grader.record.save_grades import Penalty, Record, auto_scores
+from nnkit_grader.record.save_grades import AssignmentGrades, Penalty, collect_scores
 
-BATCH = 25
-"""Results in one transaction."""
-LATEST = 2.0
-"""Seconds after which a result is recorded, however few there are."""
+BATCH_RESULTS = 25
+"""Results that fill a transaction."""
+MAX_PENDING_SECONDS = 2.0
+"""Time after which results are recorded even if they do not fill a transaction."""
 
 
-class Keeper:
-    """Keeps the results of one assignment. The gradebook is left alone until the assignment is `entered` into it;
-    `penalty` is nbgrader's plug-in for late submissions."""
+class ResultWriter:
+    """Writes the results of one assignment.
+
+    The gradebook is left alone until `registration` (of the assignment, in another thread) is done. `penalty` is
+    nbgrader's plug-in for late submissions.
+    """
 
     def __init__(
         self,
         assignment: Assignment,
-        rooms: CoursePaths,
+        paths: CoursePaths,
         journal: Journal,
-        book: Book,
-        entered: Future[bool],
+        gradebook: CourseGradebook,
+        registration: Future[bool],
         penalty: Penalty | None = None,
     ):
-        self.assignment, self.rooms, self.journal = assignment, rooms, journal
-        self.book, self.entered, self.penalty = book, entered, penalty
-        self.pending: list[Entry] = []
-        """In the journal, and not yet in the gradebook."""
-        self.since = 0.0
-        self.unavailable: BookUnavailable | None = None
+        self.assignment, self.paths, self.journal = assignment, paths, journal
+        self.gradebook, self.registration, self.penalty = gradebook, registration, penalty
+        self.pending: list[JournalEntry] = []
+        """Entries of the journal that are not yet in the gradebook."""
+        self.pending_since = 0.0
+        self.unavailable: GradebookUnavailable | None = None
 
     @cached_property
-    def _scores(self) -> dict[str, dict[str, float | None]]:
-        """The gradebook's, before anything is graded."""
-        self.entered.result()
-        return self.book.transaction(lambda session: Record(session, self.assignment).scores())
+    def _recorded_scores(self) -> dict[str, dict[str, float | None]]:
+        """The gradebook's scores before this run, by student and cell."""
+        self.registration.result()
+        return self.gradebook.run_transaction(lambda session: AssignmentGrades(session, self.assignment).read_scores())
 
-    def accept(self, answer: Mapping[str, Any]) -> Entry:
-        """Keep the answer of a worker, for good. Raises OSError where the disk is full."""
+    def accept(self, answer: Mapping[str, Any]) -> JournalEntry:
+        """Write a worker's answer to disk and queue it for the gradebook. Raises OSError if the disk is full."""
         student, result = answer["student"], Result.from_json(answer["result"])
-        folder = self.rooms.autograded_folder(student)
+        folder = self.paths.autograded_folder(student)
         remove_unfinished(folder)
         for name, content in answer["files"].items():
-            replace_file(folder / name, base64.b64decode(content), self.rooms.file_mode, lasting=False)
-        replace_file(self._notebook(student), answer["notebook"], self.rooms.file_mode)
-        self.journal.log(student, _told(result, answer["sandbox"]["kind"]))
-        entry = self.journal.keep(student, result, answer["timestamp"])
-        self.add(entry)
+            replace_file(folder / name, base64.b64decode(content), self.paths.file_mode, lasting=False)
+        replace_file(self._notebook_path(student), answer["notebook"], self.paths.file_mode)
+        self.journal.log(student, _describe_result(result, answer["sandbox"]["kind"]))
+        entry = self.journal.write_entry(student, result, answer["timestamp"])
+        self.queue(entry)
         return entry
 
-    def add(self, entry: Entry) -> None:
-        """Have an entry of the journal recorded."""
-        self.since = self.since if self.pending else time.monotonic()
+    def queue(self, entry: JournalEntry) -> None:
+        """Queue an entry of the journal for the gradebook."""
+        self.pending_since = self.pending_since if self.pending else time.monotonic()
         self.pending.append(entry)
 
-    def catch_up(self) -> None:
-        """Have recorded what the journal holds and no gradebook took: one that was broken off in between."""
-        for entry in self.journal.entries():
+    def queue_unrecorded(self) -> None:
+        """Queue the entries that an interrupted run has written to the journal but not to the gradebook."""
+        for entry in self.journal.read_entries():
             if entry.result.tests == self.assignment.digest and not self.journal.is_recorded(entry):
-                self.add(entry)
+                self.queue(entry)
 
-    def standing(self, student: str, seed: int) -> Entry | None:
-        """The journal's entry that the same tests with the same numbers gave, and whose notebook is there."""
-        entry = self.journal.entry(student)
+    def find_current(self, student: str, seed: int) -> JournalEntry | None:
+        """Return a student's entry if the same tests with the same seed gave it, and its notebook exists."""
+        entry = self.journal.read_entry(student)
         if entry is None or (entry.result.tests, entry.result.seed) != (self.assignment.digest, seed):
             return None
-        return entry if self._notebook(student).exists() else None
+        return entry if self._notebook_path(student).exists() else None
 
-    def is_recorded(self, entry: Entry) -> bool:
-        """Whether this gradebook has an entry already: it took it, and its scores are these."""
-        scores = self._scores.get(entry.student, {})
-        return self.journal.is_recorded(entry) and auto_scores(entry, self.assignment).items() <= scores.items()
+    def is_recorded(self, entry: JournalEntry) -> bool:
+        """Return whether this gradebook has an entry already: it took the entry, and its scores are the same."""
+        scores = self._recorded_scores.get(entry.student, {})
+        return self.journal.is_recorded(entry) and collect_scores(entry, self.assignment).items() <= scores.items()
 
     def flush(self, all: bool = False) -> None:
-        """Record what is pending, if it is enough, old enough, or `all`. A gradebook that is not to be had is tried no
-        more: the journal holds the results."""
-        due = self.entered.done() and (len(self.pending) >= BATCH or time.monotonic() - self.since > LATEST)
+        """Record the pending entries if they are enough or old enough, or if `all` is set.
+
+        A gradebook that was unavailable once is not tried again: the journal has the results.
+        """
+        due = self.registration.done() and (
+            len(self.pending) >= BATCH_RESULTS or time.monotonic() - self.pending_since > MAX_PENDING_SECONDS
+        )
         if not self.pending or not (due or all) or self.unavailable:
             return
         entries = list({entry.student: entry for entry in self.pending}.values())
         try:
-            self.entered.result()
-            self.book.transaction(lambda session: Record(session, self.assignment).save(entries, self.penalty))
-        except BookUnavailable as fault:
+            self.registration.result()
+            self.gradebook.run_transaction(
+                lambda session: AssignmentGrades(session, self.assignment).save(entries, self.penalty)
+            )
+        except GradebookUnavailable as fault:
             self.unavailable = fault
             return
         self.journal.mark_recorded(entries)
         self.pending.clear()
 
-    def _notebook(self, student: str) -> Any:
-        return self.rooms.autograded_folder(student) / f"{self.assignment.notebook}.ipynb"
+    def _notebook_path(self, student: str) -> Any:
+        return self.paths.autograded_folder(student) / f"{self.assignment.notebook}.ipynb"
 
 
-def _told(result: Result, kind: str) -> Iterator[str]:
-    """What a submission's log says of a result."""
+def _describe_result(result: Result, kind: str) -> Iterator[str]:
+    """Yield the lines of a submission's log on its result."""
     yield f"graded in {result.seconds:.2f} s (sandbox: {kind}, seed {result.seed}, submission {result.digest[:12]})"
     for head, sentences in (
         ("refused", (result.refused,) if result.refused else ()),
         ("put right", result.repairs),
         ("happened", result.events),
-        ("look at it", result.human),
+        ("needs review", result.needs_review),
     ):
         yield from (f"{head}: {sentence}" for sentence in sentences)
     for cell in result.cells:

@@ -23,7 +23,7 @@ def write_report(course: Path, assignment: str, to: Path | None = None, url: str
     """Write the report on the graded submissions of an assignment; return the path of its page.
 
     `to` is the folder (None: report/ASSIGNMENT in the course), `url` a gradebook other than the course's. Raises
-    FileNotFoundError or ValueError if there is nothing to report on, BookUnavailable if the gradebook cannot be
+    FileNotFoundError or ValueError if there is nothing to report on, GradebookUnavailable if the gradebook cannot be
     read, OSError if the folder cannot be written.
     """
     results = collect_results(course, assignment, url)

@@ -12,10 +12,10 @@ from nnkit.check.notebook import cells as notebook_cells
 from nnkit_grader.course.assignment import Assignment, load_assignment
 from nnkit_grader.course.paths import CoursePaths
 from nnkit_grader.intake.match_cells import normalise_source
-from nnkit_grader.record.journal import FOLDER, Journal
+from nnkit_grader.record.journal import JOURNAL_FOLDER, Journal
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.report.manual_grades import ManualGrades, read_manual_grades
-from nnkit_grader.run import office
+from nnkit_grader.run import open_course
 
 STATES = ("full", "part", "none", "blank", "waiting", "not run")
 """States of a student's exercise: all points; some; none; not attempted; waits for points by hand; the submission was
@@ -139,12 +139,12 @@ class ClassResults:
 def collect_results(course: Path, name: str, url: str = "") -> ClassResults:
     """Collect the results of a class. Raises FileNotFoundError or ValueError with a sentence if there are none."""
     assignment = load_assignment(course, name)
-    coursedir = office(course, url).coursedir
+    coursedir = open_course(course, url).coursedir
     rooms = CoursePaths(coursedir, name)
-    entries = sorted(Journal(rooms.root, name).entries(), key=lambda entry: make_natural_key(entry.student))
+    entries = sorted(Journal(rooms.root, name).read_entries(), key=lambda entry: make_natural_key(entry.student))
     if not entries:
         raise FileNotFoundError(
-            f"Nothing in {name} has been graded: there are no results in {rooms.root / FOLDER / name}. "
+            f"Nothing in {name} has been graded: there are no results in {rooms.root / JOURNAL_FOLDER / name}. "
             f"Run `nnkit autograde {name}` first."
         )
     marks = read_manual_grades(coursedir, assignment)

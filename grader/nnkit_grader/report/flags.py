@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nnkit_grader.record.score_changes import fault
+from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
 from nnkit_grader.report.finite_differences import has_finite_difference
 from nnkit_grader.report.similarity import SimilarPair
@@ -44,7 +44,7 @@ def find_flags(results: ClassResults, pairs: Sequence[SimilarPair]) -> list[Flag
         sentences_by_kind = {
             "not run": [result.refused] if result.refused else [],
             "stopped": list(_describe_stop(results, row)),
-            "forged": list(result.human),
+            "forged": list(result.needs_review),
             "numerical": list(_describe_numerical(results, row)),
             "put right": list(result.repairs),
         }
@@ -67,7 +67,7 @@ def _describe_stop(results: ClassResults, row: SubmissionResults) -> Iterator[st
     for exercise in results.exercises:
         cell = row.find_cell(exercise.id)
         if cell is not None and cell.score is not None and cell.score < cell.points and is_error(cell):
-            yield f"{exercise.title}: {fault(cell)}"
+            yield f"{exercise.title}: {describe_fault(cell)}"
 
 
 def _describe_numerical(results: ClassResults, row: SubmissionResults) -> Iterator[str]:

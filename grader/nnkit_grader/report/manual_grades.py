@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.record.gradebook import Book
+from nnkit_grader.record.gradebook import CourseGradebook
 
 
 @dataclass
@@ -27,11 +27,14 @@ class ManualGrades:
 
 
 def read_manual_grades(coursedir: Any, assignment: Assignment) -> ManualGrades:
-    """Read the grades of an assignment; none if there is no gradebook, which is not created. Raises BookUnavailable."""
+    """Read the grades of an assignment; none if there is no gradebook, and none is created.
+
+    Raises GradebookUnavailable.
+    """
     if _is_missing(coursedir.db_url):
         return ManualGrades()
-    with Book(coursedir.db_url, coursedir.course_id) as book:
-        return book.transaction(lambda session: _read_grades(session, assignment))
+    with CourseGradebook(coursedir.db_url, coursedir.course_id) as gradebook:
+        return gradebook.run_transaction(lambda session: _read_grades(session, assignment))
 
 
 def _is_missing(url: str) -> bool:
@@ -39,7 +42,7 @@ def _is_missing(url: str) -> bool:
     try:
         parsed = make_url(url)
     except ArgumentError:
-        return False  # Book says what is wrong with it
+        return False  # CourseGradebook says what is wrong with it
     return parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file()
 
 

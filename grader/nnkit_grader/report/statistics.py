@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit_grader.record.results import CellResult
-from nnkit_grader.record.score_changes import fault
+from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import STATES, ClassResults, Exercise, SubmissionResults
 
 MAX_BARS = 12
@@ -105,14 +105,17 @@ class MistakeCount:
 
     @property
     def named(self) -> bool:
+        """True if the mistake is in the catalogue."""
         return self.id not in TITLES
 
     @property
     def head(self) -> str:
+        """Short name, for the first column."""
         return HEADS.get(self.id, self.id)
 
     @property
     def title(self) -> str:
+        """Sentence on the mistake, without a full stop."""
         known = BY_ID.get(self.id)
         return TITLES.get(self.id) or (known.title if known else self.id)
 
@@ -149,7 +152,7 @@ def find_faults(results: ClassResults, row: SubmissionResults, exercise: Exercis
     if results.is_blank(row, exercise):
         ids = {BLANK: ""}
     elif not ids:
-        ids = {ERROR if is_error(cell) else UNNAMED: fault(cell)}
+        ids = {ERROR if is_error(cell) else UNNAMED: describe_fault(cell)}
     yield from ids.items()
 
 

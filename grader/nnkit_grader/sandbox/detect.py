@@ -1,4 +1,4 @@
-"""Which sandbox works on this machine."""
+"""The choice of the strongest sandbox that works on this machine."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import platform
 from collections.abc import Sequence
 
 from nnkit_grader.sandbox import bwrap, landlock, system
-from nnkit_grader.sandbox.sandbox import WARM, Sandbox, SandboxError
+from nnkit_grader.sandbox.sandbox import PRELOADABLE_MODULES, Sandbox, SandboxError
 
 KINDS = ("bwrap", "kernel", "none")
-"""From the strongest to no protection at all."""
+"""The kinds of sandbox, from the strongest to no protection at all."""
 
 ADVICE = (
     "Use a Linux machine with kernel 5.13 or later and install bubblewrap (sudo apt-get install bubblewrap), or let "
@@ -18,41 +18,40 @@ ADVICE = (
 )
 
 
-def choose(wanted: str = "auto", warm: Sequence[str] = WARM) -> Sandbox:
-    """The sandbox of that kind, or ("auto") the strongest that works here, tried with a process that locks itself in;
-    `warm` as for `Sandbox`.
+def choose_sandbox(wanted: str = "auto", preload: Sequence[str] = PRELOADABLE_MODULES) -> Sandbox:
+    """Return a sandbox of the wanted kind, or ("auto") the strongest that works here; `preload` as for `Sandbox`.
 
-    Raises `SandboxError` if it does not work; "auto" never gives "none".
+    It is tried with a process that locks itself in. Raises SandboxError if it does not work; "auto" never gives "none".
     """
     if wanted not in (*KINDS, "auto"):
-        raise SandboxError(f"There is no sandbox {wanted!r}: it is auto, {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
+        raise SandboxError(f"There is no sandbox {wanted!r}: choose auto, {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     reasons = []
     for kind in ("bwrap", "kernel") if wanted == "auto" else (wanted,):
-        reason = missing(kind)
+        reason = find_missing(kind)
         if not reason:
             try:
-                return _tried(kind, warm)
+                return _try_sandbox(kind, preload)
             except SandboxError as error:
                 reason = str(error).rstrip(".")
         reasons.append(reason)
-    raise SandboxError(f"Submissions cannot be locked in here: {'; '.join(dict.fromkeys(reasons))}. {ADVICE}")
+    raise SandboxError(f"No sandbox works here: {'; '.join(dict.fromkeys(reasons))}. {ADVICE}")
 
 
-def missing(kind: str) -> str:
-    """What that kind of sandbox needs and this machine does not have, as part of a sentence; "" if all is there."""
+def find_missing(kind: str) -> str:
+    """Return what this kind of sandbox needs and the machine lacks, as a clause; "" if nothing is missing."""
     if platform.system() != "Linux":
         return f"a sandbox needs Linux, and this is {platform.system()}"
-    if system.machine() is None:
-        return f"the sandbox knows the machines {' and '.join(system.MACHINES)}, and not {platform.machine()}"
-    if kind == "bwrap" and bwrap.program() is None:
+    if system.find_column() is None:
+        return f"the sandbox supports {' and '.join(system.MACHINES)}, and not {platform.machine()}"
+    if kind == "bwrap" and bwrap.find_program() is None:
         return "bubblewrap is not installed"
-    if kind != "none" and not landlock.version():
+    if kind != "none" and not landlock.read_version():
         return "this kernel has no Landlock, or it is turned off"
     return ""
 
 
-def _tried(kind: str, warm: Sequence[str]) -> Sandbox:
-    sandbox = Sandbox(kind, warm=warm)
+def _try_sandbox(kind: str, preload: Sequence[str]) -> Sandbox:
+    sandbox = Sandbox(kind, preload=preload)
     with contextlib.ExitStack() as undo:
         undo.callback(sandbox.close)
         sandbox.start().kill()

@@ -1,4 +1,4 @@
-"""How a process that is about to run a submission locks itself in. No step can be taken back."""
+"""The steps by which a process locks itself in before it runs a submission. None of them can be undone."""
 
 from __future__ import annotations
 
@@ -20,62 +20,62 @@ _NAMESPACES = (
 )  # fmt: skip
 # A process namespace would need one more fork, which costs more than all else here; the warm process has one, and
 # seccomp keeps its children from starting processes and from reaching others.
-CPUS = 4
-"""Processors that one child uses at most: numerical libraries start some threads for each that they see."""
+MAX_CPUS = 4
+"""Processors that one child uses: numerical libraries start threads for each processor that they see."""
 
 
 @dataclass
-class Cell:
-    """What one process was given, and which of the walls that not every machine has stand around it."""
+class Confinement:
+    """The resources of one process, and the walls around it that not every machine supports."""
 
     scratch: Path
     limits: Limits
     user: int | None
-    """The user to become; None: stay who one is."""
+    """The user to become; None to stay the same user."""
     protected: bool = True
-    """False: limits only."""
+    """True for walls and limits, False for limits only."""
     namespaces: bool = False
     counted: bool = False
-    """The kernel counts its threads."""
+    """True if the kernel counts its threads."""
     own_disk: bool = False
-    """The kernel counts its bytes and files."""
+    """True if the kernel counts its bytes and files."""
 
 
-def leave(cell: Cell) -> None:
-    """Become an ordinary user, and see nobody else's mounts and network, where allowed."""
-    if cell.user is not None:
+def drop_identity(confinement: Confinement) -> None:
+    """Become an ordinary user, and leave the mounts and network of other processes, if the machine allows it."""
+    if confinement.user is not None:
         os.setgroups([])
-        os.setresgid(cell.user, cell.user, cell.user)
-        os.setresuid(cell.user, cell.user, cell.user)
+        os.setresgid(confinement.user, confinement.user, confinement.user)
+        os.setresuid(confinement.user, confinement.user, confinement.user)
         system.prctl(system.PR_SET_DUMPABLE, 1)  # else /proc/self belongs to root, and its uid_map is not ours
     user, group = os.geteuid(), os.getegid()
     with contextlib.suppress(OSError):
         system.unshare(_NAMESPACES)
-        cell.namespaces = True
-        mounts.map_self(user, group)
-    cell.counted = cell.user is not None or (cell.namespaces and user != 0)
+        confinement.namespaces = True
+        mounts.map_own_ids(user, group)
+    confinement.counted = confinement.user is not None or (confinement.namespaces and user != 0)
 
 
-def furnish(cell: Cell) -> None:
-    """A folder of its own, the only one that it may write to, as home and working folder; a clean environment."""
-    cell.scratch.mkdir(mode=0o700)
-    if cell.namespaces:
+def make_home(confinement: Confinement) -> None:
+    """Make a scratch folder, the only writable one, as home and working folder, and clean the environment."""
+    confinement.scratch.mkdir(mode=0o700)
+    if confinement.namespaces:
         with contextlib.suppress(OSError):
             system.mount("", "/", flags=system.MS_REC | system.MS_PRIVATE)
-            options = f"size={cell.limits.disk},nr_inodes={cell.limits.entries},mode=0700"
+            options = f"size={confinement.limits.disk},nr_inodes={confinement.limits.entries},mode=0700"
             flags = system.MS_NOSUID | system.MS_NODEV | system.MS_NOEXEC
-            system.mount("scratch", str(cell.scratch), "tmpfs", flags, options)
-            cell.own_disk = True
-    os.chdir(cell.scratch)
+            system.mount("scratch", str(confinement.scratch), "tmpfs", flags, options)
+            confinement.own_disk = True
+    os.chdir(confinement.scratch)
     os.umask(0o077)
-    environment = visible_paths.environment(cell.scratch)
+    environment = visible_paths.make_environment(confinement.scratch)
     os.environ.clear()
     os.environ.update(environment)
 
 
-def limit(cell: Cell) -> None:
-    """Bounds that the kernel keeps by itself."""
-    limits = cell.limits
+def set_limits(confinement: Confinement) -> None:
+    """Set the limits that the kernel enforces by itself."""
+    limits = confinement.limits
     for kind, most in {
         resource.RLIMIT_AS: limits.memory,
         resource.RLIMIT_CPU: limits.cpu,
@@ -83,17 +83,17 @@ def limit(cell: Cell) -> None:
         resource.RLIMIT_FSIZE: limits.file_size,
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_MSGQUEUE: 0,
-        **({resource.RLIMIT_NPROC: limits.threads} if cell.counted else {}),
+        **({resource.RLIMIT_NPROC: limits.threads} if confinement.counted else {}),
     }.items():
         _, hard = resource.getrlimit(kind)
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(kind, (most, most))
     usable = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, random.sample(usable, min(CPUS, len(usable))))
+    os.sched_setaffinity(0, random.sample(usable, min(MAX_CPUS, len(usable))))
 
 
-def close_all_but(kept: Iterable[int]) -> None:
-    """Close every open file; stdin, stdout and stderr lead nowhere."""
+def close_files(kept: Iterable[int]) -> None:
+    """Close every open file but those in `kept`; stdin, stdout and stderr become /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in range(3):
         os.dup2(null, number)
@@ -104,22 +104,22 @@ def close_all_but(kept: Iterable[int]) -> None:
     os.closerange(start, os.sysconf("SC_OPEN_MAX"))
 
 
-def shut(cell: Cell, readable: list[Path]) -> None:
-    """The walls themselves. Raises `OSError` if one of them cannot be put up."""
+def raise_walls(confinement: Confinement, readable: list[Path]) -> None:
+    """Put up the walls. Raises OSError if one of them cannot be put up."""
     system.drop_capabilities()
     own = Path(os.path.realpath("/proc/self"))  # by number: this process's folder and no other's
     about_itself = [own / name for name in ("maps", "stat", "statm", "status")]
     landlock.restrict(
-        [*readable, *visible_paths.DEVICES, *visible_paths.ABOUT_THE_MACHINE, *about_itself],
-        [cell.scratch, Path("/dev/null")],
+        [*readable, *visible_paths.DEVICES, *visible_paths.MACHINE_INFO, *about_itself],
+        [confinement.scratch, Path("/dev/null")],
     )
-    system.prctl(system.PR_SET_DUMPABLE, 0)  # nobody reads its memory, even as the same user
-    seccomp.install()
-    _lean_against_walls()
+    system.prctl(system.PR_SET_DUMPABLE, 0)  # no process reads its memory, even as the same user
+    seccomp.install_filter()
+    _test_walls()
 
 
-def _lean_against_walls() -> None:
-    """Some kernels take the orders above and do not carry them out."""
+def _test_walls() -> None:
+    """Raise PermissionError if the kernel accepts the calls above but does not act on them, as some do."""
     for forbidden in (lambda: os.listdir("/"), lambda: socket.socket().close(), os.fork):
         try:
             forbidden()
@@ -129,9 +129,11 @@ def _lean_against_walls() -> None:
 
 
 def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies."""
     system.prctl(system.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def tell(leash: socket.socket, message: bytes) -> None:
+def send_message(leash: socket.socket, message: bytes) -> None:
+    """Send a message on a leash, unless its other end is closed."""
     with contextlib.suppress(OSError):
         leash.send(message)

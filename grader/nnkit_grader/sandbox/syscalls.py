@@ -1,4 +1,4 @@
-"""Numbers of the system calls that a submission may not make: name → (on x86_64, on aarch64).
+"""Numbers of the system calls that a submission may not make, by name: (on x86_64, on aarch64).
 
 From the kernel's `unistd_64.h` and `asm-generic/unistd.h`. None: this machine does not have the call.
 """
@@ -58,7 +58,7 @@ SHARED_MEMORY: Table = {
 }  # fmt: skip
 
 KERNEL: Table = {
-    # Parts of the kernel that a notebook has no use for, and in which holes have been found.
+    # Parts of the kernel that a notebook has no use for, and in which vulnerabilities have been found.
     "bpf": (321, 280), "perf_event_open": (298, 241), "userfaultfd": (323, 282), "io_uring_setup": (425, 425),
     "io_uring_enter": (426, 426), "io_uring_register": (427, 427), "io_setup": (206, 0), "io_submit": (209, 2),
     "add_key": (248, 217), "request_key": (249, 218), "keyctl": (250, 219), "personality": (135, 92),
@@ -79,7 +79,7 @@ DENIED: Table = {
 """Each fails with "Operation not permitted"."""
 
 BY_ARGUMENT: Table = {
-    # Allowed or not by what they are asked to do: see `nnkit_grader.sandbox.seccomp`.
+    # Allowed or not depending on their arguments: see `nnkit_grader.sandbox.seccomp`.
     "clone": (56, 220), "clone3": (435, 435), "kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261),
     "socketpair": (53, 199), "sendto": (44, 206), "recvfrom": (45, 207), "ioctl": (16, 29), "fcntl": (72, 25),
     "prctl": (157, 167),

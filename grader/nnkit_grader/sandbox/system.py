@@ -1,4 +1,4 @@
-"""System calls that Python has no function for, through the C library."""
+"""System calls that Python has no function for, made through the C library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import platform
 
 MACHINES = ("x86_64", "aarch64")
-"""Machines whose system call numbers are known here; a table gives the numbers in this order."""
+"""Machines whose system call numbers are known here; tables give the numbers in this order."""
 
 NUMBERS = {
     "capset": (126, 91),
@@ -41,26 +41,26 @@ MNT_DETACH = 2
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def machine() -> int | None:
-    """The column of the tables that holds this machine's numbers; None if it is not known."""
+def find_column() -> int | None:
+    """Return the column of the tables that has this machine's numbers; None for an unknown machine."""
     name = platform.machine()
     known = platform.system() == "Linux" and name in MACHINES and ctypes.sizeof(ctypes.c_void_p) == 8
     return MACHINES.index(name) if known else None
 
 
-def call(name: str, *arguments: int | bytes | ctypes.Array | ctypes.Structure | None) -> int:
-    """Make a system call. Raises `OSError` with the call's name where the kernel refuses."""
-    column = machine()
+def call_kernel(name: str, *arguments: int | bytes | ctypes.Array | ctypes.Structure | None) -> int:
+    """Make a system call. Raises OSError with the call's name if the kernel refuses."""
+    column = find_column()
     if column is None:
         raise OSError(38, f"system calls of {platform.system()} on {platform.machine()} are not known", name)
-    result: int = _libc.syscall(ctypes.c_long(NUMBERS[name][column]), *map(_argument, arguments))
+    result: int = _libc.syscall(ctypes.c_long(NUMBERS[name][column]), *map(_convert_argument, arguments))
     if result < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), name)
     return result
 
 
-def _argument(value: int | bytes | ctypes.Array | ctypes.Structure | None) -> object:
+def _convert_argument(value: int | bytes | ctypes.Array | ctypes.Structure | None) -> object:
     if value is None:
         return ctypes.c_void_p(None)
     if isinstance(value, bytes):
@@ -71,21 +71,22 @@ def _argument(value: int | bytes | ctypes.Array | ctypes.Structure | None) -> ob
 
 
 def prctl(option: int, value: int = 0) -> None:
-    call("prctl", option, value, 0, 0, 0)
+    """Call `prctl(2)`."""
+    call_kernel("prctl", option, value, 0, 0, 0)
 
 
 def unshare(flags: int) -> None:
-    """Leave the namespaces named by `flags` for new ones."""
-    call("unshare", flags)
+    """Call `unshare(2)`: leave the namespaces named by `flags` for new ones."""
+    call_kernel("unshare", flags)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """`mount(2)`; empty strings stand for no value."""
-    call("mount", *(os.fsencode(text) if text else None for text in (source, target, kind)), flags,
+    """Call `mount(2)`; an empty string means no value."""
+    call_kernel("mount", *(os.fsencode(text) if text else None for text in (source, target, kind)), flags,
          os.fsencode(options) if options else None)  # fmt: skip
 
 
 def drop_capabilities() -> None:
     """Give up every privilege of root over this process's namespaces."""
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)  # version 3, this thread
-    call("capset", header, (ctypes.c_uint32 * 6)())
+    call_kernel("capset", header, (ctypes.c_uint32 * 6)())

@@ -1,4 +1,4 @@
-"""Bounds that are looked after from outside, where the kernel does not keep them: threads, disk; and who goes first."""
+"""Limits that are watched from outside where the kernel does not enforce them (threads, disk), and priorities."""
 
 from __future__ import annotations
 
@@ -8,37 +8,36 @@ import os
 import time
 from pathlib import Path
 
-from nnkit_grader.sandbox.lockdown import Cell
+from nnkit_grader.sandbox.lockdown import Confinement
 
-NICE = 10
-"""Beside one who wants it too, a tenth of the machine is left."""
+NICE_LEVEL = 10
+"""Priority that leaves a process a tenth of a processor that others want, too."""
 
 
-def excess(cell: Cell, number: int) -> str:
-    """What process `number` has used too much of, as the rest of a sentence; "" if nothing.
+def find_excess(confinement: Confinement, number: int) -> str:
+    """Return the limit that process `number` has exceeded, as the rest of a sentence; "" if none.
 
     A folder on a mount of the process's own looks empty from here.
     """
-    limits = cell.limits
-    if threads(number) > limits.threads:
+    limits = confinement.limits
+    if count_threads(number) > limits.threads:
         return f"started more than {limits.threads} threads"
-    size, entries = usage(cell.scratch, limits.entries)
+    size, entries = measure_folder(confinement.scratch, limits.entries)
     if entries > limits.entries:
         return f"made more than {limits.entries} files"
     return f"wrote more than {limits.disk / 2**20:g} MiB" if size > limits.disk else ""
 
 
-def computed(number: int) -> float:
-    """Seconds of computing that a process has had."""
+def read_cpu_seconds(number: int) -> float:
+    """Return the computing time of a process in seconds; 0 if it cannot be read."""
     try:
         return time.clock_gettime(~number << 3 | 2)  # Linux: the clock of a process
     except OSError:
         return 0.0
 
 
-def hold(number: int) -> int:
-    """Where it can be said how the process, with its session, shares the machine with others: an open file; -1 where
-    the kernel does not share by session."""
+def open_autogroup(number: int) -> int:
+    """Open the file that sets the priority of a process's session; -1 if the kernel has no priorities by session."""
     try:
         return os.open(f"/proc/{number}/autogroup", os.O_WRONLY)
     except OSError:
@@ -46,18 +45,20 @@ def hold(number: int) -> int:
 
 
 def yield_to_others(number: int, group: int) -> bool:
-    """Let a process compute only where others leave the machine idle; its time limits know (`Child.waited`). False if
-    that is to be tried again a moment later."""
+    """Let a process compute only when others leave the machine idle; its time limits allow for it.
+
+    Returns False if the kernel asks to try again a moment later.
+    """
     with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, number, NICE)
+        os.setpriority(os.PRIO_PROCESS, number, NICE_LEVEL)
     try:
-        return group < 0 or os.write(group, b"%d" % NICE) > 0
+        return group < 0 or os.write(group, b"%d" % NICE_LEVEL) > 0
     except OSError as refused:
         return refused.errno != errno.EAGAIN
 
 
-def threads(number: int) -> int:
-    """How many threads a process has; 0 if there is no such process."""
+def count_threads(number: int) -> int:
+    """Return the number of threads of a process; 0 if there is no such process."""
     try:
         with open(f"/proc/{number}/status") as status:
             return next((int(line.split()[1]) for line in status if line.startswith("Threads:")), 0)
@@ -65,10 +66,10 @@ def threads(number: int) -> int:
         return 0
 
 
-def usage(folder: Path, most: int) -> tuple[int, int]:
-    """Bytes on disk and number of entries below `folder`; stops counting above `most` entries.
+def measure_folder(folder: Path, most: int) -> tuple[int, int]:
+    """Return the bytes on disk and the number of entries below `folder`; counting stops above `most` entries.
 
-    A folder whose path has become too long to look into counts as `most` entries and more.
+    A folder whose path has become too long to open counts as more than `most` entries.
     """
     size, entries, left = 0, 0, [str(folder)]
     while left and entries <= most:
@@ -81,7 +82,7 @@ def usage(folder: Path, most: int) -> tuple[int, int]:
                         left.append(entry.path)
                     if entries > most:
                         break
-        except (FileNotFoundError, PermissionError, NotADirectoryError):  # it changes while we look
+        except (FileNotFoundError, PermissionError, NotADirectoryError):  # it changes while it is being read
             continue
         except OSError:
             entries = most + 1

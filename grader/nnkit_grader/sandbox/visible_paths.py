@@ -1,4 +1,4 @@
-"""What a submission may see of the machine: Python, the libraries, nnkit; and its environment."""
+"""The paths that a submission may see (Python, the libraries, nnkit), and its environment variables."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ import nnkit
 import nnkit_grader
 
 PACKAGES = tuple(Path(package.__path__[0]) for package in (nnkit, nnkit_grader))
-"""All that is visible of the course, also where the packages are installed from folders that hold much more."""
+"""The only folders of the course that are visible, even if the packages are installed from folders that hold more."""
 
-_OF_A_PREFIX = ("bin", "lib", "lib64", "share", "pyvenv.cfg")
+_PREFIX_PATHS = ("bin", "lib", "lib64", "share", "pyvenv.cfg")
 # Not its etc/ and not the whole prefix: a hub keeps nbgrader's configuration there, with the gradebook's password.
-_OF_THE_SYSTEM = (
+_SYSTEM_PATHS = (
     "/usr/bin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/libexec", "/usr/share", "/usr/local/lib",
     "/usr/local/share/fonts", "/bin", "/lib", "/lib32", "/lib64", "/nix/store",
     "/sys/devices/system/cpu", "/etc/alternatives", "/etc/fonts", "/etc/ld.so.cache", "/etc/localtime",
 )  # fmt: skip
 DEVICES = tuple(Path("/dev", name) for name in ("null", "zero", "full", "random", "urandom"))
-ABOUT_THE_MACHINE = (Path("/proc/cpuinfo"), Path("/proc/meminfo"))
-"""Read by numerical libraries to see how many processors there are."""
+MACHINE_INFO = (Path("/proc/cpuinfo"), Path("/proc/meminfo"))
+"""Files that numerical libraries read to find the number of processors."""
 
 
-def libraries() -> list[str]:
-    """Folders of installed packages, the user's own among them."""
-    return [place for place in sys.path if Path(place).name in ("site-packages", "dist-packages")]
+def list_library_folders() -> list[str]:
+    """Return the folders of installed packages, the user's own included."""
+    return [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
 
 
-def import_roots() -> list[Path]:
+def list_import_roots() -> list[Path]:
     """Return the folders from which the course's packages are imported."""
     return sorted({package.parent for package in PACKAGES})
 
 
-def readable() -> list[Path]:
-    """Files and folders that a submission may read, each also under the name that its links lead to."""
+def list_readable() -> list[Path]:
+    """Return the files and folders that a submission may read, each also under the path that its links lead to."""
     installed = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    named = [Path(prefix, part) for prefix in (sys.base_prefix, sys.prefix) for part in _OF_A_PREFIX]
-    named += [Path(place) for place in (*libraries(), *installed, *_OF_THE_SYSTEM)]
+    named = [Path(prefix, part) for prefix in (sys.base_prefix, sys.prefix) for part in _PREFIX_PATHS]
+    named += [Path(path) for path in (*list_library_folders(), *installed, *_SYSTEM_PATHS)]
     named += [*PACKAGES, Path(os.path.realpath(sys.executable))]
-    places = {place for name in named if name.exists() for place in (name.absolute(), name.resolve())}
-    return sorted(place for place in places if not places & set(place.parents))
+    paths = {path for name in named if name.exists() for path in (name.absolute(), name.resolve())}
+    return sorted(path for path in paths if not paths & set(path.parents))
 
 
-def reachable_by_all(places: list[Path]) -> bool:
-    """Whether a user without any right of their own gets to all of `places`."""
-    return all(folder.stat().st_mode & 0o001 for place in places for folder in place.parents)
+def are_reachable_by_all(paths: list[Path]) -> bool:
+    """Return whether a user without any rights can reach all of these paths."""
+    return all(folder.stat().st_mode & 0o001 for path in paths for folder in path.parents)
 
 
-def top_links(places: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Those of `places` that are links (/lib → usr/lib), and where they lead."""
-    return ((place, os.readlink(place)) for place in places if place.is_symlink())
+def list_links(paths: list[Path]) -> Iterator[tuple[Path, str]]:
+    """Yield those of the paths that are links (/lib → usr/lib), with their targets."""
+    return ((path, os.readlink(path)) for path in paths if path.is_symlink())
 
 
-def environment(home: Path) -> dict[str, str]:
-    """All environment variables of a process whose home is `home`."""
+def make_environment(home: Path) -> dict[str, str]:
+    """Return all environment variables of a sandboxed process whose home is `home`."""
     kept = {name: os.environ[name] for name in ("NNKIT_CHECK_SECONDS", "JAX_ENABLE_X64") if name in os.environ}
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin",

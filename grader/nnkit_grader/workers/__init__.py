@@ -1,1 +1,1 @@
-"""Who does the work: a class is a list of independent jobs for warm worker processes."""
+"""Execution of a class: a list of independent jobs for warm worker processes, on this machine or on a Dask cluster."""

@@ -1,103 +1,108 @@
-"""Who grades: an executor of `concurrent.futures`, on this machine or on a Dask cluster.
+"""The executor of a run: where its jobs are graded, on this machine or on a Dask cluster.
 
-On a cluster each Dask worker needs nnkit with its `grading` extra, in the version of the one who asks, and bubblewrap
-or Landlock: submissions run in a sandbox there as they do here. The course's folder need not be there.
+On a cluster each Dask worker needs nnkit-grader in the same version as here, and bubblewrap or Landlock: submissions
+run in a sandbox there too. The course's folder need not be visible there.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.examiner.examiner import Seconds
+from nnkit_grader.examiner.examiner import TimeLimits
 from nnkit_grader.sandbox.limits import Limits
-from nnkit_grader.workers import worker_client
+from nnkit_grader.workers.worker_client import CannotStart
+from nnkit_grader.workers.worker_pool import WorkerPool
 
-PASSED_ON = ("NNKIT_CHECK_SECONDS",)
-"""What of the environment decides how submissions are graded."""
-EXAMINER = 4 * 2**30
-"""Bytes that the examination of one submission may take on the trusted side."""
+FORWARDED_VARIABLES = ("NNKIT_CHECK_SECONDS",)
+"""Environment variables that change how submissions are graded."""
+MAX_EXAMINER_BYTES = 4 * 2**30
+"""Memory of the trusted process that examines one submission."""
 
 
-class Crew:
-    """An executor, and what all its jobs have in common."""
+@dataclass(frozen=True)
+class Executor:
+    """A way to have jobs graded, a number of them at a time."""
 
-    def __init__(
-        self, executor: Executor, size: int, setup: dict[str, Any], near: bool, warming: Future[None] | None = None
-    ):
-        self.executor, self.size, self.setup, self.near, self.warming = executor, size, setup, near, warming
-        """`near`: whether workers see the course's folder. `warming`: done when there is a warm one to begin with."""
-        self.spare = 3 * size if near else 0
-        """How many more, in place of jobs that take long: most of those wait for a loop to be given up."""
+    submit: Callable[[dict[str, Any]], Future[dict[str, Any]]]
+    """Hands out a job; the future gets the answer, WorkerDied or CannotStart."""
+    size: int
+    """Jobs that can run at a time."""
+    is_local: bool
+    """True if the workers see the course's folder."""
+    warming: Future[None] | None = None
+    """Done when the first worker is warm."""
 
     def warm_up(self) -> None:
-        """Wait until the first worker is warm, or has failed to be."""
+        """Wait until the first worker is warm, or has failed to start."""
         if self.warming is not None:
             self.warming.result()
 
     @property
     def window(self) -> int:
-        """How many jobs are handed out at a time. A cluster gets some ahead, since it is far."""
-        return self.size if self.near else 2 * self.size
+        """Jobs that are handed out at a time; a cluster gets some in advance, since it is far away."""
+        return self.size if self.is_local else 2 * self.size
 
-    def grade(self, job: dict[str, Any]) -> Future[dict[str, Any]]:
-        return self.executor.submit(worker_client.grade, self.setup, job)
+    @property
+    def spare(self) -> int:
+        """Further jobs that may run beside long ones: most of those wait for the time limit of an endless loop."""
+        return 3 * self.size if self.is_local else 0
 
 
-def setup(
-    assignment: Assignment, sandbox: str, seconds: Seconds, limits: Limits, memory: int = EXAMINER
+def make_setup(
+    assignment: Assignment,
+    sandbox: str,
+    seconds: TimeLimits,
+    limits: Limits,
+    max_examiner_bytes: int = MAX_EXAMINER_BYTES,
 ) -> dict[str, Any]:
-    """What a worker must know before its first job: plain data, with a key that tells one setup from another.
+    """Return what a worker must know before its first job, as plain data.
 
-    `limits` are those of the learner's process, `memory` is what the examiner may take, in bytes.
+    `limits` are those of the learner's process, `max_examiner_bytes` is the memory of the examiner.
     """
-    told = {
+    return {
         "assignment": assignment.to_json(),
         "sandbox": sandbox,
         "seconds": asdict(seconds),
         "limits": limits.to_json(),
-        "memory": memory,
-        "environment": {name: os.environ[name] for name in PASSED_ON if name in os.environ},
+        "memory": max_examiner_bytes,
+        "environment": {name: os.environ[name] for name in FORWARDED_VARIABLES if name in os.environ},
     }
-    return {**told, "key": hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()}
 
 
 @contextlib.contextmanager
-def here(jobs: int | None, setup: dict[str, Any]) -> Iterator[Crew]:
-    """A job for each core, or `jobs` of them, at a time. Their worker starts at once, in the background."""
-    size = jobs or _cores()
-    executor = ThreadPoolExecutor(4 * size, "nnkit-attendant")
+def open_local(jobs: int | None, setup: dict[str, Any]) -> Iterator[Executor]:
+    """Context manager that gives an executor for `jobs` jobs at a time on this machine; by default one for each core.
+
+    A first worker is started at once, in the background.
+    """
+    size = jobs or _count_cores()
+    pool, threads = WorkerPool(setup), ThreadPoolExecutor(4 * size, "nnkit-worker-client")
     try:
-        yield Crew(executor, size, setup, near=True, warming=executor.submit(worker_client.prepare, setup))
+        yield Executor(lambda job: threads.submit(pool.grade, job), size, True, threads.submit(pool.prepare))
     finally:
-        worker_client.dismiss()  # a thread that waits for an answer gets none, and ends
-        executor.shutdown(cancel_futures=True)
-        worker_client.dismiss()
+        pool.close()  # threads that wait for an answer get WorkerDied, and end
+        threads.shutdown(cancel_futures=True)
 
 
-def _cores() -> int:
+def _count_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
-def cluster(scheduler: str, setup: dict[str, Any]) -> Iterator[Crew]:
-    """All threads of all workers of a Dask cluster. Raises CannotStart where there is none."""
-    import distributed
+def open_cluster(scheduler: str, setup: dict[str, Any]) -> Iterator[Executor]:
+    """Context manager that gives an executor for all threads of a Dask cluster. Raises CannotStart if it has none."""
+    from nnkit_grader.workers import dask_cluster
 
-    connect: Any = distributed.Client
-    try:
-        client = connect(scheduler, timeout=10)
-    except (OSError, TimeoutError, ValueError) as fault:
-        raise worker_client.CannotStart(f"There is no Dask scheduler at {scheduler}: {fault}") from None
-    with client:
+    with dask_cluster.connect(scheduler) as client:
         size = sum(client.nthreads().values())
         if not size:
-            raise worker_client.CannotStart(f"The Dask scheduler at {scheduler} has no workers.")
-        yield Crew(client.get_executor(), size, setup, near=False)
+            raise CannotStart(f"The Dask scheduler at {scheduler} has no workers.")
+        with dask_cluster.open_pools(client, setup) as pool:
+            executor = client.get_executor()
+            yield Executor(lambda job: executor.submit(dask_cluster.grade_in_pool, pool, job), size, False)

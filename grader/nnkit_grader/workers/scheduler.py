@@ -1,10 +1,10 @@
-"""Grade a class: independent submissions, handed to an executor, and one writer of all that is kept.
+"""The scheduler: grades a class of independent submissions with an executor, and has the results written.
 
-    submissions → crew (threads here, or Dask) → attendant → worker → answers
-                                                                        ↓
-                     gradebook ← in batches ← journal ← notebook in autograded/
+    submissions → executor (threads here, or Dask) → worker client → worker → answers
+                                                                                 ↓
+                              gradebook ← in batches ← journal ← notebook in autograded/
 
-The order of the last three is what makes a grader that is killed at any point go on where it was.
+The order of the last three lets a grader that was killed at any point go on where it was.
 """
 
 from __future__ import annotations
@@ -17,181 +17,191 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from nnkit_grader.intake.submission import open_submission
-from nnkit_grader.record.journal import unfit
-from nnkit_grader.record.score_changes import Move, move
-from nnkit_grader.workers.executor import Crew
-from nnkit_grader.workers.worker import take_in_all
+from nnkit_grader.intake.submission import open_submission, open_with_notes
+from nnkit_grader.record.journal import check_student_id
+from nnkit_grader.record.score_changes import ScoreChange, compare_results
+from nnkit_grader.workers.executor import Executor
 from nnkit_grader.workers.worker_client import CannotStart, WorkerDied
 
 if TYPE_CHECKING:
-    from nnkit_grader.record.writer import Keeper
+    from nnkit_grader.record.writer import ResultWriter
 
-TRIES = 2
-"""How often a submission is given to a worker whose examiner fails at it."""
-DEATHS = 3
-"""How many workers may die with a submission."""
-LONG = 1.0
-"""Seconds after which a submission no longer keeps another one waiting; by then it leaves the machine to others."""
+MAX_EXAMINER_FAILURES = 2
+"""Times that the examiner may fail at a submission before it is given up."""
+MAX_WORKER_DEATHS = 3
+"""Times that a worker may die with a submission before it is given up."""
+LONG_JOB_SECONDS = 1.0
+"""Time after which a job no longer keeps another one waiting; by then it leaves the machine to others."""
 
 
 @dataclass
-class Tally:
-    """How far a class is, and how it ended."""
+class RunSummary:
+    """The progress of a run over a class, and how it ended."""
 
     total: int = 0
     graded: int = 0
-    standing: int = 0
-    """Graded before, by the same tests."""
+    unchanged: int = 0
+    """Submissions that were graded before, by the same tests."""
     refused: dict[str, str] = field(default_factory=dict)
-    """Student → why the submission was not run."""
-    human: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Student → why somebody should look at it."""
-    troubles: dict[str, str] = field(default_factory=dict)
-    """Student → why there is no result; never a learner's mistake."""
-    moves: list[Move] = field(default_factory=list)
+    """Reasons why submissions were not run, by student."""
+    needs_review: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Reasons why a grader should look at submissions, by student."""
+    ungraded: dict[str, str] = field(default_factory=dict)
+    """Reasons why submissions have no result, by student; never a learner's mistake."""
+    score_changes: list[ScoreChange] = field(default_factory=list)
     sandbox: str = ""
-    """What protected the machine that graded."""
+    """Description of the sandbox that protected the machine."""
     seconds: float = 0.0
 
     @property
     def done(self) -> int:
-        return self.graded + self.standing + len(self.troubles)
+        """Number of submissions that need no more work in this run."""
+        return self.graded + self.unchanged + len(self.ungraded)
 
 
 @dataclass
-class Job:
+class GradingJob:
+    """One submission to be graded, with its failures so far."""
+
     student: str
-    failed: int = 0
-    died: int = 0
-    since: float = 0.0
-    """When it was handed out last, in seconds of time.monotonic()."""
+    failures: int = 0
+    deaths: int = 0
+    started: float = 0.0
+    """When it was last handed out, in seconds of time.monotonic()."""
 
 
-class Engine:
+class Scheduler:
     """One run over a class."""
 
-    def __init__(self, crew: Crew, keeper: Keeper, seed: int, progress: Callable[[Tally], None] = lambda tally: None):
-        self.crew, self.keeper, self.seed, self.progress = crew, keeper, seed, progress
-        self.tally = Tally()
-        self.waiting: deque[Job] = deque()
-        self.running: dict[Future[dict[str, Any]], Job] = {}
+    def __init__(
+        self,
+        executor: Executor,
+        writer: ResultWriter,
+        seed: int,
+        show_progress: Callable[[RunSummary], None] = lambda summary: None,
+    ):
+        self.executor, self.writer, self.seed, self.show_progress = executor, writer, seed, show_progress
+        self.summary = RunSummary()
+        self.waiting: deque[GradingJob] = deque()
+        self.running: dict[Future[dict[str, Any]], GradingJob] = {}
 
-    def grade(self, students: Sequence[str], regrade: bool = False) -> Tally:
-        """Grade these students, those again that have a result only if `regrade`.
+    def grade(self, students: Sequence[str], regrade: bool = False) -> RunSummary:
+        """Grade these students; those with a current result only if `regrade` is set.
 
-        Raises CannotStart where no submission can be run at all, BookUnavailable where the gradebook could not be
-        written, OSError where the disk is full. What has been graded by then is in the journal, and recorded where
+        Raises CannotStart if no submission can be run at all, GradebookUnavailable if the gradebook could not be
+        written, OSError if the disk is full. Results obtained by then are in the journal, and in the gradebook if
         that is possible.
         """
-        began = time.monotonic()
-        self.tally.total = len(students)
+        started = time.monotonic()
+        self.summary.total = len(students)
         try:
             for student in students:
                 self.admit(student, regrade)
             if self.waiting:
-                self.crew.warm_up()
+                self.executor.warm_up()
             while self.waiting or self.running:
                 self.step()
         except BaseException:
-            self.harvest()
-            self.keeper.catch_up()
+            self.save_finished()
+            self.writer.queue_unrecorded()
             raise
         finally:
-            self.keeper.flush(all=True)
-            self.tally.seconds = time.monotonic() - began
-        if self.keeper.unavailable:
-            raise self.keeper.unavailable
-        return self.tally
+            self.writer.flush(all=True)
+            self.summary.seconds = time.monotonic() - started
+        if self.writer.unavailable:
+            raise self.writer.unavailable
+        return self.summary
 
     def admit(self, student: str, regrade: bool) -> None:
-        """Take a student into the queue, unless there is nothing to do."""
-        if fault := unfit(student):
-            self.tally.troubles[ascii(student)] = fault
+        """Put a student into the queue, unless there is nothing to do."""
+        if fault := check_student_id(student):
+            self.summary.ungraded[ascii(student)] = fault
             return
-        entry = None if regrade else self.keeper.standing(student, self.seed)
-        if entry is None or entry.result.digest != open_submission(self.folder(student), self.keeper.assignment).digest:
-            self.waiting.append(Job(student))
+        entry = None if regrade else self.writer.find_current(student, self.seed)
+        if entry is None or entry.result.digest != open_submission(self.folder(student), self.writer.assignment).digest:
+            self.waiting.append(GradingJob(student))
             return
-        self.tally.standing += 1
-        if not self.keeper.is_recorded(entry):
-            self.keeper.add(entry)
-        self.progress(self.tally)
+        self.summary.unchanged += 1
+        if not self.writer.is_recorded(entry):
+            self.writer.queue(entry)
+        self.show_progress(self.summary)
 
     def folder(self, student: str) -> Any:
-        return self.keeper.rooms.submitted_folder(student)
+        """Return the folder of a student's submission."""
+        return self.writer.paths.submitted_folder(student)
 
     def step(self) -> None:
-        """Wait for an answer, hand out a job in place of it, keep it: no worker waits for the disk."""
+        """Wait for an answer, hand out a job in place of it, then save the answer: no worker waits for the disk."""
         done, _ = wait(self.running, timeout=0.5, return_when=FIRST_COMPLETED)
         while self.waiting and self.has_room():
             job = self.waiting.popleft()
-            job.since = time.monotonic()
-            self.running[self.crew.grade(self.order(job))] = job
+            job.started = time.monotonic()
+            self.running[self.executor.submit(self.describe_job(job))] = job
         for future in done:
-            self.take(self.running.pop(future), future)
-        self.keeper.flush()
-        self.progress(self.tally)
+            self.handle_answer(self.running.pop(future), future)
+        self.writer.flush()
+        self.show_progress(self.summary)
 
     def has_room(self) -> bool:
-        """Whether one more job may run now."""
+        """Return whether one more job may run now."""
         busy = [job for future, job in self.running.items() if not future.done()]
-        long = sum(time.monotonic() - job.since > LONG for job in busy)
-        return len(busy) < self.crew.window + min(long, self.crew.spare)
+        long = sum(time.monotonic() - job.started > LONG_JOB_SECONDS for job in busy)
+        return len(busy) < self.executor.window + min(long, self.executor.spare)
 
-    def order(self, job: Job) -> dict[str, Any]:
-        """What a worker needs to know; one that does not see the folder gets what is in it."""
-        told: dict[str, Any] = {"student": job.student, "seed": self.seed, "alone": job.died > 0}
+    def describe_job(self, job: GradingJob) -> dict[str, Any]:
+        """Return a job as plain data for a worker; one that cannot see the submission's folder gets its content."""
+        data: dict[str, Any] = {"student": job.student, "seed": self.seed, "alone": job.deaths > 0}
         folder = self.folder(job.student)
-        return {**told, "folder": str(folder)} if self.crew.near else {**told, "taken": self.taken(folder)}
+        if self.executor.is_local:
+            return {**data, "folder": str(folder)}
+        return {**data, "submission": open_with_notes(folder, self.writer.assignment)}
 
-    def taken(self, folder: Any) -> Any:
-        return take_in_all(folder, self.keeper.assignment)
-
-    def take(self, job: Job, future: Future[dict[str, Any]]) -> None:
-        """Keep an answer, or try again where there is none."""
+    def handle_answer(self, job: GradingJob, future: Future[dict[str, Any]]) -> None:
+        """Save an answer, or try again if there is none."""
         try:
             answer = future.result()
         except WorkerDied as fault:
-            job.died += 1
-            self.again(job, job.died < DEATHS, f"{fault}, {job.died} times")
+            job.deaths += 1
+            self.retry(job, job.deaths < MAX_WORKER_DEATHS, f"{fault}, {job.deaths} times")
         except CannotStart:
             raise
         except Exception as fault:  # a cluster's own: it lost the job, or its worker
-            job.died += 1
-            self.again(job, job.died < DEATHS, f"{type(fault).__name__}: {fault}")
+            job.deaths += 1
+            self.retry(job, job.deaths < MAX_WORKER_DEATHS, f"{type(fault).__name__}: {fault}")
         else:
-            self.keep(job, answer)
+            self.save(job, answer)
 
-    def keep(self, job: Job, answer: dict[str, Any]) -> None:
-        self.tally.sandbox = answer["sandbox"]["told"]
+    def save(self, job: GradingJob, answer: dict[str, Any]) -> None:
+        """Write an answer and count it."""
+        self.summary.sandbox = answer["sandbox"]["description"]
         if "trouble" in answer:
-            job.failed += 1
-            self.keeper.journal.log(job.student, [answer["trouble"], *answer.get("log", ())])
-            self.again(job, job.failed < TRIES, answer["trouble"])
+            job.failures += 1
+            self.writer.journal.log(job.student, [answer["trouble"], *answer.get("log", ())])
+            self.retry(job, job.failures < MAX_EXAMINER_FAILURES, answer["trouble"])
             return
-        before = self.keeper.journal.entry(job.student)
-        result = self.keeper.accept(answer).result
-        self.tally.graded += 1
+        before = self.writer.journal.read_entry(job.student)
+        result = self.writer.accept(answer).result
+        self.summary.graded += 1
         if result.refused:
-            self.tally.refused[job.student] = result.refused
-        if result.human:
-            self.tally.human[job.student] = result.human
-        if before and (moved := move(job.student, before.result, result)):
-            self.tally.moves.append(moved)
-            self.keeper.journal.log(job.student, str(moved).splitlines())
+            self.summary.refused[job.student] = result.refused
+        if result.needs_review:
+            self.summary.needs_review[job.student] = result.needs_review
+        if before and (change := compare_results(job.student, before.result, result)):
+            self.summary.score_changes.append(change)
+            self.writer.journal.log(job.student, str(change).splitlines())
 
-    def again(self, job: Job, hope: bool, trouble: str) -> None:
-        if hope:
+    def retry(self, job: GradingJob, may_retry: bool, reason: str) -> None:
+        """Put a job back into the queue, or give it up."""
+        if may_retry:
             self.waiting.append(job)
         else:
-            self.tally.troubles[job.student] = trouble
-            self.keeper.journal.log(job.student, [f"not graded: {trouble}"])
+            self.summary.ungraded[job.student] = reason
+            self.writer.journal.log(job.student, [f"not graded: {reason}"])
 
-    def harvest(self) -> None:
-        """Keep the answers that have come when a run is broken off."""
+    def save_finished(self) -> None:
+        """Save the answers that have arrived when a run is interrupted."""
         for future, job in self.running.items():
             future.cancel()
             if future.done() and not future.cancelled() and not future.exception():
                 with contextlib.suppress(OSError):
-                    self.keep(job, future.result())
+                    self.save(job, future.result())

@@ -1,16 +1,15 @@
-"""A worker: a warm, trusted process that grades submissions, some at a time, each in a fork of its own.
+"""A worker: a warm, trusted process that grades submissions, several at a time, each in a fork of its own.
 
-    attendant → setup, then jobs → worker → fork: intake, examiner ⇄ sandbox → answer → attendant
+    worker client → setup, then jobs → worker → fork: intake, examiner ⇄ sandbox → answer → worker client
 
-It has imported what test cells use, holds one sandbox, and ends when its attendant does. Only the fork meets what a
-learner wrote; what it answers is JSON, and the worker passes it on unread.
+It has imported what test cells use, holds one sandbox, and ends when its client does. Only the fork handles what a
+learner wrote; its answer is JSON, which the worker passes on unread.
 """
 
 from __future__ import annotations
 
 import base64
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -25,26 +24,24 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nnkit_grader.compat import freeze_heap
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.bound_names import find_bound_names
-from nnkit_grader.examiner.examiner import Seconds, examine, refuse
-from nnkit_grader.examiner.run_cell import compiled
-from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
-from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission
-from nnkit_grader.record.graded_notebook import notebook_text
-from nnkit_grader.sandbox import WARM, Child, Limits, Sandbox, SandboxError, choose
-from nnkit_grader.sandbox.limits import BUSY
+from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
+from nnkit_grader.examiner.run_cell import compile_cell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_with_notes
+from nnkit_grader.record.graded_notebook import format_notebook
+from nnkit_grader.sandbox import PRELOADABLE_MODULES, Child, Limits, Sandbox, SandboxError, choose_sandbox
+from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
+from nnkit_grader.sandbox.sandbox import LOST_SANDBOX
 
-SLACK = 60.0
-"""Seconds beyond a submission's own limit after which its fork is killed: then the examiner itself is stuck."""
-IDLE = 900.0
-"""Seconds without a job after which a worker ends."""
-NO_SANDBOX = 75
-"""How a fork ends that lost its sandbox: no cell that failed then says anything about the learner."""
-LOST = "lost its sandbox"
-"""What a sandbox's child says then."""
-NOTES = ("timestamp.txt", "submission_secret.txt")
-"""What nbgrader lays beside a submission, and looks for beside the graded notebook."""
+MAX_OVERTIME_SECONDS = 60.0
+"""Time beyond a submission's own limit after which its fork is killed: the examiner itself must be stuck."""
+MAX_IDLE_SECONDS = 900.0
+"""Time without a job after which a worker ends."""
+EXIT_NO_SANDBOX = 75
+"""Exit status of a fork that lost its sandbox. Its answer is discarded: failed cells would say nothing about the
+learner."""
 
 
 @dataclass
@@ -55,42 +52,41 @@ class Fork:
     job: dict[str, Any]
     sandbox: Sandbox
     ends: float
-    """When it is stuck, in seconds of time.monotonic()."""
+    """When it counts as stuck, in seconds of time.monotonic()."""
     parts: list[bytes] = field(default_factory=list)
     fault: str = ""
 
 
 class Worker:
-    """Its end of the connection to an attendant, and what it keeps warm."""
+    """One worker: its end of the connection to a client, and what it keeps warm."""
 
     def __init__(self, connection: Connection, setup: dict[str, Any]):
         self.connection = connection
         self.assignment = Assignment.from_json(setup["assignment"])
-        self.seconds = Seconds(**setup["seconds"])
-        self.memory: int = setup["memory"]
+        self.seconds = TimeLimits(**setup["seconds"])
+        self.max_bytes: int = setup["memory"]
         self.limits = Limits.from_json(setup["limits"])
-        self.sandbox: Sandbox = choose(setup["sandbox"], _used(self.assignment))
+        self.sandbox: Sandbox = choose_sandbox(setup["sandbox"], _find_used_modules(self.assignment))
         self.forks: dict[int, Fork] = {}
-        """By the pipe on which each answers."""
+        """The forks, by the pipe on which each of them answers."""
         self.children: list[Child] = []
-        _warm(self.assignment)
+        _warm_up(self.assignment)
 
     def serve(self) -> None:
-        """Grade until there is nobody to grade for."""
-        gc.collect()
-        gc.freeze()  # what is warm is shared with the forks, and stays so
-        while ready := self.ready():
+        """Grade until the client hangs up, or until no job has come for `MAX_IDLE_SECONDS`."""
+        freeze_heap()  # the memory that is warm now stays shared with the forks
+        while ready := self.wait_for_input():
             for file in ready:
                 if file != self.connection.fileno():
-                    self.read(file)
-                elif not self.begin():
+                    self.read_answer(file)
+                elif not self.start_job():
                     return
 
-    def ready(self) -> list[int]:
-        """The files that have something to read, as soon as there are any; none when there has been no job for long."""
+    def wait_for_input(self) -> list[int]:
+        """Return the files that have something to read; none if the worker has been idle for too long."""
         while True:
             now = time.monotonic()
-            ends = min((fork.ends for fork in self.forks.values()), default=now + IDLE)
+            ends = min((fork.ends for fork in self.forks.values()), default=now + MAX_IDLE_SECONDS)
             ready, _, _ = select.select([self.connection.fileno(), *self.forks], [], [], max(0.0, ends - now))
             if ready or not self.forks:
                 return ready
@@ -98,10 +94,10 @@ class Worker:
                 if time.monotonic() >= fork.ends:
                     fork.fault = "the examiner was stuck"
                     os.kill(fork.pid, signal.SIGKILL)
-                    self.end(file)
+                    self.finish_fork(file)
 
-    def begin(self) -> bool:
-        """Fork for the next job; False if nobody is there any more: then what is under way ends too."""
+    def start_job(self) -> bool:
+        """Fork for the next job. Returns False, and kills what is under way, if the client has hung up."""
         try:
             job = self.connection.recv()
         except (EOFError, OSError):
@@ -112,125 +108,117 @@ class Worker:
         pid = os.fork()
         if pid == 0:
             os.close(reading)
-            self.examine(job, writing)
+            self.run_fork(job, writing)
         os.close(writing)
-        ends = time.monotonic() + self.seconds.whole + BUSY + SLACK
+        ends = time.monotonic() + self.seconds.whole + MAX_BUSY_SECONDS + MAX_OVERTIME_SECONDS
         self.forks[reading] = Fork(pid, job, self.sandbox, ends)
         return True
 
-    def read(self, file: int) -> None:
-        """Some more of an answer, or the end of it."""
+    def read_answer(self, file: int) -> None:
+        """Read some more of an answer, or the end of it."""
         part = os.read(file, 1 << 20)
         if part:
             self.forks[file].parts.append(part)
         else:
-            self.end(file)
+            self.finish_fork(file)
 
-    def end(self, file: int) -> None:
-        """Pass on what a fork has answered; it is gone afterwards."""
+    def finish_fork(self, file: int) -> None:
+        """Wait for a fork's end and pass on its answer."""
         fork = self.forks.pop(file)
         os.close(file)
         _, status = os.waitpid(fork.pid, 0)
-        fault = fork.fault or self.how(status, fork.sandbox)
-        self.connection.send_bytes(_answer(fork.job, trouble=fault) if fault else b"".join(fork.parts))
+        fault = fork.fault or self.describe_failure(status, fork.sandbox)
+        self.connection.send_bytes(_format_answer(fork.job, trouble=fault) if fault else b"".join(fork.parts))
 
-    def how(self, status: int, sandbox: Sandbox) -> str:
-        """What went wrong with a fork that has ended so; "" if nothing did."""
+    def describe_failure(self, status: int, sandbox: Sandbox) -> str:
+        """Return what went wrong with a fork that ended with this status; "" if nothing did."""
         if os.WIFSIGNALED(status):
             return f"the examiner was killed by signal {os.WTERMSIG(status)}"
-        if os.WEXITSTATUS(status) != NO_SANDBOX:
+        if os.WEXITSTATUS(status) != EXIT_NO_SANDBOX:
             return f"the examiner ended with status {os.WEXITSTATUS(status)}" if status else ""
-        if sandbox is self.sandbox:  # else another fork has told
+        if sandbox is self.sandbox:  # else it was replaced when another fork ended
             self.sandbox.close()
-            self.sandbox = choose(self.sandbox.kind, _used(self.assignment))
+            self.sandbox = choose_sandbox(self.sandbox.kind, _find_used_modules(self.assignment))
         return "the sandbox died"
 
-    def examine(self, job: dict[str, Any], writing: int) -> NoReturn:
-        """In the fork: grade, write the answer, end."""
+    def run_fork(self, job: dict[str, Any], writing: int) -> NoReturn:
+        """Grade in the fork, write the answer, and exit."""
         status = 1
         try:
             _die_with_parent()
-            self.bound()
-            answer = self.answered(job)
+            self.limit_memory()
+            answer = self.try_grading(job)
             with open(writing, "wb") as pipe:
                 pipe.write(answer)
-            status = NO_SANDBOX if any(child.ended() == LOST for child in self.children) else 0
+            status = EXIT_NO_SANDBOX if any(child.check_end() == LOST_SANDBOX for child in self.children) else 0
         finally:
             os._exit(status)
 
-    def answered(self, job: dict[str, Any]) -> bytes:
+    def try_grading(self, job: dict[str, Any]) -> bytes:
+        """Return the answer to a job, or one that says why there is no result."""
         try:
-            taken = job.get("taken") or take_in_all(Path(job["folder"]), self.assignment)
-            return self.graded(job, *taken)
+            taken = job.get("submission") or open_with_notes(Path(job["folder"]), self.assignment)
+            return self.grade(job, *taken)
         except (SandboxError, OSError) as fault:
-            return _answer(job, trouble=str(fault))
+            return _format_answer(job, trouble=str(fault))
         except Exception:
-            return _answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
+            return _format_answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
 
-    def graded(self, job: dict[str, Any], submission: Submission | RefusedSubmission, notes: dict[str, bytes]) -> bytes:
+    def grade(self, job: dict[str, Any], submission: Submission | RefusedSubmission, notes: dict[str, bytes]) -> bytes:
+        """Return the answer with a submission's result, its graded notebook, and the files that go beside it."""
         attachments: dict[str, Any] = {}
         files = dict(notes)
         if isinstance(submission, RefusedSubmission):
-            result = refuse(self.assignment, submission, job["seed"])
+            result = refuse_submission(self.assignment, submission, job["seed"])
         else:
-            result = examine(self.assignment, submission, self.start, job["seed"], self.seconds)
+            result = examine_submission(self.assignment, submission, self.start_child, job["seed"], self.seconds)
             attachments = {cell.id: cell.attachments for cell in submission.cells if cell.attachments}
             files |= submission.files
-        return _answer(
+        return _format_answer(
             job,
             result=result.to_json(),
-            notebook=notebook_text(result, self.assignment, attachments),
+            notebook=format_notebook(result, self.assignment, attachments),
             timestamp=submission.timestamp,
             files={name: base64.b64encode(content).decode() for name, content in files.items()},
         )
 
-    def bound(self) -> None:
-        """No flood of replies takes the machine's memory: the test that keeps them ends with a MemoryError."""
-        _, most = resource.getrlimit(resource.RLIMIT_DATA)
-        memory = self.memory if most == resource.RLIM_INFINITY else min(most, self.memory)
-        resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    def limit_memory(self) -> None:
+        """Bound this process's memory: a test that keeps a flood of replies ends with a MemoryError."""
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        most = self.max_bytes if hard == resource.RLIM_INFINITY else min(hard, self.max_bytes)
+        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
 
-    def start(self) -> Child:
+    def start_child(self) -> Child:
+        """Start a process of the sandbox for the learner's code."""
         child = self.sandbox.start(self.limits)
         self.children.append(child)
         return child
 
 
-def take_in_all(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
-    """A submission, and nbgrader's notes beside it: all that a worker elsewhere needs of the folder."""
-    notes = {}
-    with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
-        for name in NOTES:
-            with contextlib.suppress(UnreadableSubmission):
-                if opened.contains(name):
-                    notes[name] = opened.read_file(name, most=10_000)
-    return open_submission(folder, assignment), notes
+def _format_answer(job: dict[str, Any], **parts: Any) -> bytes:
+    return json.dumps({"student": job["student"], "number": job["number"], **parts}).encode()
 
 
-def _answer(job: dict[str, Any], **told: Any) -> bytes:
-    return json.dumps({"student": job["student"], "number": job["number"], **told}).encode()
-
-
-def _used(assignment: Assignment) -> list[str]:
-    """The large modules that the course's own cells name."""
+def _find_used_modules(assignment: Assignment) -> list[str]:
+    """Return the large modules that the course's own cells name."""
     text = "\n".join(cell.source for cell in assignment.cells if cell.cell_type == "code")
-    return [name for name in WARM if name.partition(".")[0] in text]
+    return [name for name in PRELOADABLE_MODULES if name.partition(".")[0] in text]
 
 
-def _warm(assignment: Assignment) -> None:
-    """Import and compile what test cells would in each fork. No backend of JAX is started: forks of one deadlock."""
-    for name in _used(assignment):
+def _warm_up(assignment: Assignment) -> None:
+    """Import and compile what each fork would need. No JAX backend is started: forks of one deadlock."""
+    for name in _find_used_modules(assignment):
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
     for cell in assignment.cells:
         if cell.kind in ("given", "test"):
-            compiled(cell.source, f"<{cell.kind} {cell.id}>")
+            compile_cell(cell.source, f"<{cell.kind} {cell.id}>")
         if cell.cell_type == "code":
             find_bound_names(cell.source), find_bound_names(cell.released)
 
 
 def _die_with_parent() -> None:
-    """A fork whose worker is killed ends with it; elsewhere than on Linux, when it writes its answer."""
+    """Have this fork killed when its worker dies; on other systems than Linux it ends when it writes its answer."""
     if sys.platform == "linux":
         from nnkit_grader.sandbox import lockdown
 
@@ -238,14 +226,14 @@ def _die_with_parent() -> None:
 
 
 def main(descriptor: int) -> None:
-    """Serve the attendant at the other end of this socket."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the grader's to handle
+    """Serve the client at the other end of this socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader's main process
     with Connection(descriptor) as connection:
         try:
             worker = Worker(connection, connection.recv())
         except SandboxError as fault:
             connection.send({"fault": str(fault)})
             return
-        connection.send({"kind": worker.sandbox.kind, "told": worker.sandbox.told})
+        connection.send({"kind": worker.sandbox.kind, "description": worker.sandbox.description})
         with worker.sandbox:
             worker.serve()

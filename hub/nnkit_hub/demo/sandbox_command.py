@@ -23,8 +23,8 @@ def command(home: Path, readable: Iterable[Path] = ()) -> list[str]:
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise FileNotFoundError("bubblewrap is not installed")
-    seen = _least([*visible_paths.readable(), *_of_the_server(), *(path.resolve() for path in readable)])
-    links = dict(visible_paths.top_links(seen))
+    seen = _least([*visible_paths.list_readable(), *_of_the_server(), *(path.resolve() for path in readable)])
+    links = dict(visible_paths.list_links(seen))
     words = [bwrap, "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try", "--cap-drop", "ALL"]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
     for path in seen:

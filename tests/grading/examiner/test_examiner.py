@@ -1,25 +1,30 @@
-"""The examiner on a real sandbox: scores are those of an ordinary kernel, and what goes wrong costs its own points."""
+"""The examiner on a real sandbox: scores are those of an ordinary kernel, and a failure costs only its own points."""
 
 import random
 import textwrap
 from collections import defaultdict
 
+import nbformat
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from helpers.cell_values import ANSWER, CELL_ENDS, POINTS
+from helpers.cell_values import SETUP as VALUES
 from helpers.machines import busy
 from helpers.paths import ROOT
 from nnkit.check.context import checking
+from nnkit.check.notebook.command import check_notebook
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
-from nnkit_grader.examiner.examiner import Seconds, examine, refuse
-from nnkit_grader.examiner.run_cell import credit, fresh_numbers
+from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
+from nnkit_grader.examiner.run_cell import reseed_generators
 from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import Result
-from nnkit_grader.sandbox import Child, choose
+from nnkit_grader.sandbox import Child, choose_sandbox
 
-SECONDS = Seconds(cell=2.0, whole=60.0)
+SECONDS = TimeLimits(cell=2.0, whole=60.0)
 SETUP = """
     import numpy as np
     from nnkit.check import check_backward, check_gradient, check_value, partial_credit
@@ -37,7 +42,7 @@ TEST_DOUBLE = "assert check_backward(Double(), rng.normal(size=3), of=lambda x: 
 
 @pytest.fixture(scope="module")
 def sandbox():
-    with choose() as made:
+    with choose_sandbox() as made:
         yield made
 
 
@@ -50,7 +55,7 @@ def graded(sandbox):
         answers = {name: textwrap.dedent(source) for name, source in dict(answers).items()}
         theirs = [SubmittedCell(c.id, c.kind, c.cell_type, answers.get(c.id, c.released)) for c in course.cells]
         theirs[:0] = [SubmittedCell(f"added-{i}", "added", "code", textwrap.dedent(s)) for i, s in enumerate(added)]
-        return examine(course, Submission(tuple(theirs), files=course.files), sandbox.start, seed, seconds)
+        return examine_submission(course, Submission(tuple(theirs), files=course.files), sandbox.start, seed, seconds)
 
     return grade
 
@@ -67,7 +72,7 @@ def cell(result, name):
 
 
 def one(answer, test, **options):
-    """The cells of a course with a single exercise."""
+    """Return the cells of a course with a single exercise."""
     return [("setup", "given", SETUP), ("answer", "answer", answer), ("test", "test", test)]
 
 
@@ -112,18 +117,18 @@ COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: 
 
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
-    """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
+    """Time spent waiting for the machine does not count; otherwise this answer would be too slow."""
     if not counted:
-        monkeypatch.setattr(Child, "waited", lambda self: 0.0)
+        monkeypatch.setattr(Child, "measure_wait", lambda self: 0.0)
     with busy():
-        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=Seconds(cell=1.2, whole=30.0))
+        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=TimeLimits(cell=1.2, whole=30.0))
     assert result.score == (4.0 if counted else 0.0)
 
 
 def test_a_checks_own_limit_goes_by_the_same_clock(graded):
     slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
     with busy(), checking(seconds=3.0):
-        result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=Seconds(cell=10.0, whole=30.0))
+        result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=TimeLimits(cell=10.0, whole=30.0))
     assert result.score == 4.0
 
 
@@ -134,12 +139,27 @@ def test_partial_credit_is_the_last_expression(graded):
     assert cell(result, "test").outputs[-1]["data"]["text/plain"] == "2.0"
 
 
-@pytest.mark.parametrize(
-    ("value", "points"),
-    [(None, 4), (True, 4), (False, 4), ("3", 4), (3, 3), (9.0, 4), (-1, 0), (np.float64(1.5), 1.5), (np.nan, 0)],
-)
-def test_credit_follows_nbgraders_rule(value, points):
-    assert credit(value, 4.0) == points
+def test_a_test_cell_gives_the_same_points_as_nnkit_check(graded, tmp_path):
+    """For every value that it can end with, through both commands' own paths."""
+    tests = {f"test-{number}": end.source for number, end in enumerate(CELL_ENDS)}
+    course = [("setup", "given", VALUES), ("answer", "answer", ANSWER)]
+    result = graded([*course, *((name, "test", source) for name, source in tests.items())])
+    cells = [new_code_cell(VALUES), new_code_cell(ANSWER)]
+    for name, source in tests.items():
+        mark = {
+            "grade": True,
+            "solution": False,
+            "grade_id": name,
+            "points": POINTS,
+            "locked": True,
+            "schema_version": 3,
+        }
+        cells.append(new_code_cell(source, metadata={"nbgrader": mark}))
+    nbformat.write(new_notebook(cells=cells), tmp_path / "values.ipynb")
+    checked = {row.exercise.id: row.points for row in check_notebook(tmp_path / "values.ipynb").results}
+    assert result.scores() == checked == {f"test-{number}": end.points for number, end in enumerate(CELL_ENDS)}
+    (bad,) = (c for c in result.cells if c.source == "'0.5'")
+    assert bad.trouble.startswith("its test ends with the text '0.5'")
 
 
 def test_the_learners_process_never_has_the_hidden_tests(graded):
@@ -223,7 +243,7 @@ def test_inputs_are_fresh_for_each_seed_and_the_same_for_the_same(graded):
 
 
 def test_fresh_numbers_keep_the_kinds_of_seeds():
-    with fresh_numbers(5):
+    with reseed_generators(5):
         one, other = np.random.default_rng([1, 2]), np.random.default_rng(np.random.default_rng(0))
         again = np.random.default_rng([1, 2])
     assert one.normal() == again.normal() != np.random.default_rng([1, 2]).normal()
@@ -237,7 +257,7 @@ def test_the_common_generators_are_fresh_too_and_left_as_they_were():
     before = [each() for each in draw]
     drawn = []
     for seed in (1, 1, 2):
-        with fresh_numbers(seed):
+        with reseed_generators(seed):
             drawn.append([each() for each in draw])
     assert drawn[0] == drawn[1]
     for numbers in zip(before, drawn[0], drawn[2]):
@@ -276,13 +296,13 @@ def test_a_process_that_is_lost_costs_one_exercise(graded, answer, event):
         ("after", "answer", "b = a + 1"),
         ("test-after", "test", "assert b == 2"),
     ]
-    result = graded(cells, {"answer": answer}, seconds=Seconds(cell=1.0, whole=30.0))
+    result = graded(cells, {"answer": answer}, seconds=TimeLimits(cell=1.0, whole=30.0))
     assert result.scores() == {"test-before": 4.0, "test": 0.0, "test-after": 4.0}
     assert (result.events[0].startswith(event)) if event else (result.events == ())
 
 
 def test_cells_that_run_again_take_no_time_of_a_test(graded):
-    """Two cells that may take a second each do so again after the second test; the third test has its own second."""
+    """Two cells of up to a second each run again after the second test; the third test has a second of its own."""
     cells = [
         ("slow", "answer", "a = 1"),
         ("slow-too", "answer", "b = 2"),
@@ -291,7 +311,7 @@ def test_cells_that_run_again_take_no_time_of_a_test(graded):
         ("test-after", "test", "assert a + b == 3"),
     ]
     slow = {name: f"import time\ntime.sleep(0.7)\n{source}" for name, _, source in cells[:2]}
-    result = graded(cells, {**slow, "answer": ENDLESS}, seconds=Seconds(cell=1.0, whole=30.0))
+    result = graded(cells, {**slow, "answer": ENDLESS}, seconds=TimeLimits(cell=1.0, whole=30.0))
     assert result.scores() == {"test": 0.0, "test-after": 4.0}
     assert result.events == ("During a test, the time was up.",)
 
@@ -324,7 +344,7 @@ def test_a_process_that_is_lost_again_and_again_is_given_up(graded):
 
 def test_a_test_that_never_ends_by_itself_is_ended(graded):
     cells = [("answer", "answer", "def f():\n    return 0"), ("test", "test", "while f() == 0: pass")]
-    result = graded(cells, seconds=Seconds(cell=0.5, whole=30.0))
+    result = graded(cells, seconds=TimeLimits(cell=0.5, whole=30.0))
     assert result.score == 0.0
     assert "not" in cell(result, "test").trouble
 
@@ -332,7 +352,7 @@ def test_a_test_that_never_ends_by_itself_is_ended(graded):
 def test_the_whole_time_is_bounded(graded):
     cells = [(f"slow-{i}", "answer", "") for i in range(5)] + [("test", "test", "assert True")]
     slow = {f"slow-{i}": "import time\ntime.sleep(1)" for i in range(5)}
-    result = graded(cells, slow, seconds=Seconds(cell=2.0, whole=2.5))
+    result = graded(cells, slow, seconds=TimeLimits(cell=2.0, whole=2.5))
     assert result.seconds < 5
     assert result.events
 
@@ -382,7 +402,7 @@ def test_numerical_derivatives_are_seen_in_the_other_process(graded):
 
 def test_a_refused_file_has_no_points_and_a_sentence():
     course = assignments.load_assignment(ROOT, "ps1")
-    result = refuse(course, RefusedSubmission("It is not JSON.", "digest"), 3)
+    result = refuse_submission(course, RefusedSubmission("It is not JSON.", "digest"), 3)
     assert result.score == 0.0
     assert result.refused == "It is not JSON."
     assert set(result.scores()) == {c.grade_id for c in course.cells if c.kind == "test"}
@@ -417,8 +437,8 @@ def test_solutions_have_full_marks_and_releases_none(sandbox, name):
     course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
     for seed in (11, 12) if name < "ps4" else (11,):
-        assert examine(course, handed_in(course, {}), sandbox.start, seed).scores() == full
-    nothing = examine(course, handed_in(course, {}, released=True), sandbox.start, 13)
+        assert examine_submission(course, handed_in(course, {}), sandbox.start, seed).scores() == full
+    nothing = examine_submission(course, handed_in(course, {}, released=True), sandbox.start, 13)
     assert set(nothing.scores().values()) == {0.0}
     assert nothing.events == ()
 
@@ -441,5 +461,5 @@ def test_planted_mistakes_lose_their_own_points(sandbox, name):
         expected = dict(full)
         for test, points in [loss for answer in planted for loss in answer.loses.items()]:
             expected[test] = min(expected[test], 0.0 if points is None else full[test] - points)
-        result = examine(course, handed_in(course, {a.cell: a.source for a in planted}), sandbox.start, seed)
+        result = examine_submission(course, handed_in(course, {a.cell: a.source for a in planted}), sandbox.start, seed)
         assert result.scores() == expected, [a.label for a in planted]

@@ -50,10 +50,10 @@ def test_the_command_nbgrader_autograde_goes_through_nnkit(folder: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "hw: 2 submissions graded" in done.stderr
     assert "cut: The notebook is not JSON" in done.stderr
-    assert {entry.student for entry in Journal(folder, "hw").entries()} == {"ada", "cut"}
+    assert {entry.student for entry in Journal(folder, "hw").read_entries()} == {"ada", "cut"}
     assert courses.sum_points(courses.read_scores(folder, "hw")["ada"]) == 5
     again = nbgrader(folder, "autograde", "hw")
-    assert "2 submissions graded before" in again.stderr
+    assert "2 submissions already graded by the same tests" in again.stderr
     assert "hw: 1 submission graded" in nbgrader(folder, "autograde", "hw", "--student", "ada", "--force").stderr
 
 
@@ -65,9 +65,9 @@ def test_formgraders_button_goes_through_nnkit(folder: Path) -> None:
     assert "hw: 1 submission graded" in result["log"]
     (ada,) = [row for row in api.get_submissions("hw") if row["student"] == "ada"]
     assert (ada["autograded"], ada["score"]) == (True, 5.0)
-    stamp = {entry.student: entry.stamp for entry in Journal(folder, "hw").entries()}
+    stamp = {entry.student: entry.stamp for entry in Journal(folder, "hw").read_entries()}
     assert api.autograde("hw", "ada")["success"]  # pressed again, it grades again
-    assert {entry.student: entry.stamp for entry in Journal(folder, "hw").entries()} != stamp
+    assert {entry.student: entry.stamp for entry in Journal(folder, "hw").read_entries()} != stamp
 
 
 def test_what_goes_wrong_is_told_in_a_sentence(folder: Path) -> None:
@@ -102,7 +102,7 @@ def test_the_sandbox_is_chosen_in_the_configuration(folder: Path) -> None:
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write("c.SandboxedAutograde.sandbox = 'kernel'\n")
     assert courses.open_api(folder).autograde("hw", "ada")["success"]
-    assert "(sandbox: kernel," in Journal(folder, "hw").log_file("ada").read_text()
+    assert "(sandbox: kernel," in Journal(folder, "hw").log_path("ada").read_text()
 
 
 def test_to_read_the_configuration_imports_nbgrader_for_nobody(folder: Path) -> None:
@@ -114,7 +114,7 @@ from nnkit_grader import run
 from nnkit_grader.course.assignment import load_assignment
 load_assignment(Path(), "hw")
 assert "nbgrader" not in sys.modules
-run.office(Path())
+run.open_course(Path())
 from nbgrader.apps import api, autogradeapp
 assert api.Autograde is autogradeapp.Autograde
 print(api.Autograde.__name__)

@@ -1,4 +1,4 @@
-"""What is written into nbgrader's gradebook: what its own autograder writes, fast, and nothing of a grader's lost."""
+"""The rows in nbgrader's gradebook: those of its own autograder, written fast, with graders' entries kept."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nbgrader.api import Gradebook
 from helpers import books, classes
 from nnkit_grader.course import release as courses
 from nnkit_grader.course.assignment import Assignment, load_assignment
-from nnkit_grader.record.gradebook import Book, BookUnavailable
-from nnkit_grader.record.journal import Entry
-from nnkit_grader.record.register_assignment import enter, in_step
+from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
+from nnkit_grader.record.journal import JournalEntry
+from nnkit_grader.record.register_assignment import is_registered, register_assignment
 from nnkit_grader.record.results import CellResult, Result
-from nnkit_grader.record.save_grades import Record
-from nnkit_grader.run import Order, grade, office, penalty
+from nnkit_grader.record.save_grades import AssignmentGrades
+from nnkit_grader.run import GradingRequest, grade_class, load_late_penalty, open_course
 
 LATE = ("c.AssignLatePenalties.plugin_class = 'nbgrader.plugins.LateSubmissionPlugin'",)
 ZERO = "c.LateSubmissionPlugin.penalty_method = 'zero'"
@@ -52,16 +52,16 @@ def url(folder: Path) -> str:
     return f"sqlite:///{folder / 'gradebook.db'}"
 
 
-def opened(folder: Path) -> tuple[Book, Assignment]:
-    """The course's gradebook with the assignment in it."""
-    desk, assignment = office(folder), load_assignment(folder, classes.NAME)
-    book = Book(desk.coursedir.db_url, desk.coursedir.course_id)
-    enter(desk.coursedir, desk.parent, book, assignment)
-    return book, assignment
+def opened(folder: Path) -> tuple[CourseGradebook, Assignment]:
+    """Return the course's gradebook, with the assignment registered."""
+    context, assignment = open_course(folder), load_assignment(folder, classes.NAME)
+    gradebook = CourseGradebook(context.coursedir.db_url, context.coursedir.course_id)
+    register_assignment(context.coursedir, context.parent, gradebook, assignment)
+    return gradebook, assignment
 
 
-def entry(assignment: Assignment, student: str, *scores: float, why: str = "Because.") -> Entry:
-    """A result, as an examiner gives it."""
+def entry(assignment: Assignment, student: str, *scores: float, why: str = "Because.") -> JournalEntry:
+    """Return an entry with a result like the examiner's."""
     left = list(scores)
     cells = []
     for cell in assignment.cells:
@@ -69,14 +69,14 @@ def entry(assignment: Assignment, student: str, *scores: float, why: str = "Beca
         source = why if cell.kind == "written" else "pass" if cell.kind == "answer" else cell.source
         cells.append(CellResult(cell.id, cell.grade_id, cell.kind, cell.cell_type, source, cell.points, score))
     result = Result(assignment.name, "submission", assignment.digest, 1, tuple(cells))
-    return Entry(student, result, "2026-01-01 10:00:00 UTC", "stamp")
+    return JournalEntry(student, result, "2026-01-01 10:00:00 UTC", "stamp")
 
 
 def rows(book_url: str) -> dict[str, Any]:
-    """All that a gradebook says of each submission, without the random ids."""
+    """Return everything in a gradebook on each submission, without the random ids."""
     found = {}
-    with Gradebook(book_url, "nnkit") as book:
-        for submission in book.assignment_submissions(classes.NAME):
+    with Gradebook(book_url, "nnkit") as gradebook:
+        for submission in gradebook.assignment_submissions(classes.NAME):
             (notebook,) = submission.notebooks
             grades = {
                 g.name: (g.auto_score, g.manual_score, g.extra_credit, g.needs_manual_grade, g.max_score)
@@ -95,7 +95,7 @@ def rows(book_url: str) -> dict[str, Any]:
 
 
 def stock(folder: Path) -> Path:
-    """The same course and submissions, without nnkit's line in the configuration, and graded by nbgrader."""
+    """Give the same course and submissions without nnkit's line in the configuration, graded by nbgrader."""
     other = folder.with_name("stock")
     shutil.copytree(folder, other)
     config = other / "nbgrader_config.py"
@@ -111,16 +111,16 @@ def stock(folder: Path) -> Path:
 
 
 def test_the_gradebook_says_what_nbgraders_own_autograder_says(folder: Path) -> None:
-    """Also: without its one line in nbgrader_config.py, stock nbgrader grades the course."""
+    """This also shows that stock nbgrader grades the course without the one line in nbgrader_config.py."""
     for student, (answers, timestamp) in CLASS.items():
         classes.hand_in(folder, student, answers, timestamp)
-    book, _ = opened(folder)
-    with book, Gradebook(url(folder), "nnkit") as stored:
+    gradebook, _ = opened(folder)
+    with gradebook, Gradebook(url(folder), "nnkit") as stored:
         stored.update_or_create_assignment(classes.NAME, duedate="2026-02-01 00:00:00 UTC")
     other = stock(folder)
     assert not (other / ".nnkit").exists()
-    tally = grade(Order(classes.NAME), folder, lambda: office(folder))
-    assert tally.graded == len(CLASS)
+    summary = grade_class(GradingRequest(classes.NAME), folder, lambda: open_course(folder))
+    assert summary.graded == len(CLASS)
     ours, theirs = rows(url(folder)), rows(url(other))
     assert ours == theirs
     assert ours["right"]["grades"]["test-double"] == (2.0, None, None, False, 2.0)
@@ -132,9 +132,9 @@ def test_the_gradebook_says_what_nbgraders_own_autograder_says(folder: Path) -> 
 
 
 def test_what_a_grader_entered_by_hand_is_kept(folder: Path) -> None:
-    book, assignment = opened(folder)
-    with book:
-        save(book, assignment, [entry(assignment, "ada", 2, 3), entry(assignment, "bo", 0, 1)])
+    gradebook, assignment = opened(folder)
+    with gradebook:
+        save(gradebook, assignment, [entry(assignment, "ada", 2, 3), entry(assignment, "bo", 0, 1)])
         with Gradebook(url(folder), "nnkit") as stored:
             why = stored.find_grade("why", classes.NAME, classes.NAME, "ada")
             why.manual_score, why.needs_manual_grade, why.extra_credit = 0.5, False, 2.0
@@ -142,9 +142,9 @@ def test_what_a_grader_entered_by_hand_is_kept(folder: Path) -> None:
             stored.db.commit()
             stored.update_or_create_assignment(classes.NAME, duedate="2026-02-01 00:00:00 UTC")
             stored.grant_extension(classes.NAME, "ada", days=2)
-        save(book, assignment, [entry(assignment, "ada", 1, 3)])
+        save(gradebook, assignment, [entry(assignment, "ada", 1, 3)])
     ada, bo = rows(url(folder))["ada"], rows(url(folder))["bo"]
-    assert ada["grades"]["why"] == (None, 0.5, 2.0, True, 1.0)  # to be looked at again, as in nbgrader
+    assert ada["grades"]["why"] == (None, 0.5, 2.0, True, 1.0)  # marked for review, as in nbgrader
     assert ada["grades"]["test-double"][0] == 1
     assert ada["comments"]["why"] == (None, "Nearly.")
     assert ada["extension"].days == 2
@@ -152,13 +152,15 @@ def test_what_a_grader_entered_by_hand_is_kept(folder: Path) -> None:
     assert bo["score"] == 1
 
 
-def save(book: Book, assignment: Assignment, entries: list[Entry], taken_off: Any = None) -> None:
-    book.transaction(lambda session: Record(session, assignment).save(entries, taken_off))
+def save(
+    gradebook: CourseGradebook, assignment: Assignment, entries: list[JournalEntry], taken_off: Any = None
+) -> None:
+    gradebook.run_transaction(lambda session: AssignmentGrades(session, assignment).save(entries, taken_off))
 
 
 def test_a_penalty_is_never_more_than_the_score_nor_less_than_nothing(folder: Path) -> None:
-    book, assignment = opened(folder)
-    with book, Gradebook(url(folder), "nnkit") as stored:
+    gradebook, assignment = opened(folder)
+    with gradebook, Gradebook(url(folder), "nnkit") as stored:
         stored.update_or_create_assignment(classes.NAME, duedate="2025-12-31 10:00:00 UTC")
         told: list[tuple[str, float, float]] = []
 
@@ -166,27 +168,27 @@ def test_a_penalty_is_never_more_than_the_score_nor_less_than_nothing(folder: Pa
             told.append((student, score, seconds))
             return {"ada": 100.0, "bo": -1.0}[student]
 
-        save(book, assignment, [entry(assignment, "ada", 2, 2), entry(assignment, "bo", 1, 0)], taken_off)
+        save(gradebook, assignment, [entry(assignment, "ada", 2, 2), entry(assignment, "bo", 1, 0)], taken_off)
     assert sorted(told) == [("ada", 4.0, 86400.0), ("bo", 1.0, 86400.0)]
     found = rows(url(folder))
     assert (found["ada"]["late"], found["bo"]["late"]) == ((86400, 4.0), (86400, 0.0))
 
 
 def test_the_courses_own_plug_in_decides(folder: Path) -> None:
-    assert penalty(office(folder).parent)("ada", 5.0, 10.0) == 5.0
+    assert load_late_penalty(open_course(folder).parent)("ada", 5.0, 10.0) == 5.0
     config = folder / "nbgrader_config.py"
     config.write_text(config.read_text().replace(ZERO, ""))
-    assert penalty(office(folder).parent)("ada", 5.0, 10.0) is None
+    assert load_late_penalty(open_course(folder).parent)("ada", 5.0, 10.0) is None
 
 
 def test_recording_costs_less_than_five_milliseconds_a_submission(folder: Path) -> None:
-    book, assignment = opened(folder)
-    with book:
+    gradebook, assignment = opened(folder)
+    with gradebook:
         cost = []
         for batch in range(4):
             entries = [entry(assignment, f"student{batch}-{n}", 2, 3) for n in range(25)]
             began = time.perf_counter()
-            save(book, assignment, entries)
+            save(gradebook, assignment, entries)
             cost.append((time.perf_counter() - began) / len(entries))
     assert min(cost) < 0.005, cost
     assert len(rows(url(folder))) == 100
@@ -207,31 +209,31 @@ def test_a_gradebook_is_created_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_an_assignment_is_entered_once_and_again_when_its_tests_change(folder: Path) -> None:
-    book, assignment = opened(folder)
-    desk = office(folder)
-    with book:
-        assert not enter(desk.coursedir, desk.parent, book, assignment)
-        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+    gradebook, assignment = opened(folder)
+    context = open_course(folder)
+    with gradebook:
+        assert not register_assignment(context.coursedir, context.parent, gradebook, assignment)
+        save(gradebook, assignment, [entry(assignment, "ada", 2, 3)])
         for changed in (classes.notebook(points=4.0), classes.notebook(test_triple="assert triple(1) == 3")):
             classes.write_solution(folder, changed)
             assignment = load_assignment(folder, classes.NAME)
-            assert not book.transaction(partial(in_step, assignment=assignment))
-            assert enter(desk.coursedir, desk.parent, book, assignment)
-            assert book.transaction(partial(in_step, assignment=assignment))
+            assert not gradebook.run_transaction(partial(is_registered, assignment=assignment))
+            assert register_assignment(context.coursedir, context.parent, gradebook, assignment)
+            assert gradebook.run_transaction(partial(is_registered, assignment=assignment))
     assert not (folder / "assignments").exists()  # what learners get is not touched
     assert rows(url(folder))["ada"]["score"] == 5
 
 
 def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(folder: Path) -> None:
-    book, assignment = opened(folder)
-    desk = office(folder)
-    with book:
-        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+    gradebook, assignment = opened(folder)
+    context = open_course(folder)
+    with gradebook:
+        save(gradebook, assignment, [entry(assignment, "ada", 2, 3)])
         changed = classes.notebook()
         changed["cells"].append(classes.cell("test-more", "assert double(0) == 0", 1.0))
         classes.write_solution(folder, changed)
         with pytest.raises(ValueError, match="hw cannot be entered into the gradebook"):
-            enter(desk.coursedir, desk.parent, book, load_assignment(folder, classes.NAME))
+            register_assignment(context.coursedir, context.parent, gradebook, load_assignment(folder, classes.NAME))
 
 
 # -- a gradebook that others hold ---------------------------------------------------------------------------
@@ -239,7 +241,7 @@ def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(fold
 
 @contextlib.contextmanager
 def locked(path: Path, seconds: float) -> Iterator[None]:
-    """Meanwhile another connection holds the file, for so long or until the end."""
+    """Context manager in which another connection locks the file, for some seconds or until the end."""
     let_go, holds = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -261,11 +263,11 @@ def locked(path: Path, seconds: float) -> Iterator[None]:
 
 
 def test_a_locked_gradebook_is_waited_for(folder: Path) -> None:
-    book, assignment = opened(folder)
+    gradebook, assignment = opened(folder)
     told: list[str] = []
-    book.tell = told.append
-    with book, locked(folder / "gradebook.db", 3):
-        save(book, assignment, [entry(assignment, "ada", 2, 3)])
+    gradebook.notify = told.append
+    with gradebook, locked(folder / "gradebook.db", 3):
+        save(gradebook, assignment, [entry(assignment, "ada", 2, 3)])
     assert told == ["waiting for the gradebook for up to 60 s: database is locked"]
     assert rows(url(folder))["ada"]["score"] == 5
 
@@ -273,16 +275,21 @@ def test_a_locked_gradebook_is_waited_for(folder: Path) -> None:
 def test_a_gradebook_that_stays_locked_is_told_and_nothing_is_lost(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnkit_grader.record.gradebook.WAITING", 2.0)
+    monkeypatch.setattr("nnkit_grader.record.gradebook.MAX_WAIT_SECONDS", 2.0)
     for student in ("ada", "bo"):
         classes.hand_in(folder, student, classes.RIGHT)
-    assert grade(Order(classes.NAME, ("ada",)), folder, lambda: office(folder)).graded == 1
+    assert grade_class(GradingRequest(classes.NAME, ("ada",)), folder, lambda: open_course(folder)).graded == 1
     begun = threading.Event()
-    with locked_when(begun, folder / "gradebook.db"), pytest.raises(BookUnavailable, match="not to be had"):
-        grade(Order(classes.NAME), folder, lambda: office(folder), progress=lambda tally: begin(begun))
+    with locked_when(begun, folder / "gradebook.db"), pytest.raises(GradebookUnavailable, match="was not available"):
+        grade_class(
+            GradingRequest(classes.NAME),
+            folder,
+            lambda: open_course(folder),
+            show_progress=lambda summary: begin(begun),
+        )
     assert "bo" not in rows(url(folder))
-    tally = grade(Order(classes.NAME), folder, lambda: office(folder))
-    assert (tally.graded, tally.standing) == (0, 2)
+    summary = grade_class(GradingRequest(classes.NAME), folder, lambda: open_course(folder))
+    assert (summary.graded, summary.unchanged) == (0, 2)
     assert rows(url(folder))["bo"]["score"] == 5
 
 
@@ -290,7 +297,7 @@ HELD = threading.Event()
 
 
 def begin(begun: threading.Event) -> None:
-    """Have the file locked, and wait until it is."""
+    """Signal that the file is to lock, and wait until it is."""
     begun.set()
     HELD.wait(10)
 
@@ -318,36 +325,36 @@ def locked_when(begun: threading.Event, path: Path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("address", "kind", "says"),
     [
-        ("sqlite:////nowhere/at/all.db", BookUnavailable, "unable to open database file"),
-        ("gradebook.db", ValueError, "is no database URL"),
-        ("oracel://x", ValueError, "is no database URL"),
+        ("sqlite:////nowhere/at/all.db", GradebookUnavailable, "unable to open database file"),
+        ("gradebook.db", ValueError, "is not a database URL"),
+        ("oracel://x", ValueError, "is not a database URL"),
     ],
 )
 def test_a_gradebook_that_cannot_be_is_told_at_once(address: str, kind: type[Exception], says: str) -> None:
     with pytest.raises(kind, match=says):
-        Book(address, "nnkit")
+        CourseGradebook(address, "nnkit")
 
 
 def test_a_server_that_is_not_there_is_waited_for_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnkit_grader.record.gradebook.WAITING", 1.0)
+    monkeypatch.setattr("nnkit_grader.record.gradebook.MAX_WAIT_SECONDS", 1.0)
     told: list[str] = []
-    with pytest.raises(BookUnavailable, match=r"postgresql\+psycopg://ada:\*\*\*@127.0.0.1:9/x was not to be had"):
-        Book("postgresql://ada:secret@127.0.0.1:9/x", "nnkit", told.append)
+    with pytest.raises(GradebookUnavailable, match=r"postgresql\+psycopg://ada:\*\*\*@127.0.0.1:9/x was not available"):
+        CourseGradebook("postgresql://ada:secret@127.0.0.1:9/x", "nnkit", told.append)
     assert len(told) == 1
 
 
 def test_a_transaction_that_fails_leaves_nothing(folder: Path) -> None:
-    book, assignment = opened(folder)
-    work: Callable[[Any], None] = lambda session: fail(Record(session, assignment))  # noqa: E731
+    gradebook, assignment = opened(folder)
+    work: Callable[[Any], None] = lambda session: fail(AssignmentGrades(session, assignment))  # noqa: E731
 
-    def fail(record: Record) -> None:
+    def fail(record: AssignmentGrades) -> None:
         record.save([entry(assignment, "ada", 2, 3)])
         raise RuntimeError("stop")
 
-    with book:
+    with gradebook:
         with pytest.raises(RuntimeError, match="stop"):
-            book.transaction(work)
+            gradebook.run_transaction(work)
         assert rows(url(folder)) == {}
         other = Assignment("other", "other", assignment.cells)
         with pytest.raises(LookupError, match="has no assignment other"):
-            book.transaction(lambda session: Record(session, other))
+            gradebook.run_transaction(lambda session: AssignmentGrades(session, other))

@@ -19,12 +19,12 @@ import pytest
 from helpers import books, classes
 from nnkit_grader.course import release as courses
 from nnkit_grader.record.journal import Journal
-from nnkit_grader.run import Order, grade, office
-from nnkit_grader.workers.scheduler import Tally
+from nnkit_grader.run import GradingRequest, grade_class, open_course
+from nnkit_grader.workers.scheduler import RunSummary
 
 
 class Server:
-    """A PostgreSQL server of our own, in a folder of its own; as root it runs as the user postgres, since it must."""
+    """Give a PostgreSQL server in a folder of its own; started by root, it has to run as the user postgres."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -50,7 +50,7 @@ class Server:
         self.run("pg_ctl", "-w", "-m", "immediate", "stop")
 
     def database(self, name: str) -> str:
-        """The URL of a new, empty database."""
+        """Return the URL of a new, empty database."""
         import psycopg
 
         with psycopg.connect(f"postgresql://nnkit@127.0.0.1:{self.port}/postgres", autocommit=True) as connection:
@@ -89,7 +89,7 @@ def totals(folder: Path, url: str) -> dict[str, float]:
 def test_the_command_records_there_and_nbgrader_reads_it(server: Server, folder: Path) -> None:
     url = server.database("command")
     command = [sys.executable, "-m", "nnkit.cli", "autograde", "hw", "--course", str(folder), "--db", url]
-    for says in ("8 submissions graded in", "8 submissions graded before"):
+    for says in ("8 submissions graded in", "8 submissions already graded by the same tests"):
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         assert says in done.stdout
@@ -102,24 +102,24 @@ def test_the_command_records_there_and_nbgrader_reads_it(server: Server, folder:
 
 
 def test_a_server_that_restarts_in_the_middle_of_a_class_costs_nothing(server: Server, folder: Path) -> None:
-    """It is stopped as by a power cut once the first results are in, and comes back while they are being recorded."""
+    """The server stops as in a power cut after the first results, and comes back while results are being recorded."""
     url = server.database("restarted")
     told: list[str] = []
     stopped = threading.Event()
 
-    def progress(tally: Tally) -> None:
-        if tally.graded >= 2 and not stopped.is_set():
+    def progress(summary: RunSummary) -> None:
+        if summary.graded >= 2 and not stopped.is_set():
             stopped.set()
             server.stop()
             threading.Timer(3, server.start).start()
 
-    tally = grade(Order("hw", jobs=2), folder, lambda: office(folder, url), told.append, progress)
+    summary = grade_class(GradingRequest("hw", jobs=2), folder, lambda: open_course(folder, url), told.append, progress)
     assert stopped.is_set()
-    assert (tally.graded, tally.troubles) == (8, {})
+    assert (summary.graded, summary.ungraded) == (8, {})
     assert any(sentence.startswith("waiting for the gradebook for up to 60 s") for sentence in told)
     assert totals(folder, url) == SCORES
     journal = Journal(folder, "hw")
-    assert all(journal.is_recorded(entry) for entry in journal.entries())
+    assert all(journal.is_recorded(entry) for entry in journal.read_entries())
 
 
 def test_a_new_gradebook_is_of_nbgraders_own_version(server: Server, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The protocol between examiner and sandbox: what crosses is what it was, and a lie is told from it."""
+"""The protocol between examiner and sandbox: values survive it unchanged, and malformed replies are recognised."""
 
 import contextlib
 import math
@@ -15,39 +15,39 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from nnkit_grader.rpc import codec
-from nnkit_grader.rpc.framing import BadReply, CannotCross, Closed, Frames
+from nnkit_grader.rpc.framing import BadReply, CannotSend, FrameStream, StreamClosed
 
 
 class Alone:
-    """A keeper that knows no objects."""
+    """An object table without objects."""
 
-    def array_number(self, array, raw):
+    def number_array(self, array, raw):
         return -1
 
-    def known(self, array, raw):
+    def find_number(self, array, raw):
         return None
 
-    def outgoing(self, value):
+    def encode_object(self, value):
         return None
 
-    def class_number(self, kind):
+    def number_class(self, kind):
         return 0
 
-    def named(self, number, name, fields):
+    def find_class(self, number, name, fields):
         return lambda *parts: parts
 
-    def incoming_array(self, array, number, raw):
+    def add_array(self, array, number, raw):
         pass
 
-    def array(self, number):
+    def find_array(self, number):
         raise BadReply("no array")
 
-    def incoming(self, tag, parts):
+    def decode_object(self, tag, parts):
         raise BadReply("no object")
 
 
 def crossed(value):
-    return codec.from_tree(msgpack.unpackb(msgpack.packb(codec.to_tree(value, Alone()))), Alone())
+    return codec.decode(msgpack.unpackb(msgpack.packb(codec.encode(value, Alone()))), Alone())
 
 
 numbers = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.complex_numbers())
@@ -78,8 +78,8 @@ def same(a, b):
 def test_plain_values_cross_unchanged(value):
     try:
         there = crossed(value)
-    except CannotCross:
-        return  # integers of more digits than anybody needs
+    except CannotSend:
+        return  # integers of too many digits
     assert same(value, there)
 
 
@@ -120,20 +120,20 @@ def test_scalars_keep_their_type(value):
     ids=["objects", "text", "dates", "records", "big-endian"],
 )
 def test_only_arrays_of_numbers_cross(array):
-    with pytest.raises(CannotCross, match="cannot cross"):
-        codec.to_tree(array, Alone())
+    with pytest.raises(CannotSend, match="cannot be sent"):
+        codec.encode(array, Alone())
 
 
 def test_what_is_not_plain_does_not_cross():
-    with pytest.raises(CannotCross, match="A object cannot cross"):
-        codec.to_tree([{"a": object()}], Alone())
+    with pytest.raises(CannotSend, match="A object cannot be sent"):
+        codec.encode([{"a": object()}], Alone())
 
 
 def test_a_list_that_contains_itself_does_not_cross():
     endless = []
     endless.append(endless)
-    with pytest.raises(CannotCross, match="too deep"):
-        codec.to_tree(endless, Alone())
+    with pytest.raises(CannotSend, match="too deep"):
+        codec.encode(endless, Alone())
 
 
 LIES = {
@@ -176,25 +176,25 @@ LIES = {
 @pytest.mark.parametrize("tree", LIES.values(), ids=LIES)
 def test_a_lie_is_told_from_a_value(tree):
     with pytest.raises(BadReply):
-        codec.from_tree([codec.LIST, tree], Alone())
+        codec.decode([codec.LIST, tree], Alone())
 
 
 def test_a_reply_nested_deep_is_refused():
     tree = 1
-    for _ in range(codec.DEEPEST + 3):
+    for _ in range(codec.MAX_NESTING_LEVELS + 3):
         tree = [codec.LIST, tree]
     with pytest.raises(BadReply, match="nested too deep"):
-        codec.from_tree(tree, Alone())
+        codec.decode(tree, Alone())
 
 
 def test_a_reply_with_too_many_parts_is_refused(monkeypatch):
-    monkeypatch.setattr(codec, "MOST", 100)
+    monkeypatch.setattr(codec, "MAX_FRAME_PARTS", 100)
     with pytest.raises(BadReply, match="too much in it"):
-        codec.from_tree([codec.LIST, *range(101)], Alone())
+        codec.decode([codec.LIST, *range(101)], Alone())
 
 
 def test_a_bool_is_a_bool_whatever_its_byte():
-    array = codec.from_tree([codec.ARRAY, "|b1", [3], b"\0\1\2", -1], Alone())
+    array = codec.decode([codec.ARRAY, "|b1", [3], b"\0\1\2", -1], Alone())
     assert array.tobytes() == b"\0\1\1"
 
 
@@ -211,7 +211,7 @@ trees = st.recursive(
 @settings(max_examples=500, deadline=None)
 def test_any_tree_is_a_value_or_a_bad_reply(tree):
     with contextlib.suppress(BadReply):  # and nothing else
-        value = codec.from_tree(tree, Alone())
+        value = codec.decode(tree, Alone())
         assert same(value, crossed(value))
 
 
@@ -228,9 +228,9 @@ def pair():
 
 def test_a_large_frame_comes_in_one_piece(pair):
     ours, theirs = pair
-    sender = threading.Thread(target=Frames(theirs).send, args=(["x" * 1000 for _ in range(5000)],))
+    sender = threading.Thread(target=FrameStream(theirs).send, args=(["x" * 1000 for _ in range(5000)],))
     sender.start()
-    assert len(Frames(ours).receive()) == 5000
+    assert len(FrameStream(ours).receive()) == 5000
     sender.join()
 
 
@@ -254,14 +254,14 @@ def test_bytes_that_are_no_frame_are_told(pair, raw, told):
     pair[1].sendall(raw)
     pair[1].shutdown(socket.SHUT_WR)
     with pytest.raises(BadReply, match=told):
-        Frames(pair[0]).receive()
+        FrameStream(pair[0]).receive()
 
 
 def test_half_a_frame_is_an_end(pair):
     pair[1].sendall(struct.pack(">I", 100) + b"half")
     pair[1].close()
-    with pytest.raises(Closed):
-        Frames(pair[0]).receive()
+    with pytest.raises(StreamClosed):
+        FrameStream(pair[0]).receive()
 
 
 def test_bytes_that_drip_do_not_outlast_the_deadline(pair):
@@ -276,7 +276,7 @@ def test_bytes_that_drip_do_not_outlast_the_deadline(pair):
     dripping = threading.Thread(target=drip)
     dripping.start()
     began = time.monotonic()
-    frames = Frames(pair[0])
+    frames = FrameStream(pair[0])
     frames.deadline = began + 0.2
     with pytest.raises(TimeoutError):
         frames.receive()
@@ -285,22 +285,22 @@ def test_bytes_that_drip_do_not_outlast_the_deadline(pair):
 
 
 def test_who_does_not_read_is_not_waited_for_for_ever(pair):
-    frames = Frames(pair[0])
+    frames = FrameStream(pair[0])
     frames.deadline = time.monotonic() + 0.1
     with pytest.raises(TimeoutError):
         frames.send("x" * (1 << 24))
 
 
 def test_a_deadline_goes_by_its_clock(pair):
-    """Which stands still while the other side cannot compute."""
+    """The clock stands still while the other side cannot compute."""
     stood = 0.4
     began = time.monotonic()
-    frames = Frames(pair[0], lambda: max(began, time.monotonic() - stood))
+    frames = FrameStream(pair[0], lambda: max(began, time.monotonic() - stood))
     frames.deadline = began + 0.1
     with pytest.raises(TimeoutError):
         frames.receive()
     assert 0.5 <= time.monotonic() - began < 1.5
-    later = threading.Timer(0.2, Frames(pair[1]).send, ([1],))
+    later = threading.Timer(0.2, FrameStream(pair[1]).send, ([1],))
     stood = time.monotonic() - began + 0.2
     frames.deadline = began + 0.1
     later.start()
@@ -309,7 +309,7 @@ def test_a_deadline_goes_by_its_clock(pair):
 
 
 def test_frames_that_come_together_are_read_one_by_one(pair):
-    Frames(pair[1]).send([1])
-    Frames(pair[1]).send([2])
-    frames = Frames(pair[0])
+    FrameStream(pair[1]).send([1])
+    FrameStream(pair[1]).send([2])
+    frames = FrameStream(pair[0])
     assert [frames.receive(), frames.receive()] == [[1], [2]]

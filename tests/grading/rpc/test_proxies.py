@@ -1,4 +1,4 @@
-"""Stand-ins: a test that calls them sees what it would see of the learner's own objects, and nothing runs here."""
+"""Remote proxies: a test sees what it would see of the learner's own objects, and none of their code runs here."""
 
 import contextlib
 import copy
@@ -19,9 +19,9 @@ from helpers.learners import linked
 from nnkit.check import check_backward
 from nnkit.check.context import checking
 from nnkit_grader.rpc import codec
-from nnkit_grader.rpc.framing import BadReply, Frames
-from nnkit_grader.rpc.proxies import Gone, Link
-from nnkit_grader.rpc.signatures import raised
+from nnkit_grader.rpc.connection import Connection, ProcessLost
+from nnkit_grader.rpc.framing import BadReply, FrameStream
+from nnkit_grader.rpc.signatures import rebuild_exception
 
 EVERY = 4  # of the corpus: the whole of it takes a minute
 
@@ -38,7 +38,7 @@ class Tripled:
 
 
 class Buffered:
-    """Keeps its input in one array for all calls: the cache of the first call is that of the last."""
+    """Keeps its input in one array for all calls, so that all calls share one cache."""
 
     def __init__(self):
         self.kept = np.zeros(2)
@@ -213,7 +213,7 @@ def test_an_unchanged_array_comes_back_as_itself(get):
 
 def test_forgotten_arrays_go_by_value(get, link):
     array = get("same")(np.array([3.0]))
-    link.forget()
+    link.forget_arrays()
     assert get("same")(array).tolist() == [3.0]
 
 
@@ -253,21 +253,21 @@ def test_a_function_of_the_test_that_an_object_keeps_can_be_called_later(get, li
 
     kept = get("Kept")(twice)
     assert kept(1.0) == 2.0
-    link.forget()
+    link.forget_arrays()
     assert [kept(2.0), get("Kept")(twice)(3.0)] == [4.0, 6.0]
     assert len(link._callbacks) == 1
 
 
 def test_the_learners_own_cells_call_no_function_of_a_test():
-    """Nobody would bound the time of such a call."""
+    """The time of such a call would not be limited."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        link, calls = Link(ours), []
+        link, calls = Connection(ours), []
         link.outgoing(calls.append)
         for request in (lambda: link.call([0, ""], (), {}), lambda: link.run_cell(1, "")):
-            Frames(theirs).send(["callback", 0, [codec.TUPLE, 1.0]])
-            Frames(theirs).send(["value", None, [], False])
-            with contextlib.suppress(Gone):
+            FrameStream(theirs).send(["callback", 0, [codec.TUPLE, 1.0]])
+            FrameStream(theirs).send(["value", None, [], False])
+            with contextlib.suppress(ProcessLost):
                 request()
     assert calls == [1.0]  # in the call, and not in the cell
     assert "answered out of order" in link.lost
@@ -326,16 +326,16 @@ def test_what_is_not_defined_is_a_name_error(get):
 
 
 def test_a_process_that_ends_is_gone_and_stays_gone(get, link):
-    with pytest.raises(Gone, match="ended"):
+    with pytest.raises(ProcessLost, match="ended"):
         get("leave")()
-    with pytest.raises(Gone, match="ended"):
+    with pytest.raises(ProcessLost, match="ended"):
         get("number")
 
 
 def test_a_call_that_does_not_end_is_given_up(get, link):
     sleep = get("sleep")
-    link.frames.deadline = time.monotonic() + 0.2
-    with pytest.raises(Gone, match="time was up"):
+    link.stream.deadline = time.monotonic() + 0.2
+    with pytest.raises(ProcessLost, match="time was up"):
         sleep(5)
 
 
@@ -344,7 +344,7 @@ def test_a_check_that_stops_a_call_ends_the_conversation(get, link):
     with checking(seconds=0.2):
         verdict = nnkit.check.check_gradient(lambda x: (sleep(5), x), 1.0)
     assert verdict.status == "error"
-    assert link.lost == "a call was broken off"
+    assert link.lost == "a call was interrupted"
 
 
 EXCEPTIONS = {
@@ -357,21 +357,21 @@ EXCEPTIONS = {
 @pytest.mark.parametrize("fault", EXCEPTIONS.values(), ids=EXCEPTIONS)
 def test_an_exception_of_the_wrong_form_is_a_lie(fault):
     with pytest.raises(BadReply):
-        raised(fault)
+        rebuild_exception(fault)
 
 
 @pytest.mark.parametrize(
-    "base", ["KeyboardInterrupt", "GeneratorExit", "StopIteration", "exec", "__import__", "Gone", ""]
+    "base", ["KeyboardInterrupt", "GeneratorExit", "StopIteration", "exec", "__import__", "ProcessLost", ""]
 )
 def test_some_exceptions_are_no_more_than_exceptions_here(base):
-    assert type(raised((base, base, "text", "", ""))).__mro__[-3] is Exception
+    assert type(rebuild_exception((base, base, "text", "", ""))).__mro__[-3] is Exception
 
 
 # ---- the whole catalogue --------------------------------------------------------------------------
 
 
 class Planted(dict):
-    """The learner's names: "wrong 17" is what the corpus makes of its number 17."""
+    """The learner's names: "wrong 17" is number 17 of the corpus of wrong gates."""
 
     def __contains__(self, name):
         return True
@@ -396,13 +396,13 @@ NAMES = [f"wrong {i}" for i in range(0, len(WRONG), EVERY)] + [f"right {i}" for 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
-def test_a_verdict_is_the_same_through_a_stand_in(planted, name):
+def test_a_verdict_is_the_same_through_a_proxy(planted, name):
     corpus, number = name.split()
     case = {"wrong": WRONG, "right": RIGHT}[corpus][int(number)]
     here = getattr(nnkit.check, case.check)(*made(case).args, **made(case).kwargs)
     call = made(case)
     with checking(remote=lambda: planted):
         there = getattr(nnkit.check, case.check)(planted.get(["name", name]), *call.args[1:], **call.kwargs)
-    planted.forget()
+    planted.forget_arrays()
     assert (there.status, there.mistakes, str(there.entries)) == (here.status, here.mistakes, str(here.entries))
     assert there.passed == (corpus == "right")

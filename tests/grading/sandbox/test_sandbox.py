@@ -1,4 +1,4 @@
-"""The sandbox, climbed from inside: each test runs what a hostile submission would, and looks at what came of it."""
+"""The sandbox, attacked from inside: each test runs the code of a hostile submission and checks the outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nnkit_grader.sandbox import (
     Limits,
     Sandbox,
     SandboxError,
-    choose,
+    choose_sandbox,
     fork_server,
     landlock,
     usage,
@@ -57,10 +57,10 @@ def serve(channel, scratch):
 SYSCALL = """
 import ctypes, os
 from nnkit_grader.sandbox.syscalls import BY_ARGUMENT, DENIED
-from nnkit_grader.sandbox.system import machine
+from nnkit_grader.sandbox.system import find_column
 libc = ctypes.CDLL(None, use_errno=True)
 def call(name, *arguments):
-    number = {**DENIED, **BY_ARGUMENT}[name][machine()]
+    number = {**DENIED, **BY_ARGUMENT}[name][find_column()]
     ctypes.set_errno(0)
     value = libc.syscall(number, *map(ctypes.c_long, arguments))
     if value < 0:
@@ -72,26 +72,27 @@ def call(name, *arguments):
 
 
 class Inside(Sandbox):
-    """A sandbox in another situation: `before` is Python that runs first, in the process that becomes the sandbox."""
+    """A sandbox in another situation: the Python code `before` runs first in the process that becomes the sandbox."""
 
     before = ""
 
-    def _wall(self, readable: list[Path], environment: dict[str, str]) -> list[str]:
+    def _wall_command(self, readable: list[Path], environment: dict[str, str]) -> list[str]:
         first = textwrap.dedent(self.before) + "\nos.execve(sys.argv[1], sys.argv[1:], os.environ)"
-        roots = [*map(str, visible_paths.import_roots())]
+        roots = [*map(str, visible_paths.list_import_roots())]
         head = f"import os, sys; sys.path.extend({roots!r}); readable = {[*map(str, readable)]!r}\n"
-        return [sys.executable, "-I", "-c", head + first, *super()._wall(readable, environment)]
+        return [sys.executable, "-I", "-c", head + first, *super()._wall_command(readable, environment)]
 
 
 class Ordinary(Inside):
-    """Started by an ordinary user; in a room of its own, for Python may lie below /root."""
+    """A sandbox started by an ordinary user, in a root folder of its own because Python may be below /root."""
 
     before = f"""
         import json, tempfile
         from pathlib import Path
         from nnkit_grader.sandbox import lockdown, mounts
-        assert mounts.enter(Path(tempfile.mkdtemp(dir="/tmp")), [Path(place) for place in (*readable, "/dev/tty")])
-        place = json.loads(sys.argv[-2])["place"]  # made outside, where nobody sees it from the room
+        visible = [Path(path) for path in (*readable, "/dev/tty")]
+        assert mounts.enter_new_root(Path(tempfile.mkdtemp(dir="/tmp")), visible)
+        place = json.loads(sys.argv[-2])["place"]  # made outside, and not visible from the new root
         os.makedirs(place, exist_ok=True)
         os.chown(place, {NOBODY}, {NOBODY})
         os.setgroups([])
@@ -102,15 +103,15 @@ class Ordinary(Inside):
 
 
 class Contained(Inside):
-    """Where neither mounts nor namespaces are allowed, as in most containers."""
+    """A sandbox where neither mounts nor namespaces are allowed, as in most containers."""
 
     before = """
         from nnkit_grader.sandbox import seccomp, syscalls, system
         seccomp.DENIED = {name: syscalls.DENIED[name] for name in ("unshare", "mount", "setns", "pivot_root")}
-        everything = seccomp.program(os.getpid())
+        everything = seccomp.build_filter(os.getpid())
         denied = everything[:8 + 2 * len(seccomp.DENIED)] + everything[-1:]
-        seccomp.program = lambda pid: denied
-        seccomp.install()
+        seccomp.build_filter = lambda pid: denied
+        seccomp.install_filter()
     """
 
 
@@ -149,7 +150,7 @@ def started(sandbox: Sandbox, **limits: int) -> Iterator[Child]:
 
 
 def ask(child: Child, code: str) -> Any:
-    """What `code` leaves in `result`, or the exception's text; None if the process ended meanwhile."""
+    """Return what `code` leaves in `result`, or the exception's text; None if the process has ended."""
     child.channel.settimeout(30)
     child.channel.sendall(json.dumps(textwrap.dedent(code)).encode() + b"\n")
     answer = b""
@@ -162,7 +163,7 @@ def ask(child: Child, code: str) -> Any:
 
 
 def eventually(truth: Callable[[], Any], seconds: float = 20) -> Any:
-    """What `truth` gives as soon as it is true, else what it gives after `seconds`."""
+    """Return the value of `truth` as soon as it is true, else its value after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := truth()) and time.monotonic() < until:
         time.sleep(0.01)
@@ -170,11 +171,11 @@ def eventually(truth: Callable[[], Any], seconds: float = 20) -> Any:
 
 
 def end_of(child: Child) -> str | None:
-    return eventually(child.ended)
+    return eventually(child.check_end)
 
 
 def state(number: int) -> list[str]:
-    """Letter of the state, number of the parent, ...; nothing if there is no such process."""
+    """Return the state, the parent's id, ... of a process; nothing if it does not exist."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
     return []
@@ -185,7 +186,7 @@ def alive(number: int) -> bool:
 
 
 def family(number: int) -> set[int]:
-    """All processes that descend from `number` and are no zombies, itself among them."""
+    """Return all descendants of `number` that are not zombies, and itself."""
     states = {int(folder.name): state(int(folder.name)) for folder in Path("/proc").glob("[0-9]*")}
     parents = {each: int(words[1]) for each, words in states.items() if words and words[0] != "Z"}
     found = {number} & set(parents)
@@ -236,27 +237,27 @@ def test_who_computes_for_long_leaves_the_machine_to_others(sandbox: Sandbox) ->
         number = child._number
         assert alive(number)
         assert not leaves_the_machine(number)
-        ask(child, f"import time\nwhile time.process_time() < {fork_server.YIELDS + 0.3}: pass")
+        ask(child, f"import time\nwhile time.process_time() < {fork_server.YIELD_CPU_SECONDS + 0.3}: pass")
         assert eventually(lambda: leaves_the_machine(number))
     assert not alive(number)
 
 
 def leaves_the_machine(number: int) -> bool:
     with contextlib.suppress(OSError):
-        return f"nice {usage.NICE}\n" in Path(f"/proc/{number}/autogroup").read_text()
-    return os.getpriority(os.PRIO_PROCESS, number) == usage.NICE
+        return f"nice {usage.NICE_LEVEL}\n" in Path(f"/proc/{number}/autogroup").read_text()
+    return os.getpriority(os.PRIO_PROCESS, number) == usage.NICE_LEVEL
 
 
 def test_waiting_for_a_busy_machine_is_told(sandbox: Sandbox) -> None:
     with started(sandbox) as child, busy():
         child.channel.sendall(json.dumps("while True: pass").encode() + b"\n")
-        assert eventually(lambda: child.waited() > 0.2)
-    assert child.waited() > 0.2  # it has ended, and its number may be another's
+        assert eventually(lambda: child.measure_wait() > 0.2)
+    assert child.measure_wait() > 0.2  # it has ended, and its number may be another's
 
 
 def test_the_environment_is_new(sandbox: Sandbox) -> None:
     with started(sandbox) as child:
-        assert set(ask(child, "import os; result = dict(os.environ)")) == set(visible_paths.environment(Path("/")))
+        assert set(ask(child, "import os; result = dict(os.environ)")) == set(visible_paths.make_environment(Path("/")))
         assert ask(child, "result = [str(scratch), os.environ['HOME'], os.getcwd()]; result = len(set(result))") == 1
 
 
@@ -350,11 +351,11 @@ WITHOUT_WALLS = [
     "having a signal sent", "a handle on the grader", "a program", "a shell", "memory beyond its limit",
     "outliving the warm process", "becoming readable", "processors of others",
 ]  # fmt: skip
-"""Climbs that do no harm where there is no wall, and must succeed there: else they prove nothing."""
+"""Harmless attacks that must succeed where there is no wall: otherwise their failure proves nothing."""
 
 
 def climb_all(sandbox: Sandbox, home: Path, climbs: dict[str, str]) -> dict[str, Any]:
-    """What came of each climb, all tried by one child; another child lives beside it."""
+    """Return the outcome of each attack, all tried by one child; another child runs beside it."""
     secret = home / "password"
     secret.write_text(SECRET)
     secret.chmod(0o644)
@@ -370,14 +371,14 @@ def climb_all(sandbox: Sandbox, home: Path, climbs: dict[str, str]) -> dict[str,
         names = {
             "PORT": listener.getsockname()[1], "ABSTRACT": f"nnkit-{os.getpid()}", "SECRET": str(secret),
             "SOLUTIONS": str(ROOT / "solutions/ps1/ps1.ipynb"), "COURSE": str(ROOT), "HOME": str(Path.home()),
-            "PACKAGE": str(visible_paths.PACKAGES[0]), "LIBRARIES": visible_paths.libraries()[0], "GRADER": os.getpid(),
-            "WARM": relatives[-2], "SIBLING": relatives[-1], "BESIDE": beside,
+            "PACKAGE": str(visible_paths.PACKAGES[0]), "LIBRARIES": visible_paths.list_library_folders()[0],
+            "GRADER": os.getpid(), "WARM": relatives[-2], "SIBLING": relatives[-1], "BESIDE": beside,
         }  # fmt: skip
         ask(child, SYSCALL + "\n".join(f"{name} = {value!r}" for name, value in names.items()))
         answers = {name: ask(child, code) for name, code in climbs.items()}
         answers["the secret"] = secret.read_text(), oct(secret.stat().st_mode), secret.stat().st_mtime > 1000
-        answers["the sibling"] = sibling.ended(), ask(sibling, "result = open('answer').read()")
-        answers["the child"] = child.ended()
+        answers["the sibling"] = sibling.check_end(), ask(sibling, "result = open('answer').read()")
+        answers["the child"] = child.check_end()
         return answers
 
 
@@ -412,12 +413,12 @@ def test_each_call_in_the_table_is_denied(sandbox: Sandbox) -> None:
             result = {}
             for name in DENIED:
                 try:
-                    result[name] = call(name, 0, 0, 0, 0, 0, 0) if DENIED[name][machine()] is not None else 1
+                    result[name] = call(name, 0, 0, 0, 0, 0, 0) if DENIED[name][find_column()] is not None else 1
                 except OSError as error:
                     result[name] = error.errno
         """
         assert set(ask(child, code).items()) == {(name, 1) for name in DENIED}  # 1: EPERM
-        assert child.ended() is None
+        assert child.check_end() is None
 
 
 @pytest.mark.parametrize("way", ["x32", "int 0x80"])
@@ -459,7 +460,10 @@ def test_all_walls_that_the_machine_allows_are_there(sandbox: Sandbox) -> None:
     bare = isinstance(sandbox, Contained)
     with started(sandbox) as child:
         assert (child.walls["namespaces"], child.walls["own_disk"]) == (not bare, not bare)
-        assert ("namespaces" in sandbox.told, "bubblewrap" in sandbox.told) == (not bare, sandbox.kind == "bwrap")
+        assert ("namespaces" in sandbox.description, "bubblewrap" in sandbox.description) == (
+            not bare,
+            sandbox.kind == "bwrap",
+        )
         assert (ask(child, "result = str(scratch.parent)") == "/tmp") == (not bare)
         assert ask(child, "import os; result = os.getuid()") != 0 or bare
         assert (ask(child, "import os; result = os.getpid()") < 300) == (not bare)
@@ -546,11 +550,11 @@ def test_open_files(sandbox: Sandbox) -> None:
 )
 def test_how_a_process_ended_is_told(sandbox: Sandbox, code: str, how: str) -> None:
     with started(sandbox) as child:
-        assert child.ended() is None
+        assert child.check_end() is None
         assert ask(child, code) is None
         assert end_of(child) == how
         child.kill()
-        assert child.ended() == how
+        assert child.check_end() == how
 
 
 def test_a_killed_process_leaves_nothing_behind(sandbox: Sandbox) -> None:
@@ -572,7 +576,7 @@ def test_a_killed_process_leaves_nothing_behind(sandbox: Sandbox) -> None:
     started_at = time.perf_counter()
     child.kill()
     assert time.perf_counter() - started_at < 2
-    assert child.ended() == "was ended by the grader"
+    assert child.check_end() == "was ended by the grader"
     child.kill()
     assert around() == before
 
@@ -625,35 +629,35 @@ def test_nothing_outlives_a_killed_grader(kind: str, modules: Path, tmp_path: Pa
 
 
 def test_auto_takes_the_strongest_that_works(monkeypatch: pytest.MonkeyPatch) -> None:
-    with choose() as sandbox:
-        assert (sandbox.kind, "bubblewrap" in sandbox.told) == ("bwrap", True)
+    with choose_sandbox() as sandbox:
+        assert (sandbox.kind, "bubblewrap" in sandbox.description) == ("bwrap", True)
     monkeypatch.setenv("PATH", "/nowhere")
-    with choose() as sandbox:
-        assert (sandbox.kind, "bubblewrap" in sandbox.told) == ("kernel", False)
+    with choose_sandbox() as sandbox:
+        assert (sandbox.kind, "bubblewrap" in sandbox.description) == ("kernel", False)
 
 
 def test_nothing_runs_unprotected_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    monkeypatch.setattr(landlock, "version", lambda: 0)
+    monkeypatch.setattr(landlock, "read_version", lambda: 0)
     with pytest.raises(SandboxError, match=r"bubblewrap is not .*; .*no Landlock.*apt-get.*--sandbox none"):
-        choose()
-    with choose("none") as sandbox, started(sandbox) as child:
-        assert "UNPROTECTED" in sandbox.told
+        choose_sandbox()
+    with choose_sandbox("none") as sandbox, started(sandbox) as child:
+        assert "UNPROTECTED" in sandbox.description
         assert not child.walls["namespaces"]
 
 
 def test_other_machines_are_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
-    with pytest.raises(SandboxError, match="knows the machines x86_64 and aarch64, and not riscv64"):
-        choose("kernel")
+    with pytest.raises(SandboxError, match="supports x86_64 and aarch64, and not riscv64"):
+        choose_sandbox("kernel")
     monkeypatch.setattr(platform, "system", lambda: "Darwin")
     with pytest.raises(SandboxError, match="needs Linux, and this is Darwin"):
-        choose("none")
+        choose_sandbox("none")
 
 
 def test_a_sandbox_that_does_not_exist_is_told() -> None:
-    with pytest.raises(SandboxError, match="no sandbox 'docker': it is auto, bwrap, kernel or none"):
-        choose("docker")
+    with pytest.raises(SandboxError, match="no sandbox 'docker': choose auto, bwrap, kernel or none"):
+        choose_sandbox("docker")
     assert KINDS == ("bwrap", "kernel", "none")
 
 
@@ -677,7 +681,7 @@ def test_a_warm_process_that_must_not_be_forked_is_not(tmp_path: Path, text: str
 def test_limits_are_whole_numbers_and_survive_json() -> None:
     assert Limits.from_json(json.loads(json.dumps(Limits(cpu=3).to_json()))) == Limits(cpu=3)
     for wrong in (0, -1, 1.5, True, "4"):
-        with pytest.raises(ValueError, match="limit memory is a whole number from 1 on"):
+        with pytest.raises(ValueError, match="limit memory must be a whole number from 1 on"):
             Limits(memory=wrong)  # type: ignore[arg-type]
 
 
@@ -685,20 +689,20 @@ def test_the_guard_counts_a_folder_without_following_links(tmp_path: Path) -> No
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "deep" / "er" / "file").write_bytes(bytes(10_000))
     (tmp_path / "deep" / "up").symlink_to("/usr")
-    assert usage.usage(tmp_path, 100)[1] == 4
-    assert usage.usage(tmp_path, 100)[0] >= 10_000
-    assert usage.usage(tmp_path, 2)[1] == 3
-    assert usage.threads(os.getpid()) >= 1
-    assert usage.threads(2**22 + 1) == 0
+    assert usage.measure_folder(tmp_path, 100)[1] == 4
+    assert usage.measure_folder(tmp_path, 100)[0] >= 10_000
+    assert usage.measure_folder(tmp_path, 2)[1] == 3
+    assert usage.count_threads(os.getpid()) >= 1
+    assert usage.count_threads(2**22 + 1) == 0
 
 
 def test_only_python_and_the_libraries_are_readable() -> None:
-    readable = visible_paths.readable()
+    readable = visible_paths.list_readable()
     assert set(visible_paths.PACKAGES) <= set(readable)
     assert not {Path("/"), Path.home(), ROOT, ROOT / "solutions", Path(sys.prefix), Path("/etc"), Path("/tmp")} & {
         *readable
     }
-    assert {*visible_paths.environment(Path("/x"))} <= {
+    assert {*visible_paths.make_environment(Path("/x"))} <= {
         "PATH", "HOME", "TMPDIR", "LANG", "MPLBACKEND", "MPLCONFIGDIR", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS",
         "JAX_PLATFORMS", "JAX_ENABLE_X64", "PYTHONDONTWRITEBYTECODE", "NNKIT_CHECK_SECONDS",
     }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A class graded by real processes: to the end, interrupted, killed, again, and on a cluster."""
+"""A class graded by real processes: to the end, interrupted, killed, once more, and on a cluster."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ import pytest
 from helpers import classes
 from nnkit_grader.course import release as courses
 from nnkit_grader.record import register_assignment
-from nnkit_grader.record.journal import Entry, Journal, unfit
-from nnkit_grader.run import Order, grade, office
+from nnkit_grader.record.journal import Journal, JournalEntry, check_student_id
+from nnkit_grader.run import GradingRequest, grade_class, open_course
 
 SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
 NNKIT = [sys.executable, "-m", "nnkit.cli"]
@@ -54,7 +54,7 @@ def folder(ready: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def takes_long(folder: Path) -> None:
-    """Most of the class takes a second each, so that its grading can be met in the middle."""
+    """Make most submissions take a second each, so that a run can be disturbed half-way."""
     for student, score in SCORES.items():
         if score == 5.0:
             classes.hand_in(folder, student, SLOW)
@@ -79,12 +79,12 @@ def journal(folder: Path) -> Journal:
     return Journal(folder, classes.NAME)
 
 
-def entries(folder: Path) -> dict[str, Entry]:
-    return {entry.student: entry for entry in journal(folder).entries()}
+def entries(folder: Path) -> dict[str, JournalEntry]:
+    return {entry.student: entry for entry in journal(folder).read_entries()}
 
 
 def gradings(folder: Path) -> dict[str, int]:
-    """How often each submission was graded, by its log."""
+    """Return how often each submission was graded, by its log."""
     logs = (folder / ".nnkit" / classes.NAME / "logs").glob("*.log")
     return {path.stem: path.read_text().count("graded in ") for path in logs}
 
@@ -118,7 +118,7 @@ def wait_until(true: Callable[[], object], seconds: float = 60) -> None:
 
 
 def below(process: psutil.Process, words: str) -> list[psutil.Process]:
-    """Its descendants with these words in their command."""
+    """Return its descendants with these words in their command."""
     found = []
     with contextlib.suppress(psutil.Error):
         for child in process.children(recursive=True):
@@ -137,9 +137,9 @@ def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path
     assert re.search(r"^hw: 12 submissions graded in [\d.]+ s \(\d+ a minute\)\.$", done.stdout, re.MULTILINE)
     assert "1 not run, so 0 points by tests:\n  cut: The notebook is not JSON" in done.stdout
     assert "sandbox" in done.stdout
-    assert done.stderr == ""  # no bar where nobody looks
+    assert done.stderr == ""  # no bar unless stderr is a terminal
     again = run(folder)
-    assert "12 submissions graded before" in again.stdout
+    assert "12 submissions already graded by the same tests" in again.stdout
     assert_graded_once(folder)
 
 
@@ -185,18 +185,18 @@ def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None
 
 
 def test_nobody_waits_until_the_assignment_is_in_the_gradebook(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """nbgrader takes a second to enter it; what has been graded by then is recorded afterwards."""
+    """Registration takes nbgrader a second; results obtained by then are recorded afterwards."""
     (folder / "gradebook.db").unlink()
-    real = register_assignment.enter
+    real = register_assignment.register_assignment
 
-    def enter(*desk: Any) -> bool:
+    def register(*context: Any) -> bool:
         wait_until(lambda: entries(folder))
-        return real(*desk)
+        return real(*context)
 
-    monkeypatch.setattr(register_assignment, "enter", enter)
+    monkeypatch.setattr(register_assignment, "register_assignment", register)
     told: list[str] = []
-    assert grade(Order(classes.NAME), folder, lambda: office(folder), told.append).graded == 12
-    assert told == ["hw was entered into the gradebook as it stands in solutions/."]
+    assert grade_class(GradingRequest(classes.NAME), folder, lambda: open_course(folder), told.append).graded == 12
+    assert told == ["hw was entered into the gradebook as it is in solutions/."]
     assert_graded_once(folder)
 
 
@@ -220,7 +220,7 @@ def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kep
 def test_a_gradebook_that_was_deleted_is_written_anew_without_grading(folder: Path) -> None:
     run(folder)
     (folder / "gradebook.db").unlink()
-    assert "12 submissions graded before" in run(folder).stdout
+    assert "12 submissions already graded by the same tests" in run(folder).stdout
     assert_graded_once(folder)
     run(folder, "--db", f"sqlite:///{folder / 'second.db'}")
     assert gradings(folder) == dict.fromkeys(SCORES, 1)
@@ -235,7 +235,7 @@ def test_only_what_changed_is_graded_again_and_the_move_is_told(folder: Path) ->
     shutil.rmtree(folder / "autograded" / "s2")
     told = run(folder).stdout
     assert "hw: 2 submissions graded" in told
-    assert "1 score moved:\n  s1: 3 → 5 (another submission)\n    test-double: 0 → 2, no longer: " in told
+    assert "1 score changed:\n  s1: 3 → 5 (another submission)\n    test-double: 0 → 2, no longer: " in told
     assert gradings(folder) == {**dict.fromkeys(SCORES, 1), "s1": 2, "s2": 2}
 
 
@@ -244,19 +244,19 @@ def test_after_a_test_has_changed_all_are_graded_again_with_the_same_numbers(fol
     classes.write_solution(folder, classes.notebook("assert triple(1) == 4, 'triple is wrong'"))
     told = run(folder, "--regrade").stdout
     assert "hw: 12 submissions graded" in told
-    assert "10 scores moved:" in told  # blank and cut had nothing to lose
+    assert "10 scores changed:" in told  # blank and cut had nothing to lose
     assert "  s0: 5 → 2 (the tests have changed)\n    test-triple: 3 → 0, AssertionError: triple is wrong" in told
     assert {entry.result.seed for entry in entries(folder).values()} == {7}
     assert totals(folder)["s0"] == 2.0
-    assert "s0: 5 → 2" in journal(folder).log_file("s0").read_text()
+    assert "s0: 5 → 2" in journal(folder).log_path("s0").read_text()
 
 
 def test_the_seed_is_drawn_once_kept_and_set(folder: Path) -> None:
     kept = journal(folder)
-    first = kept.seed()
-    assert kept.seed() == first
-    assert kept.seed(5) == 5
-    assert journal(folder).seed() == 5
+    first = kept.choose_seed()
+    assert kept.choose_seed() == first
+    assert kept.choose_seed(5) == 5
+    assert journal(folder).choose_seed() == 5
 
 
 # -- disturbed ------------------------------------------------------------------------------------------------
@@ -287,7 +287,7 @@ def test_what_a_killed_grader_had_begun_to_write_is_cleared_away(folder: Path) -
 
 
 def orphans() -> list[int]:
-    """Workers with nobody to grade for."""
+    """Return the workers whose grader has gone."""
     found = []
     for process in psutil.process_iter(["cmdline", "ppid"]):
         words = " ".join(process.info["cmdline"] or ())
@@ -318,9 +318,9 @@ def test_a_sandbox_that_is_killed_costs_no_submission(folder: Path) -> None:
     process = started(folder)
     root = psutil.Process(process.pid)
     wait_until(lambda: len(entries(folder)) >= 2)
-    for zygote in below(root, "sandbox import zygote"):
+    for server in below(root, "sandbox import fork_server"):
         with contextlib.suppress(psutil.Error):
-            zygote.kill()
+            server.kill()
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, out + err
     assert totals(folder) == SCORES
@@ -344,7 +344,7 @@ def test_a_submission_with_which_each_worker_dies_is_told_as_trouble(folder: Pat
     assert process.returncode == 3
     assert "1 NOT GRADED, through no fault of theirs:\n  s0: the worker died, 3 times" in out
     assert set(entries(folder)) == {"cut"}
-    assert "not graded: the worker died, 3 times" in journal(folder).log_file("s0").read_text()
+    assert "not graded: the worker died, 3 times" in journal(folder).log_path("s0").read_text()
 
 
 @pytest.mark.usefixtures("takes_long")
@@ -375,14 +375,14 @@ def test_one_job_at_a_time_is_one_worker(folder: Path) -> None:
 
 
 def own(worker: psutil.Process, grader: subprocess.Popen[str]) -> bool:
-    """Whether it is a worker, and not its fork for one submission."""
+    """Return whether it is a worker, and not a worker's fork for one submission."""
     with contextlib.suppress(psutil.Error):
         return bool(worker.ppid() == grader.pid)
     return False
 
 
 def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) -> None:
-    """With one job at a time, another takes the place of one that takes long."""
+    """With one job at a time, the next job starts beside one that takes long."""
     shutil.rmtree(folder / "submitted")
     for student in ("a", "b"):
         classes.hand_in(folder, student, {**classes.RIGHT, "double": "while True: pass"})
@@ -401,16 +401,16 @@ def test_submissions_without_end_do_not_keep_the_others_waiting(folder: Path) ->
 def test_two_graders_do_not_work_on_the_same_assignment(folder: Path) -> None:
     process = started(folder)
     wait_until(lambda: entries(folder))
-    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still at work
+    process.send_signal(signal.SIGSTOP)  # however fast it is, it is still running
     told = run(folder, status=3).stderr
     process.send_signal(signal.SIGCONT)
-    assert told == "nnkit: Another `nnkit autograde` of hw is at work here: wait until it has ended.\n"
+    assert told == "nnkit: Another `nnkit autograde` of hw is running here: wait until it has finished.\n"
     process.communicate(timeout=120)
     assert_graded_once(folder)
 
 
 def test_a_full_disk_is_told_and_the_rest_is_graded_when_there_is_room(folder: Path, tmp_path: Path) -> None:
-    """On a small disk of its own, in a mount namespace."""
+    """The course is on a small disk in a mount namespace."""
     disk, filler = tmp_path / "disk", 'dd if=/dev/zero of="$1/filler" bs=1k 2>/dev/null'
     disk.mkdir()
     graded = '"$2" -m nnkit.cli autograde hw --course "$1/course"'
@@ -441,8 +441,8 @@ def test_a_full_disk_is_told_and_the_rest_is_graded_when_there_is_room(folder: P
     ("more", "status", "says"),
     [
         (["--student", "nobody"], 2, "No student 'nobody' handed in hw: there is no"),
-        (["--db", "nonsense"], 2, "is no database URL"),
-        (["-j", "0"], 2, "is not a whole number from 1 on"),
+        (["--db", "nonsense"], 2, "is not a database URL"),
+        (["-j", "0"], 2, "is not a whole number of at least 1"),
         (["--scheduler", "tcp://127.0.0.1:9"], 3, "There is no Dask scheduler at tcp://127.0.0.1:9"),
     ],
 )
@@ -469,15 +469,15 @@ def test_a_folder_that_cannot_be_a_student_stops_nobody(folder: Path) -> None:
     told = run(folder, status=3).stdout
     assert "2 NOT GRADED, through no fault of theirs" in told
     assert totals(folder)["ada"] == 5
-    assert unfit("ada lovelace-é") == ""
-    assert unfit("caf\udce9") == "the name of its folder is not UTF-8"
+    assert check_student_id("ada lovelace-é") == ""
+    assert check_student_id("caf\udce9") == "the name of its folder is not UTF-8"
 
 
 def test_students_are_chosen_by_pattern_and_excluded_by_the_configuration(folder: Path) -> None:
     with (folder / "nbgrader_config.py").open("a") as config:
         config.write("c.CourseDirectory.student_id_exclude = 's1,s2'\n")
-    tally = grade(Order(classes.NAME, ("s[0-2]", "cut")), folder, lambda: office(folder))
-    assert tally.graded == 2
+    summary = grade_class(GradingRequest(classes.NAME, ("s[0-2]", "cut")), folder, lambda: open_course(folder))
+    assert summary.graded == 2
     assert set(entries(folder)) == {"s0", "cut"}
 
 
@@ -489,8 +489,8 @@ def test_an_entry_that_cannot_be_read_is_graded_again(folder: Path, damage: str)
     path = folder / ".nnkit" / "hw" / "results" / "ada.json"
     path.parent.mkdir(parents=True)
     path.write_text(damage)
-    assert journal(folder).entry("ada") is None
-    assert list(journal(folder).entries()) == []
+    assert journal(folder).read_entry("ada") is None
+    assert list(journal(folder).read_entries()) == []
 
 
 # -- a cluster ------------------------------------------------------------------------------------------------
@@ -498,7 +498,7 @@ def test_an_entry_that_cannot_be_read_is_graded_again(folder: Path, damage: str)
 
 @contextlib.contextmanager
 def dask(workers: int, elsewhere: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler's address, and its workers: real processes, in another folder."""
+    """Context manager that gives a scheduler's address and its workers: real processes, in another folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -1,7 +1,8 @@
-"""One worker and its attendant, without a class around them."""
+"""One worker, its client and its pool, without a class around them."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -16,27 +17,33 @@ import pytest
 
 from helpers import classes
 from nnkit_grader.course.assignment import load_assignment
-from nnkit_grader.examiner.examiner import Seconds
+from nnkit_grader.examiner.examiner import TimeLimits
 from nnkit_grader.sandbox.limits import Limits
-from nnkit_grader.workers import executor, worker_client
-from nnkit_grader.workers.worker_client import Attendant, CannotStart, WorkerDied
+from nnkit_grader.workers import worker_client
+from nnkit_grader.workers.executor import make_setup
+from nnkit_grader.workers.worker_client import CannotStart, WorkerClient, WorkerDied
+from nnkit_grader.workers.worker_pool import WorkerPool
 
 FLOOD = "import numpy as np\ndef double(x):\n    return np.full(6_000_000, float(x))"
 KEEPS = "kept = [double(n) for n in range(30)]\nassert len(kept) == 30"
 MEMORY = 500 * 2**20
 
 
-@pytest.fixture(autouse=True)
-def _alone() -> Iterator[None]:
-    yield
-    worker_client.dismiss()
+@contextlib.contextmanager
+def opened(setup: dict[str, Any]) -> Iterator[WorkerPool]:
+    pool = WorkerPool(setup)
+    try:
+        yield pool
+    finally:
+        pool.close()
+        assert pool._jobs == {}
 
 
 def prepared(folder: Path, test_triple: str = classes.TEST_TRIPLE, sandbox: str = "auto", memory: int = 2**32) -> Any:
-    """A course with a submission, and the setup of a worker for it."""
+    """Make a course, and return the setup of a worker for it."""
     classes.course(folder)
     classes.write_solution(folder, classes.notebook(test_triple))
-    return executor.setup(load_assignment(folder, classes.NAME), sandbox, Seconds(), Limits(), memory)
+    return make_setup(load_assignment(folder, classes.NAME), sandbox, TimeLimits(), Limits(), memory)
 
 
 def job(path: Path, **more: Any) -> dict[str, Any]:
@@ -51,107 +58,123 @@ def scores(answer: dict[str, Any]) -> dict[str, float]:
 def test_a_worker_grades_one_after_the_other_in_one_process(tmp_path: Path) -> None:
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
-    first = worker_client.grade(setup, job(path))
-    (worker,) = worker_client._workers
-    began = time.monotonic()
-    again = worker_client.grade(setup, job(path))
-    assert worker_client._workers == {worker: 0}
-    assert time.monotonic() - began < 2  # it is warm
+    with opened(setup) as pool:
+        first = pool.grade(job(path))
+        (worker,) = pool._jobs
+        began = time.monotonic()
+        again = pool.grade(job(path))
+        assert pool._jobs == {worker: 0}
+        assert time.monotonic() - began < 2  # it is warm
     assert scores(first) == scores(again) == {"test-double": 2.0, "test-triple": 3.0}
+    assert not worker.is_alive
 
 
 def test_a_flood_of_replies_costs_its_own_test_and_no_memory(tmp_path: Path) -> None:
     setup = prepared(tmp_path, KEEPS, memory=MEMORY)
     path = classes.hand_in(tmp_path, "ada", {**classes.RIGHT, "double": FLOOD})
-    answer = worker_client.grade(setup, job(path))
-    assert scores(answer) == {"test-double": 0.0, "test-triple": 0.0}
-    (test,) = [cell for cell in answer["result"]["cells"] if cell["id"] == "test-triple"]
-    assert "MemoryError" in test["trouble"]
     right = classes.hand_in(tmp_path, "bo", classes.RIGHT)
-    assert scores(worker_client.grade(setup, job(right))) == {"test-double": 2.0, "test-triple": 3.0}
+    with opened(setup) as pool:
+        answer = pool.grade(job(path))
+        assert scores(answer) == {"test-double": 0.0, "test-triple": 0.0}
+        (test,) = [cell for cell in answer["result"]["cells"] if cell["id"] == "test-triple"]
+        assert "MemoryError" in test["trouble"]
+        assert scores(pool.grade(job(right))) == {"test-double": 2.0, "test-triple": 3.0}
 
 
-def test_another_setup_gets_another_worker_and_the_old_one_is_let_go(tmp_path: Path) -> None:
+def test_pools_with_different_setups_do_not_share_a_worker(tmp_path: Path) -> None:
+    """Two runs in one process grade by their own tests, and neither ends the other's workers."""
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
-    worker_client.grade(setup, job(path))
-    (old,) = worker_client._workers
-    classes.write_solution(tmp_path, classes.notebook("assert triple(1) == 4"))
-    changed = executor.setup(load_assignment(tmp_path, classes.NAME), "auto", Seconds(), Limits())
-    assert changed["key"] != setup["key"]
-    assert scores(worker_client.grade(changed, job(path)))["test-triple"] == 0.0
-    assert not old.alive
-    assert old not in worker_client._workers
-    assert len(worker_client._workers) == 1
+    with opened(setup) as pool:
+        pool.grade(job(path))
+        (worker,) = pool._jobs
+        classes.write_solution(tmp_path, classes.notebook("assert triple(1) == 4"))
+        changed = make_setup(load_assignment(tmp_path, classes.NAME), "auto", TimeLimits(), Limits())
+        with opened(changed) as another:
+            assert scores(another.grade(job(path)))["test-triple"] == 0.0
+            assert worker not in another._jobs
+        assert worker.is_alive
+        assert scores(pool.grade(job(path)))["test-triple"] == 3.0
 
 
-def test_an_examiner_that_fails_is_told_with_what_it_said(tmp_path: Path) -> None:
+def test_a_closed_pool_starts_no_worker(tmp_path: Path) -> None:
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
-    answer = worker_client.grade(setup, {"student": "ada", "folder": str(path.parent)})  # no seed
+    pool = WorkerPool(setup)
+    pool.close()
+    with pytest.raises(CannotStart, match="The run has ended"):
+        pool.grade(job(path))
+    assert pool._jobs == {}
+
+
+def test_an_examiner_that_fails_is_reported_with_its_error(tmp_path: Path) -> None:
+    setup = prepared(tmp_path)
+    path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
+    with opened(setup) as pool:
+        answer = pool.grade({"student": "ada", "folder": str(path.parent)})  # no seed
     assert answer["trouble"] == "the examiner failed"
     assert answer["log"][-1] == "KeyError: 'seed'"
 
 
-def test_a_worker_that_is_killed_is_told_and_replaced(tmp_path: Path) -> None:
+def test_a_worker_that_is_killed_is_reported_and_replaced(tmp_path: Path) -> None:
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
-    helper = Attendant(setup)
-    helper.told.result()
-    os.kill(helper.process.pid, signal.SIGKILL)
+    client = WorkerClient(setup)
+    client.sandbox.result()
+    os.kill(client.process.pid, signal.SIGKILL)
     with pytest.raises(WorkerDied, match="the worker died"):
-        helper.grade(job(path))
-    helper.close()
-    worker_client.grade(setup, job(path))
-    (worker,) = worker_client._workers
-    worker.kill()
-    worker.process.wait()
-    assert scores(worker_client.grade(setup, job(path)))["test-double"] == 2.0
+        client.grade(job(path))
+    client.close()
+    with opened(setup) as pool:
+        pool.grade(job(path))
+        (worker,) = pool._jobs
+        worker.kill()
+        worker.process.wait()
+        assert scores(pool.grade(job(path)))["test-double"] == 2.0
 
 
-def test_no_sandbox_and_no_worker_are_told_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_sandbox_and_no_worker_are_reported_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepared(tmp_path, sandbox="padded cell")
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
-    with pytest.raises(CannotStart, match="There is no sandbox 'padded cell'"):
-        worker_client.grade(setup, job(path))
-    monkeypatch.setattr(worker_client, "PROGRAM", "raise SystemExit('no Python here')")
-    with pytest.raises(CannotStart, match=r"A worker does not start: no Python here\."):
-        worker_client.grade(setup, job(path))
-    worker_client.dismiss()
-    assert worker_client._workers == {}
+    with opened(setup) as pool:
+        with pytest.raises(CannotStart, match="There is no sandbox 'padded cell'"):
+            pool.grade(job(path))
+        monkeypatch.setattr(worker_client, "PROGRAM", "raise SystemExit('no Python here')")
+        with pytest.raises(CannotStart, match=r"A worker does not start: no Python here\."):
+            pool.grade(job(path))
 
 
-def test_a_worker_ends_with_its_attendant_although_it_has_work(tmp_path: Path) -> None:
+def test_a_worker_ends_with_its_client_although_it_has_work(tmp_path: Path) -> None:
     setup = prepared(tmp_path)
     slow = {**classes.RIGHT, "double": "import time\ntime.sleep(20)\n" + classes.DOUBLE}
     path = classes.hand_in(tmp_path, "ada", slow)
-    helper = Attendant(setup)
-    helper.told.result()
-    threading.Thread(target=pytest.raises, args=(WorkerDied, helper.grade, job(path))).start()
+    client = WorkerClient(setup)
+    client.sandbox.result()
+    threading.Thread(target=pytest.raises, args=(WorkerDied, client.grade, job(path))).start()
     time.sleep(1)
-    with socket.socket(fileno=os.dup(helper.connection.fileno())) as end:
+    with socket.socket(fileno=os.dup(client.connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)
-    assert helper.process.wait(10) == 0
-    helper.close()
+    assert client.process.wait(10) == 0
+    client.close()
 
 
 def test_jobs_share_a_worker_and_one_that_is_alone_has_its_own(tmp_path: Path) -> None:
-    """Each ends when it ends: none waits for one that was there before."""
+    """No job waits for one that was there before."""
     setup = prepared(tmp_path)
     sleeps = {**classes.RIGHT, "double": "import time\ntime.sleep(4)\n" + classes.DOUBLE}
     slow = classes.hand_in(tmp_path, "ada", sleeps)
     path = classes.hand_in(tmp_path, "bo", classes.RIGHT)
-    worker_client.prepare(setup)
-    (worker,) = worker_client._workers
-    with ThreadPoolExecutor(1) as executor:
-        first = executor.submit(worker_client.grade, setup, job(slow))
+    with opened(setup) as pool, ThreadPoolExecutor(1) as threads:
+        pool.prepare()
+        (worker,) = pool._jobs
+        first = threads.submit(pool.grade, job(slow))
         time.sleep(0.5)
-        assert scores(worker_client.grade(setup, job(path)))["test-double"] == 2.0
-        assert worker_client._workers == {worker: 1}
+        assert scores(pool.grade(job(path)))["test-double"] == 2.0
+        assert pool._jobs == {worker: 1}
         assert not first.done()
-        alone = executor.submit(worker_client.grade, setup, job(path, alone=True))
+        alone = threads.submit(pool.grade, job(path, alone=True))
         assert scores(first.result()) == {"test-double": 2.0, "test-triple": 3.0}
         assert scores(alone.result()) == {"test-double": 2.0, "test-triple": 3.0}
-    assert len(worker_client._workers) == 2
-    worker_client.prepare(setup)
-    assert worker_client._workers == {worker: 0}
+        assert len(pool._jobs) == 2
+        pool.prepare()
+        assert pool._jobs == {worker: 0}
