@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
@@ -46,7 +46,7 @@ def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: 
     of the node for each of them, in the same order. A node that the output does not depend on has the gradient 0.
     Without `needs`, eight graphs are tried: chains, branches, diamonds, a wire used twice. Each is run twice.
     """
-    title = name or name_of(backward)
+    title = name or get_name(backward)
     chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
     draw = np.random.default_rng([rng, len(chosen)])
     return guard_check(title, lambda: _check_graph(backward, chosen, title, draw))
@@ -326,7 +326,7 @@ def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
     and in another sequence too, so that it must do more than know one graph by heart.
     """
-    title = name or (name_of(order) if callable(order) else "the order")
+    title = name or (get_name(order) if callable(order) else "the order")
 
     def check() -> Verdict | Finding:
         finding = _find_wrong_function(order, needs) if callable(order) else _find_wrong_order(order, needs)
