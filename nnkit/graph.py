@@ -364,7 +364,10 @@ def topological_order(needs: Mapping[str, Sequence[str]]) -> list[str]:
     while waiting:
         ready = [node for node in waiting if placed.issuperset(needs[node])]
         if not ready:
-            raise ValueError(f"There is a cycle, or a node that is missing, among {', '.join(waiting)}.")
+            raise ValueError(
+                f"there is no order in which to run the graph: {', '.join(waiting)} form a cycle, "
+                "or need a node that is missing."
+            )
         order += ready
         placed.update(ready)
         waiting = [node for node in waiting if node not in placed]

@@ -856,5 +856,5 @@ def test_each_key_comes_after_all_that_it_needs_and_ties_keep_their_order() -> N
 
 @pytest.mark.parametrize("needs", [{"a": ["b"], "b": ["a"], "c": []}, {"a": ["a"]}, {"a": ["elsewhere"]}])
 def test_a_cycle_or_a_missing_node_has_no_order(needs: dict[str, list[str]]) -> None:
-    with pytest.raises(ValueError, match="There is a cycle, or a node that is missing, among a"):
+    with pytest.raises(ValueError, match=r"no order .*: a.* form a cycle, or need a node that is missing\."):
         topological_order(needs)

@@ -17,6 +17,7 @@ from nnkit.check.evidence.tolerance import table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import catalogue_fields
 from nnkit.check.verdict import Verdict
+from nnkit.graph import topological_order
 
 Needs = Mapping[str, Sequence[str]]
 Locals = Mapping[str, Sequence[float]]
@@ -79,7 +80,7 @@ def _check_graph(
     runs = []
     for name, (needs, output) in graphs.items():
         try:
-            topological(needs)
+            topological_order(needs)
         except ValueError as circle:
             return Finding("error", str(circle))
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
@@ -168,17 +169,6 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
 # ---- the passes that learners write -----------------------------------------------------------------
 
 
-def topological(needs: Needs) -> list[str]:
-    """Every node after all that it needs."""
-    order: list[str] = []
-    while len(order) < len(needs):
-        ready = [n for n in needs if n not in order and all(x in order for x in needs[n])]
-        if not ready:
-            raise ValueError("the graph has a circle, so there is no order in which to run it.")
-        order += ready
-    return order
-
-
 def _one_sweep_after_another(needs: Needs) -> list[str]:
     """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
     order: list[str] = []
@@ -204,7 +194,7 @@ def _after_its_inputs(needs: Needs) -> list[str]:
     return order
 
 
-ORDERS = (topological, _one_sweep_after_another, _after_its_inputs)
+ORDERS = (topological_order, _one_sweep_after_another, _after_its_inputs)
 
 
 def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
@@ -224,7 +214,7 @@ def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: 
 
 
 def _right(needs: Needs, local: Locals, output: str) -> Gradients:
-    return _pass(topological(needs)[::-1], needs, local, output)
+    return _pass(topological_order(needs)[::-1], needs, local, output)
 
 
 def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
@@ -267,7 +257,7 @@ def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False)
 def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
     grad = dict.fromkeys(needs, 0.0)
     grad[output] = 1.0
-    for node in topological(needs)[::-1]:
+    for node in topological_order(needs)[::-1]:
         for x, slope in zip(needs[node], local[node]):
             grad[x] += slope
     return grad
@@ -302,7 +292,7 @@ WRONG: dict[str, tuple[Pass, ...]] = {
         lambda n, l, o: _pass(_visits(n, o, False), n, l, o),
         lambda n, l, o: _pass(list(n), n, l, o),
         lambda n, l, o: _pass(list(n)[::-1], n, l, o),
-        lambda n, l, o: _pass(topological(n), n, l, o),
+        lambda n, l, o: _pass(topological_order(n), n, l, o),
     ),
     "no-upstream": (_no_upstream,),
     "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
