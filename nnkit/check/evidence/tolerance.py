@@ -52,7 +52,7 @@ def vjp_targets(
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
-    columns = list(numerical.columns(function, inputs, wrt, exact))
+    columns = list(numerical.estimate_columns(function, inputs, wrt, exact))
     value, error_bound, low, high, kinked = (
         np.concatenate(p, axis=-1) for p in zip(*(_project_estimate(c, weights) for c in columns))
     )
@@ -112,10 +112,10 @@ def recheck(
 def _recompute(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, room: float
 ) -> tuple[float, float]:
-    column = numerical.again(function, inputs, wrt, entry)
+    column = numerical.recompute_column(function, inputs, wrt, entry)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
     value, error_bound, low, high, kinked = _project_estimate(
-        Estimate(*(f[None] for f in numerical.fields(column))), weights
+        Estimate(*(f[None] for f in numerical.list_fields(column))), weights
     )
     ends = _make_interval(value, error_bound + room, low, high, kinked)
     return float(ends[0][0, 0]), float(ends[1][0, 0])
@@ -132,8 +132,8 @@ def _make_interval(
 
 def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, returned: np.ndarray) -> Target:
     """Return ∂function/∂inputs[wrt] itself as a target, with the entries that miss it recomputed."""
-    estimate = numerical.jacobian(function, inputs, wrt)
-    flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.fields(estimate)))
+    estimate = numerical.estimate_jacobian(function, inputs, wrt)
+    flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.list_fields(estimate)))
     value, error_bound, low, high, kinked = (part[0] for part in _project_estimate(flat, np.ones((1, 1))))
     low, high = _make_interval(
         value,
@@ -161,7 +161,7 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
 
 def _project_estimate(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return value, error_bound, low, high, kinked of each upstream (rows) and entry (columns)."""
-    value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.fields(column))
+    value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.list_fields(column))
     size = np.abs(weights)
     value, magnitude = weights @ value_of.T, size @ np.abs(value_of).T
     # Rounding in a sum that may add large terms which cancel.
