@@ -139,7 +139,7 @@ def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path
     assert "sandbox" in done.stdout
     assert done.stderr == ""  # no bar unless stderr is a terminal
     again = run(folder)
-    assert "12 submissions graded before" in again.stdout
+    assert "12 submissions already graded" in again.stdout
     assert_graded_once(folder)
 
 
@@ -220,7 +220,7 @@ def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kep
 def test_a_gradebook_that_was_deleted_is_written_anew_without_grading(folder: Path) -> None:
     run(folder)
     (folder / "gradebook.db").unlink()
-    assert "12 submissions graded before" in run(folder).stdout
+    assert "12 submissions already graded" in run(folder).stdout
     assert_graded_once(folder)
     run(folder, "--db", f"sqlite:///{folder / 'second.db'}")
     assert gradings(folder) == dict.fromkeys(SCORES, 1)
@@ -235,7 +235,7 @@ def test_only_what_changed_is_graded_again_and_the_move_is_told(folder: Path) ->
     shutil.rmtree(folder / "autograded" / "s2")
     told = run(folder).stdout
     assert "hw: 2 submissions graded" in told
-    assert "1 score moved:\n  s1: 3 → 5 (another submission)\n    test-double: 0 → 2, no longer: " in told
+    assert "1 score changed:\n  s1: 3 → 5 (another submission)\n    test-double: 0 → 2, no longer: " in told
     assert gradings(folder) == {**dict.fromkeys(SCORES, 1), "s1": 2, "s2": 2}
 
 
@@ -244,7 +244,7 @@ def test_after_a_test_has_changed_all_are_graded_again_with_the_same_numbers(fol
     classes.write_solution(folder, classes.notebook("assert triple(1) == 4, 'triple is wrong'"))
     told = run(folder, "--regrade").stdout
     assert "hw: 12 submissions graded" in told
-    assert "10 scores moved:" in told  # blank and cut had nothing to lose
+    assert "10 scores changed:" in told  # blank and cut had nothing to lose
     assert "  s0: 5 → 2 (the tests have changed)\n    test-triple: 3 → 0, AssertionError: triple is wrong" in told
     assert {entry.result.seed for entry in entries(folder).values()} == {7}
     assert totals(folder)["s0"] == 2.0
