@@ -28,7 +28,7 @@ grader    nnkit_grader.cli
           nnkit_grader.workers
           nnkit_grader.examiner
           nnkit_grader.intake nnkit_grader.sandbox nnkit_grader.record
-          nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader
+          nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader.compat nnkit_grader
 command   nnkit.cli nnkit.doctor nnkit
 view      nnkit.view
           nnkit.view.explorers
@@ -41,16 +41,14 @@ check     nnkit.check nnkit.check.notebook
           nnkit.check.diagnosis
           nnkit.check.evidence
           nnkit.check.verdict nnkit.check.error_map nnkit.check.context nnkit.check.remote
-networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files nnkit.streams
+networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files nnkit.streams nnkit.text
 maths     nnkit.graph nnkit.graphtext nnkit.jacobian nnkit.gates nnkit.numerical nnkit.arrays
 """
 """Rooms, a floor a line, the top one first; CONTRIBUTING.md quotes this table. A module belongs to the room with the
 longest name that its own begins with."""
 
 FLOOR = {
-    room: floor
-    for floor, line in enumerate(reversed(FLOORS.strip("\n").splitlines()))
-    for room in line[10:].split()
+    room: floor for floor, line in enumerate(reversed(FLOORS.strip("\n").splitlines())) for room in line[10:].split()
 }
 
 

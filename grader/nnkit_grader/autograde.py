@@ -10,33 +10,33 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnkit_grader.compat import skip_rfc3987_grammar
 from nnkit_grader.record.journal import JOURNAL_FOLDER, AssignmentBusy
 from nnkit_grader.run import GradingRequest, grade_class, open_course
 from nnkit_grader.workers.scheduler import RunSummary
 from nnkit_grader.workers.worker_client import CannotStart
 
-INFRASTRUCTURE = 3
+EXIT_INFRASTRUCTURE = 3
 
 
 def autograde(request: GradingRequest, course: Path, url: str = "") -> int:
     """Grade, with progress on stderr and a summary on stdout; return the exit status."""
-    # 1.1 s of every import of nbformat is the grammar of an optional check of this module's.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
+    skip_rfc3987_grammar()
     with Progress(request.assignment) as progress:
         try:
-            tally = grade_class(request, course, lambda: open_course(course, url), progress.tell, progress.show)
+            tally = grade_class(request, course, lambda: open_course(course, url), progress.write_line, progress.show)
         except KeyboardInterrupt:
-            progress.tell("Interrupted. What has been graded is kept: the same command continues from there.")
+            progress.write_line("Interrupted. What has been graded is kept: the same command continues from there.")
             return 130
         except Exception as fault:
             if not is_infrastructure(fault):
                 raise
-            progress.tell(_sentence(fault))
+            progress.write_line(_describe_fault(fault))
             if progress.tally:
-                progress.tell(_kept(progress.tally))
-            return INFRASTRUCTURE
-    print(summary(request.assignment, tally, course))
-    return INFRASTRUCTURE if tally.ungraded else 0
+                progress.write_line(_describe_kept(progress.tally))
+            return EXIT_INFRASTRUCTURE
+    print(format_summary(request.assignment, tally, course))
+    return EXIT_INFRASTRUCTURE if tally.ungraded else 0
 
 
 def is_infrastructure(fault: Exception) -> bool:
@@ -47,46 +47,48 @@ def is_infrastructure(fault: Exception) -> bool:
     return isinstance(fault, CannotStart | AssignmentBusy | OSError) or type(fault).__name__ == "GradebookUnavailable"
 
 
-def _sentence(fault: Exception) -> str:
+def _describe_fault(fault: Exception) -> str:
     if isinstance(fault, OSError) and fault.strerror:
         return f"{fault.strerror}: {fault.filename}." if fault.filename else f"{fault.strerror}."
     return str(fault)
 
 
-def _kept(tally: RunSummary) -> str:
+def _describe_kept(tally: RunSummary) -> str:
     return (
         f"{tally.graded + tally.unchanged} of {tally.total} submissions are graded and kept in {JOURNAL_FOLDER}/: "
         "the same command continues from there."
     )
 
 
-def summary(assignment: str, tally: RunSummary, course: Path) -> str:
+def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
     """Format the summary of a run."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
-    lines = [f"{assignment}: {_counted(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
+    lines = [f"{assignment}: {_format_count(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
     if tally.unchanged:
-        lines.append(f"{_counted(tally.unchanged)} already graded by the same tests (--regrade grades them again).")
+        lines.append(
+            f"{_format_count(tally.unchanged)} already graded by the same tests (--regrade grades them again)."
+        )
     lines += [tally.sandbox] if tally.sandbox else []
-    lines += _list("not run, so 0 points by tests", tally.refused)
-    lines += _list("need review", {who: " ".join(why) for who, why in tally.needs_review.items()})
-    lines += _list("NOT GRADED, through no fault of theirs", tally.ungraded)
+    lines += _format_list("not run, so 0 points by tests", tally.refused)
+    lines += _format_list("need review", {who: " ".join(why) for who, why in tally.needs_review.items()})
+    lines += _format_list("NOT GRADED, through no fault of theirs", tally.ungraded)
     if tally.score_changes:
-        changes = (_indented(str(change)) for change in tally.score_changes)
-        lines += [f"{_counted(len(tally.score_changes), 'score')} changed:", *changes]
+        changes = (_indent(str(change)) for change in tally.score_changes)
+        lines += [f"{_format_count(len(tally.score_changes), 'score')} changed:", *changes]
     lines.append(f"A log of each submission is in {course / JOURNAL_FOLDER / assignment / 'logs'}.")
     return "\n".join(lines)
 
 
-def _list(head: str, told: dict[str, str]) -> list[str]:
-    lines = [f"  {student}: {why}" for student, why in sorted(told.items())]
-    return [f"{len(told)} {head}:", *lines] if told else []
+def _format_list(head: str, reasons: dict[str, str]) -> list[str]:
+    lines = [f"  {student}: {why}" for student, why in sorted(reasons.items())]
+    return [f"{len(reasons)} {head}:", *lines] if reasons else []
 
 
-def _counted(number: int, what: str = "submission") -> str:
+def _format_count(number: int, what: str = "submission") -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _indented(text: str) -> str:
+def _indent(text: str) -> str:
     return "\n".join(f"  {line}" for line in text.splitlines())
 
 
@@ -117,7 +119,7 @@ class Progress:
         self.bar.initial = tally.unchanged  # so that they do not count for the speed
         self.bar.update(tally.done - self.bar.n)
 
-    def tell(self, sentence: str) -> None:
+    def write_line(self, sentence: str) -> None:
         """Write a line on stderr, above the bar."""
         from tqdm import tqdm
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +10,10 @@ from typing import Any, ClassVar, Literal
 
 from nnkit.check.context import checking, current_context
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
+from nnkit.text import join_lines, replace_unprintable
 
 Status = Literal["right", "wrong", "not attempted", "error"]
 MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!"}
-# What XML forbids, what a terminal may take for a command, and what turns the direction of writing.
-_FORBIDDEN = re.compile("[^\t\n\x20-\x7e\xa0-\u2029\u202f-\u2065\u206a-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class WrongDerivative(AssertionError):
@@ -132,13 +130,13 @@ class Verdict:
 
     def first_line(self) -> str:
         """The outcome in one line: "✗ Multiply.backward: dx is wrong."."""
-        return f"{MARKS[self.status]} {one_line(self.subject)}: {one_line(self.headline)}"
+        return f"{MARKS[self.status]} {join_lines(self.subject)}: {join_lines(self.headline)}"
 
     def table(self) -> list[tuple[str, str, str]]:
         """The entries with their head, each column padded to one width."""
         pairs = [two_numbers(e.yours, e.expected) for e in self.entries]
         columns = [
-            _column("entry", [one_line(e.where) for e in self.entries]),
+            _column("entry", [join_lines(e.where) for e in self.entries]),
             _column("yours", aligned([yours for yours, _ in pairs]), right=True),
             _column("expected", aligned([expected for _, expected in pairs]), right=True),
         ]
@@ -204,24 +202,15 @@ def announce(verdict: Verdict) -> None:
 # -- words -----------------------------------------------------------------------------------------
 
 
-def clean(words: str) -> str:
-    """Words that a terminal and XML may be given, whoever wrote them."""
-    return _FORBIDDEN.sub("�", words.replace("\r\n", "\n"))
-
-
-def one_line(words: str) -> str:
-    return " ".join(clean(words).split())
-
-
 def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
     """What stands above a map and, where it is not simply the whole array entry by entry, below it."""
-    grid, name = error_map.grid(), one_line(error_map.name)
+    grid, name = error_map.grid(), join_lines(error_map.name)
     counted = f"{error_map.wrongs} of {error_map.entries} entries wrong"
     below = []
     if not error_map.whole:
         first, last = error_map.place(0, 0), error_map.place(len(error_map.wrong) - 1, len(error_map.wrong[0]) - 1)
         counted = f"{error_map.wrongs} of the {error_map.entries} entries shown are wrong"
-        below.append(f"{name} is too large to show: this is the part from {one_line(first)} to {one_line(last)}.")
+        below.append(f"{name} is too large to show: this is the part from {join_lines(first)} to {join_lines(last)}.")
     if grid.block != (1, 1):
         below.append(
             f"Each mark stands for {grid.block[0]} × {grid.block[1]} entries, and is ✗ if any of them is wrong."
@@ -248,7 +237,7 @@ def _run_of(shell: Any) -> Any:
 
 
 def _paragraph(words: str) -> str:
-    return "\n".join(f"  {line}" for line in clean(words).splitlines())
+    return "\n".join(f"  {line}" for line in replace_unprintable(words).splitlines())
 
 
 def _column(head: str, texts: list[str], right: bool = False) -> list[str]:

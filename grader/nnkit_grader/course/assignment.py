@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from nnkit.check.notebook.cells import load_notebook, parse_cell
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.course.clear_solutions import ClearSettings, clear_source
 
@@ -111,15 +112,9 @@ class Assignment:
 def load_assignment(course: Path, name: str) -> Assignment:
     """Read an assignment of a course. Raises FileNotFoundError or ValueError with a sentence on what is wrong."""
     path = _find_only_notebook(course / "solutions" / name, name)
-    try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ValueError(f"{path} is not a notebook: it is not JSON in UTF-8.") from None
-    raw = notebook.get("cells") if isinstance(notebook, dict) else None
-    if not isinstance(raw, list):
-        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+    notebook = load_notebook(path)
     settings = ClearSettings.from_course(course)
-    cells = tuple(_make_course_cell(cell, number, settings, path) for number, cell in enumerate(raw))
+    cells = tuple(_make_course_cell(cell, number, settings, path) for number, cell in enumerate(notebook["cells"]))
     _require_unique([cell.id for cell in cells], path)
     _require_unique([cell.grade_id for cell in cells if cell.grade_id], path)
     files = _read_files(notebook.get("metadata", {}).get("nnkit", {}).get("files", []), path)
@@ -139,17 +134,14 @@ def _find_only_notebook(folder: Path, name: str) -> Path:
 
 
 def _make_course_cell(cell: Mapping[str, Any], number: int, settings: ClearSettings, path: Path) -> CourseCell:
-    text, metadata = cell.get("source", ""), cell.get("metadata", {})
-    source = "".join(text) if isinstance(text, list) else str(text)
-    mark = metadata.get("nbgrader") or {}
-    grade_id = str(mark.get("grade_id", ""))
-    cell_type = str(cell.get("cell_type", "raw"))
+    parsed = parse_cell(cell)
+    kind, source, mark = parsed.kind, parsed.source, parsed.mark
     try:
-        released = clear_source(source, cell_type, mark, settings)
+        released = clear_source(source, kind, mark, settings)
     except ValueError as fault:
-        raise ValueError(f"{path}, cell {grade_id or number + 1}: {fault}") from None
-    id = str(cell.get("id") or grade_id or f"cell-{number + 1}")
-    return CourseCell(id, grade_id, _find_kind(cell_type, mark), source, released, _read_points(mark), cell_type, mark)
+        raise ValueError(f"{path}, cell {parsed.id or number + 1}: {fault}") from None
+    id = str(cell.get("id") or parsed.id or f"cell-{number + 1}")
+    return CourseCell(id, parsed.id, _find_kind(kind, mark), source, released, _read_points(mark), kind, mark)
 
 
 def _find_kind(cell_type: str, mark: Mapping[str, Any]) -> Kind:

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnkit.check.notebook.cells import load_notebook
 from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
 
 OTHER_KINDS = ("perfect", "partial", "blank", "crashing", "looping")
@@ -153,4 +154,4 @@ def _read_solutions(notebook: Any) -> dict[str, str]:
 def _read_notebook(path: Path, advice: str) -> Any:
     if not path.exists():
         raise FileNotFoundError(f"There is no {path}: {advice}.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    return load_notebook(path)

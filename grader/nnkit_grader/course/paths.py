@@ -20,9 +20,11 @@ class CoursePaths:
         self.root = Path(coursedir.root)
 
     def submitted_folder(self, student: str) -> Path:
+        """Return the folder of a submission."""
         return self._format_path(self.coursedir.submitted_directory, student)
 
     def autograded_folder(self, student: str) -> Path:
+        """Return the folder of a graded submission."""
         return self._format_path(self.coursedir.autograded_directory, student)
 
     @property

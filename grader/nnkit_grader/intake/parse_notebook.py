@@ -54,6 +54,7 @@ class RawCell:
 
     @property
     def grade_id(self) -> str:
+        """nbgrader's id; "" if it is missing or not text."""
         found = (self.mark or {}).get("grade_id")
         return found if isinstance(found, str) else ""
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 from pathlib import Path
 from types import TracebackType
 
+from nnkit_grader.course.submission_notes import MAX_TIMESTAMP_BYTES, TIMESTAMP_FILE, parse_timestamp
 from nnkit_grader.intake.parse_notebook import MAX_FILE_BYTES
 from nnkit_grader.sanitize.text import quote_value
 
 MAX_FOLDER_NAMES = 10_000
-STAMP = "timestamp.txt"
-STAMP_FORM = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?( [\w/+-]{1,40})?", re.ASCII)
-"""As nbgrader writes it: "2026-11-24 15:58:23.948203 UTC"."""
 
 LINK_ERRORS = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR}
 FILE_TYPES = (
@@ -120,9 +117,9 @@ class SafeFolder:
         return bytes(content)
 
     def read_timestamp(self) -> str | None:
-        """When it was handed in, as nbgrader noted; None where there is no such note, or none that can be read."""
+        """Return the time of submission as nbgrader noted it; None if the note is missing or malformed."""
         try:
-            text = self.read_file(STAMP, most=200).decode("ascii").strip() if self.contains(STAMP) else ""
-        except (UnreadableSubmission, UnicodeDecodeError):
+            content = self.read_file(TIMESTAMP_FILE, most=MAX_TIMESTAMP_BYTES) if self.contains(TIMESTAMP_FILE) else b""
+        except UnreadableSubmission:
             return None
-        return text if STAMP_FORM.fullmatch(text) else None
+        return parse_timestamp(content)

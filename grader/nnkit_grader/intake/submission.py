@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Literal
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.course.submission_notes import NBGRADER_NOTES
 from nnkit_grader.intake.match_cells import match_cells, order_cells
 from nnkit_grader.intake.parse_notebook import RawCell, UnreadableNotebook, parse_notebook
 from nnkit_grader.intake.repairs import describe_repairs, describe_tampering
 from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
 from nnkit_grader.sanitize.images import clean_attachments
 
-NBGRADER_NOTES = ("timestamp.txt", "submission_secret.txt")
-"""Files that nbgrader puts beside a submission, and looks for beside the graded notebook."""
+MAX_NOTE_BYTES = 10_000
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -100,7 +100,7 @@ def open_with_notes(folder: Path, assignment: Assignment) -> tuple[Submission | 
         for name in NBGRADER_NOTES:
             with contextlib.suppress(UnreadableSubmission):
                 if opened.contains(name):
-                    notes[name] = opened.read_file(name, most=10_000)
+                    notes[name] = opened.read_file(name, most=MAX_NOTE_BYTES)
     return open_submission(folder, assignment), notes
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nbgrader.apps import api, autogradeapp
 from nbgrader.converters import Autograde
 from nbgrader.converters.base import NbGraderException
 from traitlets import Bool, Unicode
@@ -36,7 +35,7 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
         except (OSError, ValueError, RuntimeError) as fault:
             self.log.error("%s", fault)
             raise NbGraderException(str(fault)) from fault
-        for line in autograde.summary(order.assignment, tally, root).splitlines():
+        for line in autograde.format_summary(order.assignment, tally, root).splitlines():
             self.log.info("%s", line)
         if tally.ungraded:
             raise NbGraderException("; ".join(f"{student}: {why}" for student, why in sorted(tally.ungraded.items())))
@@ -44,9 +43,3 @@ class SandboxedAutograde(Autograde):  # type: ignore[misc]
     def _jobs(self) -> int | None:
         """Return 1 for a single student, as Formgrader's button asks for; else None, which means one for each core."""
         return None if any(letter in self.coursedir.student_id for letter in "*?[") else 1
-
-
-def put_in_place() -> None:
-    """Have `nbgrader autograde` and Formgrader's button use it."""
-    for module in (api, autogradeapp):
-        module.Autograde = SandboxedAutograde

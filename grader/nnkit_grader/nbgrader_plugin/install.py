@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nnkit_grader.compat import replace_autograder
 from nnkit_grader.course import config
 
 
@@ -17,6 +18,6 @@ def install(c: Any) -> None:
     """Let nnkit autograde the course of this configuration."""
     c.SandboxedAutograde.through_nnkit = True
     if not config.is_reading:
-        from nnkit_grader.nbgrader_plugin import autograder
+        from nnkit_grader.nbgrader_plugin.autograder import SandboxedAutograde
 
-        autograder.put_in_place()
+        replace_autograder(SandboxedAutograde)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from nnkit.check.verdict import one_line
+from nnkit.text import join_lines
 
 MAX_NAMED_STUDENTS = 10
 """Students that a list names before the rest is folded away."""
@@ -20,7 +20,7 @@ class Markup(str):
 
 def escape_text(words: object) -> Markup:
     """Return words as HTML: escaped, on one line, unless they are Markup already."""
-    return words if isinstance(words, Markup) else Markup(escape(one_line(str(words))))
+    return words if isinstance(words, Markup) else Markup(escape(join_lines(str(words))))
 
 
 def make_element(name: str, content: object, **attributes: object) -> Markup:

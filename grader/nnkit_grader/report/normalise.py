@@ -84,14 +84,14 @@ class _NameNumberer(ast.NodeTransformer):
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> ast.AST:
         node.name = self.number_attribute(node.name) if node.name in self.attributes else self.number_name(node.name)
         node.returns = None
-        return self.visit_scope(node)
+        return self.number_scope(node)
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
-        return self.visit_scope(node)
+        return self.number_scope(node)
 
-    def visit_scope(self, node: Function) -> ast.AST:
+    def number_scope(self, node: Function) -> ast.AST:
         self.scopes.append(dict.fromkeys(_find_bound(node), ""))
         self.generic_visit(node)
         self.scopes.pop()
@@ -128,11 +128,13 @@ class _NameNumberer(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def number_key(self, node: ast.expr) -> ast.expr:
+        """Replace a key that is a string by its number."""
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             return ast.Constant(self.keys.setdefault(node.value, f"key {len(self.keys)}"))
         return node
 
     def number_attribute(self, name: str) -> str:
+        """Return the number of an attribute; its name if the cell does not bind it."""
         return _number_name(self.attributes, name, "attribute")
 
     def number_name(self, name: str) -> str:

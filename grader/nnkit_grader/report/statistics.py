@@ -105,14 +105,17 @@ class MistakeCount:
 
     @property
     def named(self) -> bool:
+        """True if the mistake is in the catalogue."""
         return self.id not in TITLES
 
     @property
     def head(self) -> str:
+        """Short name, for the first column."""
         return HEADS.get(self.id, self.id)
 
     @property
     def title(self) -> str:
+        """Sentence on the mistake, without a full stop."""
         known = BY_ID.get(self.id)
         return TITLES.get(self.id) or (known.title if known else self.id)
 

@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from nnkit.check.verdict import one_line
+from nnkit.text import join_lines
 from nnkit_grader.report import statistics
 from nnkit_grader.report.collect import STATES, ClassResults
 from nnkit_grader.report.flags import Flag
@@ -77,5 +77,5 @@ def _clean_value(value: Value) -> Value:
     """Return text on one line that no spreadsheet takes for a formula; numbers as they are."""
     if not isinstance(value, str):
         return value
-    text = one_line(value)
+    text = join_lines(value)
     return f"'{text}" if value.startswith(FORMULA_STARTS) or text.startswith(FORMULA_STARTS) else text

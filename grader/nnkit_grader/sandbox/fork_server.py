@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nnkit_grader.compat import freeze_heap
 from nnkit_grader.sandbox import fork_child, lockdown, mounts, usage, visible_paths
 from nnkit_grader.sandbox.limits import Limits
 
@@ -192,8 +193,7 @@ def warm_up(serves: str, preload: Sequence[str]) -> None:
     if is_backend_started():
         raise RuntimeError("an import has started a JAX backend, for which a forked process would wait for ever")
     gc.enable()
-    gc.collect()
-    gc.freeze()  # otherwise each child's first collection copies every page
+    freeze_heap()
 
 
 def list_users(readable: list[Path]) -> Iterator[int | None]:

@@ -76,6 +76,7 @@ class _HtmlCleaner:
         self.gone = ""
 
     def clean_pieces(self, html: str) -> Iterator[str]:
+        """Yield the clean HTML, piece by piece."""
         text, *rest = html.split("<")
         yield _clean_text(text)
         for piece in rest:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from html.parser import HTMLParser
 from typing import Any
 
+from nnkit.text import replace_unprintable
 from nnkit_grader.sanitize.html import LINK, MACROS, check_image_source, remove_macros
 
 MAX_MARKDOWN_CHARACTERS = 20_000
@@ -28,15 +29,14 @@ ATTRIBUTES = frozenset(("alt", "checked", "class", "disabled", "id", "start", "s
 CLASSES = re.compile(r"anchor-link|highlight|task-list-item(-checkbox)?|language-[\w+#.-]+|[a-z]{1,3}[a-z0-9]?")
 """Classes that nbconvert and Pygments write."""
 STYLE = re.compile(r"text-align:\s?(left|right|center)")
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def clean_markdown(text: str, attachments: Mapping[str, Mapping[str, str]] | None = None) -> str:
     """Return the text so that a page runs nothing of it; `attachments` are those of its cell."""
-    text = text.replace("\r\n", "\n")
+    text = replace_unprintable(text)
     if len(text) > MAX_MARKDOWN_CHARACTERS:
         text = text[:MAX_MARKDOWN_CHARACTERS] + CUT_NOTE.format(len(text) - MAX_MARKDOWN_CHARACTERS)
-    text = _neutralise_tags(CONTROLS.sub("\ufffd", text))
+    text = _neutralise_tags(text)
     if not set("[&").intersection(text):
         return text  # No link, image or entity, so nothing that could become an attribute.
     for version in (text, _turn_images_into_links(text), _neutralise_links(_turn_images_into_links(text))):

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+from nnkit.text import replace_unprintable
 from nnkit_grader.sanitize.html import clean_html, remove_macros
 from nnkit_grader.sanitize.images import clean_image
 from nnkit_grader.sanitize.markdown import clean_markdown
@@ -24,8 +25,6 @@ MAX_HTML_CHARACTERS = 100_000
 MAX_IMAGE_SIDE_PIXELS = 5_000
 """Largest width or height that an image may ask for."""
 ANSI = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)?|.)?", re.DOTALL)
-CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that change the direction of text, and lone surrogates."""
 MATH_FREE = '<div class="tex2jax_ignore mathjax_ignore">'
 """Opening tag of an element that MathJax leaves alone."""
 
@@ -80,7 +79,7 @@ def clean_text(value: Any) -> str:
         return ""
     text = ANSI.sub("", text[: 4 * MAX_TEXT_CHARACTERS])
     lines = (line.rstrip("\r").rpartition("\r")[2] for line in text.split("\n"))
-    text = CONTROLS.sub("\ufffd", "\n".join(lines))
+    text = replace_unprintable("\n".join(lines))
     return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[:MAX_TEXT_CHARACTERS]}\n(cut)\n"
 
 
@@ -169,7 +168,7 @@ def _wrap_clean_html(value: Any) -> str:
     if len(text) > MAX_HTML_CHARACTERS:
         return ""
     inner = text.removeprefix(MATH_FREE).removesuffix("</div>") if text.startswith(MATH_FREE) else text
-    return f"{MATH_FREE}{clean_html(CONTROLS.sub('', inner))}</div>"
+    return f"{MATH_FREE}{clean_html(replace_unprintable(inner, ''))}</div>"
 
 
 def _turn_svg_into_image(value: Any) -> str:

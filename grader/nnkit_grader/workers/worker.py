@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gc
 import importlib
 import json
 import os
@@ -25,6 +24,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+from nnkit_grader.compat import freeze_heap
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
@@ -74,8 +74,7 @@ class Worker:
 
     def serve(self) -> None:
         """Grade until the client hangs up, or until no job has come for `MAX_IDLE_SECONDS`."""
-        gc.collect()
-        gc.freeze()  # the memory that is warm now stays shared with the forks
+        freeze_heap()  # the memory that is warm now stays shared with the forks
         while ready := self.wait_for_input():
             for file in ready:
                 if file != self.connection.fileno():

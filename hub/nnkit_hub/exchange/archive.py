@@ -17,6 +17,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
+from nnkit_grader.course.submission_notes import NBGRADER_NOTES
+
 FILES = 1_000
 BYTES = 100_000_000
 """Of all files of a parcel together."""
@@ -26,7 +28,7 @@ HEAD_BYTES = 1_000_000
 """Of the line that names the files."""
 CHUNK = 1 << 18
 
-OURS = {"timestamp.txt", "submission_secret.txt", "feedback", "receipt.json", "receipts"}
+OURS = {*NBGRADER_NOTES, "feedback", "receipt.json", "receipts"}
 """What nbgrader and nnkit lay beside the work: at the top of a folder, such names do not travel."""
 
 Files = dict[str, dict[str, Any]]

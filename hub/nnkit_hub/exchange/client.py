@@ -9,16 +9,15 @@ through the exchange. A refusal is nbgrader's ExchangeError with one sentence.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 from nbgrader.exchange import ExchangeError, default
 
+from nnkit_grader.compat import shorten_list_errors
 from nnkit_hub.exchange.archive import Files, Refused
 from nnkit_hub.exchange.calls import Desk
 from nnkit_hub.exchange.receipts import differences
@@ -41,19 +40,7 @@ def install(c: Any) -> None:
     for name, path in CLASSES.items():
         setattr(c.ExchangeFactory, name, f"{ROOM}.{path}")
     c.Exchange.path_includes_course = True
-    _speak_plainly()
-
-
-def _speak_plainly() -> None:
-    """Have Assignment List show our sentence where nbgrader shows a traceback, or speaks of a missing folder.
-
-    Its server extension has no setting for it. Only a refusal of the exchange is told differently.
-    """
-    extension: Any = sys.modules.get("nbgrader.server_extensions.assignment_list.handlers")
-    if extension and not isinstance(extension.traceback, SimpleNamespace):
-        whole = extension.traceback.format_exc
-        extension.traceback = SimpleNamespace(format_exc=lambda: _told(sys.exc_info()[1]) or whole())
-        extension.ExchangeError = ()
+    shorten_list_errors(_told)
 
 
 def _told(fault: BaseException | None) -> str:

@@ -13,11 +13,10 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.exchange import default
 from nbgrader.utils import parse_utc
 
+from nnkit_grader.course.submission_notes import read_timestamp, write_timestamp
 from nnkit_hub.exchange.archive import Refused, found, packed, require_name
 from nnkit_hub.exchange.client import Exchange, arriving, same
 from nnkit_hub.exchange.receipts import NAME
-
-STAMP = "timestamp.txt"
 
 
 class ExchangeReleaseAssignment(default.ExchangeReleaseAssignment, Exchange):  # type: ignore[misc]
@@ -79,7 +78,7 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):  # type: ignore[misc]
         with arriving(place) as folder:
             told = self.desk.fetch(path, folder)
             # What nbgrader takes for the time of handing in; and the proof of it.
-            (folder / STAMP).write_text(told["time"])
+            write_timestamp(folder, told["time"])
             (folder / NAME).write_text(json.dumps(told, indent=1))
         self.log.info("Collected: %s %s %s", receipt["user"], self.assignment, receipt["time"])
 
@@ -94,7 +93,7 @@ class ExchangeReleaseFeedback(default.ExchangeReleaseFeedback, Exchange):  # typ
     def copy_files(self) -> None:
         strangers = []
         for user, folder in self._folders():
-            at = (folder / STAMP).read_text().strip() if (folder / STAMP).exists() else ""
+            at = read_timestamp(folder) or ""
             if (user, at) not in self.known:
                 strangers.append(user)
                 continue

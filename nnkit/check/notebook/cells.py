@@ -37,26 +37,37 @@ class Cell:
 
 
 def read(path: Path) -> list[Cell]:
-    """The notebook's cells. Raises FileNotFoundError or ValueError with one sentence on what is amiss."""
+    """Return the notebook's cells. Raises FileNotFoundError or ValueError with a sentence on what is wrong."""
+    return [parse_cell(cell) for cell in load_notebook(path)["cells"]]
+
+
+def load_notebook(path: Path) -> dict[str, Any]:
+    """Return a notebook of nbformat 4 as plain data, in which `cells` is a list of objects.
+
+    Raises FileNotFoundError or ValueError with a sentence on what is wrong.
+    """
     if not path.exists():
         raise FileNotFoundError(f"There is no file {path}.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder: name the notebook in it, a file that ends in .ipynb.")
     try:
-        notebook = json.loads(path.read_text(encoding="utf-8"))
+        notebook: Any = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as fault:
-        raise ValueError(f"{path} is no notebook: it is not JSON (line {fault.lineno}). Was it cut off?") from None
+        raise ValueError(f"{path} is not a notebook: it is not JSON (line {fault.lineno}). Was it cut off?") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is no notebook: it is not text in UTF-8.") from None
-    cells = notebook.get("cells") if isinstance(notebook, dict) else None
-    if isinstance(notebook, dict) and "worksheets" in notebook:
+        raise ValueError(f"{path} is not a notebook: it is not text in UTF-8.") from None
+    if not isinstance(notebook, dict):
+        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+    if "worksheets" in notebook:
         raise ValueError(f"{path} is in an old format: open it in Jupyter and save it.")
+    cells = notebook.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ValueError(f"{path} is no notebook: it has no list of cells.")
-    return [_cell(cell) for cell in cells]
+        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+    return notebook
 
 
-def _cell(cell: dict[str, Any]) -> Cell:
+def parse_cell(cell: Mapping[str, Any]) -> Cell:
+    """Return the type, source and nbgrader's metadata of a cell; for what is missing or malformed, empty ones."""
     source = cell.get("source", "")
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
     metadata = cell.get("metadata")

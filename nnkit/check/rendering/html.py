@@ -11,7 +11,8 @@ import math
 from html import escape
 
 from nnkit.check.error_map import Cell, ErrorMap
-from nnkit.check.verdict import MARKS, Verdict, clean, legend, map_sentences, one_line
+from nnkit.check.verdict import MARKS, Verdict, legend, map_sentences
+from nnkit.text import join_lines, replace_unprintable
 
 # Okabe-Ito: bluish green and vermillion; grey for what has not been attempted. 3:1 or more on white and on black.
 _COLOURS = {"right": "#009e73", "wrong": "#d55e00", "not attempted": "#808080", "error": "#d55e00"}
@@ -34,7 +35,7 @@ def card(verdict: Verdict) -> str:
 
 def _headline(verdict: Verdict, colour: str) -> str:
     mark = f'<span title="{verdict.status}" style="color:{colour};font-size:1.25em">{MARKS[verdict.status]}</span>'
-    subject, sentence = escape(one_line(verdict.subject)), escape(one_line(verdict.headline))
+    subject, sentence = escape(join_lines(verdict.subject)), escape(join_lines(verdict.headline))
     return f'<div>{mark} <b><span style="{_MONO}">{subject}</span></b>: {sentence}</div>'
 
 
@@ -51,7 +52,7 @@ def _line(markup: str) -> str:
 
 
 def _text(words: str) -> str:
-    return escape(clean(words))
+    return escape(replace_unprintable(words))
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def _cell(cell: Cell, largest: float) -> str:
         return f'<td aria-label="right" style="{style}">{cell.mark}</td>'
     colour, size = _STEPS[_step(cell.error, largest)]
     style += f";background:{colour};font-weight:bold;font-size:{size}px;line-height:1"
-    words = escape(one_line(cell.words()))
+    words = escape(join_lines(cell.words()))
     return f'<td title="{words}" aria-label="{words}" style="{style}">{cell.mark}</td>'
 
 

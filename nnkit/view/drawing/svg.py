@@ -6,11 +6,11 @@ included, so that drawing the same graph again does not change a notebook's file
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from html import escape
 
 from nnkit.graph import Graph
+from nnkit.text import replace_unprintable
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.geometry import (
     LINE_HEIGHT,
@@ -28,8 +28,6 @@ from nnkit.view.drawing.labels import (
     list_drawn_nodes,
     shorten,
 )
-
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # by XML 1.0
 
 # Okabe-Ito hues; on white the vermillion is darkened until text of this size is read easily (5:1).
 _LIGHT = "--nnk-value:#0072b2;--nnk-grad:#b04a00"
@@ -141,5 +139,5 @@ def _draw_markup(kind: str, x: float, y: float, markup: str, anchor: str, size: 
 
 
 def _escape_text(text: str) -> str:
-    """Escape a text for XML; characters that XML forbids become �."""
-    return escape(_FORBIDDEN.sub("�", text))
+    """Escape a text for XML; characters that are not safe to show become �."""
+    return escape(replace_unprintable(text))

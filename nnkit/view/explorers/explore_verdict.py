@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnkit.check.error_map import Cell, ErrorMap, two_numbers
-from nnkit.check.verdict import Entry, Verdict, clean, map_sentences, one_line
+from nnkit.check.verdict import Entry, Verdict, map_sentences
 from nnkit.graphtext import show
+from nnkit.text import join_lines, replace_unprintable
 from nnkit.view.explorers.protocol import Json
 
 
@@ -38,8 +39,11 @@ class VerdictActor:
         setup = {
             "headline": verdict.first_line(),
             "grid": _build_grid(verdict),
-            "hints": [clean(hint) for hint in verdict.hints],
-            "notes": [*([f"Lesson: {clean(verdict.lesson)}"] if verdict.lesson else []), *map(clean, verdict.notes)],
+            "hints": [replace_unprintable(hint) for hint in verdict.hints],
+            "notes": [
+                *([f"Lesson: {replace_unprintable(verdict.lesson)}"] if verdict.lesson else []),
+                *map(replace_unprintable, verdict.notes),
+            ],
         }
         return setup, {}
 
@@ -60,7 +64,7 @@ def _build_grid(verdict: Verdict) -> Json | None:
     if not verdict.entries:
         return None
     row = [_describe_entry(entry) for entry in verdict.entries]
-    labels = {"rows": [""], "columns": [one_line(entry.where) for entry in verdict.entries]}
+    labels = {"rows": [""], "columns": [join_lines(entry.where) for entry in verdict.entries]}
     return {**labels, "cells": [row], "above": "The entries that differ:", "below": ""}
 
 
@@ -75,7 +79,7 @@ def _pair_entries(error_map: ErrorMap, single: bool) -> list[tuple[float, float]
 def _describe_cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
     if pair is None:
         return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all correct."}
-    where = one_line(cell.where)
+    where = join_lines(cell.where)
     if not cell.wrong:
         yours, expected = (show(number) for number in pair)
         words = f"{where} is right: {yours}."
@@ -87,7 +91,7 @@ def _describe_entry(entry: Entry) -> Json:
     """Return one wrong entry: its numbers, with enough digits to tell them apart, and their difference."""
     yours, expected = (text.replace("-", "−") for text in two_numbers(entry.yours, entry.expected))
     difference = show(entry.yours - entry.expected)
-    words = f"{one_line(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"
+    words = f"{join_lines(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"
     ratio = entry.yours / entry.expected if entry.expected else math.nan
     words += f"; yours is {show(ratio)} times the expected." if math.isfinite(ratio) else "."
     return {"mark": "✗", "yours": yours, "expected": expected, "difference": difference, "words": words}

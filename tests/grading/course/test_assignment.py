@@ -181,7 +181,7 @@ def test_a_cell_is_found_by_either_id(tmp_path: Path) -> None:
         loaded.find_cell("nowhere")
 
 
-# ---- what is amiss is told in a sentence ------------------------------------------------------------
+# ---- what is wrong gets a sentence ----------------------------------------------------------------
 
 
 def test_a_name_that_is_no_assignment(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _secrets(cell: dict) -> list[str]:
 
 
 def test_every_check_in_a_test_cell_counts() -> None:
-    """A check whose verdict nobody looks at would pass every wrong answer."""
+    """A check whose verdict is ignored would pass every wrong answer."""
     for path in (ROOT / "solutions").glob("*/*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             source = "".join(cell["source"])

@@ -53,7 +53,7 @@ def test_the_command_nbgrader_autograde_goes_through_nnkit(folder: Path) -> None
     assert {entry.student for entry in Journal(folder, "hw").read_entries()} == {"ada", "cut"}
     assert courses.sum_points(courses.read_scores(folder, "hw")["ada"]) == 5
     again = nbgrader(folder, "autograde", "hw")
-    assert "2 submissions graded before" in again.stderr
+    assert "2 submissions already graded by the same tests" in again.stderr
     assert "hw: 1 submission graded" in nbgrader(folder, "autograde", "hw", "--student", "ada", "--force").stderr
 
 

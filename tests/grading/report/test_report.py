@@ -1,4 +1,4 @@
-"""The report on a class: a real class, graded in the sandbox, with everything in it that somebody should look at."""
+"""The report on a class: a real class, graded in the sandbox, with everything in it that needs review."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def answered(course: Path, answers: dict[str, str], forged: dict[str, Any] | Non
 
 
 def copied_answers(course: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Answers that are nobody else's, and the same in other words."""
+    """Return answers that no other student gave, and the same in other words."""
     cells = {cell.id: cell.source for cell in load_assignment(course, "ps1").cells if cell.kind == "answer"}
     mine = {id: HELPER + source for id, source in cells.items()}
     renamed = {
@@ -154,7 +154,7 @@ def read_csv(path: Path) -> list[list[str]]:
     return list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
 
 
-# -- what is results --------------------------------------------------------------------------------------
+# -- what is collected --------------------------------------------------------------------------------------
 
 
 def test_exercises_are_named_after_headings(results: ClassResults) -> None:
@@ -182,7 +182,7 @@ def test_without_a_gradebook_the_journal_is_enough(graded: Path, tmp_path: Path)
     (course / "gradebook.db").unlink()
     alone = collect_results(course, "ps1")
     assert row(alone, "student01").total == 38.0
-    assert alone.max_points == 38.0, "nobody has points for the answer in words, so it is left out of the sum"
+    assert alone.max_points == 38.0, "no student has points for the answer in words, so it is left out of the sum"
     assert not (course / "gradebook.db").exists()
 
 
@@ -198,7 +198,7 @@ def test_who_is_missing_and_who_was_graded_by_other_tests_is_told(graded: Path, 
     assert len(later.stale) == len(later.rows)
     page = report.write_report(course, "ps1").read_text()
     assert "late comer" in page
-    assert "other tests than those of today" in page
+    assert "Graded by an older version of the tests: " in page
 
 
 def test_nothing_graded_is_one_sentence(graded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -247,11 +247,11 @@ def test_the_hardest_exercise_comes_first(results: ClassResults) -> None:
         assert sum(one.counts.values()) == len(results.ran)
 
 
-# -- what somebody should look at --------------------------------------------------------------------------
+# -- what needs review --------------------------------------------------------------------------
 
 
 def found(results: ClassResults) -> dict[str, dict[str, str]]:
-    """Kind → student → what is told."""
+    """Return kind → student → sentences."""
     told: dict[str, dict[str, str]] = {kind: {} for kind in FLAG_TITLES}
     for finding in find_flags(results, similarity.find_similar(results)):
         told[finding.kind][finding.row.student] = " ".join(finding.sentences)
@@ -264,7 +264,7 @@ def test_each_reason_to_look_finds_its_own(results: ClassResults) -> None:
     assert set(told["forged"]) == {"forger"}
     assert set(told["numerical"]) == {"measurer"}
     assert set(told["alike"]) == {"ann"}
-    assert "12 of the 12 answers that both gave at length are the same (100%)" in told["alike"]["ann"]
+    assert "12 of the 12 longer answers that both gave are the same (100%)" in told["alike"]["ann"]
     assert "leaver" in told["stopped"]
     assert "'neuron' was stopped" in told["stopped"]["leaver"]
 
@@ -273,7 +273,7 @@ def test_a_quotient_that_the_tests_let_pass_is_told_too(results: ClassResults) -
     result = row(results, "measurer").result
     cells = [replace(cell, verdicts=[], score=cell.score and cell.points) for cell in result.cells]
     passed = with_results(results, measurer=replace(result, cells=tuple(cells)))
-    assert "a difference quotient stands in the answer" in found(passed)["numerical"]["measurer"]
+    assert "the answer has a difference quotient" in found(passed)["numerical"]["measurer"]
 
 
 @pytest.mark.parametrize(
@@ -395,7 +395,7 @@ def test_a_pair_is_told_with_its_share(results: ClassResults) -> None:
 
 
 def test_the_course_and_the_crowd_say_nothing(results: ClassResults) -> None:
-    """Nobody is told where everybody hands in the same, nor where only two hand in the course's own answers."""
+    """No pair is flagged if all hand in the same, nor if two hand in the course's own answers."""
     ann = row(results, "ann").result
     own = row(results, "forger").result
     for result in (own, ann):

@@ -139,7 +139,7 @@ def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path
     assert "sandbox" in done.stdout
     assert done.stderr == ""  # no bar unless stderr is a terminal
     again = run(folder)
-    assert "12 submissions already graded" in again.stdout
+    assert "12 submissions already graded by the same tests" in again.stdout
     assert_graded_once(folder)
 
 
@@ -220,7 +220,7 @@ def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kep
 def test_a_gradebook_that_was_deleted_is_written_anew_without_grading(folder: Path) -> None:
     run(folder)
     (folder / "gradebook.db").unlink()
-    assert "12 submissions already graded" in run(folder).stdout
+    assert "12 submissions already graded by the same tests" in run(folder).stdout
     assert_graded_once(folder)
     run(folder, "--db", f"sqlite:///{folder / 'second.db'}")
     assert gradings(folder) == dict.fromkeys(SCORES, 1)
@@ -442,7 +442,7 @@ def test_a_full_disk_is_told_and_the_rest_is_graded_when_there_is_room(folder: P
     [
         (["--student", "nobody"], 2, "No student 'nobody' handed in hw: there is no"),
         (["--db", "nonsense"], 2, "is not a database URL"),
-        (["-j", "0"], 2, "is not a whole number from 1 on"),
+        (["-j", "0"], 2, "is not a whole number of at least 1"),
         (["--scheduler", "tcp://127.0.0.1:9"], 3, "There is no Dask scheduler at tcp://127.0.0.1:9"),
     ],
 )
