@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from nnkit.check.context import checking, current_context
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
+from nnkit.renderers import render_html
 from nnkit.text import join_lines, replace_unprintable
 
 Status = Literal["right", "wrong", "not attempted", "error"]
@@ -74,9 +75,6 @@ class Verdict:
     story. To look without raising, read `passed`.
     """
 
-    card: ClassVar[Callable[[Verdict], str] | None] = None
-    """How a notebook shows it; drawing the card is the affair of `html.py`, which `nnkit.check` puts here."""
-
     subject: str
     """What was checked: "Multiply.backward"."""
     status: Status
@@ -125,8 +123,8 @@ class Verdict:
 
     __repr__ = __str__
 
-    def _repr_html_(self) -> str | None:
-        return None if Verdict.card is None else Verdict.card(self)
+    def _repr_html_(self) -> str:
+        return render_html(self)
 
     def first_line(self) -> str:
         """The outcome in one line: "✗ Multiply.backward: dx is wrong."."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, name_of
+from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import find_mistakes
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
@@ -19,7 +19,7 @@ from nnkit.check.evidence.tolerance import Target, jacobian_target, place, table
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import catalogue_fields, join_titles
 from nnkit.check.verdict import Verdict, announce
-from nnkit.gates.base import names_of
+from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
 MAX_ROWS_TO_NAME = 16
@@ -35,7 +35,7 @@ def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: i
     backward(2g) is 2 backward(g); another forward in between changes nothing. Integer arrays (labels) are
     held fixed and may get None.
     """
-    title = f"{name_of(gate)}.backward"
+    title = f"{get_name(gate)}.backward"
 
     def check() -> Verdict | Finding:
         missing = guarded_call.find_missing_method(gate)
@@ -58,7 +58,7 @@ def check_gradient(
     With one input the gradient may come bare. The gradients are compared with numerical derivatives of
     the function's own value, or of the trusted function `of`, with which the value must then agree.
     """
-    title = name or name_of(function)
+    title = name or get_name(function)
 
     def check() -> Verdict | Finding:
         names, xs = _prepare(function, inputs, of)
@@ -78,7 +78,7 @@ def check_loss(
     The target (labels, or numbers like the prediction) is held fixed. Where the value ignores which
     prediction belongs to which target, (N,) has met (N, 1) and made an (N, N).
     """
-    title = name or name_of(loss)
+    title = name or get_name(loss)
 
     def check() -> Verdict | Finding:
         names, xs = _prepare(loss, (prediction, target), of)
@@ -126,7 +126,7 @@ def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = Non
 def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, name: str = "") -> Verdict:
     """Is this the Jacobian ∂of/∂inputs[wrt]? `jacobian` is an array of shape (*out, *input), or a function
     of the inputs that returns it."""
-    title = name or (name_of(jacobian) if callable(jacobian) else "the Jacobian")
+    title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
 
     def check() -> Verdict | Finding:
         _, xs = _prepare(of, inputs)
@@ -277,7 +277,7 @@ def partial_credit(points: float, *verdicts: Verdict) -> float:
 
 def _prepare(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tuple[str, ...], tuple[Any, ...] | Finding]:
     """Return the names of the inputs, and the inputs as they are checked or a finding why they cannot be."""
-    names = tuple(names_of(function, len(inputs)))
+    names = tuple(name_inputs(function, len(inputs)))
     if of is not None and not callable(of):
         return names, Finding("error", f"of= must be a function of the inputs; it is {guarded_call.describe_kind(of)}.")
     return names, guarded_call.prepare_inputs(names, inputs)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
@@ -17,6 +17,7 @@ from nnkit.check.evidence.tolerance import table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import catalogue_fields
 from nnkit.check.verdict import Verdict
+from nnkit.graph import topological_order
 
 Needs = Mapping[str, Sequence[str]]
 Locals = Mapping[str, Sequence[float]]
@@ -46,7 +47,7 @@ def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: 
     of the node for each of them, in the same order. A node that the output does not depend on has the gradient 0.
     Without `needs`, eight graphs are tried: chains, branches, diamonds, a wire used twice. Each is run twice.
     """
-    title = name or name_of(backward)
+    title = name or get_name(backward)
     chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
     draw = np.random.default_rng([rng, len(chosen)])
     return guard_check(title, lambda: _check_graph(backward, chosen, title, draw))
@@ -79,7 +80,7 @@ def _check_graph(
     runs = []
     for name, (needs, output) in graphs.items():
         try:
-            topological(needs)
+            topological_order(needs)
         except ValueError as circle:
             return Finding("error", str(circle))
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
@@ -168,17 +169,6 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
 # ---- the passes that learners write -----------------------------------------------------------------
 
 
-def topological(needs: Needs) -> list[str]:
-    """Every node after all that it needs."""
-    order: list[str] = []
-    while len(order) < len(needs):
-        ready = [n for n in needs if n not in order and all(x in order for x in needs[n])]
-        if not ready:
-            raise ValueError("the graph has a circle, so there is no order in which to run it.")
-        order += ready
-    return order
-
-
 def _one_sweep_after_another(needs: Needs) -> list[str]:
     """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
     order: list[str] = []
@@ -204,7 +194,7 @@ def _after_its_inputs(needs: Needs) -> list[str]:
     return order
 
 
-ORDERS = (topological, _one_sweep_after_another, _after_its_inputs)
+ORDERS = (topological_order, _one_sweep_after_another, _after_its_inputs)
 
 
 def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
@@ -224,7 +214,7 @@ def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: 
 
 
 def _right(needs: Needs, local: Locals, output: str) -> Gradients:
-    return _pass(topological(needs)[::-1], needs, local, output)
+    return _pass(topological_order(needs)[::-1], needs, local, output)
 
 
 def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
@@ -267,7 +257,7 @@ def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False)
 def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
     grad = dict.fromkeys(needs, 0.0)
     grad[output] = 1.0
-    for node in topological(needs)[::-1]:
+    for node in topological_order(needs)[::-1]:
         for x, slope in zip(needs[node], local[node]):
             grad[x] += slope
     return grad
@@ -302,7 +292,7 @@ WRONG: dict[str, tuple[Pass, ...]] = {
         lambda n, l, o: _pass(_visits(n, o, False), n, l, o),
         lambda n, l, o: _pass(list(n), n, l, o),
         lambda n, l, o: _pass(list(n)[::-1], n, l, o),
-        lambda n, l, o: _pass(topological(n), n, l, o),
+        lambda n, l, o: _pass(topological_order(n), n, l, o),
     ),
     "no-upstream": (_no_upstream,),
     "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
@@ -326,7 +316,7 @@ def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
     and in another sequence too, so that it must do more than know one graph by heart.
     """
-    title = name or (name_of(order) if callable(order) else "the order")
+    title = name or (get_name(order) if callable(order) else "the order")
 
     def check() -> Verdict | Finding:
         finding = _find_wrong_function(order, needs) if callable(order) else _find_wrong_order(order, needs)

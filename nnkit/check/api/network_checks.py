@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
@@ -31,7 +31,7 @@ def check_parameters(
     `function(parameters, *batch)` returns (loss, gradients), two dicts with the same keys; `of(parameters, *batch)`,
     where it is given, the trusted loss. The batch is held fixed.
     """
-    title = name or name_of(function)
+    title = name or get_name(function)
 
     def check() -> Verdict | Finding:
         network = _Network.read(parameters, batch)
@@ -61,7 +61,7 @@ def check_update(
     Weights and gradients are arrays, or two dicts of arrays with the same keys; both must be left as they are.
     Tried with two step sizes.
     """
-    title = name or name_of(update)
+    title = name or get_name(update)
     single = not isinstance(weights, Mapping)
 
     def check() -> Verdict | Finding:
@@ -105,7 +105,7 @@ def check_step(
     `step(parameters, *batch, step_size)` returns the new parameters; expected are
     parameters - step_size · ∇ of(parameters, *batch). Tried with two step sizes.
     """
-    title = name or name_of(step)
+    title = name or get_name(step)
 
     def check() -> Verdict | Finding:
         network = _Network.read(parameters, batch)

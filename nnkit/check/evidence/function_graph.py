@@ -213,7 +213,7 @@ class Trace(Graph):
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
-        self.wires = [x if np.asarray(x).dtype.kind in "iu" else self._input("x", x) for x in inputs]
+        self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
 
     @cached_property
     def places(self) -> list[Place]:

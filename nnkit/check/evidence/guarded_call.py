@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import ShapeError, input_names, name_of
+from nnkit.arrays import ShapeError, get_input_names, get_name
 from nnkit.check.context import current_context
 from nnkit.check.evidence.calls import call_once
 from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder
@@ -104,7 +104,7 @@ def call_on_copies(function: Callable[..., Any], inputs: Sequence[Any], method: 
     returned = call_learner(function, given, method)
     if isinstance(returned, Finding):
         return returned
-    return find_changed(input_names(function), given, inputs) or returned
+    return find_changed(get_input_names(function), given, inputs) or returned
 
 
 def _describe_line(fault: BaseException) -> str:
@@ -249,5 +249,5 @@ def find_missing_method(gate: Any) -> Finding | None:
         return Finding("error", f"this is {describe_kind(gate)}.")
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            return Finding("error", f"{name_of(gate)} has no method {method!r}.")
+            return Finding("error", f"{get_name(gate)} has no method {method!r}.")
     return None

@@ -85,11 +85,11 @@ def agrees_along(
     if any(w.shape != np.shape(inputs[i]) for i, w in zip(subject.wrt, returned)):
         return False
     for _ in range(directions):
-        ways = {i: numerical.random_direction(inputs[i], rng) for i in subject.wrt}
-        slope = numerical.complex_along(subject.function, inputs, ways) if exact else None
+        ways = {i: numerical.draw_direction(inputs[i], rng) for i in subject.wrt}
+        slope = numerical.take_complex_step_along(subject.function, inputs, ways) if exact else None
         if slope is not None and _agrees(subject, inputs, upstream, returned, ways, slope):
             continue
-        slope = numerical.sharpest_along(subject.function, inputs, ways)
+        slope = numerical.find_best_estimate_along(subject.function, inputs, ways)
         if not _agrees(subject, inputs, upstream, returned, ways, slope):
             return False
     return True

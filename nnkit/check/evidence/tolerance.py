@@ -52,7 +52,7 @@ def vjp_targets(
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
-    columns = list(numerical.columns(function, inputs, wrt, exact))
+    columns = list(numerical.estimate_columns(function, inputs, wrt, exact))
     value, error_bound, low, high, kinked = (
         np.concatenate(p, axis=-1) for p in zip(*(_project(c, weights) for c in columns))
     )
@@ -112,9 +112,11 @@ def recheck(
 def _recompute(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, room: float
 ) -> tuple[float, float]:
-    column = numerical.again(function, inputs, wrt, entry)
+    column = numerical.recompute_column(function, inputs, wrt, entry)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
-    value, error_bound, low, high, kinked = _project(Estimate(*(f[None] for f in numerical.fields(column))), weights)
+    value, error_bound, low, high, kinked = _project(
+        Estimate(*(f[None] for f in numerical.list_fields(column))), weights
+    )
     ends = _interval(value, error_bound + room, low, high, kinked)
     return float(ends[0][0, 0]), float(ends[1][0, 0])
 
@@ -130,8 +132,8 @@ def _interval(
 
 def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, returned: np.ndarray) -> Target:
     """∂function/∂inputs[wrt] itself as a target, after a second opinion on the entries that it accuses."""
-    estimate = numerical.jacobian(function, inputs, wrt)
-    flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.fields(estimate)))
+    estimate = numerical.estimate_jacobian(function, inputs, wrt)
+    flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.list_fields(estimate)))
     value, error_bound, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
     low, high = _interval(
         value,
@@ -158,7 +160,7 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
 
 def _project(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     """value, error_bound, low, high, kinked of each upstream (rows) and entry (columns)."""
-    value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.fields(column))
+    value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.list_fields(column))
     size = np.abs(weights)
     value, magnitude = weights @ value_of.T, size @ np.abs(value_of).T
     # Rounding in a sum that may add large terms which cancel.

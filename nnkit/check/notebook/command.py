@@ -5,7 +5,7 @@
 The notebook is the learner's own, on their own machine, so it is trusted. Its cells run in one fresh child
 process, in IPython's shell, so magics, `!` and top-level await work. A cell that fails does not stop the
 others; one that cannot be stopped, or that ends the process, is skipped in a second run. Points are
-counted as nbgrader counts them (`nbgrader.utils.determine_grade`), for the tests that learners see.
+those of grading (`nnkit.check.points`), for the tests that learners see.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from nnkit.check.notebook.cells import Cell, Exercise, exercises, read
 from nnkit.check.notebook.runner import TIME_LIMIT, Outcome, run
+from nnkit.check.points import describe_bad_value, earn_points
 from nnkit.check.verdict import MARKS
 
 Status = Literal["right", "wrong", "not attempted", "error", "when graded"]
@@ -146,10 +147,10 @@ def _judge_test(
         return test.verdicts[-1]["status"], 0.0, _headline(test.verdicts[-1]), text
     if test.error:
         return _judge_error(exercise, cells, outcomes)
-    points = earned(test.shown, exercise.points)
-    if points > exercise.points:
-        told = f"its test gives {points:g} of {exercise.points:g} points, which grading refuses: tell your teacher."
-        return "error", 0.0, told, told
+    mistake = describe_bad_value(test.value, exercise.points)
+    if mistake:
+        return "error", 0.0, f"{mistake}: ask your teacher.", text
+    points = earn_points(test.value, exercise.points)
     if points == exercise.points and not test.verdicts:
         return "right", points, "", ""
     told = _headline(test.verdicts[0]) if test.verdicts else "some of its tests fail."
@@ -183,16 +184,6 @@ def _judge_error(
         where = f"    line {outcome.line} of {cells[outcome.cell].name}:  {outcome.code}"
         return "error", 0.0, told, f"! {told}\n{where}"
     return "error", 0.0, told, f"! {told}"
-
-
-def earned(shown: str | None, points: float) -> float:
-    """What nbgrader gives a test cell that ended without an error: its last expression if that is a number
-    of at least 0, else all points."""
-    try:
-        grade = float(shown) if shown is not None else points
-    except ValueError:
-        return points
-    return grade if grade >= 0 else points
 
 
 def _notes(cell: Cell, outcome: Outcome) -> Iterator[str]:
