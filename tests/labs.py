@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import nbformat
-import pytest
-from browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from browsers import PICTURES, open_notebook, run_all_cells, wait_until_quiet
 from playwright.sync_api import Browser, Locator, Page
 
 AXE = Path(__file__).parent / "vendor/axe-core/axe.min.js"
@@ -49,13 +47,6 @@ class Lab:
         assert complaints == []
         assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts() == []
         page.close()
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with chromium() as browser, jupyter_lab(folder) as address:
-        yield Lab(browser, address, folder)
 
 
 def explorer(page: Page, number: int = 0) -> Locator:

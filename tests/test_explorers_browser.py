@@ -8,11 +8,11 @@ import nbformat
 import pytest
 from browsers import PICTURES, run_all_cells
 from kernels import Client
-from labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme, write
+from labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme, write
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, expect
 
-__all__ = ["lab"]  # a fixture
+pytestmark = pytest.mark.xdist_group("browser")
 
 GRAPHS = """
 import numpy as np

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import hubs
 import pytest
-from browsers import PICTURES, chromium
+from browsers import PICTURES
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from nnkit.hub.receipts import NAME as RECEIPT
@@ -34,13 +33,6 @@ SUBTRACT = """class SubtractGate:
 """
 WRITTEN = "The upstream gradient says how the loss changes with the output; where a wire branches, both ways count."
 COMMENT = "Say why the two ways add."
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as found:
-        expect.set_options(timeout=SECONDS)
-        yield found
 
 
 # The current one, and the oldest that The Littlest JupyterHub 2.0 and Zero to JupyterHub 4.4.0 (5.5.0) may have.

@@ -16,8 +16,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
-from browsers import chromium
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from nnkit.check import check_value
 from nnkit.grading.markup import cleaned
@@ -147,11 +146,11 @@ TEMPLATES = ("lab", "classic", "formgrade", "feedback")
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with chromium() as browser:
-        context = browser.new_context()
-        context.route("**/*", lambda route: route.abort())
-        yield context.new_page()
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    context.route("**/*", lambda route: route.abort())
+    yield context.new_page()
+    context.close()
 
 
 @cache

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from browsers import open_notebook
-from labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme
+from labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme
 from playwright.sync_api import Locator, expect
 
-__all__ = ["lab"]  # a fixture
+pytestmark = pytest.mark.xdist_group("browser")
 
 CELLS = ("from nnkit import view\nview.playground('circles')",)
 VERDICT = """

@@ -10,13 +10,12 @@ import re
 import shutil
 import stat
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browsers import PICTURES, chromium
+from browsers import PICTURES
 from nbgrader.api import Gradebook
 from playwright.sync_api import Browser, Page
 
@@ -132,12 +131,6 @@ def gathered(graded: Path) -> Gathered:
 @pytest.fixture(scope="module")
 def written(graded: Path) -> Path:
     return report.write(graded, "ps1")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as started:
-        yield started
 
 
 def row(gathered: Gathered, student: str) -> Row:

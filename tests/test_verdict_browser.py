@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import nbformat
-from browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+import pytest
+from browsers import PICTURES, open_notebook, run_all_cells, wait_until_quiet
+from labs import Lab, use_dark_theme
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 MAKE = """
 import numpy as np
@@ -50,12 +53,6 @@ def write_notebook(path: Path) -> None:
     cells += [nbformat.v4.new_code_cell(code, metadata={"tags": ["raises-exception"]}) for code in FAILING]
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
-
-
-def use_dark_theme(folder: Path) -> None:
-    settings = folder / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps({"theme": "JupyterLab Dark"}), encoding="utf-8")
 
 
 def picture(page: Page, name: str) -> None:
@@ -148,15 +145,15 @@ def open_static(browser: Browser, page_file: Path, name: str) -> None:
     context.close()
 
 
-def test_verdicts_in_jupyterlab_and_on_static_pages(tmp_path: Path) -> None:
-    write_notebook(tmp_path / "verdicts.ipynb")
-    with chromium() as browser, jupyter_lab(tmp_path) as lab:
-        run_in_lab(browser, lab, "light")
-        use_dark_theme(tmp_path)
-        run_in_lab(browser, lab, "dark")
-        notebook = nbformat.read(tmp_path / "verdicts.ipynb", as_version=4)
-        for template in ("lab", "classic"):  # nbgrader's feedback is made from the classic one
-            html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
-            (tmp_path / f"{template}.html").write_text(html, encoding="utf-8")
-            open_static(browser, tmp_path / f"{template}.html", f"static_{template}")
-        open_untrusted(browser, lab, notebook, tmp_path)
+def test_verdicts_in_jupyterlab_and_on_static_pages(lab: Lab, tmp_path: Path) -> None:
+    write_notebook(lab.folder / "verdicts.ipynb")
+    run_in_lab(lab.browser, lab.address, "light")
+    use_dark_theme(lab.folder)
+    run_in_lab(lab.browser, lab.address, "dark")
+    use_dark_theme(lab.folder, "JupyterLab Light")
+    notebook = nbformat.read(lab.folder / "verdicts.ipynb", as_version=4)
+    for template in ("lab", "classic"):  # nbgrader's feedback is made from the classic one
+        html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+        (tmp_path / f"{template}.html").write_text(html, encoding="utf-8")
+        open_static(lab.browser, tmp_path / f"{template}.html", f"static_{template}")
+    open_untrusted(lab.browser, lab.address, notebook, lab.folder)

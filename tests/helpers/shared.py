@@ -1,0 +1,44 @@
+"""One Chromium and one JupyterLab for all tests of a process, begun when a test first asks for them."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from labs import Lab
+    from playwright.sync_api import Browser
+
+_open = contextlib.ExitStack()
+_browser: list[Browser] = []
+_lab: list[Lab] = []
+
+
+def browser() -> Browser:
+    from browsers import chromium
+
+    if not _browser:
+        _browser.append(_open.enter_context(chromium()))
+    return _browser[0]
+
+
+def lab() -> Lab:
+    """In a course's folder, so that Formgrader finds one there."""
+    import classes
+    from browsers import jupyter_lab
+    from labs import Lab
+
+    if not _lab:
+        chromium = browser()
+        folder = classes.course(Path(_open.enter_context(tempfile.TemporaryDirectory(prefix="nnkit-lab-"))) / "course")
+        _lab.append(Lab(chromium, _open.enter_context(jupyter_lab(folder)), folder))
+    return _lab[0]
+
+
+def close() -> None:
+    """End them; a later test has new ones."""
+    _browser.clear()
+    _lab.clear()
+    _open.close()
