@@ -51,7 +51,7 @@ def test_what_opens_a_page_is_marked_so(tmp_path: Path) -> None:
     assert re.findall(r"::(\w+)", done.stdout) == ["test_page"]
 
 
-SIGNAL = "import signal\n\n\ndef test_signal():\n    assert signal.getsignal(signal.SIGINT) == signal.default_int_handler\n"
+SIGNAL = "from signal import *\n\n\ndef test_signal():\n    assert getsignal(SIGINT) == default_int_handler\n"
 
 
 def test_a_run_in_the_background_hears_ctrl_c(tmp_path: Path) -> None:

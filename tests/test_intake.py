@@ -342,18 +342,18 @@ def test_brackets_in_strings_are_not_depth(cells: Cells, assignment: Assignment)
 
 
 def test_quotes_without_an_end_take_no_time(assignment: Assignment) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for raw in (b'{"' + b'\\"' * 5_000_000, b'"' * 10_000_000, b"\\" * 10_000_000, b'["' + b"7" * 10_000_000):
         assert refused(raw, assignment)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_huge_numbers_and_what_is_not_a_number_are_read(cells: Cells, assignment: Assignment) -> None:
     digits = "9" * 1_000_000
     text = written(cells).decode().replace('"metadata": {}', f'"metadata": {{"a": {digits}, "b": NaN, "c": 1e999}}', 1)
-    started = time.monotonic()
+    started = time.process_time()
     assert isinstance(repair(text.encode(), assignment), Submission)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_half_characters_and_zeros_do_not_reach_the_grader(cells: Cells, assignment: Assignment) -> None:
@@ -414,10 +414,10 @@ def taken(folder: Path, assignment: Assignment) -> Submission:
 
 
 def turned_away(folder: Path, assignment: Assignment) -> str:
-    started = time.monotonic()
+    started = time.process_time()
     read = take_in(folder, assignment)
     assert isinstance(read, Refused)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     return read.sentence
 
 

@@ -317,10 +317,10 @@ def test_no_difference_quotients(source: str) -> None:
     ],
 )
 def test_what_is_written_to_keep_a_reader_busy(source: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert not measures_slopes(source)
     form(source)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("number", range(1, 6))

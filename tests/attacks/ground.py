@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 from hostile import course, honest
 
 from nnkit.grading.examiner import Seconds, examine, refuse
@@ -31,7 +32,7 @@ from nnkit.grading.standins import Link
 
 SECONDS = Seconds(cell=2.0, whole=15.0)
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
-LATE = 10.0
+LATE = 120.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
 MEMORY = 700 * 2**20
 """Bytes that the examiner may need beyond what this process has."""
@@ -42,7 +43,6 @@ class Graded:
     result: dict[str, Any] | None
     """None where the examiner itself failed."""
     ended: str
-    seconds: float
     memory: int
     """Bytes that the examiner needed beyond what it began with."""
 
@@ -150,6 +150,7 @@ class Arena:
         self.neighbour.run_cell(1, f"open('answer', 'w').write({ground.secret!r})")
         (shown,) = self.neighbour.run_cell(2, "import os; print(os.getcwd())")
         self.beside = shown["text"].strip()
+        self.processes = len(self._processes())
 
     def close(self) -> None:
         self.child.kill()
@@ -165,6 +166,16 @@ class Arena:
         code = "print(open('answer').read(), sorted(os.listdir('.')))"
         outputs = self.neighbour.run_cell(3, code)
         return outputs == [{"output_type": "stream", "name": "stdout", "text": f"{self.ground.secret} ['answer']\n"}]
+
+    def is_alone_with_its_neighbour(self) -> bool:
+        """Whether nothing of what was graded here still runs."""
+        until = time.monotonic() + LATE
+        while len(self._processes()) > self.processes and time.monotonic() < until:
+            time.sleep(0.01)
+        return len(self._processes()) == self.processes
+
+    def _processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.sandbox._process.pid).children(recursive=True)
 
     def grade(self, folder: Path) -> Fork:
         """Begin to grade what lies in `folder`."""
@@ -193,8 +204,7 @@ class Fork:
     """A process of its own, as a worker makes one for each submission; it sends what `work` returns as JSON."""
 
     def __init__(self, work: Callable[[], Any], limit: float):
-        self.began = time.monotonic()
-        self.until = self.began + limit
+        self.until = time.monotonic() + limit
         self.reading, writing = os.pipe()
         self.number = os.fork()
         if self.number == 0:
@@ -209,23 +219,22 @@ class Fork:
         if stuck:
             os.kill(self.number, signal.SIGKILL)
         _, status = os.waitpid(self.number, 0)
-        seconds = time.monotonic() - self.began
         if stuck or status:
-            return Graded(None, "it was stuck" if stuck else f"it ended with {status}", seconds, 0)
+            return Graded(None, "it was stuck" if stuck else f"it ended with {status}", 0)
         answer = json.loads(b"".join(parts))
-        return Graded(answer["result"], answer["fault"], answer["seconds"], answer["memory"])
+        return Graded(answer["result"], answer["fault"], answer["memory"])
 
 
 def _answer(work: Callable[[], Any], writing: int) -> None:
     status = 1
     try:
-        before, began = _peak(), time.monotonic()
+        before = _peak()
         result, fault = None, ""
         try:
             result = work()
         except BaseException:
             fault = traceback.format_exc()
-        answer = {"result": result, "fault": fault, "memory": _peak() - before, "seconds": time.monotonic() - began}
+        answer = {"result": result, "fault": fault, "memory": _peak() - before}
         with open(writing, "w") as pipe:
             json.dump(answer, pipe)
         status = 0
