@@ -97,7 +97,7 @@ def _place(item: pytest.Item) -> int:
     return next((place for place, name in enumerate(SLOW) if item.get_closest_marker(name)), len(SLOW))
 
 
-# ---- one browser and one JupyterLab -----------------------------------------------------------------
+# ---- one browser, one JupyterLab, one hub -----------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -112,9 +112,16 @@ def lab() -> Any:
     return shared.lab()
 
 
+@pytest.fixture(scope="session")
+def demo_hub() -> Any:
+    """The demo hub of all tests that need one: hubs.Hub."""
+    yield shared.hub()
+    shared.stop_hub()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Close both as soon as the next file needs neither: beside Playwright no other event loop can run."""
+    """Close browser and JupyterLab when the next file needs neither: beside Playwright no other event loop can run."""
     yield
     if nextitem is None or not (nextitem.get_closest_marker("browser") or nextitem.path == item.path):
         shared.close()

@@ -1,7 +1,7 @@
 """Every planted answer of every assignment: right ones get all points, a mistake loses its own points and no others.
 
 Answers are packed into as few submissions as their losses allow, and run with the hidden tests, without nbgrader
-(tests/test_grading.py grades a class of ps1 through it).
+(test_grading.py grades a class of ps1 through it). test_examiner.py runs the solutions' own answers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 from nnkit.check.notebook import check_notebook
 from nnkit.grading.answers import Answer, read_answers
 
+pytestmark = pytest.mark.notebook
 ROOT = Path(__file__).parent.parent
 SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
 Pack = dict[str, Answer]
@@ -41,7 +42,7 @@ def cases() -> list[Any]:
         answers = read_answers(ROOT / "solutions" / f"{path.stem}_answers.py")
         right = packs([a for a in answers if a.kind == "style"])
         wrong = packs([a for a in answers if a.kind in ("mistake", "crash")])
-        for kind, chosen in (("right", [{}, *right]), ("wrong", wrong)):
+        for kind, chosen in (("right", right), ("wrong", wrong)):
             found += [pytest.param(path, pack, id=f"{path.stem}-{kind}-{n}") for n, pack in enumerate(chosen)]
     return found
 

@@ -14,8 +14,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_grading import _secrets, hidden_lines
-from test_prose import broken_links
+from helpers.hidden import hidden_lines, secret_lines
+from helpers.links import broken_links
 
 from nnkit import cli
 from nnkit.grading import bundle, course
@@ -124,7 +124,7 @@ def test_its_links_stay_in_it(unpacked: Path) -> None:
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_no_line_of_an_answer_is_in_its_assignment(unpacked: Path, path: Path) -> None:
-    secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in _secrets(cell)]
+    secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in secret_lines(cell)]
     assert len(secrets) > 20  # a decorator tells no answer
     shown = source(unpacked / "assignments" / path.stem / path.name)
     assert "### BEGIN" not in shown

@@ -19,7 +19,7 @@ from typing import Any
 import classes
 import exchanges
 import pytest
-from test_exchange import Member
+from helpers.members import Member
 
 from nnkit.grading import course as courses
 from nnkit.hub import receipts
@@ -29,8 +29,8 @@ from nnkit.hub.exchange.parcel import Refused, found, packed
 from nnkit.hub.exchange.store import Store
 
 COURSE, HW, TA = exchanges.COURSE, classes.NAME, "tom"
-LEARNERS = [f"learner{number:02}" for number in range(30)]
-TIMES = 4
+LEARNERS = [f"learner{number:02}" for number in range(15)]
+TIMES = 3
 """How often each hands in."""
 DATA = 200_000
 """Bytes that are handed in beside the notebook."""
@@ -143,9 +143,9 @@ def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest
     log = Log()
     with ThreadPoolExecutor(len(LEARNERS)) as pool:
         everybody = [pool.submit(Learner(hub, name, tmp_path / name, log).work) for name in LEARNERS]
-        wait_for(log, 20)
+        wait_for(log, 8)
         hub.kill_exchange()
-        wait_for(log, 45)
+        wait_for(log, 22)
         ta.do("Collect", update=True)
         grading = Grading(folder)
         before = list(log.given)

@@ -7,15 +7,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import hubs
 import pytest
 
-HAND_IN = """!cd ~ && nbgrader fetch_assignment ps1 --course nnkit 2>&1 | tail -1
-!cd ~ && nbgrader submit ps1 --course nnkit 2>&1 | tail -3
-"""
+pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
 ASK = """
 import json, os, requests
 def ask(method, path, base={base!r}, **options):
@@ -34,7 +31,7 @@ class Class:
         self.ada.start_server()
         self.ben.start_server()
         self.tom.start_server(hubs.GRADER)
-        self.said = self.ada.run(HAND_IN)
+        self.said = self.ada.run(hubs.HAND_IN)
 
     def asks(self, who: hubs.Visitor, base: str, *calls: str, of: str = "") -> list[tuple[int, str]]:
         """What calls such as `ask("GET", "users")` from a kernel in somebody's server are answered."""
@@ -48,10 +45,8 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    with hubs.demo_hub(tmp_path_factory.mktemp("intruders") / "hub") as hub:
-        yield Class(hub)
-    assert hubs.processes_below(hub.folder) == []
+def there(demo_hub: hubs.Hub) -> Class:
+    return Class(demo_hub)
 
 
 PAGES = [f"/user/{hubs.GRADER}/formgrader", "/services/course-nnkit/", "/services/course-nnkit/report/ps1"]
@@ -186,9 +181,14 @@ def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
     assert again.passwords == there.hub.passwords
     assert (there.hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "ps1.ipynb").read_bytes() == work
     there.ada.start_server()
-    assert "receipt" in there.ada.run(HAND_IN).lower()
+    assert "receipt" in there.ada.run(hubs.HAND_IN).lower()
     ada = there.hub.folder / "exchange" / "courses" / "nnkit" / "submissions" / "ps1" / "ada"
     assert len(list(ada.iterdir())) == 2
+
+
+def test_a_hub_that_is_stopped_leaves_no_process(there: Class) -> None:
+    hubs.stop(there.hub)
+    assert hubs.processes_below(there.hub.folder) == []
 
 
 def _words(pid: int) -> bytes:

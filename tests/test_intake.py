@@ -19,7 +19,7 @@ from typing import Any
 import nbformat
 import pytest
 from fuzz.damage import damaged
-from test_assignment import ANSWER, TEST, WORDS, cell, made
+from helpers.made import ANSWER, TEST, WORDS, cell, made
 
 from nnkit.grading import course
 from nnkit.grading.assignment import Assignment, load
@@ -554,7 +554,7 @@ def test_an_unreadable_file_is_told(folder: Path, assignment: Assignment) -> Non
 # ---- all of it --------------------------------------------------------------------------------------
 
 
-def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None:
+def test_1000_damaged_notebooks_each_end_in_a_submission_or_a_sentence(corpus_seed: int) -> None:
     name = course.assignments(REPOSITORY)[0]
     assignment = load(REPOSITORY, name)
     raw = (REPOSITORY / "assignments" / name / f"{name}.ipynb").read_bytes()
@@ -562,7 +562,7 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
     tests = {c.id: c.released for c in assignment.cells if c.kind == "test"}
     ends: dict[type, int] = {Submission: 0, Refused: 0}
     started = time.process_time()  # what it costs, whatever else the machine does
-    for seed in range(5000):
+    for seed in range(corpus_seed, corpus_seed + 1000):
         read = repair(damaged(raw, seed), assignment)
         ends[type(read)] += 1
         if isinstance(read, Refused):
@@ -573,8 +573,8 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
         assert len({c.id for c in read.cells}) == len(read.cells), seed
         assert {c.id: c.source for c in read.cells if c.kind == "test"} == tests, seed
         json.dumps([c.source for c in read.cells], ensure_ascii=False).encode()
-    assert min(ends.values()) > 1000, ends
-    assert time.process_time() - started < 30
+    assert min(ends.values()) > 200, ends
+    assert time.process_time() - started < 6
 
 
 def one_sentence(told: str) -> bool:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_gates import ROWS, Row, assert_same, is_float, jax_gradients, prepared
+from helpers.rows import ROWS, Row, assert_same, is_float, jax_gradients, prepared
 
 from nnkit import gates, numerical
 from nnkit.arrays import ShapeError

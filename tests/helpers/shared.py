@@ -1,19 +1,23 @@
-"""One Chromium and one JupyterLab for all tests of a process, begun when a test first asks for them."""
+"""One Chromium, one JupyterLab and one demo hub for all tests of a process, begun when a test first asks for them."""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hubs import Hub
     from labs import Lab
     from playwright.sync_api import Browser
 
 _open = contextlib.ExitStack()
 _browser: list[Browser] = []
 _lab: list[Lab] = []
+_hub: list[Hub] = []
 
 
 def browser() -> Browser:
@@ -38,7 +42,26 @@ def lab() -> Lab:
 
 
 def close() -> None:
-    """End them; a later test has new ones."""
+    """End both; a later test has new ones."""
     _browser.clear()
     _lab.clear()
     _open.close()
+
+
+def hub() -> Hub:
+    """A demo hub, with what tests before have left there."""
+    import hubs
+
+    if not _hub:
+        folder = Path(tempfile.mkdtemp(prefix="nnkit-hub-"))
+        _hub.append(hubs.start(folder / "hub", sys.executable, hubs.free_port()))
+    return _hub[0]
+
+
+def stop_hub() -> None:
+    import hubs
+
+    while _hub:
+        stopped = _hub.pop()
+        hubs.stop(stopped)
+        shutil.rmtree(stopped.folder.parent, ignore_errors=True)
