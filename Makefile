@@ -29,10 +29,18 @@ hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in bui
 hub-clean:  ## delete build/hub, with all that was handed in and graded there
 	rm -rf build/hub
 
-test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite
+test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite, on all cores
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+# The tests of a file stay in one process, and slow files are begun first (tests/conftest.py).
+PYTEST = $(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+
+test-fast: $(VENV)/.dev  ## run the tests that take a second at most: no browser, hub, notebook or escape from the sandbox
+	$(PYTEST) -m "not (browser or hub or notebook or escape or slow)" $(PYTEST_ARGS)
+
+test-nightly: $(VENV)/.dev  ## ask the corpora with random seeds too (more of them: make test-nightly SEEDS=50)
+	$(PYTEST) -m corpus --seeds $(or $(SEEDS),10) $(PYTEST_ARGS)
 
 release: $(VENV)/.grading  ## for instructors: write assignments/ anew from solutions/
 	$(BIN)/nnkit release
@@ -49,7 +57,7 @@ lock: $(VENV)/.dev  ## pin anew: write requirements.lock from pyproject.toml
 	    --no-annotate --no-header --upgrade pyproject.toml -o requirements.lock
 
 clean:  ## delete the set-up, the caches and the demo; submissions and grades stay
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp a set of extras: a learner's machine does not install the tests' tools.
@@ -71,4 +79,4 @@ define install
 	@touch $@
 endef
 
-.PHONY: help lab demo hub hub-clean test release bundle doctor lock clean
+.PHONY: help lab demo hub hub-clean test test-fast test-nightly release bundle doctor lock clean

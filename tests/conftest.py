@@ -81,6 +81,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if {"browser", "lab"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.browser)
+        if "corpus_seed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.corpus)
     groups: dict[str, int] = {}
     for item in items:
         groups[_group(item)] = min(groups.get(_group(item), len(SLOW)), _place(item))

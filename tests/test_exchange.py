@@ -28,6 +28,7 @@ from nnkit.hub.exchange import client, parcel
 from nnkit.hub.exchange.parcel import Refused
 from nnkit.hub.exchange.store import Busy, Store
 
+pytestmark = pytest.mark.hub
 COURSE, HW = exchanges.COURSE, classes.NAME
 TA, STRANGER, NOBODY = "tom", "eve", "mallory"
 LEARNERS = ("ann", "bob", "cleo")

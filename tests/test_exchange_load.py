@@ -28,6 +28,7 @@ from nnkit.hub.exchange.learner import keep_receipt
 from nnkit.hub.exchange.parcel import Refused, found, packed
 from nnkit.hub.exchange.store import Store
 
+pytestmark = pytest.mark.hub
 COURSE, HW, TA = exchanges.COURSE, classes.NAME, "tom"
 LEARNERS = [f"learner{number:02}" for number in range(15)]
 TIMES = 3

@@ -60,6 +60,7 @@ def run(path: Path) -> tuple[list[Any], list[Any]]:
     return code, again[::-1]
 
 
+@pytest.mark.notebook
 @notebooks
 def test_runs_top_to_bottom(path: Path) -> None:
     for cell in run(path)[0]:
@@ -69,6 +70,7 @@ def test_runs_top_to_bottom(path: Path) -> None:
             assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
 
 
+@pytest.mark.notebook
 @lectures
 def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
     """All from the top, and then all again from the bottom up: a learner goes back and runs an earlier cell."""

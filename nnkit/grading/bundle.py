@@ -24,7 +24,10 @@ FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
 OUT = ("nnkit/grading", "nnkit/hub")
 """Below the folders, what is for graders and hubs only."""
 
-TARGETS = ("demo", "hub", "hub-clean", "test", "release", "bundle", "lock", "$(VENV)/.dev", "$(VENV)/.hub")
+TARGETS = (
+    *("demo", "hub", "hub-clean", "test", "test-fast", "test-nightly", "release", "bundle", "lock"),
+    *("$(VENV)/.dev", "$(VENV)/.hub"),
+)
 """Targets of the Makefile that need what the zip has not."""
 
 Files = dict[str, bytes]
