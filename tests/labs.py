@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import nbformat
 from browsers import PICTURES, open_notebook, run_all_cells, wait_until_quiet
@@ -30,10 +30,19 @@ class Lab:
 
     def __init__(self, browser: Browser, address: str, folder: Path):
         self.browser, self.address, self.folder = browser, address, folder
+        self.context = browser.new_context()  # of all pages: JupyterLab's own code is fetched and compiled once
 
-    def open(self, name: str, cells: tuple[str, ...], **options: Any) -> Page:
+    def page(self, width: int = 1250, height: int = 1500) -> Page:
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        return page
+
+    def open(
+        self, name: str, cells: tuple[str, ...], motion: Literal["reduce", "no-preference"] = "no-preference"
+    ) -> Page:
         write(self.folder / f"{name}.ipynb", cells)
-        page = self.browser.new_page(viewport={"width": 1250, "height": 1500}, **options)
+        page = self.page()
+        page.emulate_media(reduced_motion=motion)
         page.complaints = []  # type: ignore[attr-defined]
         page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
         page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.xdist_group("browser")
 
 def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:
     shutil.copytree(REPOSITORY / "notebooks", lab.folder / "notebooks")
-    page = lab.browser.new_page(viewport={"width": 1300, "height": 1000})
+    page = lab.page(1300, 1000)
     open_notebook(page, lab.address, "notebooks/01_computational_graphs.ipynb")
     drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
     run_all_cells(page, drawing)

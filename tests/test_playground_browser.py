@@ -157,7 +157,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
     page.wait_for_timeout(1000)
     lab.close(page)
 
-    page = lab.browser.new_page(viewport={"width": 1250, "height": 1400})  # nobody looked for a while
+    page = lab.page(height=1400)  # nobody looked for a while
     open_notebook(page, lab.address, "playground.ipynb")
     expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"), timeout=20_000)
     left = count(explorer(page)).inner_text()
@@ -169,7 +169,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
 
 def test_in_the_dark_with_little_motion(lab: Lab) -> None:
     use_dark_theme(lab.folder)
-    page = lab.open("playground_dark", (*CELLS, VERDICT), reduced_motion="reduce")
+    page = lab.open("playground_dark", (*CELLS, VERDICT), motion="reduce")
     look_into_the_verdict(explorer(page, 1))
     picture(explorer(page, 1), "verdict_dark")
     one = explorer(page)

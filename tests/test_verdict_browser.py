@@ -101,34 +101,36 @@ def assert_only_these_errors(page: Page) -> None:
     ]
 
 
-def run_in_lab(browser: Browser, lab: str, theme: str) -> None:
-    page = browser.new_page(viewport={"width": 1200, "height": 2600})
-    open_notebook(page, lab, "verdicts.ipynb")
+def run_in_lab(lab: Lab) -> None:
+    page = lab.page(1200, 2600)
+    open_notebook(page, lab.address, "verdicts.ipynb")
     run_all_cells(page, page.locator(".nnkit-verdict").nth(len(FAILING)))
     wait_until_quiet(page)
-    picture(page, f"lab_{theme}")
+    picture(page, "lab_light")
     assert_cards(page)
     assert_only_these_errors(page)
     open_hints_by_keyboard(page)
-    picture(page, f"lab_{theme}_open")
+    picture(page, "lab_light_open")
     page.keyboard.press("Control+s")
     page.wait_for_timeout(2000)
     page.close()
 
 
-def open_untrusted(browser: Browser, lab: str, notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Someone else's notebook is shown through JupyterLab's sanitizer, which is Notebook 7's as well."""
+def open_untrusted(lab: Lab, notebook: nbformat.NotebookNode) -> None:
+    """Someone else's notebook, in the dark: shown through JupyterLab's sanitizer, which is Notebook 7's as well."""
     notebook.cells.append(nbformat.v4.new_markdown_cell("From someone else."))
-    nbformat.write(notebook, folder / "untrusted.ipynb")
+    nbformat.write(notebook, lab.folder / "untrusted.ipynb")
+    use_dark_theme(lab.folder)
     for place, name in (("lab/tree", "lab"), ("notebooks", "notebook_7")):
-        page = browser.new_page(viewport={"width": 1200, "height": 2600})
-        page.goto(f"{lab}/{place}/untrusted.ipynb?reset")
+        page = lab.page(1200, 2600)
+        page.goto(f"{lab.address}/{place}/untrusted.ipynb?reset")
         page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=60_000, state="attached")
         picture(page, f"{name}_untrusted")
         assert page.locator("[aria-label='right']").count() == 0, "the sanitizer was not at work"
         assert_cards(page)
         open_hints_by_keyboard(page)
         page.close()
+    use_dark_theme(lab.folder, "JupyterLab Light")
 
 
 def open_static(browser: Browser, page_file: Path, name: str) -> None:
@@ -147,13 +149,10 @@ def open_static(browser: Browser, page_file: Path, name: str) -> None:
 
 def test_verdicts_in_jupyterlab_and_on_static_pages(lab: Lab, tmp_path: Path) -> None:
     write_notebook(lab.folder / "verdicts.ipynb")
-    run_in_lab(lab.browser, lab.address, "light")
-    use_dark_theme(lab.folder)
-    run_in_lab(lab.browser, lab.address, "dark")
-    use_dark_theme(lab.folder, "JupyterLab Light")
+    run_in_lab(lab)
     notebook = nbformat.read(lab.folder / "verdicts.ipynb", as_version=4)
     for template in ("lab", "classic"):  # nbgrader's feedback is made from the classic one
         html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
         (tmp_path / f"{template}.html").write_text(html, encoding="utf-8")
         open_static(lab.browser, tmp_path / f"{template}.html", f"static_{template}")
-    open_untrusted(lab.browser, lab.address, notebook, lab.folder)
+    open_untrusted(lab, notebook)
