@@ -112,6 +112,10 @@ SITUATIONS = {
 }
 
 
+STRICTEST = ("bwrap-ordinary", "kernel-contained")
+"""The fewest rights that a process has in either kind."""
+
+
 @pytest.fixture(scope="module")
 def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("modules")
@@ -188,7 +192,7 @@ def family(number: int) -> set[int]:
 # ---- what a submission needs works
 
 
-def test_numpy_matplotlib_jax_and_asyncio_work_inside(sandbox: Sandbox) -> None:
+def test_numpy_matplotlib_jax_and_asyncio_work_inside(sandbox: Sandbox, request: pytest.FixtureRequest) -> None:
     with started(sandbox) as child:
         assert ask(child, "import numpy as np; result = float(np.linalg.norm(np.ones((50, 50)), 2))") == pytest.approx(
             50
@@ -199,7 +203,8 @@ def test_numpy_matplotlib_jax_and_asyncio_work_inside(sandbox: Sandbox) -> None:
             import jax, jax.numpy as jnp
             result = float(jax.jit(jax.grad(lambda x: (x @ x).sum()))(jnp.ones((9, 9)))[0, 0])
         """
-        assert ask(child, jitted) == 18.0
+        if request.node.callspec.params["sandbox"] in STRICTEST:  # JAX takes seconds to come up
+            assert ask(child, jitted) == 18.0
         assert ask(child, "import asyncio; result = asyncio.run(asyncio.sleep(0, 'slept'))") == "slept"
         threads = "from concurrent.futures import ThreadPoolExecutor as P; result = sum(P(8).map(int, range(50)))"
         assert ask(child, threads) == 1225
