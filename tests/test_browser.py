@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from browsers import PICTURES, REPOSITORY, open_notebook, run_all_cells, wait_until_quiet
+from browsers import PATIENCE, PICTURES, REPOSITORY, open_notebook, run_all_cells, wait_until_quiet
 from labs import Lab
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -19,7 +19,7 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:
     run_all_cells(page, drawing)
     wait_until_quiet(page)
     page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
-    drawing.wait_for(timeout=10_000)
+    drawing.wait_for(timeout=PATIENCE)
     drawing.scroll_into_view_if_needed()
     page.wait_for_timeout(500)
     page.screenshot(path=str(PICTURES / "lecture_01.png"))

@@ -180,7 +180,7 @@ def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub
     def nbgrader(*words: str) -> str:
         command = [sys.executable, "-m", "nbgrader", *words, "--course", COURSE]
         environ = hub.environ("ann")
-        done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=600)
         return f"{done.returncode} {done.stderr}"
 
     assert "Fetched as: nnkit hw" in nbgrader("fetch_assignment", HW)

@@ -35,7 +35,7 @@ TIMES = 3
 """How often each hands in."""
 DATA = 200_000
 """Bytes that are handed in beside the notebook."""
-PATIENCE = 150.0
+PATIENCE = 600.0
 """Seconds that a learner goes on trying."""
 DOWN = (calls.SILENT, "The hub does not answer the exchange: try again in a minute.")
 
@@ -131,7 +131,7 @@ class Grading:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def result(self) -> str:
-        status, told = self.process.wait(timeout=150), self.log.read_text()
+        status, told = self.process.wait(timeout=600), self.log.read_text()
         assert status == 0, told
         return next(line for line in told.splitlines() if line.startswith(HW))
 
@@ -190,14 +190,14 @@ def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
 def back_up(hub: exchanges.Hub, to: Path) -> None:
     """As docs/exchange.md says, while everybody is at work."""
     where = ["-C", str(hub.store.parent), "--exclude=exchange/new"]
-    subprocess.run(["tar", *where, "-czf", str(to / "exchange.tar.gz"), "exchange"], check=True, timeout=60)
+    subprocess.run(["tar", *where, "-czf", str(to / "exchange.tar.gz"), "exchange"], check=True, timeout=300)
 
 
 def require_restored(folder: Path, given: list[dict[str, Any]]) -> None:
     """An exchange on the backup has all that was handed in before it was taken, whole, and the key."""
     (folder / "restored").mkdir()
     place = ["-C", str(folder / "restored")]
-    subprocess.run(["tar", *place, "-xpzf", str(folder / "exchange.tar.gz")], check=True, timeout=60)
+    subprocess.run(["tar", *place, "-xpzf", str(folder / "exchange.tar.gz")], check=True, timeout=300)
     store = Store(folder / "restored" / "exchange")
     kept = {(receipt["user"], receipt["time"]): receipt for receipt in store.submissions(COURSE)}
     assert given

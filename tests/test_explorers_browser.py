@@ -6,7 +6,7 @@ import re
 
 import nbformat
 import pytest
-from browsers import PICTURES, run_all_cells
+from browsers import PATIENCE, PICTURES, run_all_cells
 from kernels import Client
 from labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme, write
 from nbconvert import HTMLExporter
@@ -150,7 +150,7 @@ def look_into_a_gate(one: Locator) -> None:
 def play(one: Locator) -> None:
     keys(one, "Space")
     expect(one.get_by_role("button", name="Pause")).to_be_visible()
-    expect(one.locator(".nnx-count")).to_have_text("step 3 of 5", timeout=8000)
+    expect(one.locator(".nnx-count")).to_have_text("step 3 of 5")
     keys(one, "Space")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
     press(one, "Reset")
@@ -217,7 +217,7 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     write(lab.folder / "seven.ipynb", cells)
     page = lab.page(height=1200)
     page.goto(f"{lab.address}/notebooks/seven.ipynb")
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=PATIENCE)
     run_all_cells(page, explorer(page, len(cells) - 1))
     step_through_the_lecture(explorer(page))
     move_an_input(explorer(page))
@@ -229,7 +229,7 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     explorer(page, 3).locator("td[data-at='0,0']").hover()
     expect(sentence(explorer(page, 3))).to_contain_text("ties the output out[0, 0]")
     press(explorer(page, 4), "Play")
-    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"), timeout=20_000)
+    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"))
     page.close()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import classes
 import pytest
-from browsers import PICTURES
+from browsers import PATIENCE, PICTURES
 from labs import Lab
 from playwright.sync_api import Browser, Page
 
@@ -49,7 +49,7 @@ def page(browser: Browser) -> Iterator[Page]:
 @pytest.mark.usefixtures("graded")
 def test_formgrader_lists_the_class_and_shows_each_submission(lab: Lab, page: Page) -> None:
     page.goto(f"{lab.address}/formgrader/gradebook/{classes.NAME}/{classes.NAME}")
-    page.get_by_text("Submission #3").wait_for(timeout=30_000)
+    page.get_by_text("Submission #3").wait_for(timeout=PATIENCE)
     rows = [row.inner_text().split("\t") for row in page.locator("tbody tr").all()]
     assert sorted(row[2].strip() for row in rows) == ["2 / 6", "3 / 6", "5 / 6"]
     page.screenshot(path=PICTURES / "formgrader_list.png")
@@ -74,7 +74,7 @@ def test_feedback_shows_the_fault_and_no_hidden_test(graded: Path, page: Page) -
 def shown(page: Page, address: str) -> str:
     """What a page shows; nothing of a learner's may have run on it."""
     page.goto(address)
-    page.locator("text=test-double").first.wait_for(timeout=30_000)
+    page.locator("text=test-double").first.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(500)
     assert page.evaluate("window.pwned") is None, address
     return page.locator("body").inner_text()

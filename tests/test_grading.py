@@ -242,7 +242,7 @@ def test_ctrl_c_while_cells_run(tmp_path: Path) -> None:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err) == (130, "", "nnkit: interrupted.\n")
 
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import hubs
 import pytest
 import requests
-from browsers import PICTURES
+from browsers import PATIENCE, PICTURES
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from nnkit.hub.receipts import NAME as RECEIPT
 
-SECONDS = 120_000
+SECONDS = 300_000
 LEARNER = "cleo"
 """Who comes to the hub when nobody else has; test_hub_intruders.py has others."""
 MULTIPLY = """class MultiplyGate:
@@ -55,7 +55,7 @@ def test_a_class_on_a_hub(browser: Browser, demo_hub: hubs.Hub) -> None:
         learner.look("failed")
         raise
     finally:
-        expect.set_options(timeout=5_000)
+        expect.set_options(timeout=PATIENCE)
         ta.context.close()
         learner.context.close()
 

@@ -17,7 +17,7 @@ ASK = """
 import json, os, requests
 def ask(method, path, base={base!r}, **options):
     headers = {{"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"], **options.pop("headers", {{}})}}
-    answer = requests.request(method, base + path, headers=headers, timeout=60, **options)
+    answer = requests.request(method, base + path, headers=headers, timeout=300, **options)
     return answer.status_code, answer.text[:2000]
 """
 
@@ -80,8 +80,8 @@ def test_a_learner_starts_and_stops_nobody_elses_server(there: Class) -> None:
     headers = {"X-XSRFToken": token or "", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
     for method, user in (("POST", hubs.GRADER), ("DELETE", hubs.GRADER), ("DELETE", "ada"), ("POST", "tom")):
         path = f"{there.hub.address}/hub/api/users/{user}/server"
-        assert there.ben.web.request(method, path, headers=headers, timeout=60).status_code in (403, 404)
-    stopped = there.ben.web.delete(f"{there.hub.address}/hub/api/users/cleo/server", headers=headers, timeout=60)
+        assert there.ben.web.request(method, path, headers=headers, timeout=300).status_code in (403, 404)
+    stopped = there.ben.web.delete(f"{there.hub.address}/hub/api/users/cleo/server", headers=headers, timeout=300)
     assert stopped.status_code in (403, 404)
 
 
@@ -174,7 +174,7 @@ def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
     port = int(there.hub.address.rsplit(":", 1)[1])
     (process,) = [pid for pid in hubs.processes_below(there.hub.folder) if b"jupyterhub\0-f" in _words(pid)]
     os.kill(process, signal.SIGKILL)
-    said, _ = there.hub.process.communicate(timeout=60)
+    said, _ = there.hub.process.communicate(timeout=300)
     assert "the hub has ended by itself" in said
     again = hubs.start(there.hub.folder, sys.executable, port)
     there.hub.process = again.process  # for the end

@@ -50,7 +50,7 @@ def run(path: Path) -> tuple[list[Any], list[Any]]:
     notebook.cells = [*code, *again]
     client = Client(
         notebook,
-        timeout=120,  # the first cell that imports JAX may be slow on a busy machine
+        timeout=600,  # the first cell that imports JAX may be slow on a busy machine
         kernel_name="python3",
         resources={"metadata": {"path": str(path.parent)}},
         shutdown_kernel="immediate",

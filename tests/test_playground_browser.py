@@ -31,7 +31,7 @@ def count(one: Locator) -> Locator:
 
 def learn_the_circles(one: Locator) -> None:
     press(one, "Play")
-    expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"), timeout=30_000)
+    expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"))
     press(one, "Pause")
     expect(sentence(one)).to_contain_text("of the 200 points are classified correctly.")
     assert standing_still(one)
@@ -107,13 +107,13 @@ def go_wrong(one: Locator) -> None:
     press(one, "Play")
     enter(one, "step_size", "1000")
     dead = one.locator(".nnx-warning", has_text="Hidden layer 1: 16 of 16 units are dead")
-    expect(dead).to_be_visible(timeout=10_000)
+    expect(dead).to_be_visible()
     press(one, "Pause")
     one.get_by_label("activation").select_option("leaky ReLU")
     expect(count(one)).to_contain_text("0 updates")
     press(one, "Play")
     stopped = one.get_by_role("alert").filter(has_text="so the step size is too large; try a smaller one than 1000")
-    expect(stopped).to_be_visible(timeout=10_000)
+    expect(stopped).to_be_visible()
     expect(stopped).to_contain_text("since the loss is nan")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
     picture(one, "playground_nan_light")
@@ -159,7 +159,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
 
     page = lab.page(height=1400)  # nobody looked for a while
     open_notebook(page, lab.address, "playground.ipynb")
-    expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"), timeout=20_000)
+    expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"))
     left = count(explorer(page)).inner_text()
     page.wait_for_timeout(1000)
     press(explorer(page), "Step →")

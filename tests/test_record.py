@@ -302,10 +302,10 @@ def locked_when(begun: threading.Event, path: Path) -> Iterator[None]:
     end = threading.Event()
 
     def hold() -> None:
-        begun.wait(60)
+        begun.wait(300)
         with locked(path, 120):
             HELD.set()
-            end.wait(120)
+            end.wait(300)
 
     thread = threading.Thread(target=hold)
     thread.start()

@@ -144,7 +144,7 @@ def started(sandbox: Sandbox, **limits: int) -> Iterator[process.Child]:
 
 def ask(child: process.Child, code: str) -> Any:
     """What `code` leaves in `result`, or the exception's text; None if the process ended meanwhile."""
-    child.channel.settimeout(30)
+    child.channel.settimeout(300)
     child.channel.sendall(json.dumps(textwrap.dedent(code)).encode() + b"\n")
     answer = b""
     while not answer.endswith(b"\n"):
@@ -155,7 +155,7 @@ def ask(child: process.Child, code: str) -> Any:
     return json.loads(answer)
 
 
-def eventually(truth: Callable[[], Any], seconds: float = 20) -> Any:
+def eventually(truth: Callable[[], Any], seconds: float = 300) -> Any:
     """What `truth` gives as soon as it is true, else what it gives after `seconds`."""
     until = time.monotonic() + seconds
     while not (found := truth()) and time.monotonic() < until:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from browsers import PICTURES, open_notebook, run_all_cells, wait_until_quiet
+from browsers import PATIENCE, PICTURES, open_notebook, run_all_cells, wait_until_quiet
 from labs import Lab, use_dark_theme
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Page
@@ -68,12 +68,12 @@ def open_hints_by_keyboard(page: Page) -> None:
     assert not any(part.is_visible() for part in (first, second, more))
     card.get_by_text("Hint", exact=True).focus()
     page.keyboard.press("Space")
-    first.wait_for(timeout=5000)
+    first.wait_for(timeout=PATIENCE)
     assert more.is_visible()
     assert not second.is_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    second.wait_for(timeout=5000)
+    second.wait_for(timeout=PATIENCE)
 
 
 def assert_cards(page: Page) -> None:
@@ -124,7 +124,7 @@ def open_untrusted(lab: Lab, notebook: nbformat.NotebookNode) -> None:
     for place, name in (("lab/tree", "lab"), ("notebooks", "notebook_7")):
         page = lab.page(1200, 2600)
         page.goto(f"{lab.address}/{place}/untrusted.ipynb?reset")
-        page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=60_000, state="attached")
+        page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=PATIENCE, state="attached")
         picture(page, f"{name}_untrusted")
         assert page.locator("[aria-label='right']").count() == 0, "the sanitizer was not at work"
         assert_cards(page)

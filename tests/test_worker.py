@@ -132,7 +132,7 @@ def test_a_worker_ends_with_its_attendant_although_it_has_work(tmp_path: Path) -
     time.sleep(1)
     with socket.socket(fileno=os.dup(helper.connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)
-    assert helper.process.wait(10) == 0
+    assert helper.process.wait(300) == 0
     helper.close()
 
 

@@ -21,9 +21,11 @@ _hub: list[Hub] = []
 
 
 def browser() -> Browser:
-    from browsers import chromium
+    from browsers import PATIENCE, chromium
+    from playwright.sync_api import expect
 
     if not _browser:
+        expect.set_options(timeout=PATIENCE)
         _browser.append(_open.enter_context(chromium()))
     return _browser[0]
 
