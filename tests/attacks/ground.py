@@ -31,6 +31,9 @@ from nnkit.grading.sandbox.process import Child
 from nnkit.grading.standins import Link
 
 SECONDS = Seconds(cell=2.0, whole=15.0)
+"""For attacks: what never ends is given up soon."""
+PATIENT = Seconds(cell=120.0, whole=600.0)
+"""For honest submissions, also on a busy machine."""
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
 LATE = 120.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
@@ -177,19 +180,20 @@ class Arena:
     def _processes(self) -> list[psutil.Process]:
         return psutil.Process(self.sandbox._process.pid).children(recursive=True)
 
-    def grade(self, folder: Path) -> Fork:
+    def grade(self, folder: Path, seconds: Seconds = SECONDS) -> Fork:
         """Begin to grade what lies in `folder`."""
-        return Fork(lambda: self._graded(folder), SECONDS.whole + LATE)
+        return Fork(lambda: self._graded(folder, seconds), seconds.whole + LATE)
 
     def grade_an_honest_exercise(self) -> Fork:
         """Begin to grade a submission of which only the first exercise is run, which it has right."""
-        return Fork(lambda: examine(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
+        graded = lambda: examine(course(), first_exercise(), self.start, 1, PATIENT).to_json()  # noqa: E731
+        return Fork(graded, PATIENT.whole + LATE)
 
-    def _graded(self, folder: Path) -> Any:
+    def _graded(self, folder: Path, seconds: Seconds) -> Any:
         taken = take_in(folder, course())
         if isinstance(taken, Refused):
             return refuse(course(), taken, seed=1).to_json()
-        return examine(course(), taken, self.start, 1, SECONDS).to_json()
+        return examine(course(), taken, self.start, 1, seconds).to_json()
 
 
 @cache

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from every import ATTACKS, ON_THE_SANDBOX, ON_THE_TESTS
-from ground import MEMORY, SECONDS, Arena, Fork, Graded, Ground
+from ground import MEMORY, PATIENT, SECONDS, Arena, Fork, Graded, Ground
 from hostile import HONEST, Attack, honest, written
 
 from nnkit.grading.assignment import Assignment, CourseCell
@@ -68,7 +68,7 @@ def gained(attack: Attack, graded: Graded) -> list[str]:
 
 def test_a_whole_class_of_honest_submissions_follows(arenas: list[Arena], tmp_path: Path) -> None:
     (tmp_path / "ps1.ipynb").write_bytes(honest())
-    for fork in [arena.grade(tmp_path) for arena in arenas for _ in range(3)]:
+    for fork in [arena.grade(tmp_path, PATIENT) for arena in arenas for _ in range(3)]:
         graded = fork.graded()
         assert (graded.score, graded.events()) == (38.0, [])
 
