@@ -20,6 +20,7 @@ from helpers.links import broken_links
 from nnkit import cli
 from nnkit.grading import bundle, course
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parent.parent
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
 RUN_LECTURE = "00_start_here.ipynb"

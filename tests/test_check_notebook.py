@@ -14,6 +14,7 @@ from nnkit.check import runner
 from nnkit.check.cells import exercises, read
 from nnkit.check.notebook import Report, check_notebook, earned, summary
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parent.parent
 
 

@@ -14,6 +14,7 @@ import clusters
 import pytest
 from distributed import Client
 
+pytestmark = pytest.mark.slow
 DASK = shutil.which("dask", path=Path(sys.executable).parent)
 
 

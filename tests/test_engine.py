@@ -462,9 +462,7 @@ def test_what_cannot_be_is_told_in_a_sentence(ready: Path, more: list[str], stat
     assert "Traceback" not in told
 
 
-def test_an_assignment_that_is_not_there_or_nobody_handed_in(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_assignment_that_is_not_there_or_nobody_handed_in(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["autograde", "ps9", "--course", str(folder)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
     shutil.move(folder / "submitted", folder / "elsewhere")

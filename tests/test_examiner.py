@@ -110,6 +110,7 @@ def test_an_answer_that_is_none_costs_its_own_points(graded, answer, told):
 COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.6: pass\n    return 7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     """What a process had to wait for the machine is not its time; without that, this answer would be too slow."""
@@ -120,6 +121,7 @@ def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     assert result.score == (4.0 if counted else 0.0)
 
 
+@pytest.mark.slow
 def test_a_checks_own_limit_goes_by_the_same_clock(graded, monkeypatch):
     monkeypatch.setattr(limits, "SECONDS", 1.2)
     slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
@@ -413,6 +415,7 @@ def handed_in(course, answers, released=False):
     )
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3", "ps4", "ps5"])
 def test_solutions_have_full_marks_and_releases_none(sandbox, name):
     course = assignments.load(COURSE, name)
@@ -429,6 +432,7 @@ def mistakes(name):
     return {answer.cell: answer for answer in reversed(answers) if answer.kind == "mistake"}
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3"])
 def test_planted_mistakes_lose_their_own_points(sandbox, name):
     course = assignments.load(COURSE, name)

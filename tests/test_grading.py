@@ -34,6 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_assignments_are_what_release_makes_of_solutions(tmp_path: Path) -> None:
     names = course.release(REPOSITORY, tmp_path / "assignments")
     assert names
@@ -87,6 +88,7 @@ def test_each_answer_names_cells_that_exist() -> None:
             assert {answer.cell, *answer.loses} <= ids
 
 
+@pytest.mark.slow
 def test_a_class_scores_exactly_what_was_planted(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ import nnkit.check
 from nnkit.check import Verdict, limits
 from nnkit.check.mistakes import CATALOGUE
 
+pytestmark = pytest.mark.slow
 NAMED_RIGHT = 0.98
 LONGEST = 400
 """Characters of a headline."""

@@ -28,6 +28,7 @@ def test_the_checker_passes_what_is_not_mutated(name: str) -> None:
         assert difference(subject, subject.target, 3) == 0
 
 
+@pytest.mark.slow
 def test_no_mutant_of_a_sample_survives(corpus_seed: int) -> None:
     made = [(subject, mutant) for subject in SUBJECTS for mutant in mutants(subject.target)]
     assert len(made) >= 1000

@@ -14,6 +14,8 @@ import pytest
 from nnkit.grading import course as courses
 from nnkit.grading.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

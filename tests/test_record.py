@@ -26,6 +26,7 @@ from nnkit.grading.record import Record
 from nnkit.grading.results import CellResult, Result
 from nnkit.grading.session import Order, grade, office, penalty
 
+pytestmark = pytest.mark.slow
 LATE = ("c.AssignLatePenalties.plugin_class = 'nbgrader.plugins.LateSubmissionPlugin'",)
 ZERO = "c.LateSubmissionPlugin.penalty_method = 'zero'"
 CLASS = {

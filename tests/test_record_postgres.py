@@ -23,6 +23,8 @@ from nnkit.grading.engine import Tally
 from nnkit.grading.journal import Journal
 from nnkit.grading.session import Order, grade, office
 
+pytestmark = pytest.mark.slow
+
 
 class Server:
     """A PostgreSQL server of our own, in a folder of its own; as root it runs as the user postgres, since it must."""

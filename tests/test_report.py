@@ -36,6 +36,7 @@ from nnkit.grading.report.style import SCRIPT, STYLE
 from nnkit.grading.results import Result
 from nnkit.grading.session import Order, grade, office
 
+pytestmark = pytest.mark.slow
 REPOSITORY = Path(__file__).parent.parent
 SCRIPTED = '"><img src=x onerror="window.pwned=1"><script>window.pwned=1<'
 FORMULA = "=cmd|' !A0"

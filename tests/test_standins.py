@@ -399,6 +399,7 @@ def planted(folder):
 NAMES = [f"wrong {i}" for i in range(0, len(WRONG), EVERY)] + [f"right {i}" for i in range(0, len(RIGHT), EVERY)]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_verdict_is_the_same_through_a_stand_in(planted, name, corpus_seed, monkeypatch):

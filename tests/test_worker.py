@@ -21,6 +21,7 @@ from nnkit.grading.attendant import Attendant, CannotStart, WorkerDied
 from nnkit.grading.examiner import Seconds
 from nnkit.grading.sandbox.limits import Limits
 
+pytestmark = pytest.mark.slow
 FLOOD = "import numpy as np\ndef double(x):\n    return np.full(6_000_000, float(x))"
 KEEPS = "kept = [double(n) for n in range(30)]\nassert len(kept) == 30"
 MEMORY = 500 * 2**20
