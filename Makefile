@@ -29,10 +29,18 @@ hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in bui
 hub-clean:  ## delete build/hub, with everything handed in and graded there
 	rm -rf build/hub
 
-test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite
+test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite, on all cores
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
+# The tests of a file stay in one process, and slow files are begun first (tests/conftest.py).
+PYTEST = $(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+
+test-fast: $(VENV)/.dev  ## run the tests that take a second at most: no browser, hub, notebook or escape from the sandbox
+	$(PYTEST) -m "not (browser or hub or notebook or escape or slow)" $(PYTEST_ARGS)
+
+test-nightly: $(VENV)/.dev  ## ask the corpora with random seeds too (more of them: make test-nightly SEEDS=50)
+	$(PYTEST) -m corpus --seeds $(or $(SEEDS),10) $(PYTEST_ARGS)
 
 release: $(VENV)/.learn  ## for instructors: regenerate assignments/ from solutions/
 	$(BIN)/nnkit release
@@ -50,7 +58,7 @@ lock: $(VENV)/.dev  ## update the pinned versions: write requirements.lock from 
 	    --upgrade pyproject.toml grader/pyproject.toml hub/pyproject.toml -o requirements.lock
 
 clean:  ## delete the installation, the caches and the demo; keep submissions and grades
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-* build *.egg-info grader/*.egg-info hub/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp a set of packages: a learner's machine does not install the tests' tools, and a learner's copy of the course
@@ -75,4 +83,4 @@ define install
 	@touch $@
 endef
 
-.PHONY: help lab demo hub hub-clean test release bundle doctor lock clean
+.PHONY: help lab demo hub hub-clean test test-fast test-nightly release bundle doctor lock clean

@@ -1,34 +1,136 @@
-"""What every test run shares: JAX in float64 on the CPU, repeatable properties, long files first, no silent skips."""
+"""What every test run shares: JAX in float64 on the CPU, repeatable properties, one browser, slow files first, and no
+silent skips."""
 
 from __future__ import annotations
 
 import os
+import random
+import shutil
+import signal
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
 # One thread a process: several test processes that each use all cores only wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# A shell starts what runs in the background with SIGINT ignored, and all that a test starts would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from helpers import shared
+
 settings.register_profile("nnkit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("nnkit")
 
-LONGEST = (
-    *("test_answers", "test_attacks", "test_notebooks", "test_hub_browser", "test_engine", "test_gates"),
-    *("test_explorers_browser", "test_exchange_load", "test_mistakes", "test_examiner", "test_hub_intruders"),
-    *("test_sandbox", "test_exchange", "test_jax_path_gates", "test_browser", "test_outputs", "test_grading"),
-)
-"""Files that take a minute or more. Where several processes share the tests, file by file, none of them is begun last,
-while the other processes have nothing left to do."""
+SLOW = ("hub", "browser", "notebook", "escape", "slow")
+"""Markers of what takes long (pyproject.toml says why), in the order in which it is begun."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    text = "random seeds that the corpora are also tried with, beside the fixed one (make test-nightly)"
+    parser.addoption("--seeds", type=int, default=0, metavar="N", help=text)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    count = config.getoption("seeds")
+    if count and "NNKIT_SEEDS" not in os.environ:  # all processes of a run have the same, and a run can be repeated
+        os.environ["NNKIT_SEEDS"] = " ".join(str(random.randrange(1, 2**32)) for _ in range(count))
+    # What one process has compiled, those that it starts need not. Each test process has a folder: JAX locks none.
+    config.stash[COMPILED] = tempfile.mkdtemp(prefix="nnkit-compiled-")
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = config.stash[COMPILED]
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    shutil.rmtree(config.stash[COMPILED], ignore_errors=True)
+
+
+COMPILED = pytest.StashKey[str]()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return [f"NNKIT_SEEDS={os.environ['NNKIT_SEEDS']!r}"] if "NNKIT_SEEDS" in os.environ else []
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`corpus_seed` is 0, and each of the random seeds that were asked for."""
+    if "corpus_seed" in metafunc.fixturenames:
+        metafunc.parametrize("corpus_seed", [0, *map(int, os.environ.get("NNKIT_SEEDS", "").split())])
+
+
+# ---- several processes ------------------------------------------------------------------------------
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: as many as there are cores for this process."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are selected by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    place = {name: number for number, name in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.stem, len(LONGEST)))
+    """The tests of a file stay in one process, for they share what they set up; and slow files are begun first, so that
+    none is left when the other processes have nothing more to do."""
+    for item in items:
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        if {"browser", "lab"} & {*getattr(item, "fixturenames", ())}:
+            item.add_marker(pytest.mark.browser)
+        if "corpus_seed" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.corpus)
+    groups: dict[str, int] = {}
+    for item in items:
+        groups[_group(item)] = min(groups.get(_group(item), len(SLOW)), _place(item))
+    items.sort(key=lambda item: groups[_group(item)])
+
+
+def _group(item: pytest.Item) -> str:
+    marker = item.get_closest_marker("xdist_group")
+    assert marker
+    return str(marker.args[0])
+
+
+def _place(item: pytest.Item) -> int:
+    return next((place for place, name in enumerate(SLOW) if item.get_closest_marker(name)), len(SLOW))
+
+
+# ---- one browser, one JupyterLab, one hub -----------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Any:
+    """The Chromium of all tests; one that uses it is marked `browser`."""
+    return shared.browser()
+
+
+@pytest.fixture(scope="module")
+def lab() -> Any:
+    """The JupyterLab of all tests, a labs.Lab; one that uses it is marked `browser`."""
+    return shared.lab()
+
+
+@pytest.fixture(scope="session")
+def demo_hub() -> Any:
+    """The demo hub of all tests that need one: hubs.Hub."""
+    yield shared.hub()
+    shared.stop_hub()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
+    """Close browser and JupyterLab when the next file needs neither: beside Playwright no other event loop can run."""
+    yield
+    if nextitem is None or not (nextitem.get_closest_marker("browser") or nextitem.path == item.path):
+        shared.close()
+
+
+# ---- no silent skips --------------------------------------------------------------------------------
 
 
 def _forbidden_skips(config: pytest.Config) -> list[Any]:

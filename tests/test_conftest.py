@@ -1,41 +1,71 @@
-"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so; long files are begun first."""
+"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so; slow files are begun first."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import LONGEST
-
+CONFTEST = next(folder / "conftest.py" for folder in Path(__file__).parents if (folder / "conftest.py").exists())
 SKIPPED = "import pytest\n\n\ndef test_nothing():\n    pytest.skip('on purpose')\n"
 PASSED = "def test_something():\n    assert True\n"
 LINE = "NNKIT_NO_SKIPS=1: the run fails"
 
 
-def run_pytest(folder: Path, source: str, no_skips: str) -> subprocess.CompletedProcess[str]:
-    shutil.copy(Path(__file__).with_name("conftest.py"), folder)
-    (folder / "test_planted.py").write_text(source)
+def run_pytest(folder: Path, no_skips: str = "0", *more: str, **sources: str) -> subprocess.CompletedProcess[str]:
+    """A run of these test files under the suite's conftest.py."""
+    shutil.copy(CONFTEST, folder)
+    for name, source in sources.items():
+        (folder / f"test_{name}.py").write_text(source)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
-    environment = {**os.environ, "NNKIT_NO_SKIPS": no_skips}
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "NNKIT_NO_SKIPS": no_skips, "PYTHONPATH": str(CONFTEST.parent)}
+    return subprocess.run([*command, *more], env=environment, cwd=folder, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
     ("source", "no_skips", "status"), [(SKIPPED, "1", 1), (SKIPPED, "0", 0), (PASSED, "1", 0)], ids=str
 )
 def test_a_skip_fails_the_run_only_when_asked(tmp_path: Path, source: str, no_skips: str, status: int) -> None:
-    done = run_pytest(tmp_path, source, no_skips)
+    done = run_pytest(tmp_path, no_skips, planted=source)
     assert done.returncode == status, done.stdout + done.stderr
     assert done.stdout.count(LINE) == status
 
 
-def test_the_files_that_are_begun_first_are_there(request: pytest.FixtureRequest) -> None:
-    assert set(LONGEST) <= {path.stem for path in Path(__file__).parent.rglob("test_*.py")}
-    begun = list(dict.fromkeys(item.path.stem for item in request.session.items))
-    long = [name for name in LONGEST if name in begun]
-    assert begun[: len(long)] == long
+SLOW = "import pytest\n\n\ndef test_plain():\n    pass\n\n\n@pytest.mark.hub\ndef test_hub():\n    pass\n"
+BROWSER = "def test_page(lab):\n    pass\n"
+
+
+def test_slow_files_are_begun_first_and_whole(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "0", "--collect-only", a=PASSED, b=BROWSER, c=SLOW)
+    assert re.findall(r"::(\w+)", done.stdout) == ["test_plain", "test_hub", "test_page", "test_something"]
+
+
+def test_what_opens_a_page_is_marked_so(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, "0", "--collect-only", "-m", "browser", a=PASSED, b=BROWSER)
+    assert re.findall(r"::(\w+)", done.stdout) == ["test_page"]
+
+
+SIGNAL = "from signal import *\n\n\ndef test_signal():\n    assert getsignal(SIGINT) == default_int_handler\n"
+
+
+def test_a_run_in_the_background_hears_ctrl_c(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it starts in the background
+    try:
+        assert run_pytest(tmp_path, signal=SIGNAL).returncode == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+SEEDED = "def test_seeded(corpus_seed):\n    assert 0 <= corpus_seed < 2**32\n"
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_corpus_is_tried_with_random_seeds_when_asked(tmp_path: Path, count: int) -> None:
+    done = run_pytest(tmp_path, "0", f"--seeds={count}", seeded=SEEDED)
+    assert f"{1 + count} passed" in done.stdout

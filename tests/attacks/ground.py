@@ -21,6 +21,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psutil
 from hostile import course, honest
 
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
@@ -30,8 +31,11 @@ from nnkit_grader.sandbox import Limits, Sandbox
 from nnkit_grader.sandbox.sandbox import Child
 
 SECONDS = TimeLimits(cell=2.0, whole=15.0)
+"""For attacks: what never ends is given up soon."""
+PATIENT = TimeLimits(cell=120.0, whole=600.0)
+"""For honest submissions, also on a busy machine."""
 LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
-LATE = 10.0
+LATE = 120.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
 MEMORY = 700 * 2**20
 """Bytes that the examiner may need on top of this process's memory."""
@@ -42,7 +46,6 @@ class Graded:
     result: dict[str, Any] | None
     """None if the examiner itself failed."""
     ended: str
-    seconds: float
     memory: int
     """Bytes that the examiner needed on top of its memory at the start."""
 
@@ -151,6 +154,7 @@ class Arena:
         self.neighbour.run_cell(1, f"open('answer', 'w').write({ground.secret!r})")
         (shown,) = self.neighbour.run_cell(2, "import os; print(os.getcwd())")
         self.beside = shown["text"].strip()
+        self.processes = len(self._processes())
 
     def close(self) -> None:
         self.child.kill()
@@ -167,19 +171,30 @@ class Arena:
         outputs = self.neighbour.run_cell(3, code)
         return outputs == [{"output_type": "stream", "name": "stdout", "text": f"{self.ground.secret} ['answer']\n"}]
 
-    def grade(self, folder: Path) -> Fork:
-        """Start grading the submission in `folder`."""
-        return Fork(lambda: self._graded(folder), SECONDS.whole + LATE)
+    def is_alone_with_its_neighbour(self) -> bool:
+        """Whether nothing of what was graded here still runs."""
+        until = time.monotonic() + LATE
+        while len(self._processes()) > self.processes and time.monotonic() < until:
+            time.sleep(0.01)
+        return len(self._processes()) == self.processes
+
+    def _processes(self) -> list[psutil.Process]:
+        return psutil.Process(self.sandbox._process.pid).children(recursive=True)
+
+    def grade(self, folder: Path, seconds: TimeLimits = SECONDS) -> Fork:
+        """Begin to grade what lies in `folder`."""
+        return Fork(lambda: self._graded(folder, seconds), seconds.whole + LATE)
 
     def grade_an_honest_exercise(self) -> Fork:
-        """Start grading a submission of which only the first exercise is run; its answer is right."""
-        return Fork(lambda: examine_submission(course(), first_exercise(), self.start, 1, SECONDS).to_json(), LATE)
+        """Begin to grade a submission of which only the first exercise is run, which it has right."""
+        graded = lambda: examine_submission(course(), first_exercise(), self.start, 1, PATIENT).to_json()  # noqa: E731
+        return Fork(graded, PATIENT.whole + LATE)
 
-    def _graded(self, folder: Path) -> Any:
+    def _graded(self, folder: Path, seconds: TimeLimits) -> Any:
         taken = open_submission(folder, course())
         if isinstance(taken, RefusedSubmission):
             return refuse_submission(course(), taken, seed=1).to_json()
-        return examine_submission(course(), taken, self.start, 1, SECONDS).to_json()
+        return examine_submission(course(), taken, self.start, 1, seconds).to_json()
 
 
 @cache
@@ -194,8 +209,7 @@ class Fork:
     """A process like a worker's fork for one submission; it sends the result of `work` as JSON."""
 
     def __init__(self, work: Callable[[], Any], limit: float):
-        self.began = time.monotonic()
-        self.until = self.began + limit
+        self.until = time.monotonic() + limit
         self.reading, writing = os.pipe()
         self.number = os.fork()
         if self.number == 0:
@@ -210,23 +224,22 @@ class Fork:
         if stuck:
             os.kill(self.number, signal.SIGKILL)
         _, status = os.waitpid(self.number, 0)
-        seconds = time.monotonic() - self.began
         if stuck or status:
-            return Graded(None, "it was stuck" if stuck else f"it ended with {status}", seconds, 0)
+            return Graded(None, "it was stuck" if stuck else f"it ended with {status}", 0)
         answer = json.loads(b"".join(parts))
-        return Graded(answer["result"], answer["fault"], answer["seconds"], answer["memory"])
+        return Graded(answer["result"], answer["fault"], answer["memory"])
 
 
 def _answer(work: Callable[[], Any], writing: int) -> None:
     status = 1
     try:
-        before, began = _peak(), time.monotonic()
+        before = _peak()
         result, fault = None, ""
         try:
             result = work()
         except BaseException:
             fault = traceback.format_exc()
-        answer = {"result": result, "fault": fault, "memory": _peak() - before, "seconds": time.monotonic() - began}
+        answer = {"result": result, "fault": fault, "memory": _peak() - before}
         with open(writing, "w") as pipe:
             json.dump(answer, pipe)
         status = 0

@@ -1,4 +1,7 @@
-"""Hostile submissions of ps1 on both sandboxes: none gains points, reaches a target, or harms other submissions."""
+"""Hostile submissions of ps1: each gains nothing, costs nobody else anything, reaches nothing.
+
+Attacks on the sandbox are run in both kinds of it, the others in one of them, by turns.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ground import MEMORY, SECONDS, Arena, Fork, Graded, Ground
+from every import ATTACKS, ON_THE_SANDBOX, ON_THE_TESTS
+from ground import MEMORY, PATIENT, SECONDS, Arena, Fork, Graded, Ground
 from hostile import HONEST, Attack, honest, written
-from on_limits import LIMIT_ATTACKS
-from on_machine import MACHINE_ATTACKS
-from on_notebook import NOTEBOOK_ATTACKS
-from on_protocol import PROTOCOL_ATTACKS
-from on_python import PYTHON_ATTACKS
-from on_replies import REPLY_ATTACKS
-from on_values import VALUE_ATTACKS
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.examiner.examiner import examine_submission
 from nnkit_grader.intake.submission import Submission, SubmittedCell
 
-ATTACKS = [
-    *PYTHON_ATTACKS,
-    *VALUE_ATTACKS,
-    *REPLY_ATTACKS,
-    *PROTOCOL_ATTACKS,
-    *MACHINE_ATTACKS,
-    *LIMIT_ATTACKS,
-    *NOTEBOOK_ATTACKS,
-]
+pytestmark = pytest.mark.escape
+KINDS = ("bwrap", "kernel")
+CASES = [(attack, KINDS) for attack in ON_THE_SANDBOX]
+CASES += [(attack, (KINDS[number % 2],)) for number, attack in enumerate(ON_THE_TESTS)]
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +35,14 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ground]:
 def arenas(ground: Ground) -> Iterator[list[Arena]]:
     """Give one arena of each kind; an attack runs in both at the same time."""
     with contextlib.ExitStack() as opened:
-        yield [opened.enter_context(contextlib.closing(Arena(kind, ground))) for kind in ("bwrap", "kernel")]
+        yield [opened.enter_context(contextlib.closing(Arena(kind, ground))) for kind in KINDS]
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.name)
-def test_an_attack_gains_nothing_and_costs_nobody_anything(arenas: list[Arena], attack: Attack, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("attack", "kinds"), CASES, ids=[attack.name for attack, _ in CASES])
+def test_an_attack_gains_nothing_and_costs_nobody_anything(
+    arenas: list[Arena], attack: Attack, kinds: tuple[str, ...], tmp_path: Path
+) -> None:
+    arenas = [arena for arena in arenas if arena.sandbox.kind in kinds]
     begun = [arena.grade(handed_in(attack, arena, tmp_path / arena.sandbox.kind)) for arena in arenas]
     for arena, graded in [(arena, fork.graded()) for arena, fork in zip(arenas, begun)]:
         complaints = gained(attack, graded) + arena.ground.complaints(graded.seen())
@@ -57,7 +52,7 @@ def test_an_attack_gains_nothing_and_costs_nobody_anything(arenas: list[Arena], 
     following = [arena.grade_an_honest_exercise() for arena in arenas]
     for arena, after in [(arena, fork.graded()) for arena, fork in zip(arenas, following)]:
         assert (after.score, after.events()) == (HONEST, []), arena.sandbox.kind
-        assert after.seconds < 5, arena.sandbox.kind
+        assert arena.is_alone_with_its_neighbour(), arena.sandbox.kind
 
 
 def gained(attack: Attack, graded: Graded) -> list[str]:
@@ -66,7 +61,6 @@ def gained(attack: Attack, graded: Graded) -> list[str]:
         return [graded.ended]
     told = [] if graded.score == attack.score else [f"it scores {graded.score} in place of {attack.score}"]
     told += [] if bool(graded.result["refused"]) == attack.refused else [f"refused: {graded.result['refused']!r}"]
-    told += [] if graded.seconds < SECONDS.whole + 5 else [f"it took {graded.seconds:.0f} seconds"]
     told += [] if graded.memory < MEMORY else [f"the examiner needed {graded.memory / 2**20:.0f} MiB"]
     told += ["a hidden test was read"] if "HIDDEN TESTS" in graded.seen() else []
     return told
@@ -74,10 +68,9 @@ def gained(attack: Attack, graded: Graded) -> list[str]:
 
 def test_a_whole_class_of_honest_submissions_follows(arenas: list[Arena], tmp_path: Path) -> None:
     (tmp_path / "ps1.ipynb").write_bytes(honest())
-    for fork in [arena.grade(tmp_path) for arena in arenas for _ in range(3)]:
+    for fork in [arena.grade(tmp_path, PATIENT) for arena in arenas for _ in range(3)]:
         graded = fork.graded()
         assert (graded.score, graded.events()) == (38.0, [])
-        assert graded.seconds < 10
 
 
 def handed_in(attack: Attack, arena: Arena, folder: Path) -> Path:

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 import stock
+from every import ATTACKS
 from ground import Fork, Ground
 from hostile import HONEST, Attack, written
-from test_attacks import ATTACKS
 
+pytestmark = pytest.mark.escape
 BY_GAIN = {gain: [attack for attack in ATTACKS if attack.gains == gain] for gain in ("points", "secret", "connection")}
 
 

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 
-from helpers.browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
-from helpers.paths import ROOT
+import pytest
+
+from helpers.browsers import PATIENCE, PICTURES, ROOT, open_notebook, run_all_cells, wait_until_quiet
+from helpers.labs import Lab
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
-def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "notebooks", tmp_path / "notebooks")
-    with chromium() as browser, jupyter_lab(tmp_path) as lab:
-        page = browser.new_page(viewport={"width": 1300, "height": 1000})
-        open_notebook(page, lab, "notebooks/01_computational_graphs.ipynb")
-        drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
-        run_all_cells(page, drawing)
-        wait_until_quiet(page)
-        page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
-        drawing.wait_for(timeout=10_000)
-        drawing.scroll_into_view_if_needed()
-        page.wait_for_timeout(500)
-        page.screenshot(path=str(PICTURES / "lecture_01.png"))
-        assert drawing.locator("title").count() == 1
-        errors = page.locator(".jp-OutputArea-output:has(.ansi-red-fg)").all_text_contents()
-        assert not errors, errors[0][-1500:]
-        assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_text_contents() == []
+def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:
+    shutil.copytree(ROOT / "notebooks", lab.folder / "notebooks")
+    page = lab.page(1300, 1000)
+    open_notebook(page, lab.address, "notebooks/01_computational_graphs.ipynb")
+    drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
+    run_all_cells(page, drawing)
+    wait_until_quiet(page)
+    page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
+    drawing.wait_for(timeout=PATIENCE)
+    drawing.scroll_into_view_if_needed()
+    page.wait_for_timeout(500)
+    page.screenshot(path=str(PICTURES / "lecture_01.png"))
+    assert drawing.locator("title").count() == 1
+    errors = page.locator(".jp-OutputArea-output:has(.ansi-red-fg)").all_text_contents()
+    assert not errors, errors[0][-1500:]
+    assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_text_contents() == []
+    page.close()

@@ -7,13 +7,13 @@ import re
 import nbformat
 import pytest
 from nbconvert import HTMLExporter
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Locator, Page, expect
 
-from helpers.browsers import PICTURES, run_all_cells
+from helpers.browsers import PATIENCE, PICTURES, run_all_cells
 from helpers.kernels import Client
-from helpers.labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme, write
+from helpers.labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme, write
 
-__all__ = ["lab"]  # a fixture
+pytestmark = pytest.mark.xdist_group("browser")
 
 GRAPHS = """
 import numpy as np
@@ -151,7 +151,7 @@ def look_into_a_gate(one: Locator) -> None:
 def play(one: Locator) -> None:
     keys(one, "Space")
     expect(one.get_by_role("button", name="Pause")).to_be_visible()
-    expect(one.locator(".nnx-count")).to_have_text("step 3 of 5", timeout=8000)
+    expect(one.locator(".nnx-count")).to_have_text("step 3 of 5")
     keys(one, "Space")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
     press(one, "Reset")
@@ -213,24 +213,12 @@ def test_the_graph_explorer_in_jupyterlab(lab: Lab) -> None:
     lab.close(page)
 
 
-def test_the_graph_explorer_in_the_dark(lab: Lab) -> None:
-    use_dark_theme(lab.folder)
-    page = lab.open("dark", GRAPHS[:2], reduced_motion="reduce")
-    keys(explorer(page, 1), *["ArrowRight"] * 11)
-    picture(explorer(page, 1), "neuron_dark")
-    moving = page.evaluate("document.getAnimations().filter(a => a.effect.target.closest('.nnx-explorer')).length")
-    assert moving == 0
-    assert_accessible(page)
-    lab.close(page)
-    use_dark_theme(lab.folder, "JupyterLab Light")
-
-
 def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     cells = (*GRAPHS[:1], *OTHERS[:3], "from nnkit.view import playground\nplayground()")
     write(lab.folder / "seven.ipynb", cells)
-    page = lab.browser.new_page(viewport={"width": 1250, "height": 1200})
+    page = lab.page(height=1200)
     page.goto(f"{lab.address}/notebooks/seven.ipynb")
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=PATIENCE)
     run_all_cells(page, explorer(page, len(cells) - 1))
     step_through_the_lecture(explorer(page))
     move_an_input(explorer(page))
@@ -242,7 +230,7 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     explorer(page, 3).locator("td[data-at='0,0']").hover()
     expect(sentence(explorer(page, 3))).to_contain_text("connects the output out[0, 0]")
     press(explorer(page, 4), "Play")
-    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"), timeout=20_000)
+    expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"))
     page.close()
 
 
@@ -329,18 +317,32 @@ def ask_the_matrix(one: Locator) -> None:
         expect(solved).to_have_text(answer)
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_other_explorers_in_jupyterlab(lab: Lab, theme: str) -> None:
-    use_dark_theme(lab.folder, f"JupyterLab {theme.title()}")
-    page = lab.open(f"others_{theme}", OTHERS)
+def play_with_the_others(page: Page, first: int, theme: str) -> None:
+    """All that can be done in them; `first` is the number of the first one on the page."""
     for number, (name, play_with) in enumerate(
-        {"activation": follow_the_curve, "descent": go_down, "jacobian": ask_the_matrix}.items()
+        {"activation": follow_the_curve, "descent": go_down, "jacobian": ask_the_matrix}.items(), start=first
     ):
         explorer(page, number).scroll_into_view_if_needed()
         play_with(explorer(page, number))
         picture(explorer(page, number), f"{name}_{theme}")
-    assert explorer(page, 3).locator("td.nnx-absent").count() == 12
+    assert explorer(page, first + 3).locator("td.nnx-absent").count() == 12
     assert_accessible(page)
+
+
+def test_the_other_explorers_in_jupyterlab(lab: Lab) -> None:
+    page = lab.open("others", OTHERS)
+    play_with_the_others(page, 0, "light")
+    lab.close(page)
+
+
+def test_the_explorers_in_the_dark_with_little_motion(lab: Lab) -> None:
+    use_dark_theme(lab.folder)
+    page = lab.open("dark", (*GRAPHS[:2], *OTHERS), motion="reduce")
+    keys(explorer(page, 1), *["ArrowRight"] * 11)
+    picture(explorer(page, 1), "neuron_dark")
+    moving = page.evaluate("document.getAnimations().filter(a => a.effect.target.closest('.nnx-explorer')).length")
+    assert moving == 0
+    play_with_the_others(page, 2, "dark")
     lab.close(page)
     use_dark_theme(lab.folder, "JupyterLab Light")
 

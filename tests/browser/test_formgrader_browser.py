@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
 from helpers import classes
-from helpers.browsers import PICTURES, chromium, jupyter_lab
+from helpers.browsers import PATIENCE, PICTURES
+from helpers.labs import Lab
 from nnkit_grader.course import release as courses
 from nnkit_grader.run import GradingRequest, grade_class, open_course
 
+pytestmark = pytest.mark.xdist_group("browser")
 SCRIPT = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
 SHOWN = f"""from IPython.display import HTML, Javascript, display
 display(HTML({SCRIPT!r}), Javascript('window.pwned = 1'))
@@ -27,8 +27,8 @@ HOSTILE = {
 
 
 @pytest.fixture(scope="module")
-def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = classes.course(tmp_path_factory.mktemp("formgrader") / "course")
+def graded(lab: Lab) -> Path:
+    folder = lab.folder
     classes.hand_in(folder, "ada", classes.RIGHT)
     classes.hand_in(folder, "bob", {**classes.RIGHT, "double": "def double(x):\n    return x"})
     classes.hand_in(folder, "eve", HOSTILE)
@@ -40,27 +40,21 @@ def graded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Page]:
-    with chromium() as browser:
-        yield browser.new_page(viewport={"width": 1200, "height": 900})
+def page(browser: Browser) -> Iterator[Page]:
+    page = browser.new_page(viewport={"width": 1200, "height": 900})
+    yield page
+    page.close()
 
 
-@pytest.fixture(scope="module")
-def lab(graded: Path) -> Iterator[str]:
-    path, os.environ["PATH"] = os.environ["PATH"], f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    with jupyter_lab(graded) as address:
-        os.environ["PATH"] = path
-        yield address
-
-
-def test_formgrader_lists_the_class_and_shows_each_submission(lab: str, page: Page) -> None:
-    page.goto(f"{lab}/formgrader/gradebook/{classes.NAME}/{classes.NAME}")
-    page.get_by_text("Submission #3").wait_for(timeout=30_000)
+@pytest.mark.usefixtures("graded")
+def test_formgrader_lists_the_class_and_shows_each_submission(lab: Lab, page: Page) -> None:
+    page.goto(f"{lab.address}/formgrader/gradebook/{classes.NAME}/{classes.NAME}")
+    page.get_by_text("Submission #3").wait_for(timeout=PATIENCE)
     rows = [row.inner_text().split("\t") for row in page.locator("tbody tr").all()]
     assert sorted(row[2].strip() for row in rows) == ["2 / 6", "3 / 6", "5 / 6"]
     page.screenshot(path=PICTURES / "formgrader_list.png")
     addresses = {link.get_attribute("href") or "" for link in page.locator("tbody a").all()}
-    texts = [shown(page, f"{lab}{address}") for address in addresses if "/submissions/" in address]
+    texts = [shown(page, f"{lab.address}{address}") for address in addresses if "/submissions/" in address]
     assert len(texts) == 3
     assert sum("AssertionError: double is wrong" in text for text in texts) == 1
     assert sum("ValueError: <img src=x" in text for text in texts) == 1
@@ -80,7 +74,7 @@ def test_feedback_shows_the_fault_and_no_hidden_test(graded: Path, page: Page) -
 def shown(page: Page, address: str) -> str:
     """What a page shows; nothing of a learner's may have run on it."""
     page.goto(address)
-    page.locator("text=test-double").first.wait_for(timeout=30_000)
+    page.locator("text=test-double").first.wait_for(timeout=PATIENCE)
     page.wait_for_timeout(500)
     assert page.evaluate("window.pwned") is None, address
     return page.locator("body").inner_text()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Locator, expect
 
 from helpers.browsers import open_notebook
-from helpers.labs import Lab, assert_accessible, enter, explorer, lab, picture, press, sentence, use_dark_theme
+from helpers.labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme
 
-__all__ = ["lab"]  # a fixture
+pytestmark = pytest.mark.xdist_group("browser")
 
 CELLS = ("from nnkit import view\nview.playground('circles')",)
 VERDICT = """
@@ -31,7 +32,7 @@ def count(one: Locator) -> Locator:
 
 def learn_the_circles(one: Locator) -> None:
     press(one, "Play")
-    expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"), timeout=30_000)
+    expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"))
     press(one, "Pause")
     expect(sentence(one)).to_contain_text("of the 200 points are classified correctly.")
     assert comes_to_rest(one)
@@ -107,13 +108,13 @@ def go_wrong(one: Locator) -> None:
     press(one, "Play")
     enter(one, "step_size", "1000")
     dead = one.locator(".nnx-warning", has_text="Hidden layer 1: 16 of 16 units are dead")
-    expect(dead).to_be_visible(timeout=10_000)
+    expect(dead).to_be_visible()
     press(one, "Pause")
     one.get_by_label("activation").select_option("leaky ReLU")
     expect(count(one)).to_contain_text("0 updates")
     press(one, "Play")
     stopped = one.get_by_role("alert").filter(has_text="so the step size is too large; try a smaller one than 1000")
-    expect(stopped).to_be_visible(timeout=10_000)
+    expect(stopped).to_be_visible()
     expect(stopped).to_contain_text("since the loss is nan")
     expect(one.get_by_role("button", name="Play")).to_be_visible()
     picture(one, "playground_nan_light")
@@ -157,9 +158,9 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
     page.wait_for_timeout(1000)
     lab.close(page)
 
-    page = lab.browser.new_page(viewport={"width": 1250, "height": 1400})  # no page showed it for a while
+    page = lab.page(height=1400)  # nobody looked for a while
     open_notebook(page, lab.address, "playground.ipynb")
-    expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"), timeout=20_000)
+    expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"))
     left = count(explorer(page)).inner_text()
     page.wait_for_timeout(1000)
     press(explorer(page), "Step →")
@@ -169,7 +170,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
 
 def test_in_the_dark_with_little_motion(lab: Lab) -> None:
     use_dark_theme(lab.folder)
-    page = lab.open("playground_dark", (*CELLS, VERDICT), reduced_motion="reduce")
+    page = lab.open("playground_dark", (*CELLS, VERDICT), motion="reduce")
     look_into_the_verdict(explorer(page, 1))
     picture(explorer(page, 1), "verdict_dark")
     one = explorer(page)

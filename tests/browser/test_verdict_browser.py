@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import nbformat
+import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Page
 
-from helpers.browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from helpers.browsers import PATIENCE, PICTURES, open_notebook, run_all_cells, wait_until_quiet
+from helpers.labs import Lab, use_dark_theme
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 MAKE = """
 import numpy as np
@@ -53,12 +56,6 @@ def write_notebook(path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel}), path)
 
 
-def use_dark_theme(folder: Path) -> None:
-    settings = folder / "JUPYTER_CONFIG_DIR/lab/user-settings/@jupyterlab/apputils-extension/themes.jupyterlab-settings"
-    settings.parent.mkdir(parents=True, exist_ok=True)
-    settings.write_text(json.dumps({"theme": "JupyterLab Dark"}), encoding="utf-8")
-
-
 def picture(page: Page, name: str) -> None:
     page.wait_for_timeout(500)
     page.screenshot(path=str(PICTURES / f"verdict_{name}.png"))
@@ -72,12 +69,12 @@ def open_hints_by_keyboard(page: Page) -> None:
     assert not any(part.is_visible() for part in (first, second, more))
     card.get_by_text("Hint", exact=True).focus()
     page.keyboard.press("Space")
-    first.wait_for(timeout=5000)
+    first.wait_for(timeout=PATIENCE)
     assert more.is_visible()
     assert not second.is_visible()
     page.keyboard.press("Tab")
     page.keyboard.press("Space")
-    second.wait_for(timeout=5000)
+    second.wait_for(timeout=PATIENCE)
 
 
 def assert_cards(page: Page) -> None:
@@ -105,34 +102,36 @@ def assert_only_these_errors(page: Page) -> None:
     ]
 
 
-def run_in_lab(browser: Browser, lab: str, theme: str) -> None:
-    page = browser.new_page(viewport={"width": 1200, "height": 2600})
-    open_notebook(page, lab, "verdicts.ipynb")
+def run_in_lab(lab: Lab) -> None:
+    page = lab.page(1200, 2600)
+    open_notebook(page, lab.address, "verdicts.ipynb")
     run_all_cells(page, page.locator(".nnkit-verdict").nth(len(FAILING)))
     wait_until_quiet(page)
-    picture(page, f"lab_{theme}")
+    picture(page, "lab_light")
     assert_cards(page)
     assert_only_these_errors(page)
     open_hints_by_keyboard(page)
-    picture(page, f"lab_{theme}_open")
+    picture(page, "lab_light_open")
     page.keyboard.press("Control+s")
     page.wait_for_timeout(2000)
     page.close()
 
 
-def open_untrusted(browser: Browser, lab: str, notebook: nbformat.NotebookNode, folder: Path) -> None:
-    """Someone else's notebook is shown through JupyterLab's sanitizer, which is Notebook 7's as well."""
+def open_untrusted(lab: Lab, notebook: nbformat.NotebookNode) -> None:
+    """Someone else's notebook, in the dark: shown through JupyterLab's sanitizer, which is Notebook 7's as well."""
     notebook.cells.append(nbformat.v4.new_markdown_cell("From someone else."))
-    nbformat.write(notebook, folder / "untrusted.ipynb")
+    nbformat.write(notebook, lab.folder / "untrusted.ipynb")
+    use_dark_theme(lab.folder)
     for place, name in (("lab/tree", "lab"), ("notebooks", "notebook_7")):
-        page = browser.new_page(viewport={"width": 1200, "height": 2600})
-        page.goto(f"{lab}/{place}/untrusted.ipynb?reset")
-        page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=60_000, state="attached")
+        page = lab.page(1200, 2600)
+        page.goto(f"{lab.address}/{place}/untrusted.ipynb?reset")
+        page.locator(".nnkit-verdict").nth(len(FAILING)).wait_for(timeout=PATIENCE, state="attached")
         picture(page, f"{name}_untrusted")
         assert page.locator("[aria-label='right']").count() == 0, "the sanitizer was not at work"
         assert_cards(page)
         open_hints_by_keyboard(page)
         page.close()
+    use_dark_theme(lab.folder, "JupyterLab Light")
 
 
 def open_static(browser: Browser, page_file: Path, name: str) -> None:
@@ -149,15 +148,12 @@ def open_static(browser: Browser, page_file: Path, name: str) -> None:
     context.close()
 
 
-def test_verdicts_in_jupyterlab_and_on_static_pages(tmp_path: Path) -> None:
-    write_notebook(tmp_path / "verdicts.ipynb")
-    with chromium() as browser, jupyter_lab(tmp_path) as lab:
-        run_in_lab(browser, lab, "light")
-        use_dark_theme(tmp_path)
-        run_in_lab(browser, lab, "dark")
-        notebook = nbformat.read(tmp_path / "verdicts.ipynb", as_version=4)
-        for template in ("lab", "classic"):  # nbgrader's feedback is made from the classic one
-            html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
-            (tmp_path / f"{template}.html").write_text(html, encoding="utf-8")
-            open_static(browser, tmp_path / f"{template}.html", f"static_{template}")
-        open_untrusted(browser, lab, notebook, tmp_path)
+def test_verdicts_in_jupyterlab_and_on_static_pages(lab: Lab, tmp_path: Path) -> None:
+    write_notebook(lab.folder / "verdicts.ipynb")
+    run_in_lab(lab)
+    notebook = nbformat.read(lab.folder / "verdicts.ipynb", as_version=4)
+    for template in ("lab", "classic"):  # nbgrader's feedback is made from the classic one
+        html, _ = HTMLExporter(template_name=template).from_notebook_node(notebook)
+        (tmp_path / f"{template}.html").write_text(html, encoding="utf-8")
+        open_static(lab.browser, tmp_path / f"{template}.html", f"static_{template}")
+    open_untrusted(lab, notebook)

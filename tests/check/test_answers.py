@@ -1,7 +1,7 @@
 """Every planted answer of every assignment: right ones get all points, a mistake loses its own points and no others.
 
 Answers are packed into as few submissions as their losses allow, and run with the hidden tests, without nbgrader
-(tests/test_grading.py grades a class of ps1 through it).
+(test_grading.py grades a class of ps1 through it). test_examiner.py runs the solutions' own answers.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from helpers.paths import ROOT
 from nnkit.check.notebook.command import check_notebook
 from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
 
+pytestmark = pytest.mark.notebook
 SOLUTIONS = sorted((ROOT / "solutions").glob("*/*.ipynb"))
 Pack = dict[str, PlantedAnswer]
 
@@ -41,7 +42,7 @@ def cases() -> list[Any]:
         answers = read_answers(ROOT / "solutions" / f"{path.stem}_answers.py")
         right = packs([a for a in answers if a.kind == "style"])
         wrong = packs([a for a in answers if a.kind in ("mistake", "crash")])
-        for kind, chosen in (("right", [{}, *right]), ("wrong", wrong)):
+        for kind, chosen in (("right", right), ("wrong", wrong)):
             found += [pytest.param(path, pack, id=f"{path.stem}-{kind}-{n}") for n, pack in enumerate(chosen)]
     return found
 

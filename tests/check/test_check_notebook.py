@@ -15,6 +15,8 @@ from nnkit.check.notebook import runner
 from nnkit.check.notebook.cells import exercises, read
 from nnkit.check.notebook.command import Report, check_notebook, summary
 
+pytestmark = pytest.mark.slow
+
 
 def markdown(source: str, **mark: Any) -> dict[str, Any]:
     return {"cell_type": "markdown", "source": source, "metadata": {"nbgrader": mark} if mark else {}}
@@ -217,13 +219,17 @@ def test_a_cell_that_takes_the_process_with_it_costs_only_itself(tmp_path: Path,
 
 
 def test_what_a_cell_starts_ends_with_it(tmp_path: Path) -> None:
-    source = "import subprocess\nchild = subprocess.Popen(['sleep', '60'])\nprint(child.pid)\nassert False"
+    source = "import subprocess\nchild = subprocess.Popen(['sleep', '600'])\nprint(child.pid)\nassert False"
     started = time.monotonic()
     (result,) = check(tmp_path, graded("t", source)).results
-    assert time.monotonic() - started < 15
-    time.sleep(0.2)
-    state = Path(f"/proc/{result.printed}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    while runs(result.printed):
+        assert time.monotonic() - started < 300
+        time.sleep(0.02)
+
+
+def runs(number: str) -> bool:
+    state = Path(f"/proc/{number}/stat")
+    return state.exists() and state.read_text().split()[2] != "Z"
 
 
 def test_what_is_printed_is_bounded(tmp_path: Path) -> None:

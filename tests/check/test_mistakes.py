@@ -19,7 +19,7 @@ from nnkit.check import Verdict
 from nnkit.check.context import checking
 from nnkit.check.diagnosis.mistakes import CATALOGUE
 
-SEEDS = range(2)
+pytestmark = pytest.mark.slow
 NAMED_RIGHT = 0.98
 LONGEST = 400
 """Characters of a headline."""
@@ -59,24 +59,22 @@ def test_a_wrong_answer_fails_with_its_own_name(wrong: Wrong) -> None:
 
 
 @parametrised(WRONG)
-def test_a_wrong_name_is_never_given(wrong: Wrong) -> None:
-    for seed in SEEDS:
-        verdict = asked(wrong, seed)
-        assert not verdict.passed, seed
-        assert not verdict.mistakes or sorted(verdict.mistakes) == sorted(wrong.ids), f"seed {seed}: {verdict}"
+def test_a_wrong_name_is_never_given(wrong: Wrong, corpus_seed: int) -> None:
+    verdict = asked(wrong, corpus_seed)
+    assert not verdict.passed
+    assert not verdict.mistakes or sorted(verdict.mistakes) == sorted(wrong.ids), str(verdict)
 
 
-def test_nearly_all_are_named() -> None:
-    asks = [(wrong, seed) for wrong in WRONG if wrong.ids for seed in SEEDS]
-    unnamed = [(w.name, seed) for w, seed in asks if sorted(asked(w, seed).mistakes) != sorted(w.ids)]
-    assert len(unnamed) <= (1 - NAMED_RIGHT) * len(asks), unnamed
+def test_nearly_all_are_named(corpus_seed: int) -> None:
+    named = [wrong for wrong in WRONG if wrong.ids]
+    unnamed = [wrong.name for wrong in named if sorted(asked(wrong, corpus_seed).mistakes) != sorted(wrong.ids)]
+    assert len(unnamed) <= (1 - NAMED_RIGHT) * len(named), unnamed
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=[source.name for source in SOURCES])
-def test_the_code_that_mistakes_are_planted_in_is_right(source: Any) -> None:
-    for seed in SEEDS:
-        verdict = checked(source.check, source.right(), seed)
-        assert verdict.passed, str(verdict)
+def test_the_code_that_mistakes_are_planted_in_is_right(source: Any, corpus_seed: int) -> None:
+    verdict = checked(source.check, source.right(), corpus_seed)
+    assert verdict.passed, str(verdict)
 
 
 # ---- the corpus ---------------------------------------------------------------------------------------

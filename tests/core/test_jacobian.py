@@ -9,9 +9,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from test_gates import ROWS, Row, assert_same, is_float, jax_gradients, prepared
 
 import jax
+from helpers.rows import ROWS, Row, assert_same, is_float, jax_gradients, prepared
 from nnkit import gates, numerical
 from nnkit.arrays import ShapeError
 from nnkit.jacobian import jacobian, jacobian_bytes, readable_bytes, vjp

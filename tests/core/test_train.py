@@ -356,9 +356,9 @@ def interrupted(
         fit(stops, start, *data, **options, checkpoint=path)
 
 
-@pytest.mark.parametrize("at", range(12))
+@pytest.mark.parametrize("at", [0, 6, 11])  # the first step, one within an epoch, the last
 @pytest.mark.parametrize("kind", ["interrupt", "crash", "crash, with a checkpoint every 5 steps"])
-def test_interrupted_at_any_step_and_resumed_equals_uninterrupted(
+def test_interrupted_at_a_step_and_resumed_equals_uninterrupted(
     points: tuple[np.ndarray, np.ndarray], tmp_path: Path, at: int, kind: str
 ) -> None:
     val = dict(zip(("x_val", "y_val"), spiral(5, rng=3)))

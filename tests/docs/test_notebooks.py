@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from helpers.kernels import Client
+from helpers.lectures import run
 from helpers.paths import ROOT
 
+pytestmark = pytest.mark.xdist_group("notebooks")
 PATHS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*/*.ipynb")])
 
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -42,38 +42,21 @@ LECTURES = [path for path in PATHS if path.parent.name == "notebooks"]
 lectures = pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.name)
 
 
-@cache
-def run(path: Path) -> tuple[list[Any], list[Any]]:
-    """The code cells of a notebook, run from the top; a lecture's, in the same kernel, again from the bottom up."""
-    notebook = read(path)
-    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    again = [nbformat.v4.new_code_cell(cell.source) for cell in reversed(code)] if path in LECTURES else []
-    notebook.cells = [*code, *again]
-    client = Client(
-        notebook,
-        timeout=120,  # the first cell that imports JAX may be slow on a busy machine
-        kernel_name="python3",
-        resources={"metadata": {"path": str(path.parent)}},
-        shutdown_kernel="immediate",
-        allow_errors=True,  # each test says which cells had none to have
-    )
-    client.execute()
-    return code, again[::-1]
-
-
+@pytest.mark.notebook
 @notebooks
 def test_runs_top_to_bottom(path: Path) -> None:
-    for cell in run(path)[0]:
+    for cell in run(path).code:
         assert cell.execution_count, cell.id
         for output in cell.outputs:
             assert output.output_type != "error", f"{cell.id}: {output.evalue}"
             assert output.get("name") != "stderr", f"{cell.id}: {output.text}"
 
 
+@pytest.mark.notebook
 @lectures
 def test_cells_can_be_run_again_in_any_order(path: Path) -> None:
     """All from the top, and then all again from the bottom up: a learner goes back and runs an earlier cell."""
-    for first, second in zip(*run(path), strict=True):
+    for first, second in zip(run(path).code, run(path).again, strict=True):
         for output in second.outputs:
             assert output.output_type != "error", f"{first.id}: {output.evalue}"
         assert plain(first) == plain(second), first.id

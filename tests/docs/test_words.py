@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from helpers import words
+from helpers.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 MODULE = "nnkit/planted.py"
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ast
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +17,14 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+from IPython.core.inputtransformer2 import TransformerManager
 
+from helpers import lectures
 from helpers.paths import ROOT
 from nnkit.check.notebook.runner import run
+
+pytestmark = [pytest.mark.notebook, pytest.mark.xdist_group("notebooks")]
+
 
 # ---- the table --------------------------------------------------------------------------------------
 
@@ -146,35 +150,6 @@ class Lecture:
     computed: tuple[tuple[Any, float], ...]
 
 
-RECORDER = """
-import json, re, sys
-import numpy as np
-import nnkit.check
-
-def recording(original, path):
-    def plain(value):
-        value = list(value.values()) if hasattr(value, "values") and not hasattr(value, "shape") else value
-        return np.asarray(value, dtype=float).tolist()
-
-    def check_value(actual, expected, name="the value", rtol=1e-6):
-        verdict = original(actual, expected, name=name, rtol=rtol)
-        caller = sys._getframe(1)
-        cell = re.match(r"<ipython-input-(\\d+)-", caller.f_code.co_filename)
-        if verdict.passed and cell:
-            try:
-                call = [int(cell[1]) - 2, caller.f_lineno, plain(expected), rtol]
-            except (TypeError, ValueError):  # names, or arrays of several shapes: no numbers of the table
-                return verdict
-            with open(path, "a") as file:
-                file.write(json.dumps(call) + "\\n")
-        return verdict
-
-    return check_value
-
-nnkit.check.check_value = recording(nnkit.check.check_value, PATH)
-"""
-
-
 def code_of(lecture: str) -> list[str]:
     (path,) = ROOT.glob(f"notebooks/{lecture}_*.ipynb")
     return [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -184,20 +159,26 @@ def played(sources: list[str], folder: Path) -> Lecture:
     """Run a lecture's code cells in one fresh process, and note which numbers its checks found right."""
     path = folder / "checks.jsonl"
     path.touch()
-    outcomes = run([RECORDER.replace("PATH", repr(str(path))), *sources], folder, limit=120)
+    outcomes = run([lectures.recorder(path), *sources], folder, limit=600)
     assert not outcomes[0].error, outcomes[0].error
-    calls = [json.loads(line) for line in path.read_text().splitlines()]
-    found = (
-        (part, rtol)
-        for cell, line, expected, rtol in calls
-        for part in computed_part(actual_of(sources[cell], line), expected, written_down(sources[: cell + 1]))
-    )
+    return found_right(sources, lectures.recorded(path))
+
+
+def found_right(sources: list[str], calls: list[lectures.Call]) -> Lecture:
+    compiled = [TransformerManager().transform_cell(source).rstrip("\n") for source in sources]  # magics made calls
+    found = []
+    for source, line, expected, rtol in calls:
+        cell = compiled.index(source)
+        names = written_down(sources[: cell + 1])
+        found += [(part, rtol) for part in computed_part(actual_of(sources[cell], line), expected, names)]
     return Lecture(tuple(sources), tuple(found))
 
 
-@pytest.fixture(scope="module")
-def lecture_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return functools.cache(lambda lecture: played(code_of(lecture), tmp_path_factory.mktemp(f"lecture_{lecture}")))
+@functools.cache
+def lecture_of(lecture: str) -> Lecture:
+    """As test_notebooks.py has run it too."""
+    (path,) = ROOT.glob(f"notebooks/{lecture}_*.ipynb")
+    return found_right(code_of(lecture), lectures.run(path).calls)
 
 
 def tree_of(source: str) -> ast.Module:
@@ -304,7 +285,7 @@ def missing(lecture: str, ran: Lecture) -> list[str]:
 
 
 @pytest.mark.parametrize("lecture", LECTURES)
-def test_the_lecture_computes_its_numbers(lecture: str, lecture_of: Any) -> None:
+def test_the_lecture_computes_its_numbers(lecture: str) -> None:
     told = missing(lecture, lecture_of(lecture))
     assert not told, "\n".join(told)
 
@@ -352,11 +333,23 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_found(fault: str, lecture_of: Any, tmp_path: Path) -> None:
-    before, after, named = FAULTS[fault]
+def apart() -> list[list[str]]:
+    """The faults, in as few lots as have at most one in each cell: each lot is planted in one copy of the lecture."""
+    lots: list[dict[int, str]] = []
+    for name, (before, _, _) in FAULTS.items():
+        (cell,) = [number for number, source in enumerate(code_of("01")) if before in source]
+        lot = next((lot for lot in lots if cell not in lot), None)
+        if lot is None:
+            lots.append(lot := {})
+        lot[cell] = name
+    return [list(lot.values()) for lot in lots]
+
+
+@pytest.mark.parametrize("lot", apart(), ids=len)
+def test_planted_faults_are_found(lot: list[str], tmp_path: Path) -> None:
     sources = code_of("01")
-    assert any(before in source for source in sources), "the lecture has changed: plant this fault anew"
-    spoilt = played([source.replace(before, after) for source in sources], tmp_path)
-    new = set(missing("01", spoilt)) - set(missing("01", lecture_of("01")))
-    assert any(told.startswith(named) for told in new), new
+    for before, after, _ in map(FAULTS.__getitem__, lot):
+        sources = [source.replace(before, after) for source in sources]
+    new = set(missing("01", played(sources, tmp_path))) - set(missing("01", lecture_of("01")))
+    for name in lot:
+        assert any(told.startswith(FAULTS[name][2]) for told in new), (name, new)

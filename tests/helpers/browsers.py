@@ -20,6 +20,8 @@ from playwright.sync_api import Browser, Locator, Page, TimeoutError, sync_playw
 from helpers.paths import ROOT
 
 PICTURES = ROOT / "build"
+PATIENCE = 180_000
+"""Milliseconds in which anything has to happen, also on a busy machine."""
 FLAGS = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -59,15 +61,15 @@ def jupyter_lab(folder: Path) -> Iterator[str]:
             yield address
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(120)
 
 
 def open_notebook(page: Page, lab: str, path: str) -> None:
     """Open a notebook and wait until its kernel is ready."""
     page.goto(f"{lab}/lab/tree/{path}?reset")
-    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=60_000)
-    page.locator(".jp-NotebookPanel-toolbar").wait_for(timeout=30_000)
-    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=60_000)
+    page.locator(".jp-Notebook .jp-Cell").first.wait_for(timeout=PATIENCE)
+    page.locator(".jp-NotebookPanel-toolbar").wait_for(timeout=PATIENCE)
+    page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for(timeout=PATIENCE)
 
 
 def run_all_cells(page: Page, last: Locator | None = None) -> None:
@@ -80,7 +82,7 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
         with suppress(TimeoutError):  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
             page.get_by_text("Run", exact=True).first.click(timeout=15_000)
             page.get_by_text("Run All Cells", exact=True).click(timeout=15_000)
-            for _ in range(80):
+            for _ in range(240):
                 if select.count():  # it has no kernel yet, asks for one, and then runs the cells
                     select.first.click(timeout=5_000)
                 if (last or begun).count():
@@ -93,17 +95,17 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
 def wait_until_quiet(page: Page) -> None:
     """Until the kernel has been idle for three seconds on end: all cells have run."""
     quiet = 0
-    for _ in range(120):
+    for _ in range(600):
         page.wait_for_timeout(1000)
         idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').count()
         quiet = quiet + 1 if idle else 0
         if quiet == 3:
             return
-    raise AssertionError("the notebook was still running after two minutes")
+    raise AssertionError("the notebook was still running after ten minutes")
 
 
 def _wait_for(address: str, server: subprocess.Popen) -> None:
-    for _ in range(240):
+    for _ in range(1200):
         assert server.poll() is None, "JupyterLab stopped"
         try:
             with urllib.request.urlopen(address, timeout=5):

@@ -75,7 +75,7 @@ class Hub:
             self.process = subprocess.Popen(command, cwd=self.folder, env=environ, stdout=log, stderr=log)
         self.wait()
 
-    def wait(self, seconds: float = 150.0) -> None:
+    def wait(self, seconds: float = 600.0) -> None:
         """Until the hub and the exchange answer, the exchange also at the hub's own address: a hub that is done with
         starting minds no more when a service of its ends."""
         until = time.monotonic() + seconds
@@ -129,7 +129,7 @@ class Hub:
         """And all that it started, even where it has been killed itself."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-            self.process.wait(60)
+            self.process.wait(300)
         proxy = self.folder / "jupyterhub-proxy.pid"
         left = self.services()
         if proxy.exists() and psutil.pid_exists(int(proxy.read_text())):

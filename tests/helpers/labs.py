@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import nbformat
-import pytest
 from playwright.sync_api import Browser, Locator, Page
 
-from helpers.browsers import PICTURES, chromium, jupyter_lab, open_notebook, run_all_cells, wait_until_quiet
+from helpers.browsers import PICTURES, open_notebook, run_all_cells, wait_until_quiet
 from helpers.paths import TESTS
 
 AXE = TESTS / "vendor/axe-core/axe.min.js"
@@ -34,10 +32,19 @@ class Lab:
 
     def __init__(self, browser: Browser, address: str, folder: Path):
         self.browser, self.address, self.folder = browser, address, folder
+        self.context = browser.new_context()  # of all pages: JupyterLab's own code is fetched and compiled once
 
-    def open(self, name: str, cells: tuple[str, ...], **options: Any) -> Page:
+    def page(self, width: int = 1250, height: int = 1500) -> Page:
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": height})
+        return page
+
+    def open(
+        self, name: str, cells: tuple[str, ...], motion: Literal["reduce", "no-preference"] = "no-preference"
+    ) -> Page:
         write(self.folder / f"{name}.ipynb", cells)
-        page = self.browser.new_page(viewport={"width": 1250, "height": 1500}, **options)
+        page = self.page()
+        page.emulate_media(reduced_motion=motion)
         page.complaints = []  # type: ignore[attr-defined]
         page.on("pageerror", lambda error: page.complaints.append(str(error)))  # type: ignore[attr-defined]
         page.on("console", lambda said: said.type == "error" and page.complaints.append(said.text))  # type: ignore[attr-defined]
@@ -51,13 +58,6 @@ class Lab:
         assert complaints == []
         assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_inner_texts() == []
         page.close()
-
-
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    folder = tmp_path_factory.mktemp("lab")
-    with chromium() as browser, jupyter_lab(folder) as address:
-        yield Lab(browser, address, folder)
 
 
 def explorer(page: Page, number: int = 0) -> Locator:

@@ -15,6 +15,7 @@ from distributed import Client
 
 from helpers import clusters
 
+pytestmark = pytest.mark.slow
 DASK = shutil.which("dask", path=Path(sys.executable).parent)
 
 

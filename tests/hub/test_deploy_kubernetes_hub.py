@@ -20,6 +20,7 @@ from nnkit_hub.exchange.archive import Refused
 from nnkit_hub.exchange.calls import Desk
 from nnkit_hub.kubernetes import EXCHANGE
 
+pytestmark = pytest.mark.hub
 PYTHON = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
 USERS = {"token-of-ada": "ada", "token-of-tom": "tom", "token-of-eve": "eve"}
 ROSTER = "course,user,role\nnnkit,ada,learner\nnnkit,tom,grader\n"

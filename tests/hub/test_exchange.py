@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -15,20 +14,19 @@ from typing import Any
 import pytest
 import requests
 from nbgrader.api import Gradebook
-from nbgrader.auth import Authenticator
-from nbgrader.coursedir import CourseDirectory
-from nbgrader.exchange import ExchangeError, ExchangeFactory
+from nbgrader.exchange import ExchangeError
 from nbgrader.server_extensions.assignment_list import handlers
 from nbgrader.utils import parse_utc
-from traitlets.config import Config
 
 from helpers import classes, exchanges
+from helpers.members import Member
 from nnkit import cli
 from nnkit_grader.course import release as courses
 from nnkit_hub.exchange import archive, client, receipts
 from nnkit_hub.exchange.archive import Refused
 from nnkit_hub.exchange.store import Busy, Store
 
+pytestmark = pytest.mark.hub
 COURSE, HW = exchanges.COURSE, classes.NAME
 TA, STRANGER, NOBODY = "tom", "eve", "mallory"
 LEARNERS = ("ann", "bob", "cleo")
@@ -63,53 +61,6 @@ def enter(hub: exchanges.Hub, staff_room: Path, tmp_path: Path, monkeypatch: pyt
         return Member(hub, user, staff_room if user == TA else tmp_path / user, monkeypatch)
 
     return as_member
-
-
-class Member:
-    """Somebody at their server: nbgrader's steps, with their token."""
-
-    def __init__(self, hub: exchanges.Hub, user: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.hub, self.user, self.folder, self.monkeypatch = hub, user, folder, monkeypatch
-        self.work = folder / COURSE / HW
-        folder.mkdir(exist_ok=True)
-
-    def do(self, step: str, assignment: str = HW, course: str = COURSE, student: str = "*", **options: Any) -> Any:
-        self.sit_down()
-        c = config()
-        c.CourseDirectory.root = c.Exchange.assignment_dir = str(self.folder)
-        c.CourseDirectory.course_id, c.CourseDirectory.assignment_id = course, assignment
-        c.CourseDirectory.student_id = student
-        given = {"coursedir": CourseDirectory(config=c), "authenticator": Authenticator(config=c), "config": c}
-        app = getattr(ExchangeFactory(config=c), step)(**given)
-        for name, value in options.items():
-            setattr(app, name, value)
-        return app.start()
-
-    def sit_down(self) -> None:
-        for name, value in self.hub.environ(self.user).items():
-            self.monkeypatch.setenv(name, value)
-
-    def hand_in(self, **answers: str) -> dict[str, Any]:
-        """Fetch if need be, answer, submit; the receipt."""
-        if not self.work.exists():
-            self.do("FetchAssignment")
-        notebook = self.work / f"{HW}.ipynb"
-        written = json.loads(notebook.read_text())
-        for cell in written["cells"]:
-            cell["source"] = answers.get(cell["metadata"]["nbgrader"]["grade_id"], cell["source"])
-        notebook.write_text(json.dumps(written))
-        self.do("Submit")
-        return receipts.read(self.receipts()[-1])
-
-    def receipts(self) -> list[Path]:
-        return sorted((self.work / "receipts").glob("*/receipt.json"))
-
-
-def config() -> Config:
-    c = Config()
-    client.install(c)
-    c.CourseDirectory.source_directory, c.CourseDirectory.release_directory = "solutions", "assignments"
-    return c
 
 
 def kept(hub: exchanges.Hub) -> dict[str, bytes]:
@@ -227,7 +178,7 @@ def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub
     def nbgrader(*words: str) -> str:
         command = [sys.executable, "-m", "nbgrader", *words, "--course", COURSE]
         environ = hub.environ("ann")
-        done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=600)
         return f"{done.returncode} {done.stderr}"
 
     assert "Fetched as: nnkit hw" in nbgrader("fetch_assignment", HW)

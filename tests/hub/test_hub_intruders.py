@@ -7,21 +7,18 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from helpers import hubs
 
-HAND_IN = """!cd ~ && nbgrader fetch_assignment ps1 --course nnkit 2>&1 | tail -1
-!cd ~ && nbgrader submit ps1 --course nnkit 2>&1 | tail -3
-"""
+pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
 ASK = """
 import json, os, requests
 def ask(method, path, base={base!r}, **options):
     headers = {{"Authorization": "token " + os.environ["JUPYTERHUB_API_TOKEN"], **options.pop("headers", {{}})}}
-    answer = requests.request(method, base + path, headers=headers, timeout=60, **options)
+    answer = requests.request(method, base + path, headers=headers, timeout=300, **options)
     return answer.status_code, answer.text[:2000]
 """
 
@@ -35,7 +32,7 @@ class Class:
         self.ada.start_server()
         self.ben.start_server()
         self.tom.start_server(hubs.GRADER)
-        self.said = self.ada.run(HAND_IN)
+        self.said = self.ada.run(hubs.HAND_IN)
 
     def asks(self, who: hubs.Visitor, base: str, *calls: str, of: str = "") -> list[tuple[int, str]]:
         """What calls such as `ask("GET", "users")` from a kernel in somebody's server are answered."""
@@ -49,10 +46,8 @@ class Class:
 
 
 @pytest.fixture(scope="module")
-def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
-    with hubs.demo_hub(tmp_path_factory.mktemp("intruders") / "hub") as hub:
-        yield Class(hub)
-    assert hubs.processes_below(hub.folder) == []
+def there(demo_hub: hubs.Hub) -> Class:
+    return Class(demo_hub)
 
 
 PAGES = [f"/user/{hubs.GRADER}/formgrader", "/services/course-nnkit/", "/services/course-nnkit/report/ps1"]
@@ -86,8 +81,8 @@ def test_a_learner_starts_and_stops_nobody_elses_server(there: Class) -> None:
     headers = {"X-XSRFToken": token or "", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
     for method, user in (("POST", hubs.GRADER), ("DELETE", hubs.GRADER), ("DELETE", "ada"), ("POST", "tom")):
         path = f"{there.hub.address}/hub/api/users/{user}/server"
-        assert there.ben.web.request(method, path, headers=headers, timeout=60).status_code in (403, 404)
-    stopped = there.ben.web.delete(f"{there.hub.address}/hub/api/users/cleo/server", headers=headers, timeout=60)
+        assert there.ben.web.request(method, path, headers=headers, timeout=300).status_code in (403, 404)
+    stopped = there.ben.web.delete(f"{there.hub.address}/hub/api/users/cleo/server", headers=headers, timeout=300)
     assert stopped.status_code in (403, 404)
 
 
@@ -180,16 +175,21 @@ def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
     port = int(there.hub.address.rsplit(":", 1)[1])
     (process,) = [pid for pid in hubs.processes_below(there.hub.folder) if b"jupyterhub\0-f" in _words(pid)]
     os.kill(process, signal.SIGKILL)
-    said, _ = there.hub.process.communicate(timeout=60)
+    said, _ = there.hub.process.communicate(timeout=300)
     assert "the hub has ended by itself" in said
     again = hubs.start(there.hub.folder, sys.executable, port)
     there.hub.process = again.process  # for the end
     assert again.passwords == there.hub.passwords
     assert (there.hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "ps1.ipynb").read_bytes() == work
     there.ada.start_server()
-    assert "receipt" in there.ada.run(HAND_IN).lower()
+    assert "receipt" in there.ada.run(hubs.HAND_IN).lower()
     ada = there.hub.folder / "exchange" / "courses" / "nnkit" / "submissions" / "ps1" / "ada"
     assert len(list(ada.iterdir())) == 2
+
+
+def test_a_hub_that_is_stopped_leaves_no_process(there: Class) -> None:
+    hubs.stop(there.hub)
+    assert hubs.processes_below(there.hub.folder) == []
 
 
 def _words(pid: int) -> bytes:

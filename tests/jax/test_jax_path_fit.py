@@ -298,7 +298,7 @@ def test_a_checkpoint_resumes_to_the_same_bits(tmp_path: Path, name: str) -> Non
         assert p.tobytes() == resumed.parameters[key].tobytes()
 
 
-@pytest.mark.parametrize("every", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("every", [1, 3, 7])
 def test_a_checkpoint_between_steps_resumes_to_the_same_bits(tmp_path: Path, every: int) -> None:
     settings: Any = {"epochs": 4, "batch_size": 14, "optimiser": SGD(0.3, momentum=0.9), "checkpoint_every": every}
     whole = fit(MODEL, START, X, LABELS, **settings, checkpoint=tmp_path / "whole.safetensors")

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import pytest
 
+from helpers.made import ANSWER, TEST, WORDS, cell, made
 from helpers.paths import ROOT
 from nnkit_grader.course import release
 from nnkit_grader.course.assignment import Assignment, load_assignment
@@ -19,31 +20,7 @@ from nnkit_grader.course.clear_solutions import ClearSettings, clear_source
 NAMES = release.list_assignments(ROOT)
 
 
-def mark(**changes: Any) -> dict[str, Any]:
-    plain = {"grade": False, "grade_id": "x", "locked": False, "schema_version": 3, "solution": False, "task": False}
-    return {"nbgrader": {**plain, **changes}}
-
-
-def cell(source: str, id: str, cell_type: str = "code", **changes: Any) -> dict[str, Any]:
-    extra = {"outputs": [], "execution_count": None} if cell_type == "code" else {}
-    metadata = mark(grade_id=id, **changes) if changes else {}
-    return {"cell_type": cell_type, "id": id, "metadata": metadata, "source": source, **extra}
-
-
-ANSWER = cell("def f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION", "f", solution=True)
-TEST = cell(
-    "assert f(1) == 1\n### BEGIN HIDDEN TESTS\nassert f(2) == 2\n### END HIDDEN TESTS", "t", grade=True, points=3
-)
-WORDS = cell("Because.", "w", "markdown", grade=True, solution=True, points=2)
 CELLS = (cell("# Title", "title", "markdown"), cell("import math", "setup"), ANSWER, TEST, WORDS)
-
-
-def made(folder: Path, *cells: dict[str, Any], name: str = "hw", **metadata: Any) -> Path:
-    """A course folder with one assignment of these cells."""
-    notebook = {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
-    (folder / "solutions" / name).mkdir(parents=True, exist_ok=True)
-    (folder / "solutions" / name / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
-    return folder
 
 
 # ---- cells ------------------------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_prose import broken_links
-from test_release import _secrets, hidden_lines
 
+from helpers.hidden import hidden_lines, secret_lines
+from helpers.links import broken_links
 from helpers.paths import ROOT
 from nnkit import cli
 from nnkit_grader.course import bundle, release
 
+pytestmark = pytest.mark.slow
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
 RUN_LECTURE = "00_start_here.ipynb"
 COPIED = ("notebooks", "nnkit", "grader", "hub", "docs", "solutions", ".jupyter", "tests")
@@ -125,7 +126,7 @@ def test_its_links_stay_in_it(unpacked: Path) -> None:
 
 @pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 def test_no_line_of_an_answer_is_in_its_assignment(unpacked: Path, path: Path) -> None:
-    secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in _secrets(cell)]
+    secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in secret_lines(cell)]
     assert len(secrets) > 20  # a decorator tells no answer
     shown = source(unpacked / "assignments" / path.stem / path.name)
     assert "### BEGIN" not in shown

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from helpers.hidden import hidden_lines, secret_lines
 from helpers.paths import ROOT
 from nnkit import cli
 from nnkit_grader import cli as grader_cli
@@ -34,6 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_assignments_are_what_release_makes_of_solutions(tmp_path: Path) -> None:
     names = release.release_assignments(ROOT, tmp_path / "assignments")
     assert names
@@ -48,7 +50,8 @@ def test_no_answer_and_no_hidden_test_is_in_the_release() -> None:
         released = (ROOT / "assignments" / path.parent.name / path.name).read_text(encoding="utf-8")
         assert "SOLUTION" not in released
         assert "HIDDEN" not in released
-        secrets = [line for cell in json.loads(path.read_text(encoding="utf-8"))["cells"] for line in _secrets(cell)]
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        secrets = [line for cell in cells for line in secret_lines(cell)]
         assert len(secrets) > 20
         sources = ["".join(cell["source"]) for cell in json.loads(released)["cells"]]
         for secret in secrets:
@@ -65,17 +68,6 @@ def test_a_question_that_is_answered_in_words_is_in_the_release() -> None:
             asked = "".join(cells[i - 1]["source"])
             assert "**" in asked or "?" in asked, path.stem
             assert "Graded by hand" in asked, path.stem
-
-
-def _secrets(cell: dict) -> list[str]:
-    """The lines between solution and hidden-test markers."""
-    found, inside = [], False
-    for line in "".join(cell["source"]).splitlines():
-        if line.strip().startswith("### "):
-            inside = "BEGIN" in line
-        elif inside and len(line.strip()) > 12 and not line.startswith("@"):  # a decorator is given beside the answer
-            found.append(line)
-    return found
 
 
 def test_every_check_in_a_test_cell_counts() -> None:
@@ -97,6 +89,7 @@ def test_each_answer_names_cells_that_exist() -> None:
             assert {answer.cell, *answer.loses} <= ids
 
 
+@pytest.mark.slow
 def test_a_class_scores_exactly_what_was_planted(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,13 +130,6 @@ def test_a_class_scores_exactly_what_was_planted(
         assert not re.search(r"-> +\d+ assert ", words), student  # a traceback that quotes a test cell
         if manifest[student]["kind"] == "looping":
             assert "it did not end within 4 seconds" in words
-
-
-def hidden_lines(path: Path) -> list[str]:
-    """The lines of hidden tests of an instructors' notebook."""
-    source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
-    regions = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", source, re.DOTALL)
-    return [line.strip() for region in regions for line in region.splitlines() if len(line.strip()) > 12]
 
 
 def test_the_demos_table_keeps_its_columns_whatever_is_planted() -> None:
@@ -260,7 +246,7 @@ def test_ctrl_c_while_cells_run(tmp_path: Path) -> None:
             break
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out, err) == (130, "", "nnkit: interrupted.\n")
 
 
@@ -400,7 +386,7 @@ def test_the_lecture_does_not_give_an_answer_of_the_assignment_away() -> None:
     lines = [line for cell in lecture["cells"] for line in cell["source"]]
     shown = {line.strip() for line in lines} | {piece for line in lines for piece in re.findall(r"`([^`]+)`", line)}
     solved = json.loads((ROOT / "solutions" / "ps1" / "ps1.ipynb").read_text(encoding="utf-8"))
-    answers = {line.strip() for cell in solved["cells"] for line in _secrets(cell)}
+    answers = {line.strip() for cell in solved["cells"] for line in secret_lines(cell)}
     answers = {line for line in answers if re.match(r"return .*\w ?([*/+-]|\*\*) ?\w", line)}
     assert len(answers) > 5
     assert not shown & answers

@@ -1,8 +1,8 @@
 """The examiner on a real sandbox: scores are those of an ordinary kernel, and a failure costs only its own points."""
 
+
 import random
 import textwrap
-from collections import defaultdict
 
 import nbformat
 import numpy as np
@@ -112,22 +112,24 @@ def test_an_answer_that_is_none_costs_its_own_points(graded, answer, told):
     assert told in said or "has no method 'backward'" in said
 
 
-COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.9: pass\n    return 7"
+COMPUTES = "def seven():\n    import time\n    while time.process_time() < 0.6: pass\n    return 7"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     """Time spent waiting for the machine does not count; otherwise this answer would be too slow."""
     if not counted:
         monkeypatch.setattr(Child, "measure_wait", lambda self: 0.0)
     with busy():
-        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=TimeLimits(cell=1.2, whole=30.0))
+        result = graded(one(COMPUTES, "assert seven() == 7"), seconds=TimeLimits(cell=0.9, whole=30.0))
     assert result.score == (4.0 if counted else 0.0)
 
 
+@pytest.mark.slow
 def test_a_checks_own_limit_goes_by_the_same_clock(graded):
     slow = COMPUTES.replace("seven()", "seven(x)").replace("return 7", "return x, 1.0")
-    with busy(), checking(seconds=3.0):
+    with busy(), checking(seconds=1.2):
         result = graded(one(slow, "assert check_gradient(seven, 2.0)"), seconds=TimeLimits(cell=10.0, whole=30.0))
     assert result.score == 4.0
 
@@ -351,9 +353,9 @@ def test_a_test_that_never_ends_by_itself_is_ended(graded):
 
 def test_the_whole_time_is_bounded(graded):
     cells = [(f"slow-{i}", "answer", "") for i in range(5)] + [("test", "test", "assert True")]
-    slow = {f"slow-{i}": "import time\ntime.sleep(1)" for i in range(5)}
-    result = graded(cells, slow, seconds=TimeLimits(cell=2.0, whole=2.5))
-    assert result.seconds < 5
+    slow = {f"slow-{i}": "import time\ntime.sleep(100)" for i in range(5)}
+    result = graded(cells, slow, seconds=TimeLimits(cell=100.0, whole=2.5))
+    assert result.seconds < 90
     assert result.events
 
 
@@ -432,34 +434,31 @@ def handed_in(course, answers, released=False):
     )
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3", "ps4", "ps5"])
 def test_solutions_have_full_marks_and_releases_none(sandbox, name):
     course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
-    for seed in (11, 12) if name < "ps4" else (11,):
-        assert examine_submission(course, handed_in(course, {}), sandbox.start, seed).scores() == full
+    assert examine_submission(course, handed_in(course, {}), sandbox.start, 11).scores() == full
     nothing = examine_submission(course, handed_in(course, {}, released=True), sandbox.start, 13)
     assert set(nothing.scores().values()) == {0.0}
     assert nothing.events == ()
 
 
 def mistakes(name):
-    """The planted mistakes of an assignment, one for each answer cell at a time."""
-    by_cell = defaultdict(list)
-    for answer in read_answers(ROOT / "solutions" / f"{name}_answers.py"):
-        if answer.kind == "mistake":
-            by_cell[answer.cell].append(answer)
-    most = max(map(len, by_cell.values()))
-    return [[found[i] for found in by_cell.values() if len(found) > i] for i in range(most)]
+    """The first planted mistake of each answer cell: test_answers.py has the others in this process."""
+    answers = read_answers(ROOT / "solutions" / f"{name}_answers.py")
+    return {answer.cell: answer for answer in reversed(answers) if answer.kind == "mistake"}
 
 
+@pytest.mark.notebook
 @pytest.mark.parametrize("name", ["ps1", "ps2", "ps3"])
 def test_planted_mistakes_lose_their_own_points(sandbox, name):
     course = assignments.load_assignment(ROOT, name)
     full = {c.grade_id: c.points for c in course.cells if c.kind == "test"}
-    for seed, planted in enumerate(mistakes(name)):
-        expected = dict(full)
-        for test, points in [loss for answer in planted for loss in answer.loses.items()]:
-            expected[test] = min(expected[test], 0.0 if points is None else full[test] - points)
-        result = examine_submission(course, handed_in(course, {a.cell: a.source for a in planted}), sandbox.start, seed)
-        assert result.scores() == expected, [a.label for a in planted]
+    planted, expected = mistakes(name), dict(full)
+    for test, points in [loss for answer in planted.values() for loss in answer.loses.items()]:
+        expected[test] = min(expected[test], 0.0 if points is None else full[test] - points)
+    answers = {cell: answer.source for cell, answer in planted.items()}
+    result = examine_submission(course, handed_in(course, answers), sandbox.start, 0)
+    assert result.scores() == expected, [a.label for a in planted.values()]

@@ -18,9 +18,9 @@ from typing import Any
 
 import nbformat
 import pytest
-from test_assignment import ANSWER, TEST, WORDS, cell, made
 
 from fuzz.damage import damaged
+from helpers.made import ANSWER, TEST, WORDS, cell, made
 from helpers.paths import ROOT
 from nnkit_grader.course import release
 from nnkit_grader.course.assignment import Assignment, load_assignment
@@ -357,18 +357,18 @@ def test_brackets_in_strings_are_not_depth(cells: Cells, assignment: Assignment)
 
 
 def test_quotes_without_an_end_take_no_time(assignment: Assignment) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     for raw in (b'{"' + b'\\"' * 5_000_000, b'"' * 10_000_000, b"\\" * 10_000_000, b'["' + b"7" * 10_000_000):
         assert refused(raw, assignment)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_huge_numbers_and_what_is_not_a_number_are_read(cells: Cells, assignment: Assignment) -> None:
     digits = "9" * 1_000_000
     text = written(cells).decode().replace('"metadata": {}', f'"metadata": {{"a": {digits}, "b": NaN, "c": 1e999}}', 1)
-    started = time.monotonic()
+    started = time.process_time()
     assert isinstance(repair_notebook(text.encode(), assignment), Submission)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_half_characters_and_zeros_do_not_reach_the_grader(cells: Cells, assignment: Assignment) -> None:
@@ -429,10 +429,10 @@ def taken(folder: Path, assignment: Assignment) -> Submission:
 
 
 def turned_away(folder: Path, assignment: Assignment) -> str:
-    started = time.monotonic()
+    started = time.process_time()
     read = open_submission(folder, assignment)
     assert isinstance(read, RefusedSubmission)
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     return read.sentence
 
 
@@ -572,7 +572,7 @@ def test_an_unreadable_file_is_told(folder: Path, assignment: Assignment) -> Non
 # ---- all of it --------------------------------------------------------------------------------------
 
 
-def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None:
+def test_1000_damaged_notebooks_each_end_in_a_submission_or_a_sentence(corpus_seed: int) -> None:
     name = release.list_assignments(ROOT)[0]
     assignment = load_assignment(ROOT, name)
     raw = (ROOT / "assignments" / name / f"{name}.ipynb").read_bytes()
@@ -580,7 +580,7 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
     tests = {c.id: c.released for c in assignment.cells if c.kind == "test"}
     ends: dict[type, int] = {Submission: 0, RefusedSubmission: 0}
     started = time.process_time()  # what it costs, whatever else the machine does
-    for seed in range(5000):
+    for seed in range(corpus_seed, corpus_seed + 1000):
         read = repair_notebook(damaged(raw, seed), assignment)
         ends[type(read)] += 1
         if isinstance(read, RefusedSubmission):
@@ -591,8 +591,8 @@ def test_5000_damaged_notebooks_each_end_in_a_submission_or_a_sentence() -> None
         assert len({c.id for c in read.cells}) == len(read.cells), seed
         assert {c.id: c.source for c in read.cells if c.kind == "test"} == tests, seed
         json.dumps([c.source for c in read.cells], ensure_ascii=False).encode()
-    assert min(ends.values()) > 1000, ends
-    assert time.process_time() - started < 30
+    assert min(ends.values()) > 200, ends
+    assert time.process_time() - started < 6
 
 
 def one_sentence(told: str) -> bool:

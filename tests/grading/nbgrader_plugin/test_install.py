@@ -14,6 +14,8 @@ from helpers import classes
 from nnkit_grader.course import release as courses
 from nnkit_grader.record.journal import Journal
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

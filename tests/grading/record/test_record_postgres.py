@@ -22,6 +22,8 @@ from nnkit_grader.record.journal import Journal
 from nnkit_grader.run import GradingRequest, grade_class, open_course
 from nnkit_grader.workers.scheduler import RunSummary
 
+pytestmark = pytest.mark.slow
+
 
 class Server:
     """Give a PostgreSQL server in a folder of its own; started by root, it has to run as the user postgres."""

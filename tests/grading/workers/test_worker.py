@@ -24,6 +24,7 @@ from nnkit_grader.workers.executor import make_setup
 from nnkit_grader.workers.worker_client import CannotStart, WorkerClient, WorkerDied
 from nnkit_grader.workers.worker_pool import WorkerPool
 
+pytestmark = pytest.mark.slow
 FLOOD = "import numpy as np\ndef double(x):\n    return np.full(6_000_000, float(x))"
 KEEPS = "kept = [double(n) for n in range(30)]\nassert len(kept) == 30"
 MEMORY = 500 * 2**20
@@ -59,12 +60,13 @@ def test_a_worker_grades_one_after_the_other_in_one_process(tmp_path: Path) -> N
     setup = prepared(tmp_path)
     path = classes.hand_in(tmp_path, "ada", classes.RIGHT)
     with opened(setup) as pool:
-        first = pool.grade(job(path))
-        (worker,) = pool._jobs
         began = time.monotonic()
+        first = pool.grade(job(path))
+        warm = time.monotonic()
+        (worker,) = pool._jobs
         again = pool.grade(job(path))
         assert pool._jobs == {worker: 0}
-        assert time.monotonic() - began < 2  # it is warm
+        assert time.monotonic() - warm < warm - began
     assert scores(first) == scores(again) == {"test-double": 2.0, "test-triple": 3.0}
     assert not worker.is_alive
 
@@ -154,7 +156,7 @@ def test_a_worker_ends_with_its_client_although_it_has_work(tmp_path: Path) -> N
     time.sleep(1)
     with socket.socket(fileno=os.dup(client.connection.fileno())) as end:
         end.shutdown(socket.SHUT_RDWR)
-    assert client.process.wait(10) == 0
+    assert client.process.wait(300) == 0
     client.close()
 
 
