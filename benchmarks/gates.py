@@ -1,7 +1,7 @@
-"""A two-layer network, forward and backward: written with gates against the same steps inline in NumPy.
+"""A two-layer network, forward and backward: time of the gates against the same steps inline in NumPy.
 
-Goals: at most 1.5 times for 64-32-10 (batch 64), at most 1.1 times for 3072-100-10 (batch 256). Both sides
-are timed in turns, in one run, after their gradients were found equal. The last line of output is JSON.
+Goals: at most 1.5 times for 64-32-10 (batch 64), at most 1.1 times for 3072-100-10 (batch 256). Both are
+timed in turns, in one run, after a check that their gradients are equal. The last line of output is JSON.
 """
 
 import json
@@ -16,7 +16,7 @@ ROUNDS = 25
 AFFINE, RELU, LOSS = Affine(), ReLU(), SoftmaxCrossEntropy()
 
 
-def with_gates(x, labels, w1, b1, w2, b2):
+def run_gates(x, labels, w1, b1, w2, b2):
     z, affine1 = AFFINE.forward(x, w1, b1)
     h, relu = RELU.forward(z)
     scores, affine2 = AFFINE.forward(h, w2, b2)
@@ -28,7 +28,7 @@ def with_gates(x, labels, w1, b1, w2, b2):
     return dw1, db1, dw2, db2
 
 
-def inline(x, labels, w1, b1, w2, b2):
+def run_inline(x, labels, w1, b1, w2, b2):
     n = len(x)
     z = x @ w1 + b1
     h = np.maximum(z, 0)
@@ -46,7 +46,7 @@ def inline(x, labels, w1, b1, w2, b2):
     return dw1, db1, dw2, db2
 
 
-def microseconds(step, arguments, repeats):
+def time_step(step, arguments, repeats):
     start = time.perf_counter()
     for _ in range(repeats):
         step(*arguments)
@@ -58,10 +58,10 @@ def measure(shape, repeats):
     rng = np.random.default_rng(0)
     weights = rng.normal(size=(d, h)), rng.normal(size=h), rng.normal(size=(h, c)) * 0.1, rng.normal(size=c)
     arguments = rng.normal(size=(n, d)) / np.sqrt(d), rng.integers(0, c, n), *weights
-    for ours, theirs in zip(with_gates(*arguments), inline(*arguments)):
+    for ours, theirs in zip(run_gates(*arguments), run_inline(*arguments)):
         np.testing.assert_allclose(ours, theirs, rtol=1e-10, atol=1e-12)
-    sides = with_gates, inline
-    pairs = [[microseconds(side, arguments, repeats) for side in sides] for _ in range(ROUNDS)]
+    sides = run_gates, run_inline
+    pairs = [[time_step(side, arguments, repeats) for side in sides] for _ in range(ROUNDS)]
     return np.median(pairs, axis=0)
 
 

@@ -1,4 +1,4 @@
-"""`import nnkit` against `import numpy`, each in fresh interpreters, taken in turns. Goal: at most 1.3 times.
+"""`import nnkit` against `import numpy`, each in fresh interpreters, in turns. Goal: at most 1.3 times.
 
 The last line of output is JSON.
 """
@@ -12,7 +12,7 @@ ROUNDS = 15
 PROGRAM = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
-def seconds(module: str) -> float:
+def time_import(module: str) -> float:
     run = subprocess.run([sys.executable, "-c", PROGRAM.format(module)], capture_output=True, text=True, check=True)
     return float(run.stdout)
 
@@ -20,11 +20,11 @@ def seconds(module: str) -> float:
 def main() -> None:
     modules = ("numpy", "nnkit")
     for module in modules:
-        seconds(module)  # warm the file cache
+        time_import(module)  # warm the file cache
     times = {module: [] for module in modules}
     for _ in range(ROUNDS):
         for module in modules:
-            times[module].append(seconds(module))
+            times[module].append(time_import(module))
     median = {module: statistics.median(times[module]) for module in modules}
     ratio = median["nnkit"] / median["numpy"]
     print(f"import numpy {median['numpy'] * 1e3:.1f} ms, import nnkit {median['nnkit'] * 1e3:.1f} ms")

@@ -1,7 +1,7 @@
 """Training steps: `nnkit.jax_path` against NumPy, PyTorch, scikit-learn, and Equinox with optax; many networks at once.
 
-Everything is timed in turns in one run, after a first call that compiles (told apart), until the last number is there;
-the last losses must be equal. A GPU is measured if JAX finds one. The last line of output is JSON.
+Everything is timed in turns in one run, until the last result, after a first call that compiles (and is reported
+separately); the last losses must be equal. A GPU is measured if JAX finds one. The last line of output is JSON.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ from nnkit.train import SGD
 from training_peers import Problem
 
 PEERS: dict[str, Callable[[Problem], Callable[[], float]]] = {
-    "NumPy inline": peers.numpy_inline,
-    "PyTorch eager": peers.torch_of,
-    "torch.compile": partial(peers.torch_of, mode="default"),
-    "Equinox + optax, jit a step": peers.equinox_optax,
-    "scikit-learn": peers.scikit_learn,
+    "NumPy inline": peers.make_numpy,
+    "PyTorch eager": peers.make_torch,
+    "torch.compile": partial(peers.make_torch, mode="default"),
+    "Equinox + optax, jit a step": peers.make_equinox,
+    "scikit-learn": peers.make_scikit_learn,
 }
-OTHER_LOSS = ("scikit-learn",)
+PEERS_WITH_OTHER_LOSS = ("scikit-learn",)
 GPU_PEERS = {
-    "PyTorch eager": partial(peers.torch_of, device="cuda"),
-    "torch.compile": partial(peers.torch_of, device="cuda", mode="default"),
-    "torch, CUDA graph": partial(peers.torch_of, device="cuda", mode="reduce-overhead"),
+    "PyTorch eager": partial(peers.make_torch, device="cuda"),
+    "torch.compile": partial(peers.make_torch, device="cuda", mode="default"),
+    "torch, CUDA graph": partial(peers.make_torch, device="cuda", mode="reduce-overhead"),
 }
 OURS = "nnkit.jax_path.fit"
 
 
-def problems(small: bool) -> list[Problem]:
+def make_problems(small: bool) -> list[Problem]:
     k = 10 if small else 1
     return [
-        peers.classes("64-32-10, batch 64", (64, 32, 10), 64, 50, 40 // k),
-        peers.classes("64-100-10, batch 256", (64, 100, 10), 256, 20, 30 // k),
-        peers.classes("3072-100-10, batch 256", (3072, 100, 10), 256, 10, 10 // k),
-        peers.lecture(500 // k),
+        peers.make_classification("64-32-10, batch 64", (64, 32, 10), 64, 50, 40 // k),
+        peers.make_classification("64-100-10, batch 256", (64, 100, 10), 256, 20, 30 // k),
+        peers.make_classification("3072-100-10, batch 256", (3072, 100, 10), 256, 10, 10 // k),
+        peers.make_lecture(500 // k),
     ]
 
 
-class Ours:
-    """`fit` without the accuracies that no peer computes. Compiling is taken out of the time: `fit` tells it."""
+class JaxFit:
+    """`fit` without the accuracies, which no peer computes; the time of compiling, which `fit` reports, is left out."""
 
     def __init__(self, problem: Problem, device: str) -> None:
         self.problem, self.device = problem, device
@@ -70,8 +70,8 @@ class Ours:
         return found.run_seconds, found.compile_seconds, found.history.loss[-1]
 
 
-def steps(problem: Problem, others: Any, device: str, rounds: int) -> dict[str, Any]:
-    """Microseconds a step, the least of some rounds taken in turns; seconds of compiling; the last losses."""
+def measure_steps(problem: Problem, others: Any, device: str, rounds: int) -> dict[str, Any]:
+    """Measure microseconds per step (the least of some rounds in turns), seconds of compiling, and the last losses."""
     count = len(problem.batches())
     sides: dict[str, Callable[[], float]] = {}
     for name, make in others.items():
@@ -89,7 +89,7 @@ def steps(problem: Problem, others: Any, device: str, rounds: int) -> dict[str, 
             del sides[name], times[name]
             continue
         first[name] = time.perf_counter() - start
-    ours = Ours(problem, device)
+    ours = JaxFit(problem, device)
     _, first[OURS], losses[OURS] = ours()
     for _ in range(rounds):
         times[OURS].append(ours()[0] / count * 1e6)
@@ -101,23 +101,28 @@ def steps(problem: Problem, others: Any, device: str, rounds: int) -> dict[str, 
     compiling = {
         name: first[name] if name == OURS else max(0.0, first[name] - found[name] * count / 1e6) for name in found
     }
-    show(problem, found, compiling, losses)
-    return {"microseconds": rounded(found), "times faster": rounded({n: t / found[OURS] for n, t in found.items()})}
+    print_table(problem, found, compiling, losses)
+    return {
+        "microseconds": round_numbers(found),
+        "times faster": round_numbers({n: t / found[OURS] for n, t in found.items()}),
+    }
 
 
-def show(problem: Problem, found: dict[str, float], compiling: dict[str, float], losses: dict[str, float]) -> None:
+def print_table(
+    problem: Problem, found: dict[str, float], compiling: dict[str, float], losses: dict[str, float]
+) -> None:
     print(f"{problem.name} ({len(problem.batches())} steps)")
     for name, t in sorted(found.items(), key=lambda item: item[1]):
         print(
             f"  {name:28} {t:10.1f} µs a step, {t / found[OURS]:6.2f} × ours, first call {compiling[name]:.2f} s more"
         )
-    same = {name: loss for name, loss in losses.items() if name not in OTHER_LOSS}
+    same = {name: loss for name, loss in losses.items() if name not in PEERS_WITH_OTHER_LOSS}
     np.testing.assert_allclose(list(same.values()), losses[OURS], rtol=2e-3)
     print(f"  last losses equal: {losses[OURS]:.6g}", flush=True)
 
 
-def many(networks: int, device: str) -> dict[str, Any]:
-    """2-16-16-3 for 500 steps of 30 examples: all at once, and one after the other (a few, times as many)."""
+def measure_ensemble(networks: int, device: str) -> dict[str, Any]:
+    """Time 2-16-16-3 for 500 steps of 30 examples: all at once, and one after the other (extrapolated from a few)."""
     model, (x, labels) = MLP((2, 16, 16, 3)), spiral(100, rng=0)
     settings: Any = {"epochs": 50, "batch_size": 30}
     both = [
@@ -134,21 +139,21 @@ def many(networks: int, device: str) -> dict[str, Any]:
         by_numpy.append(train.fit(model, p, x.astype(np.float32), labels, optimiser=SGD(0.3), **settings))
         each.append(time.perf_counter() - start)
     seconds["NumPy, one after the other"] = networks * min(each)
-    seconds |= {f"{n}, one after the other": s * networks for n, s in one_each(model, x, labels).items()}
+    seconds |= {f"{n}, one after the other": s * networks for n, s in measure_single_networks(model, x, labels).items()}
     for k in range(5):
         np.testing.assert_allclose(sweep.losses[k, -1], alone[k].history.train_loss[-1], rtol=0.05)
         np.testing.assert_allclose(sweep.losses[k, 4], by_numpy[k].history.train_loss[4], rtol=1e-3)
     print(f"{networks:,} networks 2-16-16-3, 500 steps (compiling fit_many: {both[0].compile_seconds:.2f} s)")
     for name, s in seconds.items():
         print(f"  {name:32} {s:8.2f} s, {s / seconds['fit_many']:6.1f} × ours", flush=True)
-    return rounded({name: s / seconds["fit_many"] for name, s in seconds.items()})
+    return round_numbers({name: s / seconds["fit_many"] for name, s in seconds.items()})
 
 
-def one_each(model: MLP, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Seconds for one network in PyTorch eager, and in JAX with a compiled step that Python calls."""
+def measure_single_networks(model: MLP, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Return the seconds for one network in PyTorch eager, and in JAX with a compiled step called from Python."""
     found = {}
     with suppress(ImportError):
-        found["PyTorch eager"] = min(torch_one(model, x, labels) for _ in range(3))
+        found["PyTorch eager"] = min(time_torch_network(model, x, labels) for _ in range(3))
 
     @jax.jit
     def step(p: Any, x: Any, y: Any) -> Any:
@@ -169,7 +174,7 @@ def one_each(model: MLP, x: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return found
 
 
-def torch_one(model: MLP, x: np.ndarray, labels: np.ndarray) -> float:
+def time_torch_network(model: MLP, x: np.ndarray, labels: np.ndarray) -> float:
     import torch
 
     p = {name: torch.tensor(w, dtype=torch.float32, requires_grad=True) for name, w in model.init(0).items()}
@@ -185,8 +190,8 @@ def torch_one(model: MLP, x: np.ndarray, labels: np.ndarray) -> float:
     return time.perf_counter() - start
 
 
-def share_of_peak(width: int, batch: int, count: int = 20) -> dict[str, Any]:
-    """Multiplications a second of a wide MLP's training step in bfloat16, and of a plain product of bfloat16."""
+def measure_share_of_peak(width: int, batch: int, count: int = 20) -> dict[str, Any]:
+    """Measure multiplications per second of a wide MLP's training step in bfloat16, and of a plain matrix product."""
     a = jnp.ones((width, width), jnp.bfloat16)
     product = jax.jit(lambda a: jax.lax.fori_loop(0, count, lambda _, b: a @ b * (1 / width), a))
     jax.block_until_ready(product(a))
@@ -202,25 +207,25 @@ def share_of_peak(width: int, batch: int, count: int = 20) -> dict[str, Any]:
     return {"peak, TFLOP/s": peak / 1e12, "step, TFLOP/s": ours / 1e12, "share": ours / peak}
 
 
-def rounded(numbers: dict[str, float]) -> dict[str, float]:
+def round_numbers(numbers: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.3g}") for name, value in numbers.items()}
 
 
-def missing() -> list[str]:
+def list_missing() -> list[str]:
     from importlib.util import find_spec
 
     return [name for name in ("torch", "equinox", "flax", "sklearn") if find_spec(name) is None]
 
 
-def on_gpu(small: bool, rounds: int) -> dict[str, Any]:
+def measure_gpu(small: bool, rounds: int) -> dict[str, Any]:
     if jax.default_backend() != "gpu":
         rows = ("share of the peak", "microseconds a step", "networks at once")
         print("\n".join(f"GPU, {row}: not measured" for row in rows))
         return dict.fromkeys(rows, "not measured")
     print(f"GPU: {jax.devices()[0].device_kind}")
-    found: dict[str, Any] = {"share of the peak": rounded(share_of_peak(8192, 8192))}
-    found["microseconds a step"] = {p.name: steps(p, GPU_PEERS, "gpu", rounds) for p in problems(small)}
-    return found | {"networks at once": many(1000, "gpu")}
+    found: dict[str, Any] = {"share of the peak": round_numbers(measure_share_of_peak(8192, 8192))}
+    found["microseconds a step"] = {p.name: measure_steps(p, GPU_PEERS, "gpu", rounds) for p in make_problems(small)}
+    return found | {"networks at once": measure_ensemble(1000, "gpu")}
 
 
 def main() -> None:
@@ -228,14 +233,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="how often each is timed (5)")
     parser.add_argument("--small", action="store_true", help="a tenth of the steps: a trial run")
     options = parser.parse_args()
-    if missing():
-        print(f"Not installed, and left out: {', '.join(missing())}.")
+    if list_missing():
+        print(f"Not installed, and left out: {', '.join(list_missing())}.")
     print(f"CPU, {os.cpu_count()} cores; load when it began {os.getloadavg()[0]:.1f}")
     result: dict[str, Any] = {"benchmark": "training"}
-    for problem in problems(options.small):
-        result[problem.name] = steps(problem, PEERS, "cpu", options.rounds)
-    result["1,000 networks at once"] = many(1000, "cpu")
-    result["gpu"] = on_gpu(options.small, options.rounds)
+    for problem in make_problems(options.small):
+        result[problem.name] = measure_steps(problem, PEERS, "cpu", options.rounds)
+    result["1,000 networks at once"] = measure_ensemble(1000, "cpu")
+    result["gpu"] = measure_gpu(options.small, options.rounds)
     print(json.dumps(result))
 
 

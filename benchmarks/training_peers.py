@@ -1,8 +1,8 @@
-"""Who `training.py` compares: each trains one network on the same batches from the same start, in float32.
+"""Peers for `training.py`: each trains one network on the same batches from the same start, in float32.
 
-A peer is a function Problem → (train, note), where `train()` runs all the steps anew and returns the last loss. What
-a peer has to do once (to make tensors of the data, an optimiser) is done before; its compiling is in the first call.
-Peers that are not installed raise ImportError.
+A peer is a function Problem → `train`, where `train()` runs all the steps from the start and returns the last loss.
+Preparations (tensors of the data, an optimiser) are made before; compiling happens in the first call. Peers that are
+not installed raise ImportError.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Problem:
         return not self.model.bias
 
     def batches(self) -> list[np.ndarray | slice]:
-        """As `nnkit.train.fit` takes them with rng=0."""
+        """Return the batches that `nnkit.train.fit` takes with rng=0."""
         if self.batch_size is None:
             return [slice(None)] * self.epochs
         rng = np.random.default_rng(0)
@@ -50,7 +50,7 @@ class Problem:
         return [order[i : i + self.batch_size] for order in orders for i in range(0, len(order), self.batch_size)]
 
 
-def classes(name: str, sizes: tuple[int, int, int], batch_size: int, batches: int, epochs: int) -> Problem:
+def make_classification(name: str, sizes: tuple[int, int, int], batch_size: int, batches: int, epochs: int) -> Problem:
     rng, n = np.random.default_rng(1), batch_size * batches
     x = rng.normal(size=(n, sizes[0])).astype(np.float32)
     return Problem(
@@ -58,14 +58,14 @@ def classes(name: str, sizes: tuple[int, int, int], batch_size: int, batches: in
     )
 
 
-def lecture(steps: int) -> Problem:
-    """64 examples, 1000 → 100 → 10, from normal numbers, as on the slide."""
+def make_lecture(steps: int) -> Problem:
+    """Return the problem of the slide: 64 examples, 1000 → 100 → 10, normal numbers."""
     rng = np.random.default_rng(1)
     x, y = (rng.normal(size=(64, n)).astype(np.float32) for n in (1000, 10))
     return Problem("20 lines", MLP((1000, 100, 10), Sigmoid(), SquaredError(), bias=False), x, y, None, steps, 1e-4)
 
 
-def numpy_inline(problem: Problem) -> Train:
+def make_numpy(problem: Problem) -> Train:
     x, y, batches, rate = problem.x, problem.y, problem.batches(), np.float32(problem.rate)
 
     def lecture_step(p: Any, x: Any, y: Any) -> Any:
@@ -101,8 +101,8 @@ def numpy_inline(problem: Problem) -> Train:
     return train
 
 
-def torch_of(problem: Problem, device: str = "cpu", mode: str | None = None) -> Train:
-    """Eager, or with the loss compiled by torch.compile (`mode` "default", or "reduce-overhead": CUDA graphs)."""
+def make_torch(problem: Problem, device: str = "cpu", mode: str | None = None) -> Train:
+    """Train in PyTorch, eager or with the loss compiled (`mode` "default", or "reduce-overhead": CUDA graphs)."""
     import torch
     from torch.nn import functional
 
@@ -134,7 +134,7 @@ def torch_of(problem: Problem, device: str = "cpu", mode: str | None = None) -> 
     return train
 
 
-def equinox_optax(problem: Problem) -> Train:
+def make_equinox(problem: Problem) -> Train:
     import equinox as eqx
     import jax.numpy as jnp
     import optax
@@ -178,8 +178,8 @@ def equinox_optax(problem: Problem) -> Train:
     return train
 
 
-def scikit_learn(problem: Problem) -> Train:
-    """Its own start and shuffles, so its loss is another; where it applies: classes, one activation, SGD."""
+def make_scikit_learn(problem: Problem) -> Train:
+    """Train in scikit-learn, for classes only. Its start and shuffles are its own, so its loss differs."""
     if problem.is_lecture:
         raise NotImplementedError
     from sklearn.neural_network import MLPClassifier

@@ -1,7 +1,7 @@
 """nnkit: learn backpropagation by writing it.
 
-Importing it costs little more than NumPy: `nnkit.check` and `nnkit.view` load when first used, and with
-them whatever they need (matplotlib, networkx, IPython).
+Importing it takes little longer than importing NumPy: the other modules are loaded when first used, and with them
+matplotlib, networkx, JAX and IPython.
 """
 
 from __future__ import annotations
@@ -12,30 +12,31 @@ from typing import Any
 from nnkit.arrays import ShapeError
 from nnkit.gates.base import Gate
 from nnkit.graph import Graph
+from nnkit.renderers import register_renderer
 
 __version__ = "0.1.0"
 __all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
 
-_ROOMS = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
+_SUBMODULES = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ROOMS:
+    if name in _SUBMODULES:
         return import_module(f"nnkit.{name}")
-    raise AttributeError(f"nnkit has no {name!r}; it has {', '.join(sorted({*__all__, *_ROOMS}))}.")
+    raise AttributeError(f"nnkit has no {name!r}; it has {', '.join(sorted({*__all__, *_SUBMODULES}))}.")
 
 
-def _draw(graph: Graph) -> str:
+def _draw_graph(graph: Graph) -> str:
     from nnkit.view.drawing.svg import html
 
     return html(graph)
 
 
-Graph.draw = _draw
+register_renderer(Graph, _draw_graph)
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext nnkit` does: it makes `%%check` known (see `nnkit.check.notebook.magic`)."""
+    """Make `%%check` known to IPython, for `%load_ext nnkit` (see `nnkit.check.notebook.magic`)."""
     from nnkit.check.notebook.magic import register
 
     register(shell)

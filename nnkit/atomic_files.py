@@ -1,4 +1,4 @@
-"""Write files that are either whole or as they were before, whatever interrupts the writing."""
+"""Atomic writing of files: a file is complete or as it was before, whatever interrupts the writing."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 READABLE = 0o644
 UNFINISHED = ".new-"
-"""Beginning of a file's name while it is written."""
+"""Prefix of a file's name while it is being written."""
 
 
 def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting: bool = True) -> None:
-    """Write a file in one step, and its folder if there is none.
+    """Replace a file in one step; its folder is made if it does not exist.
 
     With `lasting`, the file survives a power cut once this returns. Raises OSError.
     """
@@ -34,7 +34,7 @@ def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Delete the files that a killed process had begun to write in a folder and below it."""
+    """Delete the partial files that a killed process left in a folder and below it."""
     for path in folder.rglob(f"{UNFINISHED}*"):
         path.unlink()
 

@@ -1,8 +1,8 @@
-"""The `nnkit` command. Its verbs `check` and `doctor` are here; other packages add theirs by entry points.
+"""The `nnkit` command. The verbs `check` and `doctor` are here; other packages add theirs by entry points.
 
-A package with verbs of its own declares, in the group `nnkit.commands`, a function that takes what
-`argparse`'s `add_subparsers` returns and adds a parser for each verb, with the default `run`: a function from the
-parsed arguments to an exit status.
+A package with verbs of its own declares a function in the entry point group `nnkit.commands`. The function is given
+the object that `argparse`'s `add_subparsers` returns, and calls `add_verb` for each verb, with a function that takes
+the parsed arguments and returns an exit status.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-GROUP = "nnkit.commands"
+COMMANDS_GROUP = "nnkit.commands"
 
 VERBS_ELSEWHERE = {
     **dict.fromkeys(("autograde", "bundle", "demo", "demo-class", "release", "report"), "nnkit-grader"),
     **dict.fromkeys(("hub", "receipt"), "nnkit-hub"),
 }
-"""Verb → the distribution that adds it, for the sentence that says what to install."""
+"""Verb → distribution that adds it, for the message that says what to install."""
 
 DISTRIBUTIONS = {
     "nnkit_grader": "nnkit-grader",
@@ -34,11 +34,11 @@ DISTRIBUTIONS = {
     "msgpack": "nnkit-grader",
     "nbgrader": "nnkit-grader",
 }
-"""Module → the distribution, with its extra, that brings it; all others come with nnkit[learn]."""
+"""Module → distribution, with its extra, that installs it; all others come with nnkit[learn]."""
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """show what works on this machine, and the command that fixes what does not"""
+    """Show what works on this machine, and a command that fixes what does not."""
     from nnkit import doctor
 
     print(doctor.report(doctor.examine()))
@@ -46,7 +46,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """run the visible tests of one assignment notebook, and show exercise by exercise what passes"""
+    """Run the visible tests of an assignment notebook and show which exercises pass."""
     import json
 
     from nnkit.check.notebook import command
@@ -57,52 +57,59 @@ def check(args: argparse.Namespace) -> int:
     return 0 if all(result.passed or result.status == "when graded" for result in chosen) else 1
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Build the command line, a sub-command for each verb of each installed package."""
+def build_parser() -> tuple[argparse.ArgumentParser, set[str]]:
+    """Return the parser of the command line and its verbs: those of all installed packages."""
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_check(verbs)
     add_verb(verbs, doctor)
-    for plugin in sorted(entry_points(group=GROUP)):
+    for plugin in sorted(entry_points(group=COMMANDS_GROUP)):
         plugin.load()(verbs)
-    return top
+    return top, set(verbs.choices)
 
 
 def add_verb(verbs: Any, run: Any, name: str = "") -> argparse.ArgumentParser:
-    """Add a verb whose help is the docstring of `run`; its name is the function's where none is given."""
-    verb = name or run.__name__.replace("_", "-")
-    sub: argparse.ArgumentParser = verbs.add_parser(verb, help=run.__doc__, description=run.__doc__)
+    """Add a verb and return its parser. Its name is that of `run` unless given, its help the docstring of `run`."""
+    verb, words = name or run.__name__.replace("_", "-"), run.__doc__.rstrip(".")
+    sub: argparse.ArgumentParser = verbs.add_parser(
+        verb, help=words[0].lower() + words[1:], description=f"{words[0].upper()}{words[1:]}."
+    )
     sub.set_defaults(run=run)
     return sub
 
 
 def add_course(sub: argparse.ArgumentParser) -> None:
     """Add the option that names the course folder."""
-    sub.add_argument("--course", type=Path, default=Path(), help="the course folder (default: this one)")
+    sub.add_argument("--course", type=Path, default=Path(), help="course folder (default: the current one)")
 
 
 def _add_check(verbs: Any) -> None:
     sub = add_verb(verbs, check)
-    sub.add_argument("notebook", type=Path, help="your copy of an assignment, a file that ends in .ipynb")
-    sub.add_argument("--exercise", metavar="ID", help="show everything about this one, as in --exercise multiply")
-    sub.add_argument("--json", action="store_true", help="print the report as JSON, for programs")
-    sub.add_argument("--time-limit", type=float, default=30.0, metavar="SECONDS", help="for each cell (default: 30)")
+    sub.add_argument("notebook", type=Path, help="your copy of an assignment (a file that ends in .ipynb)")
+    sub.add_argument("--exercise", metavar="ID", help="show this exercise in full, for example: --exercise multiply")
+    sub.add_argument("--json", action="store_true", help="print the report as JSON")
+    sub.add_argument(
+        "--time-limit", type=float, default=30.0, metavar="SECONDS", help="time limit for each cell (default: 30)"
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command. A fault that the user can fix is one line on stderr and exit status 2."""
+    """Run the command. An error that the user can fix prints one line on stderr and returns exit status 2."""
     words = sys.argv[1:] if argv is None else list(argv)
-    parser = build_parser()
-    if missing := _missing_verb(parser, words):
-        print(f"nnkit: {missing}", file=sys.stderr)
+    parser, verbs = build_parser()
+    if words and words[0] not in verbs and words[0] in VERBS_ELSEWHERE:
+        verb, wanted = words[0], VERBS_ELSEWHERE[words[0]]
+        print(
+            f"nnkit: `nnkit {verb}` is part of {wanted}, which is not installed: pip install {wanted}", file=sys.stderr
+        )
         return 2
     args = parser.parse_args(words)
-    atexit.register(gc.freeze)  # else Python looks for garbage in all of nbgrader before it ends, for half a second
+    atexit.register(gc.freeze)  # else collecting all of nbgrader at exit takes half a second
     try:
         code: int = args.run(args)
         return code
-    except (FileNotFoundError, ValueError, RuntimeError) as fault:
-        print(f"nnkit: {fault}", file=sys.stderr)
+    except (FileNotFoundError, ValueError, RuntimeError) as error:
+        print(f"nnkit: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nnkit: interrupted.", file=sys.stderr)
@@ -112,20 +119,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         wanted = DISTRIBUTIONS.get(name.partition(".")[0], "nnkit[learn]")
         print(f"nnkit: {name} is not installed: pip install '{wanted}'", file=sys.stderr)
         return 2
-
-
-def _missing_verb(parser: argparse.ArgumentParser, words: Sequence[str]) -> str:
-    """Return the sentence for a verb of a package that is not installed here, else ""."""
-    verb = words[0] if words else ""
-    if verb not in VERBS_ELSEWHERE or _has_verb(parser, verb):
-        return ""
-    wanted = VERBS_ELSEWHERE[verb]
-    return f"`nnkit {verb}` comes with {wanted}, which is not installed: pip install {wanted}"
-
-
-def _has_verb(parser: argparse.ArgumentParser, verb: str) -> bool:
-    actions = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    return any(verb in (action.choices or ()) for action in actions)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What works on this machine, and the command that mends what does not: `nnkit doctor`."""
+"""`nnkit doctor`: checks of what nnkit needs on this machine, each with a command that fixes it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-TIMEOUT = 60.0
-"""Seconds that any one program may take to answer."""
+MAX_ANSWER_SECONDS = 60.0
+"""Longest time that a program may take to answer."""
 
 OLDEST_PYTHON = (3, 11)
 
@@ -35,73 +35,73 @@ print(len(font_manager.findSystemFonts()))
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """Result of one check."""
 
     name: str
     ok: bool
     detail: str
-    """What was found, or what went wrong, in a few words."""
-    mend: str
-    """The command that mends it; empty if nothing needs mending."""
+    """Version, place or error, in a few words."""
+    fix: str
+    """Command that fixes it; empty if it works."""
     needed_for: str
-    """Who misses it: "learners", "TAs", "admins", "tests", or several."""
+    """Users that need it: "learners", "TAs", "admins", "tests", or several."""
 
 
 def examine() -> list[Finding]:
-    """Look at everything, side by side: no check waits for another."""
+    """Run all checks, in parallel, and return their findings."""
     checks: tuple[Callable[[], Finding], ...] = (
-        _python,
-        lambda: _package("NumPy", "numpy", "learners, TAs"),
-        _jax,
-        lambda: _package("JupyterLab", "jupyterlab", "learners, TAs"),
-        _widgets,
-        lambda: _package("nbgrader", "nbgrader", "TAs"),
-        _browser,
-        _sandbox,
-        _fonts,
+        _check_python,
+        lambda: _check_package("NumPy", "numpy", "learners, TAs"),
+        _check_jax,
+        lambda: _check_package("JupyterLab", "jupyterlab", "learners, TAs"),
+        _check_widgets,
+        lambda: _check_package("nbgrader", "nbgrader", "TAs"),
+        _check_browser,
+        _check_sandbox,
+        _check_fonts,
     )
     with ThreadPoolExecutor(len(checks)) as pool:
         return list(pool.map(lambda check: check(), checks))
 
 
 def report(findings: list[Finding]) -> str:
-    """One screen of text: a line for each finding, and one more where there is something to mend."""
+    """Format findings as one screen of text: a line for each, and a second line with the fix if there is one."""
     width = max((len(finding.name) for finding in findings), default=0)
     lines = [f"nnkit doctor: {platform.system()}, {platform.machine()}", ""]
     for finding in findings:
         mark = "ok" if finding.ok else "missing"
         wanted = "" if finding.ok else f"  (needed for {finding.needed_for})"
         lines.append(f"{mark:<9}{finding.name:<{width}}  {finding.detail}{wanted}")
-        if finding.mend:
-            lines.append(f"{'':<9}{'':<{width}}  mend: {finding.mend}")
+        if finding.fix:
+            lines.append(f"{'':<9}{'':<{width}}  fix: {finding.fix}")
     working = sum(finding.ok for finding in findings)
     lines += ["", f"{working} of {len(findings)} work."]
     return "\n".join(lines)
 
 
-def _python() -> Finding:
+def _check_python() -> Finding:
     version, oldest = platform.python_version(), ".".join(map(str, OLDEST_PYTHON))
     if sys.version_info >= OLDEST_PYTHON:
         return Finding("Python", True, version, "", "learners, TAs, admins")
-    mend = f"make clean lab PYTHON=python{oldest}"
-    return Finding("Python", False, f"{version} is older than {oldest}", mend, "learners, TAs, admins")
+    fix = f"make clean lab PYTHON=python{oldest}"
+    return Finding("Python", False, f"{version} is older than {oldest}", fix, "learners, TAs, admins")
 
 
-def _package(name: str, package: str, needed_for: str) -> Finding:
-    """Is this package here, in a version that nnkit works with?"""
-    wanted = _requirement(package)
-    mend = f"python -m pip install '{wanted}'"
+def _check_package(name: str, package: str, needed_for: str) -> Finding:
+    """Check that a package is installed, in a version that nnkit works with."""
+    wanted = _get_requirement(package)
+    fix = f"python -m pip install '{wanted}'"
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", mend, needed_for)
-    if not _fits(version, wanted):
-        return Finding(name, False, f"{version}, but nnkit needs {wanted}", mend, needed_for)
+        return Finding(name, False, "not installed", fix, needed_for)
+    if not _fits_requirement(version, wanted):
+        return Finding(name, False, f"{version}, but nnkit needs {wanted}", fix, needed_for)
     return Finding(name, True, version, "", needed_for)
 
 
-def _requirement(package: str) -> str:
-    """What nnkit declares for this package ("jax>=0.8"), or its bare name."""
+def _get_requirement(package: str) -> str:
+    """Return nnkit's requirement on this package ("jax>=0.8"), or its name."""
     try:
         declared = metadata.requires("nnkit") or []
     except metadata.PackageNotFoundError:  # run from a folder, not installed
@@ -110,7 +110,7 @@ def _requirement(package: str) -> str:
     return next((text for text in bare if text.startswith(package) and text[len(package) :][:1] in "><=~!"), package)
 
 
-def _fits(version: str, requirement: str) -> bool:
+def _fits_requirement(version: str, requirement: str) -> bool:
     try:
         from packaging.requirements import Requirement
     except ModuleNotFoundError:  # it comes with JupyterLab; without it, any version counts
@@ -118,15 +118,15 @@ def _fits(version: str, requirement: str) -> bool:
     return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
-def _jax() -> Finding:
-    installed = _package("JAX", "jax", "learners")
+def _check_jax() -> Finding:
+    installed = _check_package("JAX", "jax", "learners")
     if not installed.ok:
         return installed
-    # In a process of its own: starting a device's driver can hang or crash.
-    answer, fault = _ask([sys.executable, "-c", JAX_PROBE])
+    # In a separate process, since starting a device's driver can hang or crash.
+    answer, fault = _run_program([sys.executable, "-c", JAX_PROBE])
     if fault:
-        mend = "JAX_PLATFORMS=cpu nnkit doctor   (if this works, the GPU's driver is at fault)"
-        return Finding("JAX", False, f"does not start: {fault}", mend, "learners")
+        fix = "JAX_PLATFORMS=cpu nnkit doctor   (if this works, the GPU's driver is at fault)"
+        return Finding("JAX", False, f"does not start: {fault}", fix, "learners")
     version, device, kind = answer.split("|")
     detail = f"{version} on {device}" + ("" if kind == device else f" ({kind})")
     if device == "cpu" and shutil.which("nvidia-smi"):
@@ -134,70 +134,70 @@ def _jax() -> Finding:
     return Finding("JAX", True, detail, "", "learners")
 
 
-def _widgets() -> Finding:
-    """ipywidgets has two halves: Python's, and JupyterLab's extension that draws them."""
-    installed = _package("widgets", "ipywidgets", "learners")
+def _check_widgets() -> Finding:
+    """Check both halves of ipywidgets: the Python package, and JupyterLab's extension that draws the widgets."""
+    installed = _check_package("widgets", "ipywidgets", "learners")
     if not installed.ok:
         return installed
-    mend = "python -m pip install --force-reinstall jupyterlab_widgets"
+    fix = "python -m pip install --force-reinstall jupyterlab_widgets"
     try:
         from jupyter_core.paths import jupyter_path
     except ModuleNotFoundError:
-        return Finding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", mend, "learners")
+        return Finding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", fix, "learners")
     folders = jupyter_path("labextensions", "@jupyter-widgets", "jupyterlab-manager")
     if not any((Path(folder) / "package.json").exists() for folder in folders):
-        return Finding("widgets", False, "JupyterLab's extension for ipywidgets is not there", mend, "learners")
+        return Finding("widgets", False, "JupyterLab's extension for ipywidgets is missing", fix, "learners")
     return Finding("widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners")
 
 
-def _browser() -> Finding:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None) or _mac_browser()
+def _check_browser() -> Finding:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None) or _find_mac_browser()
     if found:
         return Finding("browser", True, found, "", "learners, tests")
-    mend = _install(apt="chromium", brew="--cask chromium")
-    return Finding("browser", False, "no Chromium, Chrome or Firefox", mend, "learners, tests")
+    fix = _get_install_command(apt="chromium", brew="--cask chromium")
+    return Finding("browser", False, "no Chromium, Chrome or Firefox", fix, "learners, tests")
 
 
-def _mac_browser() -> str | None:
+def _find_mac_browser() -> str | None:
     apps = (Path(f"/Applications/{name}.app") for name in MAC_BROWSERS)
     return next((str(app) for app in apps if app.exists()), None)
 
 
-def _sandbox() -> Finding:
-    """Is bubblewrap here, and does the system let it make namespaces? Only a try can tell."""
+def _check_sandbox() -> Finding:
+    """Check that bubblewrap is installed and may create namespaces, by running it."""
     if platform.system() != "Linux":
-        mend = "run the grader on Linux: in a virtual machine, or under WSL"
-        return Finding("sandbox", False, "bubblewrap is for Linux only", mend, "TAs, admins, tests")
+        fix = "run the grader on Linux: in a virtual machine, or under WSL"
+        return Finding("sandbox", False, "bubblewrap is for Linux only", fix, "TAs, admins, tests")
     bwrap = shutil.which("bwrap")
     if not bwrap:
-        return Finding("sandbox", False, "no bubblewrap", _install(apt="bubblewrap"), "TAs, admins, tests")
-    _, fault = _ask([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"])
+        return Finding("sandbox", False, "no bubblewrap", _get_install_command(apt="bubblewrap"), "TAs, admins, tests")
+    _, fault = _run_program([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"])
     if fault:
-        return Finding("sandbox", False, fault, _allow_namespaces(), "TAs, admins, tests")
+        return Finding("sandbox", False, fault, _get_namespace_command(), "TAs, admins, tests")
     return Finding("sandbox", True, "bubblewrap runs without network", "", "TAs, admins, tests")
 
 
-def _allow_namespaces() -> str:
-    """The switch that keeps a user from making namespaces: AppArmor's (Ubuntu 24.04 and later), or the kernel's."""
+def _get_namespace_command() -> str:
+    """Return the command that lets users create namespaces: AppArmor's switch (Ubuntu 24.04 on), or the kernel's."""
     switch = "kernel.apparmor_restrict_unprivileged_userns"
     if Path("/proc/sys", switch.replace(".", "/")).exists():
         return f"sudo sysctl -w {switch}=0"
-    return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to make namespaces)"
+    return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to create namespaces)"
 
 
-def _fonts() -> Finding:
-    answer, fault = _ask([sys.executable, "-c", FONT_PROBE])
+def _check_fonts() -> Finding:
+    answer, fault = _run_program([sys.executable, "-c", FONT_PROBE])
     if fault:
-        mend = f"python -m pip install --force-reinstall '{_requirement('matplotlib')}'"
-        return Finding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", mend, "learners")
+        fix = f"python -m pip install --force-reinstall '{_get_requirement('matplotlib')}'"
+        return Finding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", fix, "learners")
     if answer == "0":
-        mend = _install(apt="fonts-dejavu-core", brew="--cask font-dejavu")
-        return Finding("fonts", False, "none that a browser could use", mend, "learners, tests")
+        fix = _get_install_command(apt="fonts-dejavu-core", brew="--cask font-dejavu")
+        return Finding("fonts", False, "none for the browser", fix, "learners, tests")
     return Finding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
 
 
-def _install(apt: str, brew: str = "") -> str:
-    """The command for this system's package manager."""
+def _get_install_command(apt: str, brew: str = "") -> str:
+    """Return the install command of this system's package manager."""
     if brew and platform.system() == "Darwin":
         return f"brew install {brew}"
     if shutil.which("dnf") and not shutil.which("apt-get"):
@@ -205,9 +205,9 @@ def _install(apt: str, brew: str = "") -> str:
     return f"sudo apt-get install {apt}"
 
 
-def _ask(command: list[str], timeout: float | None = None) -> tuple[str, str]:
-    """Run a program: (the last line it printed, "") or ("", what went wrong, in one line)."""
-    limit = TIMEOUT if timeout is None else timeout
+def _run_program(command: list[str], timeout: float | None = None) -> tuple[str, str]:
+    """Run a program; return (the last line of its output, "") or ("", the error in one line)."""
+    limit = MAX_ANSWER_SECONDS if timeout is None else timeout
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)
     except subprocess.TimeoutExpired:
@@ -215,10 +215,10 @@ def _ask(command: list[str], timeout: float | None = None) -> tuple[str, str]:
     except OSError as fault:
         return "", fault.strerror or type(fault).__name__
     if done.returncode:
-        return "", _last_line(done.stderr) or f"exit status {done.returncode}"
-    return _last_line(done.stdout), ""
+        return "", _get_last_line(done.stderr) or f"exit status {done.returncode}"
+    return _get_last_line(done.stdout), ""
 
 
-def _last_line(text: str) -> str:
+def _get_last_line(text: str) -> str:
     lines = text.strip().splitlines()
     return lines[-1][:100] if lines else ""

@@ -1,6 +1,6 @@
-"""A graph in words: numbers as the lecture writes them, formulas, the sentence of a step, the table.
+"""Text forms of a graph: numbers as the lecture writes them, formulas, the sentence of a step, the table.
 
-Knows of nodes only that they have names, values and gradients; `nnkit.graph` makes them.
+Of nodes only the names, values and gradients are used; `nnkit.graph` makes them.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from nnkit.arrays import Array, name_of
+from nnkit.arrays import Array, get_name
 from nnkit.gates.base import run_backward
 
-ROWS = 60
-"""A longer table is cut in its middle."""
+MAX_TABLE_ROWS = 60
+"""Length from which a table is shortened in its middle."""
 
 
-def show(value: Array) -> str:
-    """A number as the lecture writes it (four digits), an array by its entries if few, else its shape."""
+def format_value(value: Array) -> str:
+    """Return a number with four digits, as the lecture writes it; an array by its entries if few, else its shape."""
     if value is None:
         return ""
     shape = np.shape(value)
@@ -35,14 +35,14 @@ def show(value: Array) -> str:
         return f"traced {shape}"
 
 
-def symbol_of(gate: Any) -> str:
-    """What to write for a gate, in one line: its symbol, or its name where it has none."""
-    return " ".join(str(getattr(gate, "symbol", "") or name_of(gate)).split())
+def get_symbol(gate: Any) -> str:
+    """Return a gate's symbol, or its name if it has none, on one line."""
+    return " ".join(str(getattr(gate, "symbol", "") or get_name(gate)).split())
 
 
-def formula(gate: Any, names: Sequence[str]) -> str:
-    """A gate applied to inputs of these names: "x + y" where its symbol is an operator, "1/(1+exp)", else "σ(q)"."""
-    symbol = symbol_of(gate)
+def format_formula(gate: Any, names: Sequence[str]) -> str:
+    """Return the formula of a gate applied to inputs of these names: "x + y", "1/(1+exp)", "σ(q)"."""
+    symbol = get_symbol(gate)
     if symbol == "1/x" and len(names) == 1:
         return f"1/{names[0]}" if names[0].isalnum() or names[0].startswith("(") else f"1/({names[0]})"
     if len(names) == 2 and len(symbol) == 1 and not symbol.isalnum():
@@ -50,12 +50,12 @@ def formula(gate: Any, names: Sequence[str]) -> str:
     return f"{symbol}({', '.join(names)})"
 
 
-def table(nodes: Sequence[Any]) -> str:
-    """One row a node: name, formula, value, gradient."""
+def format_table(nodes: Sequence[Any]) -> str:
+    """Return a table with one row for each node: name, formula, value, gradient."""
     shown = [node for node in nodes if not node.constant]
-    ends = shown if len(shown) <= ROWS else shown[: ROWS // 2] + shown[-ROWS // 2 :]
+    ends = shown if len(shown) <= MAX_TABLE_ROWS else shown[: MAX_TABLE_ROWS // 2] + shown[-MAX_TABLE_ROWS // 2 :]
     rows = [("node", "is", "value", "gradient")]
-    rows += [(node.name, node.formula(), show(node.value), show(node.grad)) for node in ends]
+    rows += [(node.name, node.formula(), format_value(node.value), format_value(node.grad)) for node in ends]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d:>{widths[3]}}".rstrip() for a, b, c, d in rows]
     if len(ends) < len(shown):
@@ -65,36 +65,40 @@ def table(nodes: Sequence[Any]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One gate of a forward or backward pass; `str(step)` is its sentence, with the numbers of that moment."""
+    """One gate of a forward or backward pass; `str(step)` describes it with the numbers at that moment."""
 
     phase: Literal["forward", "backward"]
     node: Any
     value: Array
     inputs: tuple[Array, ...]
-    """The values of the gate's inputs."""
+    """Values of the gate's inputs."""
     cache: Any
     upstream: Array = None
-    """Backward only, as are the next two: the gradient that arrives."""
+    """Gradient that arrives at the gate (backward only, as are the next two fields)."""
     downstream: tuple[Array, ...] = ()
-    """What the gate sends to each of its inputs."""
+    """Gradients that the gate sends to its inputs."""
     totals: tuple[Array, ...] = ()
-    """For each input the gradient so far, if this was not its first share; else None."""
+    """Gradient of each input so far, or None if this is its first share."""
 
     def local(self) -> tuple[Array, ...]:
-        """The gate's local gradients, for a scalar gate: what it would send for an upstream of 1."""
+        """Return the local gradients of a scalar gate: its downstream gradients for an upstream of 1."""
         return run_backward(self.node.gate, np.ones(np.shape(self.value))[()], self.cache, self.inputs)
 
     def __str__(self) -> str:
         formula = self.node.formula()
         if self.phase == "forward":
-            return f"{self.node.name} = {formula} = {show(self.value)}"
+            return f"{self.node.name} = {formula} = {format_value(self.value)}"
         scalar = not any(np.shape(x) for x in (self.value, *self.inputs))
         locals_ = self.local() if scalar else (None,) * len(self.inputs)
         parts = []
         for x, local, down, total in zip(self.node.inputs, locals_, self.downstream, self.totals):
             if x.constant or down is None:
                 continue
-            product = f"{show(self.upstream)} × {show(local)} = {show(down)}" if scalar else show(down)
-            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in all {show(total)}"))
+            product = (
+                f"{format_value(self.upstream)} × {format_value(local)} = {format_value(down)}"
+                if scalar
+                else format_value(down)
+            )
+            parts.append(f"to {x.name}: {product}" + ("" if total is None else f"; in total {format_value(total)}"))
         rule = "upstream × local" if scalar else "upstream through"
         return f"{rule} {formula}, " + ", ".join(parts)

@@ -1,14 +1,14 @@
-"""Numerical derivatives in float64 that know how far off they may be.
+"""Numerical derivatives in float64, with estimates of their errors.
 
-Central differences f(x+h) - f(x-h) over a ladder of steps h, each half of the one before, extrapolated to
-h = 0 (Richardson; the ladder of Ridders, "Accurate computation of F'(x) and F'(x)F''(x)", 1982). Of all
-entries of the extrapolation table the one with the least estimated error is taken, so the step suits the
-function: large steps lose to curvature, small ones to rounding, and a step across a kink disagrees with
-its neighbours. Where f has a kink *at* x, the slopes from below and above go on disagreeing as h shrinks.
+Central differences f(x+h) - f(x-h) for a sequence of steps h, each half the one before, are extrapolated to
+h = 0 by Richardson's method, in the table of Ridders ("Accurate computation of F'(x) and F'(x)F''(x)", 1982). The
+best estimate is the entry of the table with the least estimated error, so the step suits the function: large steps
+suffer from curvature, small ones from rounding, and a step across a kink disagrees with its neighbours. If f has a
+kink *at* x, the slopes from below and above still differ as h shrinks.
 
 For larger arrays the complex step Im f(x + ih) / h (Squire and Trapp, 1998) is exact to rounding and needs
-one evaluation an entry. It is used only where it agrees with the ladder along a random direction, in which
-every entry takes part: a function that drops the imaginary part (abs, comparisons) does not pass.
+one evaluation for each entry. It is used only where it agrees with the table along a random direction in which
+every entry varies: a function that drops the imaginary part (abs, comparisons) does not pass.
 """
 
 from __future__ import annotations
@@ -22,230 +22,234 @@ from typing import Any
 
 import numpy as np
 
-LEVELS = 8
-ORDERS = 4
-FIRST_STEP = 0.05  # times |x|, or times 0.1 near zero
-SMALLEST = 0.1
-IMAGINARY = 1e-30
-CHUNK = 2_000_000  # numbers held at once
-SHRINK = (2.0**-8, 2.0**-16)
-EVERY_SIZE = (1.0, *SHRINK, 2.0**-24, 2.0**-32)
+STEP_LEVELS = 8
+RICHARDSON_ORDERS = 4
+FIRST_RELATIVE_STEP = 0.05  # times |x|, or times 0.1 near zero
+MIN_SCALE = 0.1
+COMPLEX_STEP = 1e-30
+MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
+SHRINK_FACTORS = (2.0**-8, 2.0**-16)
+ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
 
-Values = Callable[[Sequence[float]], Iterable[Any]]
-"""The values of a function of one number at each of some numbers."""
+ValuesAt = Callable[[Sequence[float]], Iterable[Any]]
+"""Function from some numbers to the values of another function at each of them."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A numerical derivative: the arrays have one shape, the output's (for `jacobian`: and the input's)."""
+    """A numerical derivative: the arrays have one shape, the output's (for `estimate_jacobian`: and the input's)."""
 
     value: np.ndarray
     error: np.ndarray
-    """How far off `value` may be: the extrapolation's own estimate and rounding."""
+    """Error bound of `value`: the estimate of the extrapolation, and rounding."""
     below: np.ndarray
     above: np.ndarray
-    """The one-sided slopes; they differ from `value` only where `kink` is true."""
+    """One-sided slopes; they differ from `value` only where `kink` is true."""
     kink: np.ndarray
 
 
-def slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
-    """The derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of what t is added to."""
+def estimate_slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
+    """Estimate the derivative of t ↦ phi(t), a number or an array, at t = 0; `size` is the scale of t."""
     with np.errstate(all="ignore"):
-        return _surest(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK))
+        return _find_best_estimate(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK_FACTORS))
 
 
-def _surest(phi: Values, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
-    """The derivative of phi at 0 by ladders of ever smaller steps, as long as some entry is unsure."""
+def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
+    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain."""
     sizes, best = np.array([size]), None
     for shrink in shrinks:
-        steps = shrink * _steps(sizes, SMALLEST, magnitude if shrink == 1.0 else 1.0)
-        middle, *values = phi([0.0, *_both_ways(steps[:, 0])])
-        ladder = _Ladder(middle, steps, sizes, magnitude)
-        ladder.climb(0, values)
-        found = ladder.estimate()
-        best = found if best is None else _chosen(_unsure(best) & _improves(found, best), found, best)
-        if not _unsure(best).any():
+        steps = shrink * _make_steps(sizes, MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
+        middle, *values = phi([0.0, *_list_both_signs(steps[:, 0])])
+        table = _RichardsonTable(middle, steps, sizes, magnitude)
+        table.fill_row(0, values)
+        found = table.estimate()
+        best = found if best is None else _choose(_is_unsure(best) & _is_better(found, best), found, best)
+        if not _is_unsure(best).any():
             break
     assert best
-    return Estimate(*(field[0] for field in fields(best)))
+    return Estimate(*(field[0] for field in list_fields(best)))
 
 
-def jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
-    """∂function/∂inputs[wrt], every entry: arrays of shape (*output, *input)."""
+def estimate_jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
+    """Estimate ∂function/∂inputs[wrt], every entry: arrays of shape (*output, *input)."""
     shape = np.shape(inputs[wrt])
-    chunks = [fields(chunk) for chunk in columns(function, inputs, wrt)]
+    chunks = [list_fields(chunk) for chunk in estimate_columns(function, inputs, wrt)]
     stacked = (np.moveaxis(np.concatenate(field), 0, -1) for field in zip(*chunks))
     return Estimate(*(field.reshape((*field.shape[:-1], *shape)) for field in stacked))
 
 
-def columns(
+def estimate_columns(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, exact: bool | None = None
 ) -> Iterator[Estimate]:
-    """The Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays of shape (chunk, *output).
+    """Estimate the Jacobian's columns, one for each entry of inputs[wrt], in chunks: arrays (chunk, *output).
 
-    `exact` is what `allows_complex_step` said, if it was asked.
+    `exact` is the result of `allows_complex_step`, if the caller has it already.
     """
     x = np.array(inputs[wrt], dtype=float)
-    middle = function(*_moved(inputs, wrt, x))
-    chunk = max(1, CHUNK // (2 * LEVELS * max(1, np.size(middle))))
+    middle = function(*_replace_input(inputs, wrt, x))
+    chunk = max(1, MAX_CHUNK_NUMBERS // (2 * STEP_LEVELS * max(1, np.size(middle))))
     entries = [range(start, min(start + chunk, x.size)) for start in range(0, x.size, chunk)]
     if exact is None:
         exact = allows_complex_step(function, inputs, (wrt,))
     with np.errstate(all="ignore"):
         for part in entries:
-            column = _complex_columns(function, inputs, wrt, part) if exact else None
-            yield column or _real_columns(function, inputs, wrt, part, middle)
+            column = _estimate_complex_columns(function, inputs, wrt, part) if exact else None
+            yield column or _estimate_real_columns(function, inputs, wrt, part, middle)
 
 
-def again(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
-    """One column of the Jacobian once more, for a second opinion: over steps of all sizes, and in extended precision
-    where the machine has it and the function takes it. Arrays of the output's shape."""
+def recompute_column(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+    """Recompute one column of the Jacobian more carefully: over steps of all sizes, and in extended precision if the
+    machine has it and the function accepts it. Arrays of the output's shape."""
     wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
     with np.errstate(all="ignore"):
         try:
-            return _over_all_steps(function, wide, wrt, entry)
-        except Exception:  # linear algebra, SciPy and JAX do not know the type
-            return _over_all_steps(function, inputs, wrt, entry)
+            return _recompute_over_all_steps(function, wide, wrt, entry)
+        except Exception:  # linear algebra, SciPy and JAX do not have the type
+            return _recompute_over_all_steps(function, inputs, wrt, entry)
 
 
-def _over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+def _recompute_over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
     x = np.asarray(inputs[wrt])
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
-    found = _surest(_over_entry(function, inputs, wrt, x, entry), size, magnitude, EVERY_SIZE)
-    return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in fields(found)))
+    found = _find_best_estimate(_vary_entry(function, inputs, wrt, x, entry), size, magnitude, ALL_SHRINK_FACTORS)
+    return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in list_fields(found)))
 
 
-def _chosen(better: Any, new: Estimate, old: Estimate) -> Estimate:
-    return Estimate(*(np.where(better, a, b) for a, b in zip(fields(new), fields(old))))
+def _choose(better: Any, new: Estimate, old: Estimate) -> Estimate:
+    return Estimate(*(np.where(better, a, b) for a, b in zip(list_fields(new), list_fields(old))))
 
 
-def along(function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]) -> Estimate:
-    """The directional derivative of `function` as several inputs move at once, each along its own direction: the
-    output's shape. A step of 1 is as large as the inputs (see `random_direction`)."""
+def estimate_along(
+    function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
+) -> Estimate:
+    """Estimate the directional derivative of `function` as several inputs move at once, each along its own direction:
+    arrays of the output's shape. A step of 1 is as large as the inputs (see `draw_direction`)."""
     with np.errstate(all="ignore"):
-        return _surest(
-            lambda ts: at_each(function, [_moved_along(inputs, directions, t) for t in ts]), 1.0, 1.0, (1.0, *SHRINK)
+        return _find_best_estimate(
+            lambda ts: evaluate_at_each(function, [_move_along(inputs, directions, t) for t in ts]),
+            1.0,
+            1.0,
+            (1.0, *SHRINK_FACTORS),
         )
 
 
-def sharpest_along(
+def find_best_estimate_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate:
-    """The directional derivative, by the complex step where it agrees with the ladder."""
-    real, exact = along(function, inputs, directions), complex_along(function, inputs, directions)
+    """Estimate the directional derivative, by the complex step where it agrees with the Richardson table."""
+    real, exact = estimate_along(function, inputs, directions), take_complex_step_along(function, inputs, directions)
     return real if exact is None or not _agree(exact.value, real) else exact
 
 
 def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: Sequence[int]) -> bool:
-    """Whether the complex step gives the derivatives with respect to these inputs: along one random direction, in which
-    every entry of each takes part, it must agree with the ladder."""
+    """Return True if the complex step gives the derivatives with respect to these inputs: along one random direction,
+    in which every entry of each varies, it must agree with the Richardson table."""
     rng = np.random.default_rng(len(inputs))
-    directions = {i: random_direction(inputs[i], rng) for i in wrt}
-    exact = complex_along(function, inputs, directions)
-    return exact is not None and _agree(exact.value, along(function, inputs, directions))
+    directions = {i: draw_direction(inputs[i], rng) for i in wrt}
+    exact = take_complex_step_along(function, inputs, directions)
+    return exact is not None and _agree(exact.value, estimate_along(function, inputs, directions))
 
 
-def _moved_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+def _move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
     moved = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
     for i, direction in directions.items():
         moved[i] = (np.asarray(inputs[i], dtype=float) + t * direction)[()]
     return moved
 
 
-def complex_along(
+def take_complex_step_along(
     function: Callable[..., Any], inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray]
 ) -> Estimate | None:
-    """The directional derivative by the complex step, whether or not that is right for this function; None where it
-    takes no complex numbers."""
+    """Return the directional derivative by the complex step, right or wrong for this function; None if the function
+    does not accept complex numbers."""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("error")  # a discarded imaginary part is only warned of
+        warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
         try:
-            out = function(*_moved_along(inputs, directions, 1j * IMAGINARY))
-            return _exact(np.asarray(np.imag(out), dtype=float) / IMAGINARY)
-        except Exception:  # whatever it raises, it does not allow it
+            out = function(*_move_along(inputs, directions, 1j * COMPLEX_STEP))
+            return _make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
+        except Exception:  # any error means that it is not allowed
             return None
 
 
-def random_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
-    """A direction in which every entry of x takes part, each in proportion to its size: a step of 1 doubles it."""
-    direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), SMALLEST)
+def draw_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
+    """Draw a direction in which every entry of x varies in proportion to its size: a step of 1 doubles it."""
+    direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), MIN_SCALE)
     return direction
 
 
-def _real_columns(
+def _estimate_real_columns(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range, middle: Any
 ) -> Estimate:
     x = np.array(inputs[wrt], dtype=float)
     sizes = np.abs(x).ravel()[entries.start : entries.stop]
     magnitude = float(np.max(np.abs(x)))
 
-    def climbed(rows: np.ndarray, shrink: float) -> Estimate:
-        steps = shrink * _steps(sizes[rows], SMALLEST, magnitude if shrink == 1.0 else 1.0)
-        ladder = _Ladder(middle, steps, sizes[rows], magnitude)
+    def estimate_rows(rows: np.ndarray, shrink: float) -> Estimate:
+        steps = shrink * _make_steps(sizes[rows], MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
+        table = _RichardsonTable(middle, steps, sizes[rows], magnitude)
         for row, entry in enumerate(rows.tolist()):
-            ladder.climb(row, _over_entry(function, inputs, wrt, x, entries[entry])(_both_ways(steps[:, row])))
-        return ladder.estimate()
+            table.fill_row(row, _vary_entry(function, inputs, wrt, x, entries[entry])(_list_both_signs(steps[:, row])))
+        return table.estimate()
 
-    estimate = climbed(np.arange(len(entries)), 1.0)
-    # A step may cross a pole, a kink or the end of where f is defined, which a smaller one does not.
-    for shrink in SHRINK:
-        unsure = np.flatnonzero(_unsure(estimate).reshape(len(entries), -1).any(axis=1))
+    estimate = estimate_rows(np.arange(len(entries)), 1.0)
+    # A step may cross a pole, a kink or the boundary of the domain of f; a smaller one may not.
+    for shrink in SHRINK_FACTORS:
+        unsure = np.flatnonzero(_is_unsure(estimate).reshape(len(entries), -1).any(axis=1))
         if not unsure.size:
             break
-        finer, coarse = climbed(unsure, shrink), Estimate(*(field[unsure] for field in fields(estimate)))
-        chosen = _chosen(_improves(finer, coarse), finer, coarse)
-        for field, new in zip(fields(estimate), fields(chosen)):
+        finer, coarse = estimate_rows(unsure, shrink), Estimate(*(field[unsure] for field in list_fields(estimate)))
+        chosen = _choose(_is_better(finer, coarse), finer, coarse)
+        for field, new in zip(list_fields(estimate), list_fields(chosen)):
             field[unsure] = new
     return estimate
 
 
-def _improves(finer: Estimate, coarse: Estimate) -> np.ndarray:
-    """Where an estimate with smaller steps is surer."""
-    surer = ~_unsure(finer) | ((finer.error < coarse.error) & ~coarse.kink)
-    # A kink that lay on the way of a larger step, not at the point itself.
+def _is_better(finer: Estimate, coarse: Estimate) -> np.ndarray:
+    """Return True where the estimate with smaller steps is better."""
+    surer = ~_is_unsure(finer) | ((finer.error < coarse.error) & ~coarse.kink)
+    # A larger step may cross a kink that is not at the point itself.
     surer |= coarse.kink & ~finer.kink & (finer.error <= 1e-4 * np.abs(coarse.above - coarse.below))
     improves: np.ndarray = surer | (~np.isfinite(coarse.value) & np.isfinite(finer.value))
     return improves
 
 
-def _unsure(estimate: Estimate) -> np.ndarray:
+def _is_unsure(estimate: Estimate) -> np.ndarray:
     unsure: np.ndarray = ~(estimate.error <= 1e-7 * np.abs(estimate.value) + 1e-12) | estimate.kink
     return unsure
 
 
-def _over_entry(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, x: np.ndarray, entry: int) -> Values:
-    """What is added to one entry of x ↦ the function's value."""
-    return lambda ts: at_each(function, (_moved(inputs, wrt, _nudged(x, entry, t)) for t in ts))
+def _vary_entry(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, x: np.ndarray, entry: int) -> ValuesAt:
+    """Return the function of what is added to one entry of x."""
+    return lambda ts: evaluate_at_each(function, (_replace_input(inputs, wrt, _nudge(x, entry, t)) for t in ts))
 
 
-def at_each(function: Callable[..., Any], points: Iterable[Sequence[Any]]) -> Iterable[Any]:
-    """The function's values at these points: those that its own `at_each` gives, where it has one and so need not be
-    called for each point alone."""
+def evaluate_at_each(function: Callable[..., Any], points: Iterable[Sequence[Any]]) -> Iterable[Any]:
+    """Return the function's values at these points, by its own `at_each`, which may send many at once."""
     own = getattr(function, "at_each", None)
     return own(points) if own else (function(*point) for point in points)
 
 
-def _nudged(x: np.ndarray, entry: int, t: complex) -> np.ndarray:
+def _nudge(x: np.ndarray, entry: int, t: complex) -> np.ndarray:
     moved = x.copy()
     moved.flat[entry] += x.dtype.type(t)
     return moved
 
 
-def _complex_columns(
+def _estimate_complex_columns(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entries: range
 ) -> Estimate | None:
-    """None where the function, which took all inputs complex, does not take this one alone."""
+    """Return columns by the complex step; None if the function accepts all inputs complex, but not this one alone."""
     x = np.array(inputs[wrt], dtype=complex)
-    points = (_moved(inputs, wrt, _nudged(x, entry, 1j * IMAGINARY)) for entry in entries)
+    points = (_replace_input(inputs, wrt, _nudge(x, entry, 1j * COMPLEX_STEP)) for entry in entries)
     try:
-        rows = [np.imag(value) / IMAGINARY for value in at_each(function, points)]
+        rows = [np.imag(value) / COMPLEX_STEP for value in evaluate_at_each(function, points)]
     except Exception:
         return None
-    return _exact(np.stack(rows).astype(float))
+    return _make_exact_estimate(np.stack(rows).astype(float))
 
 
 def _agree(exact: np.ndarray, real: Estimate) -> bool:
-    """Whether the complex step gives what the ladder does, where the ladder is sure enough to tell."""
+    """Return True if the complex step agrees with the table, and the table is certain enough to decide."""
     if exact.shape != real.value.shape or real.kink.any():
         return False
     size = np.abs(real.value)
@@ -253,31 +257,31 @@ def _agree(exact: np.ndarray, real: Estimate) -> bool:
     return bool(np.all(sure & (np.abs(exact - real.value) <= 4 * real.error + 1e-10 * size)))
 
 
-def _exact(value: np.ndarray) -> Estimate:
+def _make_exact_estimate(value: np.ndarray) -> Estimate:
     return Estimate(value, 1e-13 * np.abs(value), value, value, np.zeros(value.shape, dtype=bool))
 
 
-def _moved(inputs: tuple[Any, ...], wrt: int, value: np.ndarray) -> list[Any]:
-    """The inputs with one replaced, all fresh: what the function does to its arguments stays its own affair."""
+def _replace_input(inputs: tuple[Any, ...], wrt: int, value: np.ndarray) -> list[Any]:
+    """Return copies of the inputs with one replaced: a function may change its arguments."""
     fresh = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
     fresh[wrt] = value[()]
     return fresh
 
 
-class _Ladder:
-    """Evaluations at x ± h for several entries at once: `steps` is (levels, entries)."""
+class _RichardsonTable:
+    """Table of evaluations at x ± h for several entries at once, to extrapolate: `steps` is (levels, entries)."""
 
     def __init__(self, middle: Any, steps: np.ndarray, sizes: np.ndarray, magnitude: float):
         self.steps = steps
         self.sizes = sizes
         self.magnitude = magnitude
         self.middle = np.asarray(middle, dtype=np.result_type(np.asarray(middle).dtype, float))
-        self.epsilon = _epsilon(middle)
+        self.epsilon = _get_epsilon(middle)
         self.plus = np.empty((*steps.shape, *self.middle.shape), dtype=self.middle.dtype)
         self.minus = np.empty_like(self.plus)
 
-    def climb(self, row: int, values: Iterable[Any]) -> None:
-        """The values of one entry, at its steps `_both_ways`."""
+    def fill_row(self, row: int, values: Iterable[Any]) -> None:
+        """Store the values of one entry, at its steps in the order of `_list_both_signs`."""
         for k, value in enumerate(values):
             side = self.minus if k % 2 else self.plus
             side[k // 2, row] = value
@@ -287,28 +291,28 @@ class _Ladder:
         h = self.steps.reshape(*self.steps.shape, *ones)
         sizes = self.sizes.reshape(-1, *ones)
         column = (self.plus - self.minus) / (2 * h)
-        # Both f and the point x + h, at which it is taken, are rounded; and f may pass through numbers of x's size.
+        # Both f and the point x + h are rounded, and f may compute with numbers of x's size on the way.
         f = np.maximum(np.maximum(np.abs(self.plus), np.abs(self.minus)), self.magnitude)
         rounding = self.epsilon * (f + sizes * np.abs(column)) / h
         value, error = _extrapolate(h, column, rounding)
-        below, above, kink = _one_sided(h, self.minus, self.middle, self.plus, rounding)
+        below, above, kink = _find_one_sided_slopes(h, self.minus, self.middle, self.plus, rounding)
         return Estimate(value, error, np.where(kink, below, value), np.where(kink, above, value), kink)
 
 
 def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The entry of the extrapolation table with the least estimated error, and that error."""
+    """Return the entry of the extrapolation table with the least estimated error, and that error."""
     table = [column]
-    for order in range(1, ORDERS + 1):
+    for order in range(1, RICHARDSON_ORDERS + 1):
         above = table[-1]
         table.append(above[1:] + (above[1:] - above[:-1]) / (4.0**order - 1))
-    # What f computes on its way may round more than f itself does; the last steps of a column that has long
-    # converged show by how much.
+    # Intermediate results of f may lose more to rounding than its value does; the scatter of the last entries of a
+    # column that has long converged shows how much.
     scatters = [np.max(np.abs(np.diff(part[-3:], axis=0)) * h[-2:], axis=0) for part in table[1:]]
     noise = np.maximum(rounding, np.nan_to_num(np.min(scatters, axis=0), posinf=0.0) / h)
     found = []
     for order, (above, better) in enumerate(pairwise(table), start=1):
         errors = np.maximum(np.abs(better - above[1:]), np.abs(better - above[:-1])) + noise[order:]
-        # Coarse steps may agree by accident (sin 1000x); what they agree on must be what fine steps point to.
+        # Coarse steps may agree by accident (sin 1000x); fine steps must point to the same value.
         apart = np.abs(better - better[-1]) > np.abs(better[-1] - above[-2]) + 10 * rounding[-1]
         found.append(np.where(np.isfinite(errors) & ~apart, errors, np.inf))
     values, errors = (
@@ -319,12 +323,12 @@ def _extrapolate(h: np.ndarray, column: np.ndarray, rounding: np.ndarray) -> tup
     return np.take_along_axis(values, best, 0)[0], np.take_along_axis(errors, best, 0)[0]
 
 
-def _one_sided(
+def _find_one_sided_slopes(
     h: np.ndarray, minus: np.ndarray, middle: np.ndarray, plus: np.ndarray, rounding: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The slopes from below and above, and whether they differ, at the smallest step at which rounding lets one see."""
+    """Return the slopes from below and above, and where they differ, at the smallest step not lost in rounding."""
     left, right = (middle - minus) / h, (plus - middle) / h
-    # First-order terms removed, so that curvature does not pass for a kink.
+    # First-order terms are removed, so that curvature is not mistaken for a kink.
     below, above = 2 * left[1:] - left[:-1], 2 * right[1:] - right[:-1]
     gap = np.abs(above - below)
     seen = gap > 100 * rounding[1:] + 1e-5 * (np.abs(above) + np.abs(below))
@@ -339,22 +343,22 @@ def _one_sided(
     return at(below, last), at(above, last), kink
 
 
-def _both_ways(steps: np.ndarray) -> list[float]:
+def _list_both_signs(steps: np.ndarray) -> list[float]:
     return [t for h in steps.tolist() for t in (h, -h)]
 
 
-def _steps(sizes: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """A ladder of steps (levels, entries): more levels where x is large, for the function need not scale with it."""
-    levels = LEVELS + math.ceil(math.log2(max(largest, 1.0)))
-    steps: np.ndarray = FIRST_STEP * np.maximum(sizes, least) * 0.5 ** np.arange(levels)[:, None]
+def _make_steps(sizes: np.ndarray, least: float, largest: float) -> np.ndarray:
+    """Return steps (levels, entries): more levels if x is large, since the function need not scale with it."""
+    levels = STEP_LEVELS + math.ceil(math.log2(max(largest, 1.0)))
+    steps: np.ndarray = FIRST_RELATIVE_STEP * np.maximum(sizes, least) * 0.5 ** np.arange(levels)[:, None]
     return steps
 
 
-def fields(estimate: Estimate) -> tuple[np.ndarray, ...]:
-    """An estimate's arrays, in the order of its fields."""
+def list_fields(estimate: Estimate) -> tuple[np.ndarray, ...]:
+    """Return an estimate's arrays, in the order of its fields."""
     return estimate.value, estimate.error, estimate.below, estimate.above, estimate.kink
 
 
-def _epsilon(value: Any) -> float:
+def _get_epsilon(value: Any) -> float:
     dtype = np.asarray(value).dtype
     return float(np.finfo(dtype).eps) if dtype.kind == "f" else float(np.finfo(float).eps)

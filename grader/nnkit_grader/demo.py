@@ -58,7 +58,7 @@ def _write_feedback(folder: Path, assignment: str, students: list[str]) -> list[
 
 def _print_demo(folder: Path, assignment: str, students: Sequence[DemoStudent], scored: Mapping[str, float]) -> None:
     by_tests, by_hand = release.read_full_marks(folder, assignment)
-    print(f"\n{_demo_table(students, scored, by_tests)}\n")
+    print(f"\n{format_demo_table(students, scored, by_tests)}\n")
     agreeing = sum(scored[student.id] == student.score for student in students)
     print(f"{agreeing} of {len(students)} scores are as planted.")
     print(f"Full marks are {by_tests + by_hand:g} points: {by_tests:g} by tests, {by_hand:g} by hand.")
@@ -75,7 +75,7 @@ def _print_demo(folder: Path, assignment: str, students: Sequence[DemoStudent], 
     print(f"Formgrader  {_formgrader(folder)}\n            then choose Nbgrader → Formgrader in the menu")
 
 
-def _demo_table(students: Sequence[DemoStudent], scored: Mapping[str, float], most: float) -> str:
+def format_demo_table(students: Sequence[DemoStudent], scored: Mapping[str, float], most: float) -> str:
     """Return a row for each student: what was planted, the score that follows from it, and the grader's score."""
     rows = [("student", "is", "planted", "expected", f"scored of {most:g}", "")]
     for student in students:

@@ -28,8 +28,9 @@ from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
 from nnkit.check.rendering.html import card
 from nnkit.check.verdict import Verdict, WrongDerivative
+from nnkit.renderers import register_renderer
 
-Verdict.card = card
+register_renderer(Verdict, card)
 
 __all__ = [
     "Verdict",

@@ -3,17 +3,17 @@
     out, cache = gate.forward(x, y)
     dx, dy = gate.backward(upstream, cache)
 
-`out` is what the gate computes; `cache` holds the arrays that its backward will need (nothing else, so
+`out` is the gate's output; `cache` holds the arrays that its backward will need (nothing else, so
 that it can cross `jax.jit`). `upstream` is the gradient of the final loss with respect to `out` and has
 its shape. `backward` returns a tuple with one gradient for each input, each in its input's shape: the
 vector-Jacobian products, not the Jacobians. An input that has no derivative (integer labels) gets None.
 
 Gates keep no state. They compute in the array namespace of their inputs, so the same lines run on NumPy
 and, under `jax.jit`, `vmap` and `scan`, on whatever JAX runs on. Elementwise gates broadcast. Integers
-count as floats. Wrong shapes raise `ShapeError`, what is not a number `TypeError`.
+count as floats. Wrong shapes raise `ShapeError`, anything but numbers `TypeError`.
 
-NaN and infinity go through as in NumPy: NaN in, NaN out. No comparison holds for NaN, so where a gate's
-derivative asks one (ReLU, max), it takes the side of "not greater". A plain Python number fares like the same
+NaN and infinity pass through as in NumPy: NaN in, NaN out. Every comparison with NaN is false, so a derivative that
+depends on one (ReLU, max) takes the branch of "not greater". A plain Python number is treated like the same
 number in an array. Empty arrays give empty gradients; only the mean over a batch (`SoftmaxCrossEntropy`) needs
 an example.
 
@@ -44,6 +44,9 @@ ALL: tuple[type[Gate], ...] = (
     Add, Subtract, Multiply, Divide, Negate, Reciprocal, Exp, Log, Power, Max, Copy, Sum, SquaredNorm,
     Sigmoid, Tanh, ReLU, LeakyReLU, ELU, Maxout, MatMul, Affine, SoftmaxCrossEntropy, SquaredError,
 )  # fmt: skip
-"""Every gate, for tests and tables."""
+"""All gates, for tests and tables."""
+
+KIT_GATES = frozenset(ALL)
+"""The same as a set: what these gates return needs no checks, and what they compute JAX can trace."""
 
 __all__ = [*(gate.__name__ for gate in ALL), "ALL", "Gate", "ShapeError"]

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, check_upstream, namespace, numbers, where
+from nnkit.arrays import Array, ShapeError, check_upstream, convert_inputs, get_namespace, where
 from nnkit.gates.base import Gate, Gradients
 
 
@@ -20,8 +20,8 @@ class Sigmoid(Gate):
     symbol = "σ"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        xp = namespace(x)
+        (x,) = convert_inputs(self, x)
+        xp = get_namespace(x)
         z = xp.exp(-abs(x))
         out = xp.where(x >= 0, 1.0, z) / (1.0 + z)
         return out, (out,)
@@ -38,8 +38,8 @@ class Tanh(Gate):
     symbol = "tanh"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        out = namespace(x).tanh(x)
+        (x,) = convert_inputs(self, x)
+        out = get_namespace(x).tanh(x)
         return out, (out,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
@@ -54,8 +54,8 @@ class ReLU(Gate):
     symbol = "ReLU"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        return namespace(x).maximum(x, 0.0), (x,)
+        (x,) = convert_inputs(self, x)
+        return get_namespace(x).maximum(x, 0.0), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
@@ -71,7 +71,7 @@ class LeakyReLU(Gate):
     symbol: ClassVar[str] = "leaky"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
+        (x,) = convert_inputs(self, x)
         return where(x > 0, x, self.slope * x), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
@@ -91,8 +91,8 @@ class ELU(Gate):
     symbol: ClassVar[str] = "ELU"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        xp = namespace(x)
+        (x,) = convert_inputs(self, x)
+        xp = get_namespace(x)
         below = self.alpha * xp.expm1(xp.minimum(x, 0.0))
         return where(x > 0, x, below), (x, below)
 
@@ -119,19 +119,19 @@ class Maxout(Gate):
             raise ValueError(f"Maxout({self.pieces}): a unit is the largest of one piece or more.")
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
+        (x,) = convert_inputs(self, x)
         shape = np.shape(x)
         if not shape or shape[-1] % self.pieces:
             raise ShapeError(f"Maxout: the last axis of x {shape} must be a multiple of {self.pieces} pieces.")
-        return namespace(x).max(self._split(x), axis=-2), (x,)
+        return get_namespace(x).max(self._split(x), axis=-2), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        xp, scores = namespace(x, upstream), self._split(x)
+        xp, scores = get_namespace(x, upstream), self._split(x)
         upstream = check_upstream(self, upstream, (*scores.shape[:-2], scores.shape[-1]))
         winner = xp.expand_dims(xp.argmax(scores, axis=-2), axis=-2)
         wins = xp.reshape(xp.arange(self.pieces), (-1, 1)) == winner
         return (xp.reshape(xp.where(wins, xp.expand_dims(upstream, axis=-2), 0.0), x.shape),)
 
     def _split(self, x: Array) -> Array:
-        return namespace(x).reshape(x, (*x.shape[:-1], self.pieces, x.shape[-1] // self.pieces))
+        return get_namespace(x).reshape(x, (*x.shape[:-1], self.pieces, x.shape[-1] // self.pieces))

@@ -12,10 +12,10 @@ from nnkit.arrays import (
     ShapeError,
     broadcast_shape,
     check_upstream,
-    namespace,
-    numbers,
-    quotient,
-    raised,
+    convert_inputs,
+    get_namespace,
+    safe_divide,
+    safe_power,
     unbroadcast,
     where,
 )
@@ -28,7 +28,7 @@ class Add(Gate):
     symbol = "+"
 
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
-        x, y = numbers(self, x, y)
+        x, y = convert_inputs(self, x, y)
         broadcast_shape(self, x, y)
         return x + y, (x, y)
 
@@ -44,7 +44,7 @@ class Subtract(Gate):
     symbol = "−"
 
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
-        x, y = numbers(self, x, y)
+        x, y = convert_inputs(self, x, y)
         broadcast_shape(self, x, y)
         return x - y, (x, y)
 
@@ -60,7 +60,7 @@ class Multiply(Gate):
     symbol = "×"
 
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
-        x, y = numbers(self, x, y)
+        x, y = convert_inputs(self, x, y)
         broadcast_shape(self, x, y)
         return x * y, (x, y)
 
@@ -76,15 +76,15 @@ class Divide(Gate):
     symbol = "÷"
 
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
-        x, y = numbers(self, x, y)
+        x, y = convert_inputs(self, x, y)
         broadcast_shape(self, x, y)
-        return quotient(x, y), (x, y)
+        return safe_divide(x, y), (x, y)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
         upstream = check_upstream(self, upstream, broadcast_shape(self, x, y))
-        dx = quotient(upstream, y)
-        return unbroadcast(dx, x), unbroadcast(-dx * quotient(x, y), y)
+        dx = safe_divide(upstream, y)
+        return unbroadcast(dx, x), unbroadcast(-dx * safe_divide(x, y), y)
 
 
 class Negate(Gate):
@@ -93,7 +93,7 @@ class Negate(Gate):
     symbol = "·(−1)"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
+        (x,) = convert_inputs(self, x)
         return -x, (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
@@ -108,8 +108,8 @@ class Reciprocal(Gate):
     symbol = "1/x"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        out = quotient(1.0, x)
+        (x,) = convert_inputs(self, x)
+        out = safe_divide(1.0, x)
         return out, (out,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
@@ -124,8 +124,8 @@ class Exp(Gate):
     symbol = "exp"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        out = namespace(x).exp(x)
+        (x,) = convert_inputs(self, x)
+        out = get_namespace(x).exp(x)
         return out, (out,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
@@ -140,13 +140,13 @@ class Log(Gate):
     symbol = "log"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        return namespace(x).log(x), (x,)
+        (x,) = convert_inputs(self, x)
+        return get_namespace(x).log(x), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
         upstream = check_upstream(self, upstream, np.shape(x))
-        return (quotient(upstream, x),)
+        return (safe_divide(upstream, x),)
 
 
 @dataclass(frozen=True)
@@ -160,15 +160,15 @@ class Power(Gate):
         return f"x^{self.exponent:g}"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        return raised(x, self.exponent), (x,)
+        (x,) = convert_inputs(self, x)
+        return safe_power(x, self.exponent), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
         upstream = check_upstream(self, upstream, np.shape(x))
         if self.exponent == 0:  # p · x⁻¹ would be 0 · inf at x = 0
             return (upstream * 0.0,)
-        return (upstream * (self.exponent * raised(x, self.exponent - 1)),)
+        return (upstream * (self.exponent * safe_power(x, self.exponent - 1)),)
 
 
 class Max(Gate):
@@ -178,9 +178,9 @@ class Max(Gate):
     symbol = "max"
 
     def forward(self, x: Array, y: Array) -> tuple[Array, Any]:
-        x, y = numbers(self, x, y)
+        x, y = convert_inputs(self, x, y)
         broadcast_shape(self, x, y)
-        return namespace(x, y).maximum(x, y), (x, y)
+        return get_namespace(x, y).maximum(x, y), (x, y)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         x, y = cache
@@ -205,7 +205,7 @@ class Copy(Gate):
             raise ValueError(f"Copy({self.branches}): a wire is copied to one branch or more.")
 
     def forward(self, x: Array) -> tuple[tuple[Array, ...], Any]:
-        (x,) = numbers(self, x)
+        (x,) = convert_inputs(self, x)
         return (x,) * self.branches, (x,)
 
     def backward(self, upstream: tuple[Array, ...], cache: Any) -> Gradients:
@@ -218,20 +218,20 @@ class Copy(Gate):
 
 @dataclass(frozen=True)
 class Sum(Gate):
-    """out = the sum of x over `axis` (None: all of them). Every summand gets the upstream gradient."""
+    """out = the sum of x over `axis` (None: over all axes). Every summand gets the upstream gradient."""
 
     axis: int | None = None
     symbol: ClassVar[str] = "Σ"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
+        (x,) = convert_inputs(self, x)
         if self.axis is not None and not -np.ndim(x) <= self.axis < np.ndim(x):
             raise ShapeError(f"Sum: there is no axis {self.axis} in x, which is {np.shape(x)}.")
-        return namespace(x).sum(x, axis=self.axis), (x,)
+        return get_namespace(x).sum(x, axis=self.axis), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache
-        xp, shape = namespace(x, upstream), np.shape(x)
+        xp, shape = get_namespace(x, upstream), np.shape(x)
         kept = () if self.axis is None else tuple(np.delete(shape, self.axis).tolist())
         upstream = check_upstream(self, upstream, kept)
         if self.axis is not None:
@@ -245,8 +245,8 @@ class SquaredNorm(Gate):
     symbol = "‖·‖²"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        (x,) = numbers(self, x)
-        return namespace(x).sum(x * x), (x,)
+        (x,) = convert_inputs(self, x)
+        return get_namespace(x).sum(x * x), (x,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (x,) = cache

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError, check_upstream, name_of, namespace, numbers
+from nnkit.arrays import Array, ShapeError, check_upstream, convert_inputs, get_name, get_namespace
 from nnkit.gates.base import Gate, Gradients
 
 
 class MatMul(Gate):
-    """out = x @ w for matrices (N, D) @ (D, H), or vectors in place of either.
+    """out = x @ w for matrices (N, D) @ (D, H); either may be a vector.
 
     The shape rule: only one order of the factors gives each gradient its input's shape,
     dx = upstream @ wᵀ and dw = xᵀ @ upstream.
@@ -20,7 +20,7 @@ class MatMul(Gate):
     symbol = "@"
 
     def forward(self, x: Array, w: Array) -> tuple[Array, Any]:
-        x, w = numbers(self, x, w)
+        x, w = convert_inputs(self, x, w)
         _check_product(self, x, w)
         return x @ w, (x, w)
 
@@ -30,7 +30,7 @@ class MatMul(Gate):
         if x.ndim == 2 == w.ndim:
             return upstream @ w.T, x.T @ upstream  # (N, H) @ (H, D), (D, N) @ (N, H)
         # A vector on the left is a matrix of one row, on the right of one column.
-        xp = namespace(x, w, upstream)
+        xp = get_namespace(x, w, upstream)
         rows = x if x.ndim == 2 else xp.expand_dims(x, axis=0)
         columns = w if w.ndim == 2 else xp.expand_dims(w, axis=1)
         upstream = xp.reshape(upstream, (rows.shape[0], columns.shape[1]))
@@ -47,7 +47,7 @@ class Affine(Gate):
     symbol = "xw+b"
 
     def forward(self, x: Array, w: Array, b: Array) -> tuple[Array, Any]:
-        x, w, b = numbers(self, x, w, b)
+        x, w, b = convert_inputs(self, x, w, b)
         _check_product(self, x, w)
         if w.ndim != 2 or np.shape(b) != w.shape[1:]:
             raise ShapeError(
@@ -59,17 +59,17 @@ class Affine(Gate):
         x, w = cache
         upstream = check_upstream(self, upstream, x.shape[:-1] + w.shape[1:])
         if x.ndim == 1:
-            return upstream @ w.T, namespace(x).outer(x, upstream), upstream
+            return upstream @ w.T, get_namespace(x).outer(x, upstream), upstream
         return upstream @ w.T, x.T @ upstream, upstream.sum(axis=0)
 
 
 def _check_product(gate: Gate, x: Array, w: Array) -> None:
     shapes = np.shape(x), np.shape(w)
     if not all(1 <= len(shape) <= 2 for shape in shapes):
-        raise ShapeError(f"{name_of(gate)}: x is {shapes[0]} and w is {shapes[1]}; each must be a vector or a matrix.")
+        raise ShapeError(f"{get_name(gate)}: x is {shapes[0]} and w is {shapes[1]}; each must be a vector or a matrix.")
     if shapes[0][-1] != shapes[1][0]:
         raise ShapeError(
-            f"{name_of(gate)}: x is {shapes[0]} and w is {shapes[1]}. The last axis of x ({shapes[0][-1]}) must equal "
+            f"{get_name(gate)}: x is {shapes[0]} and w is {shapes[1]}. The last axis of x ({shapes[0][-1]}) must equal "
             f"the first of w ({shapes[1][0]})."
         )
 
@@ -85,8 +85,8 @@ class SoftmaxCrossEntropy(Gate):
     symbol = "softmax\nloss"
 
     def forward(self, logits: Array, labels: Array) -> tuple[Array, Any]:
-        (logits,) = numbers(self, logits)
-        xp = namespace(logits)
+        (logits,) = convert_inputs(self, logits)
+        xp = get_namespace(logits)
         labels = _check_labels(np.shape(logits), labels)
         shifted = logits - logits.max(axis=-1, keepdims=True)
         exps = xp.exp(shifted)
@@ -97,7 +97,7 @@ class SoftmaxCrossEntropy(Gate):
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         p, labels = cache
         upstream = check_upstream(self, upstream, ())
-        xp = namespace(p, upstream)
+        xp = get_namespace(p, upstream)
         onehot = labels[:, None] == xp.arange(p.shape[1])
         return (p - onehot) * (upstream / p.shape[0]), None
 
@@ -128,19 +128,19 @@ class SquaredError(Gate):
     """out = the sum of (prediction - target)² over all entries, a scalar (a sum, as in the lecture's
     20-line network, not a mean). dprediction = 2 · upstream · (prediction - target), dtarget its negative.
 
-    The shapes must be equal: (N,) against (N, 1) would broadcast to (N, N) and train nonsense.
+    The shapes must be equal: (N,) and (N, 1) would broadcast to (N, N), and the network would learn nonsense.
     """
 
     symbol = "‖·−·‖²"
 
     def forward(self, prediction: Array, target: Array) -> tuple[Array, Any]:
-        prediction, target = numbers(self, prediction, target)
+        prediction, target = convert_inputs(self, prediction, target)
         if np.shape(prediction) != np.shape(target):
             raise ShapeError(
                 f"SquaredError: prediction is {np.shape(prediction)} and target {np.shape(target)}; they must be equal."
             )
         difference = prediction - target
-        return namespace(difference).sum(difference * difference), (difference,)
+        return get_namespace(difference).sum(difference * difference), (difference,)
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:
         (difference,) = cache

@@ -10,7 +10,7 @@
 
     sigmoid = to_jax(Sigmoid())           # a function that jax.grad differentiates by the gate's own backward
 
-Gates that a learner wrote with NumPy run here unchanged (see `nnkit.jax_path.standin`). Each name loads its module,
+Gates that learners wrote with NumPy run here unchanged (see `nnkit.jax_path.numpy_proxy`). Each name loads its module,
 and with it JAX and optax, when first used.
 """
 
@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nnkit.jax_path.devices import DeviceError, OutOfMemoryError
-    from nnkit.jax_path.fitting import Fitted, fit
+    from nnkit.jax_path.ensemble import Sweep, fit_many
+    from nnkit.jax_path.fitting import JaxResult, fit
     from nnkit.jax_path.jax_gates import differences, network_differences, to_jax
-    from nnkit.jax_path.many import Sweep, fit_many
 
 _HOMES = {
     "DeviceError": "devices",
-    "Fitted": "fitting",
+    "JaxResult": "fitting",
     "OutOfMemoryError": "devices",
-    "Sweep": "many",
+    "Sweep": "ensemble",
     "differences": "jax_gates",
     "fit": "fitting",
-    "fit_many": "many",
+    "fit_many": "ensemble",
     "network_differences": "jax_gates",
     "to_jax": "jax_gates",
 }
 __all__ = [
-    "DeviceError", "Fitted", "OutOfMemoryError", "Sweep", "differences", "fit", "fit_many", "network_differences",
+    "DeviceError", "JaxResult", "OutOfMemoryError", "Sweep", "differences", "fit", "fit_many", "network_differences",
     "to_jax",
 ]  # fmt: skip
 

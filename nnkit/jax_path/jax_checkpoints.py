@@ -1,11 +1,11 @@
-"""Where a training stands, in one .safetensors file: arrays with names and a text, no pickle, written whole or not at
-all. Other programs read it too: `safetensors.numpy.load_file(path)`."""
+"""Checkpoints of a training, each one .safetensors file: named arrays and a text, no pickle, written atomically.
+
+Other programs can read them too: `safetensors.numpy.load_file(path)`.
+"""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,56 +15,46 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialised
 
 import jax
-from nnkit.train.checkpoints import CheckpointError, _array_again, _plain, _require_same
+from nnkit.atomic_files import replace_file
+from nnkit.train.checkpoints import CheckpointError, decode_arrays, encode_value, require_same_training
 from nnkit.train.history import PER_EPOCH, History
 
 FORMAT = "nnkit.jax_path 1"
-LISTS = ("loss", *PER_EPOCH)
+HISTORY_LISTS = ("loss", *PER_EPOCH)
 
 
-def save(path: Path, carry: Any, history: History, facts: Mapping[str, Any]) -> None:
+def save_carry(path: Path, carry: Any, history: History, facts: Mapping[str, Any]) -> None:
     """Write the carry (a tree of arrays), the history and the facts (plain data, see `fitting`).
 
-    The file that was there stays as it was until the new one is whole and on the disk.
+    The old file stays until the new one is complete and on the disk.
     """
-    arrays = {name: np.asarray(leaf) for name, leaf in _named(carry).items()}
-    arrays |= {f"history/{name}": np.asarray(getattr(history, name), dtype=float) for name in LISTS}
-    text = {"format": FORMAT, "facts": json.dumps(facts, default=_plain)}
+    arrays = {name: np.asarray(leaf) for name, leaf in _name_leaves(carry).items()}
+    arrays |= {f"history/{name}": np.asarray(getattr(history, name), dtype=float) for name in HISTORY_LISTS}
+    text = {"format": FORMAT, "facts": json.dumps(facts, default=encode_value)}
     data = serialised({name: np.ascontiguousarray(a).reshape(a.shape) for name, a in arrays.items()}, text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        try:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            os.replace(file.name, path)
-        except BaseException:
-            file.close()
-            Path(file.name).unlink(missing_ok=True)
-            raise
+    replace_file(path, data)
 
 
-def load(path: Path, carry: Any, training: Mapping[str, Any]) -> tuple[Any, History, dict[str, Any]]:
-    """(the carry, the history, the facts); `carry` tells the names, shapes and types that must be there.
+def load_carry(path: Path, carry: Any, training: Mapping[str, Any]) -> tuple[Any, History, dict[str, Any]]:
+    """Read (carry, history, facts); the file must have the names, shapes and dtypes of the arrays in `carry`.
 
-    Raises CheckpointError for another file, and for a checkpoint of another training.
+    Raises CheckpointError for a file of another kind or another training.
     """
-    arrays, facts = _read(path)
-    _require_same(path, facts["training"], json.loads(json.dumps(training)))
-    for name, like in _named(carry).items():
+    arrays, facts = _read_file(path)
+    require_same_training(path, facts["training"], json.loads(json.dumps(training)))
+    for name, like in _name_leaves(carry).items():
         found = arrays.get(name)
         if found is None or found.shape != np.shape(like) or found.dtype != like.dtype:
             raise CheckpointError(f"{path} belongs to another training: its {name} does not fit. Name another file.")
-    leaves = [arrays[name] for name in _named(carry)]
+    leaves = [arrays[name] for name in _name_leaves(carry)]
     history = History()
-    for name in LISTS:
+    for name in HISTORY_LISTS:
         values = arrays[f"history/{name}"]
         setattr(history, name, (values.astype(int) if name == "epoch_ends" else values).tolist())
-    return jax.tree.unflatten(jax.tree.structure(carry), leaves), history, _array_again(facts)
+    return jax.tree.unflatten(jax.tree.structure(carry), leaves), history, decode_arrays(facts)
 
 
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read_file(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     try:
         with safe_open(path, framework="np") as file:
             text = file.metadata() or {}
@@ -75,11 +65,11 @@ def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     raise CheckpointError(f"{path} is no checkpoint of nnkit.jax_path, or a damaged one: delete it to start afresh.")
 
 
-def _named(carry: Any) -> dict[str, Any]:
-    """A name for every array of a tree: "parameters/W1", "memory/0/trace/W1"."""
+def _name_leaves(carry: Any) -> dict[str, Any]:
+    """Return every array of a tree by a name: "parameters/W1", "memory/0/trace/W1"."""
     paths, _ = jax.tree_util.tree_flatten_with_path(carry)
-    return {"/".join(_key(key) for key in path): leaf for path, leaf in paths}
+    return {"/".join(_format_key(key) for key in path): leaf for path, leaf in paths}
 
 
-def _key(key: Any) -> str:
+def _format_key(key: Any) -> str:
     return str(next(getattr(key, name) for name in ("key", "name", "idx") if hasattr(key, name)))

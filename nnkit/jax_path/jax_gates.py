@@ -1,5 +1,5 @@
-"""Gates under JAX: as functions that `jax.grad` differentiates by the hand-written backward, and the reverse, the
-hand-written backward against JAX's own."""
+"""Gates under JAX: functions that `jax.grad` differentiates by the hand-written backward, and comparisons of the
+hand-written backward with JAX's own derivatives."""
 
 from __future__ import annotations
 
@@ -14,45 +14,44 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax
-from nnkit.arrays import Array, name_of
-from nnkit.gates import ALL
-from nnkit.gates.base import Gradients, check_pair, names_of, run_backward
-from nnkit.jax_path.jax_layers import ManyAffine
-from nnkit.jax_path.standin import StandIn, unwrap, wrap
+from nnkit.arrays import Array, get_name
+from nnkit.gates import KIT_GATES
+from nnkit.gates.base import Gradients, check_pair, name_inputs, run_backward
+from nnkit.jax_path.jax_layers import EnsembleAffine
+from nnkit.jax_path.numpy_proxy import NumpyProxy, unwrap_arrays, wrap_arrays
 
-_OURS = frozenset(ALL)
-_NEEDS_NUMBERS = (
+_CONCRETIZATION_ERRORS = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
-_READS = (*_NEEDS_NUMBERS, TypeError)
+_TRACING_ERRORS = (*_CONCRETIZATION_ERRORS, TypeError)
 
 
-class Adapted:
-    """A gate that was written with NumPy, as one that JAX can trace: the same two methods.
+class AdaptedGate:
+    """Adapter that lets JAX trace a gate written with NumPy: the same two methods.
 
-    Raises TypeError with a sentence where it needs numbers that are not there while it is traced (an `if` of them).
+    Raises TypeError where the gate needs the numbers themselves, which do not exist while it is traced (in an `if`).
     """
 
     def __init__(self, gate: Any) -> None:
         self.gate = gate
-        self.__name__ = name_of(gate)
+        self.__name__ = get_name(gate)
 
         def forward(*inputs: Array) -> tuple[Array, Any]:
             return self._forward(*inputs)
 
-        with suppress(TypeError, ValueError):  # the names of its inputs, for sentences
+        with suppress(TypeError, ValueError):  # the names of its inputs, for error messages
             forward.__signature__ = inspect.signature(gate.forward)  # type: ignore[attr-defined]
         self.forward = forward
 
     def _forward(self, *inputs: Array) -> tuple[Array, Any]:
-        out, cache = check_pair(self.gate, call(f"{name_of(self.gate)}.forward", self.gate.forward, inputs))
-        return _tracked(out), cache
+        out, cache = check_pair(self.gate, call_traced(f"{get_name(self.gate)}.forward", self.gate.forward, inputs))
+        return _to_jax_arrays(out), cache
 
     def backward(self, upstream: Array, cache: Any) -> Any:
-        return call(f"{name_of(self.gate)}.backward", self.gate.backward, (upstream, cache))
+        return call_traced(f"{get_name(self.gate)}.backward", self.gate.backward, (upstream, cache))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.gate, name)
@@ -61,58 +60,61 @@ class Adapted:
         return repr(self.gate)
 
 
-def call(who: str, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
-    """function(*inputs) on traced arrays: first on stand-ins, which NumPy's functions take; if they do not fit (in a
-    function compiled by `jax.jit`), on the traced arrays themselves. Only JAX arrays come back."""
+def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
+    """Return function(*inputs) for traced arrays, as JAX arrays.
+
+    The function is first given proxies, which NumPy's functions accept; if that fails (as in a function compiled by
+    `jax.jit`), the traced arrays themselves.
+    """
     try:
-        return unwrap(function(*wrap(inputs)))
-    except (*_READS, ValueError) as fault:
+        return unwrap_arrays(function(*wrap_arrays(inputs)))
+    except (*_TRACING_ERRORS, ValueError) as fault:
         first = fault
     try:
         return function(*inputs)
-    except _READS:
-        if isinstance(first, _NEEDS_NUMBERS):
+    except _TRACING_ERRORS:
+        if isinstance(first, _CONCRETIZATION_ERRORS):
             raise TypeError(
-                f"{who} needs the numbers themselves (for an `if`, an index or a loop), and while JAX traces it there "
-                "are only shapes: write np.where(condition, a, b) for an if. nnkit.train.fit runs it as it is."
+                f"{who} needs the numbers themselves (for an `if`, an index or a loop), and while JAX traces it "
+                "there are only shapes: write np.where(condition, a, b) for an if. nnkit.train.fit runs it as it is."
             ) from first
         raise TypeError(f"{who} does not run under JAX: {first}") from first
 
 
-def adapted(gate: Any) -> Any:
-    """The gate itself if it is the kit's, else `Adapted`."""
-    return gate if type(gate) in _OURS or isinstance(gate, Adapted | ManyAffine) else Adapted(gate)
+def adapt_gate(gate: Any) -> Any:
+    """Return the gate itself if it is the kit's, else an `AdaptedGate`."""
+    return gate if type(gate) in KIT_GATES or isinstance(gate, AdaptedGate | EnsembleAffine) else AdaptedGate(gate)
 
 
-def adapted_model(model: Any) -> Any:
-    """An MLP with its gates adapted; a function (parameters, x, y) → (loss, gradients) likewise."""
+def adapt_model(model: Any) -> Any:
+    """Return an MLP with its gates adapted, or an adapted function (parameters, x, y) → (loss, gradients)."""
     if is_dataclass(model) and hasattr(model, "gradients") and not isinstance(model, type):
         roles = ("activation", "loss_gate", "affine")
-        return replace(model, **{role: adapted(getattr(model, role)) for role in roles if hasattr(model, role)})
+        return replace(model, **{role: adapt_gate(getattr(model, role)) for role in roles if hasattr(model, role)})
     if hasattr(model, "gradients"):
         return model
-    return lambda parameters, x, y: call(name_of(model), model, (parameters, x, y))
+    return lambda parameters, x, y: call_traced(get_name(model), model, (parameters, x, y))
 
 
 def to_jax(gate: Any) -> Callable[..., Any]:
-    """The gate as a function of its inputs that JAX differentiates by the gate's own backward (`jax.custom_vjp`).
+    """Return the gate as a function of its inputs that JAX differentiates by the gate's backward (`jax.custom_vjp`).
 
-    Its value is the first of `gate.forward(*inputs)`; jit, vmap, grad and vjp take it. Where the backward is itself
+    Its value is the first of `gate.forward(*inputs)`; jit, vmap, grad and vjp accept it. Where the backward is itself
     differentiable, so is the gradient (forward and backward are then differentiated by JAX). Labels get no gradient.
-    Raises TypeError or ShapeError, with a sentence, for gradients that are missing or of another shape.
+    Raises TypeError or ShapeError for gradients that are missing or of another shape.
     """
-    traced = adapted(gate)
+    traced = adapt_gate(gate)
 
     @jax.custom_vjp
     def function(*inputs: Any) -> Any:
         return traced.forward(*inputs)[0]
 
-    def forward(*inputs: Any) -> tuple[Any, _Kept]:
+    def forward(*inputs: Any) -> tuple[Any, _TracedCache]:
         out, cache = traced.forward(*inputs)
         shaped: Any = jax.ShapeDtypeStruct
-        return out, _Kept(cache, tuple(shaped(jnp.shape(x), jnp.result_type(x)) for x in inputs))
+        return out, _TracedCache(cache, tuple(shaped(jnp.shape(x), jnp.result_type(x)) for x in inputs))
 
-    def backward(kept: _Kept, upstream: Any) -> Gradients:
+    def backward(kept: _TracedCache, upstream: Any) -> Gradients:
         gradients = run_backward(traced, upstream, kept.cache, kept.inputs)
         return tuple(None if g is None else jnp.asarray(g, x.dtype) for g, x in zip(gradients, kept.inputs))
 
@@ -121,14 +123,14 @@ def to_jax(gate: Any) -> Callable[..., Any]:
     def named(*inputs: Any) -> Any:
         return function(*map(jnp.asarray, inputs))
 
-    named.__name__ = named.__qualname__ = name_of(gate)
-    named.__doc__ = f"{name_of(gate)}, differentiated by its own backward."
+    named.__name__ = named.__qualname__ = get_name(gate)
+    named.__doc__ = f"{get_name(gate)}, differentiated by its own backward."
     return named
 
 
 @jax.tree_util.register_pytree_node_class
-class _Kept:
-    """A gate's cache on its way from forward to backward: its arrays travel, all else (a shape, None) stays fixed."""
+class _TracedCache:
+    """A gate's cache as a pytree: its arrays are leaves, everything else (a shape, None) is static."""
 
     def __init__(self, cache: Any, inputs: tuple[Any, ...]) -> None:
         self.cache, self.inputs = cache, inputs
@@ -136,31 +138,31 @@ class _Kept:
     def tree_flatten(self) -> tuple[list[Any], Any]:
         leaves, tree = jax.tree.flatten(self.cache)
         fixed = [None if isinstance(leaf, jax.Array) else leaf for leaf in leaves]
-        return [leaf for leaf in leaves if isinstance(leaf, jax.Array)], _Fixed(tree, fixed, self.inputs)
+        return [leaf for leaf in leaves if isinstance(leaf, jax.Array)], _StaticPart(tree, fixed, self.inputs)
 
     @classmethod
-    def tree_unflatten(cls, fixed: _Fixed, arrays: Any) -> _Kept:
+    def tree_unflatten(cls, fixed: _StaticPart, arrays: Any) -> _TracedCache:
         rest = iter(arrays)
         leaves = [next(rest) if leaf is None else leaf for leaf in fixed.leaves]
         return cls(jax.tree.unflatten(fixed.tree, leaves), fixed.inputs)
 
 
-class _Fixed:
-    """What does not travel; equal to itself only, for it may hold what cannot be compared."""
+class _StaticPart:
+    """Static part of a cache; equal only to itself, since its content may not be comparable."""
 
     def __init__(self, tree: Any, leaves: list[Any], inputs: tuple[Any, ...]) -> None:
         self.tree, self.leaves, self.inputs = tree, leaves, inputs
 
 
 def differences(gate: Any, *inputs: Array, order: int = 1, rng: np.random.Generator | int = 0) -> dict[str, float]:
-    """The largest difference, for each input, between the gate's own backward and JAX's derivative of its forward.
+    """Return the largest difference, for each input, between the gate's backward and JAX's derivative of its forward.
 
-    Both are multiplied by one random upstream gradient. With `order=2`, what is compared is the gradient of the first
-    gradients, multiplied by random numbers too. Computed in the inputs' type; `nnkit.view.figures.speed.agreement`
-    draws it. At a kink (a tie in `Max`) JAX may take another slope, and both are right.
+    Both are multiplied by one random upstream gradient. With `order=2` the derivatives of the gradients, multiplied by
+    random numbers, are compared. Computed in the inputs' dtype; `nnkit.view.figures.speed.agreement` draws it. At a
+    kink (a tie in `Max`) JAX may choose another slope, and both are right.
     """
-    rng, traced = np.random.default_rng(rng), adapted(gate)
-    with jax.enable_x64(_are_wide(inputs)):
+    rng, traced = np.random.default_rng(rng), adapt_gate(gate)
+    with jax.enable_x64(_has_float64(inputs)):
         arrays = [jnp.asarray(x) for x in inputs]
         floats = [i for i, x in enumerate(arrays) if jnp.issubdtype(x.dtype, jnp.floating)]
 
@@ -169,33 +171,32 @@ def differences(gate: Any, *inputs: Array, order: int = 1, rng: np.random.Genera
 
         given = [arrays[i] for i in floats]
         ours, theirs = of_floats(to_jax(gate)), of_floats(lambda *xs: traced.forward(*xs)[0])
-        found = _compared(ours, theirs, given, order, rng)
-        names = names_of(gate, len(inputs))
+        found = _compare_derivatives(ours, theirs, given, order, rng)
+        names = name_inputs(gate, len(inputs))
         return {names[i]: difference for i, difference in zip(floats, found)}
 
 
 def network_differences(
     model: Any, parameters: dict[str, Array], x: Array, y: Array, *, order: int = 1, rng: np.random.Generator | int = 0
 ) -> dict[str, float]:
-    """The same for a whole network, a number for each parameter: `model.gradients` against `jax.grad(model.loss)`.
+    """Return the largest difference, for each parameter, between `model.gradients` and `jax.grad(model.loss)`.
 
-    With `order=2`, the Hessian times a random direction: JAX's derivative of `model.gradients` along it, against that
-    of `jax.grad(model.loss)`.
+    With `order=2`, the products of the Hessian and a random direction are compared: JAX's derivatives of both along it.
     """
-    rng, traced = np.random.default_rng(rng), adapted_model(model)
-    with jax.enable_x64(_are_wide(parameters.values())):
+    rng, traced = np.random.default_rng(rng), adapt_model(model)
+    with jax.enable_x64(_has_float64(parameters.values())):
         given = {name: jnp.asarray(p) for name, p in parameters.items()}
         x, y = jnp.asarray(x), jnp.asarray(y)
         ways: list[Any] = [lambda p: traced.gradients(p, x, y)[1], jax.grad(lambda p: traced.loss(p, x, y))]
-        if _order(order) == 2:
+        if _check_order(order) == 2:
             along = {name: jnp.asarray(rng.normal(size=p.shape), p.dtype) for name, p in given.items()}
             jvp: Any = jax.jvp
             ways = [lambda p, way=way: jvp(way, (p,), (along,))[1] for way in ways]
         mine, yours = jax.jit(lambda p: [way(p) for way in ways])(given)
-        return {name: _largest(mine[name], yours[name]) for name in given}
+        return {name: _find_largest_difference(mine[name], yours[name]) for name in given}
 
 
-def _compared(ours: Any, theirs: Any, given: list[Any], order: int, rng: np.random.Generator) -> list[float]:
+def _compare_derivatives(ours: Any, theirs: Any, given: list[Any], order: int, rng: np.random.Generator) -> list[float]:
     def random_like(tree: Any) -> Any:
         return jax.tree.map(lambda a: jnp.asarray(rng.normal(size=a.shape), a.dtype), tree)
 
@@ -207,30 +208,39 @@ def _compared(ours: Any, theirs: Any, given: list[Any], order: int, rng: np.rand
     def total(gradients: Any, *xs: Any) -> Any:
         return sum(jnp.vdot(g, a) for g, a in zip(gradients(*xs), along))
 
-    if _order(order) == 2:
+    if _check_order(order) == 2:
         every: Any = tuple(range(len(given)))
         first = [jax.grad(partial(total, way), every) for way in first]
     mine, yours = jax.jit(lambda: [way(*given) for way in first])()
-    return [_largest(a, b) for a, b in zip(mine, yours)]
+    return [_find_largest_difference(a, b) for a, b in zip(mine, yours)]
 
 
-def _order(order: int) -> int:
+def _check_order(order: int) -> int:
     if order not in (1, 2):
         raise ValueError(f"order must be 1 or 2, not {order}.")
     return order
 
 
-def _largest(a: Any, b: Any) -> float:
+def _find_largest_difference(a: Any, b: Any) -> float:
     return float(jnp.max(jnp.abs(a - b))) if a.size else 0.0
 
 
-def _are_wide(arrays: Any) -> bool:
+def _has_float64(arrays: Any) -> bool:
     return any(np.dtype(getattr(x, "dtype", type(x))) == np.float64 for x in arrays)
 
 
-def _tracked(out: Any) -> Any:
-    """NumPy's numbers (from a gate that does not look at its input) as JAX's."""
-    return jax.tree.map(jnp.asarray, out) if isinstance(out, tuple) else jnp.asarray(unwrap(out))
+def _to_jax_arrays(out: Any) -> Any:
+    """Convert NumPy's numbers (from a gate that ignores its input) to JAX arrays."""
+    return jax.tree.map(jnp.asarray, out) if isinstance(out, tuple) else jnp.asarray(unwrap_arrays(out))
 
 
-__all__ = ["Adapted", "StandIn", "adapted", "adapted_model", "call", "differences", "network_differences", "to_jax"]
+__all__ = [
+    "AdaptedGate",
+    "NumpyProxy",
+    "adapt_gate",
+    "adapt_model",
+    "call_traced",
+    "differences",
+    "network_differences",
+    "to_jax",
+]

@@ -1,8 +1,7 @@
-"""One form for every optimiser: the kit's `SGD`, as a chain of optax; optax's own; and one that a learner wrote."""
+"""A common form for all optimisers: the kit's `SGD`, as a chain of optax; those of optax; and a learner's own."""
 
 from __future__ import annotations
 
-import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,51 +12,50 @@ import numpy as np
 import optax
 
 import jax
-from nnkit.arrays import Array
+from nnkit.arrays import Parameters
 from nnkit.train import SGD
-
-Parameters = dict[str, Array]
+from nnkit.train.checkpoints import describe_object
 
 
 @dataclass(frozen=True)
-class Rule:
-    """An update as a compiled step needs it."""
+class UpdateRule:
+    """Update of the parameters in the form that a compiled step needs."""
 
     init: Callable[[Parameters], Any]
-    """Parameters ↦ the memory before the first step, a tree of arrays."""
+    """Function: parameters ↦ the memory before the first step, a tree of arrays."""
     update: Callable[[Parameters, Parameters, Any, Any, Any], tuple[Parameters, Any]]
-    """(parameters, gradients, memory, number of the step, its step size) ↦ the new parameters and memory."""
-    rates: Callable[[int, int], np.ndarray] | None = None
-    """(first step, count) ↦ the step sizes, if they are known beforehand: a schedule is a Python function."""
-    described: str = ""
-    """What a checkpoint must agree with."""
-    turns: bool = False
-    """Does it move a transposed matrix as it moves the matrix? (Then the program may keep matrices transposed.)"""
+    """Function: (parameters, gradients, memory, number of the step, step size) ↦ the new parameters and memory."""
+    get_rates: Callable[[int, int], np.ndarray] | None = None
+    """Function: (first step, count) ↦ the step sizes, if known beforehand (a schedule is a Python function)."""
+    description: str = ""
+    """Text that a checkpoint must agree with."""
+    allows_transposed: bool = False
+    """True if the update of a transposed matrix is the transposed update: the program may keep matrices transposed."""
 
 
-def turned(tree: Any) -> Any:
-    """Every matrix of a tree transposed, other arrays as they are."""
+def transpose_matrices(tree: Any) -> Any:
+    """Transpose every matrix of a tree; other arrays stay as they are."""
     return jax.tree.map(lambda a: a.T if a.ndim == 2 else a, tree)
 
 
-def rule_of(optimiser: Any = None) -> Rule:
-    """The rule of `SGD` (the default), of an optax `GradientTransformation`, or of an object with the methods
-    init(parameters) and update(parameters, gradients, memory, step), as `nnkit.train.fit` takes it.
+def make_update_rule(optimiser: Any = None) -> UpdateRule:
+    """Return the update rule of `SGD` (the default), of an optax `GradientTransformation`, or of an object with the
+    methods init(parameters) and update(parameters, gradients, memory, step), as `nnkit.train.fit` accepts it.
 
     Raises TypeError for anything else.
     """
     optimiser = SGD() if optimiser is None else optimiser
     if isinstance(optimiser, SGD):
-        return _of_sgd(optimiser)
+        return _make_sgd_rule(optimiser)
     if isinstance(optimiser, optax.GradientTransformation):
-        return _of_optax(optimiser)
+        return _make_optax_rule(optimiser)
     if callable(getattr(optimiser, "init", None)) and callable(getattr(optimiser, "update", None)):
-        return _of_methods(optimiser)
+        return _make_method_rule(optimiser)
     raise TypeError(f"optimiser must be SGD, one of optax, or have the methods init and update; not {optimiser!r}.")
 
 
-def sgd(momentum: float, weight_decay: Any) -> optax.GradientTransformation:
-    """v ← momentum · v + dW + weight_decay · W, in optax's words; biases do not decay. The update is -rate · v."""
+def make_sgd_transform(momentum: float, weight_decay: Any) -> optax.GradientTransformation:
+    """Return optax's transform for v ← momentum · v + dW + weight_decay · W; biases do not decay."""
     parts = []
     if isinstance(weight_decay, jax.Array) or weight_decay:
         parts.append(optax.add_decayed_weights(weight_decay, mask=lambda p: jax.tree.map(lambda a: a.ndim > 1, p)))
@@ -66,59 +64,66 @@ def sgd(momentum: float, weight_decay: Any) -> optax.GradientTransformation:
     return optax.chain(*parts) if parts else optax.identity()
 
 
-def move(parameters: Parameters, directions: Any, rate: Any) -> Any:
-    """W - rate · v for every parameter, in its type."""
+def apply_directions(parameters: Parameters, directions: Any, rate: Any) -> Any:
+    """Return W - rate · v for every parameter, in its dtype."""
     return jax.tree.map(lambda p, v: p - jnp.asarray(rate, p.dtype) * v.astype(p.dtype), parameters, directions)
 
 
-def _of_sgd(optimiser: SGD) -> Rule:
-    transform = sgd(optimiser.momentum, optimiser.weight_decay)
+def _make_sgd_rule(optimiser: SGD) -> UpdateRule:
+    transform = make_sgd_transform(optimiser.momentum, optimiser.weight_decay)
 
     def update(parameters: Parameters, gradients: Parameters, memory: Any, step: Any, rate: Any) -> Any:
         directions, memory = transform.update(gradients, memory, parameters)
-        return move(parameters, directions, rate), memory
+        return apply_directions(parameters, directions, rate), memory
 
     def rates(first: int, count: int) -> np.ndarray:
         if optimiser.schedule is None:
             return np.full(count, optimiser.step_size)
         return np.array([optimiser.rate(step) for step in range(first, first + count)])
 
-    return Rule(transform.init, update, rates, re.sub(r" at 0x[0-9a-fA-F]+", "", repr(optimiser)), turns=True)
+    return UpdateRule(transform.init, update, rates, describe_object(optimiser), allows_transposed=True)
 
 
-def _of_optax(transform: optax.GradientTransformation) -> Rule:
+def _make_optax_rule(transform: optax.GradientTransformation) -> UpdateRule:
     def update(parameters: Parameters, gradients: Parameters, memory: Any, step: Any, rate: Any) -> Any:
         updates, memory = transform.update(gradients, memory, parameters)
         return optax.apply_updates(parameters, updates), memory
 
-    return Rule(transform.init, update, described=_fingerprint(transform), turns=_turns(transform))
+    return UpdateRule(
+        transform.init,
+        update,
+        description=_fingerprint_transform(transform),
+        allows_transposed=_commutes_with_transposition(transform),
+    )
 
 
-def _turns(transform: optax.GradientTransformation) -> bool:
-    """Tried on one step: true of Adam and all that works number by number, false of what looks at rows or columns."""
+def _commutes_with_transposition(transform: optax.GradientTransformation) -> bool:
+    """Return True if a trial step commutes with transposition, as with Adam; not if it uses rows or columns."""
     p = {"W": jnp.asarray(np.random.default_rng(0).normal(size=(129, 130)), jnp.float32)}  # Adafactor factors 128 up
     try:
         memory = transform.init(p)
         straight, _ = jax.jit(transform.update)(p, memory, p)
-        across, _ = jax.jit(transform.update)(turned(p), turned(memory), turned(p))
+        across, _ = jax.jit(transform.update)(transpose_matrices(p), transpose_matrices(memory), transpose_matrices(p))
     except (TypeError, ValueError, KeyError):
         return False
-    same: Any = jax.tree.map(lambda a, b: a.shape == b.shape and bool((a == b).all()), straight, turned(across))
+    same: Any = jax.tree.map(
+        lambda a, b: a.shape == b.shape and bool((a == b).all()), straight, transpose_matrices(across)
+    )
     return all(jax.tree.leaves(same))
 
 
-def _of_methods(optimiser: Any) -> Rule:
+def _make_method_rule(optimiser: Any) -> UpdateRule:
     def update(parameters: Parameters, gradients: Parameters, memory: Any, step: Any, rate: Any) -> Any:
         return optimiser.update(parameters, gradients, memory, step)
 
-    return Rule(optimiser.init, update, described=re.sub(r" at 0x[0-9a-fA-F]+", "", repr(optimiser)))
+    return UpdateRule(optimiser.init, update, description=describe_object(optimiser))
 
 
-def _fingerprint(transform: optax.GradientTransformation) -> str:
-    """A checksum of what the optimiser computes: its repr has no settings, its program has them all."""
+def _fingerprint_transform(transform: optax.GradientTransformation) -> str:
+    """Return a checksum of the optimiser's program, which contains all its settings; its repr does not."""
     like = {"W": jnp.zeros((2, 2)), "b": jnp.zeros(2)}
     try:
         program = str(jax.make_jaxpr(transform.update)(like, transform.init(like), like))
-    except (TypeError, ValueError, KeyError):  # it knows the parameters by name
+    except (TypeError, ValueError, KeyError):  # it needs the real parameters' names
         return "optax"
     return f"optax, checksum {zlib.crc32(program.encode()):08x}"

@@ -1,4 +1,4 @@
-"""Types of numbers: float32, float64, and bfloat16 with float32 where sums are kept."""
+"""Number types: float32, float64, and bfloat16 with sums in float32."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ import jax.numpy as jnp
 import numpy as np
 
 import jax
-from nnkit.arrays import Array
-from nnkit.jax_path.jax_gates import adapted_model
+from nnkit.arrays import Array, Parameters
+from nnkit.jax_path.jax_gates import adapt_model
 
-TYPES = ("float32", "float64", "bfloat16")
+DTYPES = ("float32", "float64", "bfloat16")
 
 
-def checked(dtype: Any) -> str:
-    """The name of a type of `TYPES`; ValueError for others."""
+def check_dtype(dtype: Any) -> str:
+    """Return the name of a dtype; ValueError unless it is in `DTYPES`."""
     name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
-    if name not in TYPES:
-        raise ValueError(f"dtype must be one of {', '.join(TYPES)}, not {name}.")
+    if name not in DTYPES:
+        raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {name}.")
     return name
 
 
-def kept(name: str) -> Any:
-    """In which type the parameters, the optimiser's memory and the data are kept: float32 for bfloat16."""
+def get_stored_dtype(name: str) -> Any:
+    """Return the dtype in which parameters, the optimiser's memory and the data are stored: float32 for bfloat16."""
     return np.dtype("float64" if name == "float64" else "float32")
 
 
-def cast(tree: Any, dtype: Any) -> Any:
-    """The floats of a tree in this type; integers stay."""
+def cast_floats(tree: Any, dtype: Any) -> Any:
+    """Convert the floats of a tree to this dtype; integers stay."""
     return jax.tree.map(lambda a: a.astype(dtype) if jnp.issubdtype(a.dtype, jnp.floating) else a, tree)
 
 
-def on_device(array: Any, name: str) -> np.ndarray:
-    """A host's array as it goes to the device: floats in the type that is kept, integers in 32 bits."""
+def to_stored_dtype(array: Any, name: str) -> np.ndarray:
+    """Convert an array for the device: floats to the dtype in which they are stored, integers to 32 bits."""
     found: np.ndarray = np.asarray(array)
-    with np.errstate(over="ignore"):  # it becomes infinite there, and training tells that
-        return found.astype(np.int32 if found.dtype.kind in "iub" else kept(name))
+    with np.errstate(over="ignore"):  # values become infinite, and training reports that
+        return found.astype(np.int32 if found.dtype.kind in "iub" else get_stored_dtype(name))
 
 
-class InFloat32:
-    """A loss gate that computes in float32 whatever the type of the scores, and hands their gradient back in it.
+class Float32Loss:
+    """Loss gate that computes in float32 and returns the gradient of the scores in their own dtype.
 
     In bfloat16 a loss of 2.3 would have three digits, and a mean over a batch fewer.
     """
@@ -60,27 +60,27 @@ class InFloat32:
         return (dscores.astype(like.dtype), *rest)
 
 
-def gradients_in(model: Any, name: str) -> Callable[..., tuple[Array, dict[str, Array]]]:
-    """(parameters, x, y) → (loss, gradients), with the gates' arithmetic in this type and gradients in the kept one.
+def make_gradients(model: Any, name: str) -> Callable[..., tuple[Array, Parameters]]:
+    """Return a function (parameters, x, y) → (loss, gradients): arithmetic in this dtype, gradients in the stored one.
 
-    For bfloat16, parameters and x are rounded to it on the way in; matrix products and sums of bfloat16 are added up
-    in float32 by XLA, the loss gate computes in float32, and the update is one of float32.
+    For bfloat16, parameters and x are rounded to it first; XLA adds up matrix products and sums of bfloat16 in
+    float32, the loss gate computes in float32, and so does the update.
     """
-    traced = adapted_model(model)
+    traced = adapt_model(model)
     if name == "bfloat16" and is_dataclass(traced) and hasattr(traced, "loss_gate"):
-        traced = replace(traced, loss_gate=InFloat32(traced.loss_gate))  # type: ignore[type-var]
+        traced = replace(traced, loss_gate=Float32Loss(traced.loss_gate))  # type: ignore[type-var]
     inner: Any = getattr(traced, "gradients", traced)
     if name != "bfloat16":
-        return lambda parameters, x, y: _as(inner(parameters, x, y), parameters)
+        return lambda parameters, x, y: _cast_result(inner(parameters, x, y), parameters)
 
-    def rounded(parameters: dict[str, Array], x: Array, y: Array) -> Any:
-        return _as(inner(cast(parameters, jnp.bfloat16), cast(x, jnp.bfloat16), y), parameters)
+    def rounded(parameters: Parameters, x: Array, y: Array) -> Any:
+        return _cast_result(inner(cast_floats(parameters, jnp.bfloat16), cast_floats(x, jnp.bfloat16), y), parameters)
 
     return rounded
 
 
-def _as(found: Any, parameters: dict[str, Array]) -> Any:
-    """(loss, gradients), each gradient in its parameter's type: a NumPy number in a gate may have widened it."""
+def _cast_result(found: Any, parameters: Parameters) -> Any:
+    """Return (loss, gradients) in the dtype of the parameters: a NumPy number in a gate may have widened them."""
     loss, gradients = found
     kind = next(iter(parameters.values())).dtype
     return jnp.asarray(loss, kind), {name: jnp.asarray(g, kind) for name, g in gradients.items()}

@@ -1,4 +1,4 @@
-"""The compiled programs of a training: epochs as one `lax.scan` over minibatches, pieces of epochs, measures."""
+"""Compiled programs of a training: epochs as one `lax.scan` over minibatches, pieces of epochs, measures."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import jax.numpy as jnp
 
 import jax
 from jax import lax
-from nnkit.arrays import Array
+from nnkit.arrays import Array, Parameters
 from nnkit.jax_path import precision
-from nnkit.jax_path.jax_gates import adapted_model
-from nnkit.jax_path.optimisers import Rule, turned
+from nnkit.jax_path.jax_gates import adapt_model
+from nnkit.jax_path.optimisers import UpdateRule, transpose_matrices
 from nnkit.mlp import are_labels
 
 
 class Carry(NamedTuple):
-    """What goes from step to step."""
+    """State that is passed from step to step."""
 
-    parameters: dict[str, Array]
+    parameters: Parameters
     memory: Any
     step: Array
-    """How many steps were taken."""
+    """Number of steps taken."""
     alive: Array
-    """False from the first loss on that is not finite: nothing changes any more."""
+    """False after the first loss that is not finite: then nothing changes any more."""
 
 
-class Data(NamedTuple):
-    """What stays: the examples, and those to validate with (None without)."""
+class TrainingData(NamedTuple):
+    """Data of a training: the examples, and those to validate with (or None)."""
 
     x: Array
     y: Array
@@ -40,71 +40,74 @@ class Data(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
-    """How a training is computed; its methods are pure functions, to be compiled (see `Compiler`).
+class TrainingProgram:
+    """Computations of a training, as pure functions to compile (see `CompileCache`).
 
-    From step to step, matrices are kept transposed where the optimiser allows it. XLA's matrix product on a CPU is
-    slow at dW = xᵀ @ upstream, for it copies the large xᵀ; dWᵀ = upstreamᵀ @ x transposes the small factor. For
+    Between steps, matrices are stored transposed if the optimiser allows it. XLA's matrix product on a CPU is
+    slow at dW = xᵀ @ upstream, since it copies the large xᵀ; dWᵀ = upstreamᵀ @ x transposes the small factor. For
     3072-100-10 and 256 examples a step takes half as long.
     """
 
     model: Any
-    rule: Rule
+    rule: UpdateRule
     dtype: str
     batch_size: int | None
-    share: Callable[[Array], Array] = lambda batch: batch
-    """Puts a batch where it is computed: on several devices, a part on each."""
+    split_batch: Callable[[Array], Array] = lambda batch: batch
+    """Function that puts a batch on its devices, a part on each."""
 
     @cached_property
-    def gradients(self) -> Callable[..., tuple[Array, dict[str, Array]]]:
-        return precision.gradients_in(self.model, self.dtype)
+    def gradients(self) -> Callable[..., tuple[Array, Parameters]]:
+        """Function (parameters, x, y) → (loss, gradients)."""
+        return precision.make_gradients(self.model, self.dtype)
 
-    def begin(self, parameters: dict[str, Array]) -> Carry:
-        """The carry before the first step."""
+    def start(self, parameters: Parameters) -> Carry:
+        """Return the carry before the first step."""
         return Carry(parameters, self.rule.init(parameters), jnp.zeros((), jnp.int32), jnp.ones((), bool))
 
-    def step(self, carry: Carry, x: Array, y: Array, rate: Array) -> tuple[Carry, Array]:
-        """Forward, backward, update; the loss before the update. The carry is turned (see `turn`)."""
-        loss, gradients = self.gradients(self.turn(carry.parameters), x, y)
-        gradients = self.turn(gradients)
+    def run_step(self, carry: Carry, x: Array, y: Array, rate: Array) -> tuple[Carry, Array]:
+        """Run forward, backward and update; return the carry and the loss before the update. See `transpose`."""
+        loss, gradients = self.gradients(self.transpose(carry.parameters), x, y)
+        gradients = self.transpose(gradients)
         alive = carry.alive & jnp.isfinite(loss)
         new = self.rule.update(carry.parameters, gradients, carry.memory, carry.step, rate)
         parameters, memory = jax.tree.map(lambda a, b: jnp.where(alive, a, b), new, carry[:2])
         return Carry(parameters, memory, carry.step + alive, alive), loss
 
-    def turn(self, tree: Any) -> Any:
-        """Parameters, gradients or memory between the two forms: as the gates have them, and as they are kept."""
-        return turned(tree) if self.rule.turns else tree
+    def transpose(self, tree: Any) -> Any:
+        """Transpose parameters, gradients or memory between the two forms: that of the gates and the stored one."""
+        return transpose_matrices(tree) if self.rule.allows_transposed else tree
 
-    def steps(self, carry: Carry, data: Data, order: Array, rates: Array) -> tuple[Carry, Array]:
-        """A step for each rate: `order` (n,) numbers the examples, `batch_size` of them a step, fewer in the last.
+    def run_steps(self, carry: Carry, data: TrainingData, order: Array, rates: Array) -> tuple[Carry, Array]:
+        """Run a step for each rate: `order` (n,) numbers the examples, `batch_size` of them a step, fewer in the last.
 
         Returns the carry and the losses (steps,).
         """
-        carry, losses = self._steps(self.turn(carry), data, order, rates)
-        return self.turn(carry), losses
+        carry, losses = self._run_steps(self.transpose(carry), data, order, rates)
+        return self.transpose(carry), losses
 
-    def _steps(self, carry: Carry, data: Data, order: Array, rates: Array) -> tuple[Carry, Array]:
+    def _run_steps(self, carry: Carry, data: TrainingData, order: Array, rates: Array) -> tuple[Carry, Array]:
         if self.batch_size is None:
-            carry, loss = self.step(carry, self.share(data.x), self.share(data.y), rates[0])
+            carry, loss = self.run_step(carry, self.split_batch(data.x), self.split_batch(data.y), rates[0])
             return carry, loss[None]
         full, rest = divmod(order.shape[0], self.batch_size)
         inputs = order[: full * self.batch_size].reshape(full, self.batch_size), rates[:full]
 
         def one(carry: Carry, given: tuple[Array, Array]) -> tuple[Carry, Array]:
             batch, rate = given
-            return self.step(carry, self.share(_rows(data.x, batch)), self.share(_rows(data.y, batch)), rate)
+            return self.run_step(
+                carry, self.split_batch(_take_rows(data.x, batch)), self.split_batch(_take_rows(data.y, batch)), rate
+            )
 
         carry, losses = lax.scan(one, carry, inputs)
         if not rest:
             return carry, losses
         batch = order[full * self.batch_size :]
-        carry, loss = self.step(carry, _rows(data.x, batch), _rows(data.y, batch), rates[full])
+        carry, loss = self.run_step(carry, _take_rows(data.x, batch), _take_rows(data.y, batch), rates[full])
         return carry, jnp.append(losses, loss)
 
-    def measures(self, parameters: dict[str, Array], data: Data) -> dict[str, Array]:
-        """What is recorded after an epoch: accuracies where there are labels, the validation loss."""
-        model, found = adapted_model(self.model), {}
+    def compute_measures(self, parameters: Parameters, data: TrainingData) -> Parameters:
+        """Return what is recorded after an epoch: accuracies if there are labels, the validation loss."""
+        model, found = adapt_model(self.model), {}
         accuracy = getattr(model, "accuracy", None)
         if accuracy and are_labels(data.y):
             found["train_accuracy"] = accuracy(parameters, data.x, data.y)
@@ -113,50 +116,51 @@ class Program:
                 found["val_accuracy"] = accuracy(parameters, data.x_val, data.y_val)
             loss = getattr(model, "loss", lambda *given: self.gradients(*given)[0])
             found["val_loss"] = loss(parameters, data.x_val, data.y_val)
-        return {name: jnp.asarray(value, self._kind(parameters)) for name, value in found.items()}
+        return {name: jnp.asarray(value, self._get_dtype(parameters)) for name, value in found.items()}
 
-    def epochs(
-        self, carry: Carry, data: Data, orders: Array, rates: Array, count: Array
-    ) -> tuple[Carry, Array, dict[str, Array]]:
-        """The first `count` of so many epochs as orders (E, n) and rates (E, steps) tell.
+    def run_epochs(
+        self, carry: Carry, data: TrainingData, orders: Array, rates: Array, count: Array
+    ) -> tuple[Carry, Array, Parameters]:
+        """Run the first `count` of E epochs, with orders (E, n) and rates (E, steps).
 
-        Returns the carry, the losses (E, steps) and the measures (E,) each; those of epochs not taken are NaN.
+        Returns the carry, the losses (E, steps) and the measures (E,) each; those of epochs that did not run are NaN.
         """
-        shapes = jax.eval_shape(self.measures, carry.parameters, data)
-        kind = self._kind(carry.parameters)
+        shapes = jax.eval_shape(self.compute_measures, carry.parameters, data)
+        kind = self._get_dtype(carry.parameters)
         kept = jnp.full(rates.shape, jnp.nan, kind), {name: jnp.full(len(rates), jnp.nan, kind) for name in shapes}
 
         def epoch(e: Array, state: Any) -> Any:
             carry, losses, measures = state
-            carry, found = self._steps(carry, data, orders[e], rates[e])
-            measured = self.measures(self.turn(carry.parameters), data)
+            carry, found = self._run_steps(carry, data, orders[e], rates[e])
+            measured = self.compute_measures(self.transpose(carry.parameters), data)
             return carry, losses.at[e].set(found), {name: measures[name].at[e].set(measured[name]) for name in measures}
 
-        carry, losses, measures = lax.fori_loop(0, count, epoch, (self.turn(carry), *kept))
-        return self.turn(carry), losses, measures
+        carry, losses, measures = lax.fori_loop(0, count, epoch, (self.transpose(carry), *kept))
+        return self.transpose(carry), losses, measures
 
     @staticmethod
-    def _kind(parameters: dict[str, Array]) -> Any:
+    def _get_dtype(parameters: Parameters) -> Any:
         return next(iter(parameters.values())).dtype
 
 
-def _rows(array: Array, batch: Array) -> Array:
-    """array[batch], without a look at whether the numbers are in range: they come from a permutation."""
+def _take_rows(array: Array, batch: Array) -> Array:
+    """Return array[batch] without a check of the indices, which come from a permutation."""
     return array.at[batch].get(mode="promise_in_bounds")
 
 
-class Compiler:
-    """Compiles functions for the shapes that they are first called with, and tells how long that took."""
+class CompileCache:
+    """Cache of functions compiled for the shapes of their inputs, with the time that compiling took."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self._compiled: dict[Any, Any] = {}
 
     def call(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
-        """function(*inputs), compiled; the inputs numbered in `donate` are used up, their memory used again."""
-        return self.compiled(function, *inputs, donate=donate)(*inputs)
+        """Return function(*inputs), compiled; the inputs numbered in `donate` are consumed and their memory reused."""
+        return self.compile(function, *inputs, donate=donate)(*inputs)
 
-    def compiled(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
+    def compile(self, function: Callable[..., Any], *inputs: Any, donate: tuple[int, ...] = (0,)) -> Any:
+        """Return the function, compiled for inputs of these shapes and dtypes."""
         leaves, tree = jax.tree.flatten(inputs)
         key = (function, donate, tree, *[(jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves])
         if key not in self._compiled:

@@ -1,4 +1,4 @@
-"""What `fit_many` found: one table, with a row for each network."""
+"""Results of `fit_many`: one table, with a row for each network."""
 
 from __future__ import annotations
 
@@ -9,43 +9,43 @@ from typing import Any
 import numpy as np
 
 SETTINGS = ("seed", "step_size", "weight_decay")
-SHOWN = 10
+MAX_ROWS_SHOWN = 10
 
 
 @dataclass(frozen=True, eq=False)
 class Sweep:
-    """K trained networks. `print` shows the best; `table` has them all, as columns."""
+    """Results of K trained networks. `print` shows the best; `table` has them all, as columns."""
 
     settings: dict[str, np.ndarray]
-    """seed, step_size and weight_decay, (K,) each."""
+    """Columns seed, step_size and weight_decay, (K,) each."""
     losses: np.ndarray
-    """The mean loss over the steps of each epoch, (K, epochs); not finite from the epoch on in which it became so."""
+    """Mean loss over the steps of each epoch, (K, epochs); not finite from the epoch on in which it became so."""
     measures: dict[str, np.ndarray]
-    """At the end, (K,) each: train_accuracy, val_accuracy, val_loss; those that there is data for."""
+    """Final train_accuracy, val_accuracy and val_loss, (K,) each, as far as there is data for them."""
     parameters: dict[str, np.ndarray]
-    """Stacked: W1 is (K, inputs, units). `network(k)` picks one."""
+    """Stacked parameters: W1 is (K, inputs, units). `network(k)` picks one."""
     steps: np.ndarray
-    """How many updates each took, (K,): fewer than the others if its loss became NaN or infinite."""
+    """Number of updates of each, (K,): smaller than the others' if the loss became NaN or infinite."""
     plan: Any
     compile_seconds: float
     run_seconds: float
 
     @property
     def table(self) -> dict[str, np.ndarray]:
-        """Every column, (K,) each: the settings, steps, the loss of the last epoch, the measures.
+        """All columns, (K,) each: the settings, steps, the loss of the last epoch, the measures.
 
-        A data frame of pandas is made of it: `pandas.DataFrame(sweep.table)`.
+        For pandas: `pandas.DataFrame(sweep.table)`.
         """
         last = self.losses[:, -1] if self.losses.shape[1] else np.full(len(self), np.nan)
         return {**self.settings, "steps": self.steps, "loss": last, **self.measures}
 
     @property
     def judged_by(self) -> str:
-        """The column that tells the best: val_accuracy, else val_loss, train_accuracy, loss."""
+        """Column by which networks are ranked: val_accuracy, else val_loss, train_accuracy, loss."""
         return next(name for name in ("val_accuracy", "val_loss", "train_accuracy", "loss") if name in self.table)
 
     def ranking(self, column: str | None = None) -> np.ndarray:
-        """The numbers of the networks, best first: those with the largest accuracy or the smallest loss."""
+        """Return the numbers of the networks, best first: the largest accuracy or the smallest loss."""
         column = column or self.judged_by
         values = self.table[column] * (-1 if column.endswith("accuracy") else 1)
         alive = self.steps == self.steps.max()
@@ -53,17 +53,17 @@ class Sweep:
 
     @property
     def best(self) -> int:
-        """The number of the best network."""
+        """Number of the best network."""
         return int(self.ranking()[0])
 
     def network(self, k: int) -> dict[str, np.ndarray]:
-        """The parameters of network k, as `model.scores` takes them."""
+        """Return the parameters of network k, as `model.scores` takes them."""
         return {name: values[k] for name, values in self.parameters.items()}
 
     def grid(self, column: str | None = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(step sizes, weight decays, a column's mean over the seeds): (R,), (L,), (R, L).
+        """Return (step sizes, weight decays, a column's mean over the seeds): (R,), (L,), (R, L).
 
-        NaN where a network of the cell stopped, since its loss was not finite.
+        NaN in cells where a network stopped because its loss was not finite.
         """
         values = np.where(self.steps == self.steps.max(), self.table[column or self.judged_by], np.nan)
         rates, row = np.unique(self.settings["step_size"], return_inverse=True)
@@ -76,8 +76,8 @@ class Sweep:
     def __len__(self) -> int:
         return len(self.steps)
 
-    def rows(self, count: int = SHOWN) -> list[Mapping[str, Any]]:
-        """The best networks, each a dict with its number and its columns."""
+    def rows(self, count: int = MAX_ROWS_SHOWN) -> list[Mapping[str, Any]]:
+        """Return the best networks, each a dict with its number and its columns."""
         return [
             {"network": int(k), **{name: c[k].item() for name, c in self.table.items()}} for k in self.ranking()[:count]
         ]
@@ -85,14 +85,14 @@ class Sweep:
     def __repr__(self) -> str:
         rows = self.rows()
         names = list(rows[0])
-        cells = [names, *[[_short(row[name]) for name in names] for row in rows]]
+        cells = [names, *[[_format_cell(row[name]) for name in names] for row in rows]]
         widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
         lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths)) for line in cells]
         stopped = int((self.steps < self.steps.max()).sum())
-        told = f"{len(self):,} networks in {self.plan.chunks} chunk{'s'[: self.plan.chunks > 1]}"
-        told += f", the best {len(rows)} by {self.judged_by}" + (f"; {stopped:,} stopped early" if stopped else "")
-        return "\n".join([f"{told}:", *lines])
+        title = f"{len(self):,} networks in {self.plan.chunks} chunk{'s'[: self.plan.chunks > 1]}"
+        title += f", the best {len(rows)} by {self.judged_by}" + (f"; {stopped:,} stopped early" if stopped else "")
+        return "\n".join([f"{title}:", *lines])
 
 
-def _short(value: Any) -> str:
+def _format_cell(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

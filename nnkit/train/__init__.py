@@ -1,14 +1,14 @@
-"""Training: gradient descent in a loop, with everything that one wants to know of it afterwards.
+"""Training: gradient descent in a loop, with a history of everything that happened.
 
     model = MLP((2, 100, 3))
     parameters = model.init(0)
     result = fit(model, parameters, x, labels, epochs=200, batch_size=32, optimiser=SGD(0.5, momentum=0.9))
-    result.history.loss                        # one number a step
+    result.history.loss                        # one number for each step
     model.accuracy(result.parameters, x, labels)
 
-One step is `W -= step_size * dW`, for every parameter: all else here chooses the examples of a step, writes down
-what happened, and stops when it went wrong. With a checkpoint, training that was interrupted goes on from there
-and ends in the same bits. Source: CS231n, notes "Optimization" and "Neural networks 3".
+One step is `W -= step_size * dW`, for every parameter: all the rest chooses the examples of a step, records
+what happened, and stops when something went wrong. With a checkpoint, an interrupted training is resumed and ends in
+the same bits. Source: CS231n, notes "Optimization" and "Neural networks 3".
 """
 
 from nnkit.train.checkpoints import CheckpointError

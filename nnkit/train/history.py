@@ -1,4 +1,4 @@
-"""What happened while a network trained, and why it stopped if it stopped early."""
+"""History of a training: losses, accuracies, and the reason if it stopped early."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ import numpy as np
 from nnkit.arrays import Array
 
 PER_EPOCH = ("epoch_ends", "train_accuracy", "val_loss", "val_accuracy")
-LARGE = 1e4
-RISE = 10.0
-"""Weights of this size, and a loss that rose this many times, are taken for signs that the steps were too large."""
+LARGE_WEIGHT = 1e4
+LARGE_RISE = 10.0
+"""Size of weights, and rise of the loss, that show that the steps were too large."""
 
 
 @dataclass
 class History:
-    """The course of a training: lists, as long as there is something to tell.
+    """Losses and accuracies of a training, in lists.
 
-    `loss[i]` is the loss on the examples of step i, before its update. The others have an entry for each epoch that
-    was finished; they stay empty where there are no labels (the accuracies) or no validation data.
+    `loss[i]` is the loss on the examples of step i, before its update. The others have an entry for each finished
+    epoch; they stay empty without labels (the accuracies) or without validation data.
     """
 
     loss: list[float] = field(default_factory=list)
     epoch_ends: list[int] = field(default_factory=list)
-    """How many steps were taken when each epoch ended."""
+    """Number of steps taken at the end of each epoch."""
     train_accuracy: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     val_accuracy: list[float] = field(default_factory=list)
     stopped: str = ""
-    """Why training stopped early, in a sentence; empty if it did not."""
+    """Reason why training stopped early, as a sentence; empty if it did not."""
 
     @property
     def steps(self) -> list[int]:
-        """0, 1, 2, ...: what to draw `loss` over."""
+        """0, 1, 2, ...: the x-axis for `loss`."""
         return list(range(len(self.loss)))
 
     @property
     def train_loss(self) -> list[float]:
-        """The mean loss over the steps of each epoch."""
+        """Mean loss over the steps of each epoch."""
         starts = [0, *self.epoch_ends[:-1]]
         return [float(np.mean(self.loss[start:end])) for start, end in zip(starts, self.epoch_ends)]
 
     @property
     def best_epoch(self) -> int | None:
-        """The index of the first epoch with the best validation accuracy (or else validation loss, training accuracy,
+        """Index of the first epoch with the best validation accuracy (or else validation loss, training accuracy,
         training loss); None before an epoch has ended."""
         for values, sign in ((self.val_accuracy, 1), (self.val_loss, -1), (self.train_accuracy, 1)):
             if values:
@@ -55,21 +55,21 @@ class History:
         return int(np.argmin(self.train_loss)) if self.epoch_ends else None
 
     def until(self, steps: int, epochs: int) -> History:
-        """A copy of the first `steps` steps and `epochs` epochs."""
+        """Return a copy of the first `steps` steps and `epochs` epochs."""
         return replace(self, loss=self.loss[:steps], **{name: getattr(self, name)[:epochs] for name in PER_EPOCH})
 
     def __repr__(self) -> str:
-        told = [f"{len(self.loss)} steps, {len(self.epoch_ends)} epochs"]
+        parts = [f"{len(self.loss)} steps, {len(self.epoch_ends)} epochs"]
         if self.loss:
-            told.append(f"loss {self.loss[0]:.4g} → {self.loss[-1]:.4g}")
+            parts.append(f"loss {self.loss[0]:.4g} → {self.loss[-1]:.4g}")
         for name in ("train_accuracy", "val_accuracy"):
             if getattr(self, name):
-                told.append(f"{name.replace('_', ' ')} {getattr(self, name)[-1]:.1%}")
-        return "; ".join([*told, *filter(None, [self.stopped])])
+                parts.append(f"{name.replace('_', ' ')} {getattr(self, name)[-1]:.1%}")
+        return "; ".join([*parts, *filter(None, [self.stopped])])
 
 
 class Result(NamedTuple):
-    """What `fit` returns: `parameters, history = fit(...)`."""
+    """Return value of `fit`: `parameters, history = fit(...)`."""
 
     parameters: dict[str, Array]
     history: History
@@ -78,39 +78,41 @@ class Result(NamedTuple):
         return f"Result: {self.history!r}"
 
 
-def why_stopped(loss: float, losses: list[float], parameters: Mapping[str, Array], x: Any, rate: float | None) -> str:
-    """The sentence for a loss that is not finite, at the step after those of `losses`, with these parameters and
-    examples. Told from what is there at this step alone, so that a resumed training says the same."""
-    told = f"Stopped at step {len(losses)}, since the loss is {loss:g}"
-    examples = _not_finite(x)
+def explain_stop(loss: float, losses: list[float], parameters: Mapping[str, Array], x: Any, rate: float | None) -> str:
+    """Explain a loss that is not finite, at the step after those of `losses`, with these parameters and examples.
+
+    Only the arguments are used, so that a resumed training gives the same explanation.
+    """
+    start = f"Stopped at step {len(losses)}, since the loss is {loss:g}"
+    examples = _describe_not_finite(x)
     if examples is not None:
-        return f"{told}: x holds {examples}."
+        return f"{start}: x holds {examples}."
     if not losses:
         return (
-            f"{told} before any update: look for an overflow, a log(0) or a division by zero in the gates' forward, "
+            f"{start} before any update: look for an overflow, a log(0) or a division by zero in the gates' forward, "
             "or start from smaller weights."
         )
-    sizes = {name: _largest(p) for name, p in parameters.items()}
+    sizes = {name: _find_largest(p) for name, p in parameters.items()}
     name = max(sizes, key=lambda key: math.inf if math.isnan(sizes[key]) else sizes[key])
     top, smaller = max(losses), "" if rate is None else f" than {rate:g}, as {rate / 10:g}"
-    if top > RISE * abs(losses[0]) or sizes[name] > LARGE:
+    if top > LARGE_RISE * abs(losses[0]) or sizes[name] > LARGE_WEIGHT:
         rose = f"it rose from {losses[0]:.3g} to {top:.3g}"
-        grown = f"{name} grew to {sizes[name]:.3g}" if sizes[name] > LARGE else rose
-        return f"{told}: {grown} and overflowed, so the step size is too large; try a smaller one{smaller}."
+        grown = f"{name} grew to {sizes[name]:.3g}" if sizes[name] > LARGE_WEIGHT else rose
+        return f"{start}: {grown} and overflowed, so the step size is too large; try a smaller one{smaller}."
     if math.isnan(sizes[name]):
-        return f"{told}: {name} holds NaN since the last update, so look for 0/0 or an overflow in a gate's backward."
+        return f"{start}: {name} holds NaN since the last update, so look for 0/0 or an overflow in a gate's backward."
     return (
-        f"{told}, though neither it nor the parameters had grown: rather than at the step size, look for a log(0), a "
-        "0/0 or an overflow in a gate's forward."
+        f"{start}, though neither it nor the parameters had grown: the step size is not to blame; look for a log(0), "
+        "a 0/0 or an overflow in a gate's forward."
     )
 
 
-def _largest(p: Array) -> float:
+def _find_largest(p: Array) -> float:
     array = np.asarray(p, dtype=float)
     return float(np.abs(array).max()) if array.size else 0.0
 
 
-def _not_finite(x: Any) -> str | None:
+def _describe_not_finite(x: Any) -> str | None:
     array = np.asarray(x)
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,38 +11,22 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import Array, ShapeError
+from nnkit.arrays import Array, Parameters, ShapeError, to_array
 from nnkit.mlp import are_labels
 from nnkit.train import checkpoints
-from nnkit.train.checkpoints import State
-from nnkit.train.history import History, Result, why_stopped
+from nnkit.train.checkpoints import TrainingState
+from nnkit.train.history import History, Result, explain_stop
+from nnkit.train.settings import FitSettings, accept_settings, require_counts, require_data
 from nnkit.train.sgd import SGD
 
-Parameters = dict[str, Array]
 
-
-def fit(
-    model: Any,
-    parameters: Parameters,
-    x: Array,
-    y: Array,
-    *,
-    epochs: int = 100,
-    batch_size: int | None = None,
-    optimiser: Any = None,
-    rng: np.random.Generator | int = 0,
-    x_val: Array = None,
-    y_val: Array = None,
-    progress: bool = False,
-    checkpoint: str | Path | None = None,
-    checkpoint_every: int | None = None,
-    on_epoch: Callable[[int, Parameters, History], Any] | None = None,
-) -> Result:
+@accept_settings
+def fit(model: Any, parameters: Parameters, x: Array, y: Array, settings: FitSettings) -> Result:
     """Train: `epochs` times through all the examples, one update for each batch. Returns (parameters, history).
 
-    `model` is an `MLP`, or any function (parameters, x, y) → (loss, gradients); `optimiser` is `SGD()` unless told.
+    `model` is an `MLP`, or any function (parameters, x, y) → (loss, gradients); `optimiser` is `SGD()` by default.
     Without a `batch_size`, one step takes all the examples; else `rng` (a generator, or the seed of one) shuffles
-    them anew for each epoch. The parameters that were given are left alone.
+    them anew for each epoch. The parameters that are passed in are left alone.
 
     After each epoch the accuracies (if `y` holds labels) and the validation loss are recorded, and `on_epoch(epoch,
     parameters, history)` is called, epochs counted from 0. `progress` shows a bar.
@@ -52,89 +36,79 @@ def fit(
     uninterrupted: the same call again is all it takes. A larger `epochs` trains a finished network further.
 
     A loss of NaN or infinity stops the training; `history.stopped` says why, and the parameters are those that gave
-    this loss. Raises ShapeError, TypeError or ValueError for what does not fit, CheckpointError for a checkpoint of
-    another training.
+    this loss. Raises ShapeError, TypeError or ValueError for arguments that do not fit, CheckpointError for a
+    checkpoint of another training.
     """
-    optimiser = SGD() if optimiser is None else optimiser
-    require_counts(epochs=epochs, batch_size=batch_size, checkpoint_every=checkpoint_every)
-    if checkpoint_every is not None and checkpoint is None:
-        raise ValueError("checkpoint_every needs the name of a file: checkpoint='training.npz'.")
-    require_data(model, parameters, x, y, x_val, y_val)
-    training = _Training(
-        model, optimiser, _array(x), _array(y), x_val, y_val, batch_size, np.random.default_rng(rng),
-        None if checkpoint is None else Path(checkpoint), checkpoint_every, on_epoch,
-    )  # fmt: skip
-    return training.run(parameters, epochs, progress)
+    require_data(model, parameters, x, y, settings.x_val, settings.y_val)
+    return _TrainingRun(model, to_array(x), to_array(y), settings).run(parameters)
 
 
 def minibatches(n: int, batch_size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """The numbers 0 ... n-1 in random order, `batch_size` at a time; the last batch may be smaller."""
+    """Return the numbers 0 ... n-1 in random order, `batch_size` at a time; the last batch may be smaller."""
     require_counts(batch_size=batch_size)
     order = rng.permutation(n)
     return (order[start : start + batch_size] for start in range(0, n, batch_size))
 
 
 @dataclass
-class _Training:
+class _TrainingRun:
+    """One call of `fit`."""
+
     model: Any
-    optimiser: Any
     x: Array
     y: Array
-    x_val: Array
-    y_val: Array
-    batch_size: int | None
-    rng: np.random.Generator
-    checkpoint: Path | None
-    checkpoint_every: int | None
-    on_epoch: Callable[[int, Parameters, History], Any] | None
+    settings: FitSettings
 
-    def run(self, parameters: Parameters, epochs: int, progress: bool) -> Result:
+    def run(self, parameters: Parameters) -> Result:
+        epochs, self.batch_size = self.settings.epochs, self.settings.batch_size
+        self.optimiser = SGD() if self.settings.optimiser is None else self.settings.optimiser
+        self.rng = np.random.default_rng(self.settings.rng)
         self.gradients = getattr(self.model, "gradients", self.model)
-        self.state = State(dict(parameters), self.optimiser.init(parameters), rng=self.rng.bit_generator.state)
+        self.state = TrainingState(dict(parameters), self.optimiser.init(parameters), rng=self.rng.bit_generator.state)
         self.history = History()
-        if self.checkpoint:
-            self._resume(self.checkpoint, parameters)
+        if self.settings.checkpoint_path:
+            self._resume(self.settings.checkpoint_path, parameters)
         batches = 1 if self.batch_size is None else math.ceil(len(self.x) / self.batch_size)
         try:
-            with progress_bar(progress, epochs * batches, self.state.step) as bar:
+            with open_progress_bar(self.settings.progress, epochs * batches, self.state.step) as bar:
                 while self.state.epoch < epochs and not self.history.stopped:
-                    self._epoch(bar)
+                    self._run_epoch(bar)
         except KeyboardInterrupt:
             self._save()
             raise
-        if self.checkpoint_every is not None and not self.history.stopped:
+        if self.settings.checkpoint_every is not None and not self.history.stopped:
             self._save()
         return Result(self.state.parameters, self.history)
 
-    def _epoch(self, bar: Any) -> None:
-        """One epoch, or what is left of it."""
-        batches = self._batches()
-        # An overflow is told in a sentence, by history.stopped; NumPy's warnings would only come before it.
+    def _run_epoch(self, bar: Any) -> None:
+        """Run one epoch, or the rest of it."""
+        batches = self._draw_batches()
+        # history.stopped explains an overflow; NumPy's warnings would add nothing.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for batch in batches[self.state.batch :]:
-                if not self._step(batch):
+                if not self._run_step(batch):
                     return
                 if bar is not None:
                     bar.update()
-            self._record()
+            self._record_epoch()
         rng = self.state.rng if self.batch_size is None else self.rng.bit_generator.state
         self.state = replace(self.state, epoch=self.state.epoch + 1, batch=0, rng=rng)
-        if self.checkpoint_every is None:
+        if self.settings.checkpoint_every is None:
             self._save()
         if bar is not None:
             bar.set_postfix_str(f"loss {self.history.loss[-1]:.4g}", refresh=False)
-        if self.on_epoch:
-            self.on_epoch(self.state.epoch - 1, self.state.parameters, self.history)
+        if self.settings.on_epoch:
+            self.settings.on_epoch(self.state.epoch - 1, self.state.parameters, self.history)
 
-    def _batches(self) -> list[Any]:
-        """The indices of each batch of an epoch that begins; `...` stands for all the examples, not copied."""
+    def _draw_batches(self) -> list[Any]:
+        """Return the indices of each batch of a new epoch; `...` stands for all the examples, not copied."""
         if self.batch_size is None:
             return [...]
         self.state = replace(self.state, rng=self.rng.bit_generator.state)
         return list(minibatches(len(self.x), self.batch_size, self.rng))
 
-    def _step(self, batch: Any) -> bool:
-        """Forward, backward, update; False if the loss is not finite."""
+    def _run_step(self, batch: Any) -> bool:
+        """Run forward, backward and update; return False if the loss is not finite."""
         old, losses = self.state, self.history.loss
         x, y = (self.x, self.y) if batch is ... else (self.x[batch], self.y[batch])
         loss, gradients = self.gradients(old.parameters, x, y)
@@ -143,45 +117,52 @@ class _Training:
         value = float(loss)
         if not math.isfinite(value):
             rate = self.optimiser.rate(old.step) if hasattr(self.optimiser, "rate") else None
-            self.history.stopped = why_stopped(value, losses, old.parameters, x, rate)
+            self.history.stopped = explain_stop(value, losses, old.parameters, x, rate)
             losses.append(value)
             return False
         parameters, memory = self.optimiser.update(old.parameters, gradients, old.memory, old.step)
-        losses.append(value)  # first this, then the state: what a checkpoint holds is cut to the state's length
-        self.state = State(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
-        if self.checkpoint_every is not None and self.state.step % self.checkpoint_every == 0:
+        losses.append(value)  # before the state changes: a checkpoint cuts the history to the state's length
+        self.state = TrainingState(parameters, memory, old.step + 1, old.epoch, old.batch + 1, old.rng)
+        if self.settings.checkpoint_every is not None and self.state.step % self.settings.checkpoint_every == 0:
             self._save()
         return True
 
-    def _record(self) -> None:
-        """The entries of an epoch that ends."""
+    def _record_epoch(self) -> None:
+        """Append the entries of a finished epoch to the history."""
         history, parameters, accuracy = self.history, self.state.parameters, getattr(self.model, "accuracy", None)
         if accuracy and are_labels(self.y):
             history.train_accuracy.append(float(accuracy(parameters, self.x, self.y)))
-        if self.x_val is not None:
-            if accuracy and are_labels(self.y_val):
-                history.val_accuracy.append(float(accuracy(parameters, self.x_val, self.y_val)))
-            history.val_loss.append(float(self._loss(parameters, self.x_val, self.y_val)))
+        if self.settings.x_val is not None:
+            if accuracy and are_labels(self.settings.y_val):
+                history.val_accuracy.append(float(accuracy(parameters, self.settings.x_val, self.settings.y_val)))
+            history.val_loss.append(float(self._compute_loss(parameters, self.settings.x_val, self.settings.y_val)))
         history.epoch_ends.append(self.state.step)
 
-    def _loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
+    def _compute_loss(self, parameters: Parameters, x: Array, y: Array) -> Array:
         loss = getattr(self.model, "loss", None)
         return loss(parameters, x, y) if loss else self.gradients(parameters, x, y)[0]
 
     def _save(self) -> None:
-        if self.checkpoint:
+        if self.settings.checkpoint_path:
             kept = self.history.until(self.state.step, self.state.epoch)
-            checkpoints.save(self.checkpoint, self.state, kept, self.same)
+            checkpoints.save_checkpoint(self.settings.checkpoint_path, self.state, kept, self.description)
 
     def _resume(self, path: Path, parameters: Parameters) -> None:
-        data = {"parameters": parameters, "x": self.x, "y": self.y, "x_val": self.x_val, "y_val": self.y_val}
-        self.same = checkpoints.training_of(self.model, self.optimiser, self.batch_size, self.rng, data)
+        data = {
+            "parameters": parameters,
+            "x": self.x,
+            "y": self.y,
+            "x_val": self.settings.x_val,
+            "y_val": self.settings.y_val,
+        }
+        self.description = checkpoints.describe_training(self.model, self.optimiser, self.batch_size, self.rng, data)
         if path.exists():
-            self.state, self.history = checkpoints.load(path, self.state, self.same)
+            self.state, self.history = checkpoints.load_checkpoint(path, self.state, self.description)
             self.rng.bit_generator.state = self.state.rng
 
 
-def progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+def open_progress_bar(progress: bool, total: int, done: int) -> AbstractContextManager[Any]:
+    """Return a progress bar of `total` steps, `done` of them finished, as a context manager; None without progress."""
     if not progress:
         return nullcontext()
     try:
@@ -192,38 +173,11 @@ def progress_bar(progress: bool, total: int, done: int) -> AbstractContextManage
     return bar
 
 
-def _array(x: Array) -> Array:
-    return x if hasattr(x, "dtype") else np.asarray(x)
-
-
-def require_counts(**counts: int | None) -> None:
-    for name, count in counts.items():
-        least = 0 if name == "epochs" else 1
-        if count is not None and not (isinstance(count, int | np.integer) and count >= least):
-            raise ValueError(f"{name} must be a whole number of {least} or more, not {count}.")
-
-
-def require_data(model: Any, parameters: Parameters, x: Array, y: Array, x_val: Array, y_val: Array) -> None:
-    """Raise what is wrong with the data, before anything is computed: see `fit`."""
-    if (x_val is None) != (y_val is None):
-        raise ValueError("x_val and y_val go together: give both, or neither.")
-    _require_examples(x, y)
-    for inputs, targets in ((x, y), (x_val, y_val)):
-        if inputs is not None and hasattr(model, "check"):
-            model.check(parameters, inputs, targets)
-
-
-def _require_examples(x: Array, y: Array) -> None:
-    shapes = np.shape(x), np.shape(y)
-    if not all(shapes) or shapes[0][0] != shapes[1][0] or not shapes[0][0]:
-        raise ShapeError(f"x is {shapes[0]} and y {shapes[1]}; both must have an entry for each of N examples, N > 0.")
-
-
 def _require_gradients(gradients: Any, parameters: Parameters) -> None:
-    """A gradient of another shape would broadcast, and change the parameter's shape without a word."""
+    """Raise ValueError or ShapeError for wrong gradients: another shape would broadcast and change the parameter's."""
     if not isinstance(gradients, Mapping) or gradients.keys() != parameters.keys():
-        told = ", ".join(map(str, gradients)) if isinstance(gradients, Mapping) else f"a {type(gradients).__name__}"
-        raise ValueError(f"The gradients must be a dict with the keys {', '.join(parameters)}; they are {told}.")
+        given = ", ".join(map(str, gradients)) if isinstance(gradients, Mapping) else f"a {type(gradients).__name__}"
+        raise ValueError(f"The gradients must be a dict with the keys {', '.join(parameters)}; they are {given}.")
     for name, p in parameters.items():
         if np.shape(gradients[name]) != np.shape(p):
             raise ShapeError(f"The gradient of {name} is {np.shape(gradients[name])}, but {name} is {np.shape(p)}.")

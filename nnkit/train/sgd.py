@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nnkit.arrays import Array, namespace
-
-Parameters = dict[str, Array]
+from nnkit.arrays import Parameters, get_namespace
 
 
 @dataclass(frozen=True)
@@ -18,8 +16,8 @@ class SGD:
     """W ← W - rate · v, where v ← momentum · v + dW + weight_decay · W, and rate = step_size · schedule(step).
 
     Without momentum and weight decay, v is the gradient dW alone. Weight decay pulls weights towards zero (the
-    gradient of ½ · weight_decay · ‖W‖², which the recorded loss leaves out), but not biases: it is for parameters
-    of two axes or more. `schedule` maps the number of steps already taken, 0 at first, to a factor.
+    gradient of ½ · weight_decay · ‖W‖², which the recorded loss does not include), but not biases: it applies to
+    parameters with two axes or more. `schedule` maps the number of steps already taken, 0 at first, to a factor.
 
     An optimiser of your own has the same two methods; its memory is a dict of arrays.
     """
@@ -40,17 +38,17 @@ class SGD:
             raise ValueError(f"weight_decay must be a number of 0 or more, not {self.weight_decay:g}.")
 
     def rate(self, step: int) -> float:
-        """The step size at this step."""
+        """Return the step size at this step."""
         return self.step_size if self.schedule is None else self.step_size * float(self.schedule(step))
 
     def init(self, parameters: Parameters) -> Parameters:
-        """The memory before the first step: a velocity of zero for each parameter, or nothing without momentum."""
-        return {name: namespace(p).zeros_like(p) for name, p in parameters.items()} if self.momentum else {}
+        """Return the memory before the first step: zero velocities, or nothing without momentum."""
+        return {name: get_namespace(p).zeros_like(p) for name, p in parameters.items()} if self.momentum else {}
 
     def update(
         self, parameters: Parameters, gradients: Parameters, memory: Parameters, step: int
     ) -> tuple[Parameters, Parameters]:
-        """The new parameters and the new memory; what was given stays as it is."""
+        """Return the new parameters and the new memory; the old ones are left alone."""
         rate, moved, velocities = self.rate(step), {}, {}
         for name, p in parameters.items():
             v = gradients[name]
@@ -64,7 +62,7 @@ class SGD:
 
 @dataclass(frozen=True)
 class cosine:
-    """From 1 at step 0 down to `floor` at step `steps` along half a cosine; `floor` from then on."""
+    """Schedule from 1 at step 0 down to `floor` at step `steps` along half a cosine; `floor` from then on."""
 
     steps: int
     floor: float = 0.0
@@ -78,7 +76,7 @@ class cosine:
 
 @dataclass(frozen=True)
 class step_decay:
-    """Times `factor` after every `every` steps: 1, then factor, then factor²."""
+    """Schedule that multiplies by `factor` after every `every` steps: 1, then factor, then factor²."""
 
     every: int
     factor: float = 0.5
@@ -92,7 +90,7 @@ class step_decay:
 
 @dataclass(frozen=True)
 class warmup:
-    """Up from 1/steps at step 0 to 1 in a straight line; then 1, or the schedule `then`, counted from there."""
+    """Schedule from 1/steps at step 0 up to 1 in a straight line; then 1, or the schedule `then`, from its step 0."""
 
     steps: int
     then: Callable[[int], float] | None = None

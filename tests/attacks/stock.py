@@ -10,9 +10,11 @@ import tempfile
 from typing import Any
 
 from hostile import course
+from nbformat import from_dict
+from nbgrader.utils import determine_grade
 
+from nnkit.check.notebook.ipython_shell import CellRun, make_shell
 from nnkit_grader.intake.submission import RefusedSubmission, repair_notebook
-from nnkit_grader.rpc.ipython_shell import make_shell
 
 
 def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
@@ -29,17 +31,19 @@ def graded(raw: bytes, trusting: bool = False) -> dict[str, Any]:
             test = course().find_cell(cell.id) if cell.kind == "test" else None
             source = own.get(cell.id, test.source) if test else cell.source
             shell.user_ns.setdefault("In", [""]).append(source)  # as a kernel does
-            ended, outputs = shell.run(count, source)
-            shown.append(outputs)
+            run = shell.run(count, source)
+            shown.append(run.outputs)
             if test:
-                scores[cell.id] = 0.0 if ended else credit(outputs, test.points)
+                scores[cell.id] = nbgraders_points(run, test.points)
     return {"score": sum(scores.values()), "shown": json.dumps(shown), "pid": os.getpid()}
 
 
-def credit(outputs: list[dict[str, Any]], points: float) -> float:
-    """Return the points by nbgrader's rule: the cell's last value, if it is a number."""
-    for output in outputs:
-        if output["output_type"] == "execute_result":
-            with contextlib.suppress(ValueError):
-                return min(float(output["data"]["text/plain"]), points)
-    return points
+def nbgraders_points(run: CellRun, points: float) -> float:
+    """Return what nbgrader gives for a test cell with these outputs; none where it refuses to grade."""
+    mark = {"grade": True, "solution": False, "points": points}
+    cell = from_dict({"cell_type": "code", "metadata": {"nbgrader": mark}, "outputs": run.outputs})
+    try:
+        earned, _ = determine_grade(cell)
+    except ValueError:
+        return 0.0
+    return float(earned)

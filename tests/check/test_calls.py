@@ -150,8 +150,8 @@ def test_a_check_in_batches_names_the_mistake(make, kind, mistakes):
 def test_a_check_asks_little_of_the_other_process(tmp_path, monkeypatch):
     with linked({"Doubles": Doubles}, tmp_path) as link, checking(remote=lambda: link):
         gate, asked = link.get(["name", "Doubles"])(), []
-        honest = link.ask
-        monkeypatch.setattr(link, "ask", lambda *request: asked.append(request[0]) or honest(*request))
+        honest = link.request
+        monkeypatch.setattr(link, "request", lambda *request: asked.append(request[0]) or honest(*request))
         assert check_backward(gate, np.array([1.0, 3.0]), of=lambda x: 2 * x).passed
     assert len(asked) <= 4, asked
 
@@ -167,7 +167,7 @@ def test_many_points_are_some_batches_of_moderate_size(make):
     gate = make(CountsItsCalls)
     subject = GateSubject("gate", ("x",), (0,), None, gate=gate)
     points = [(np.full(MAX_BATCH_NUMBERS // 3, float(k)),) for k in range(8)]
-    values = list(numerical.at_each(subject.function, points))
+    values = list(numerical.evaluate_at_each(subject.function, points))
     assert [value[0] for value in values] == [2.0 * k for k in range(8)]
     assert gate.count == 8
 
@@ -175,7 +175,7 @@ def test_many_points_are_some_batches_of_moderate_size(make):
 def test_a_point_at_which_the_function_fails_raises(make):
     subject = GateSubject("gate", ("x",), (0,), None, gate=make(Doubles))
     with pytest.raises(ValueError, match="not below zero"):
-        list(numerical.at_each(subject.function, [(ONES,), (-ONES,)]))
+        list(numerical.evaluate_at_each(subject.function, [(ONES,), (-ONES,)]))
 
 
 def test_one_call_keeps_what_it_was_given_and_what_it_raised():
@@ -201,6 +201,6 @@ def test_a_branch_on_which_the_complex_step_is_wrong_is_looked_at_by_small_steps
 
     subject = GateSubject("size", ("x",), (0,), None, gate=Size())
     x, upstream = np.array([2.0, 3.0]), np.array([0.5, -1.0])
-    assert numerical.complex_along(subject.function, (x,), {0: x}).value.tolist() == [0.0, 0.0]
+    assert numerical.take_complex_step_along(subject.function, (x,), {0: x}).value.tolist() == [0.0, 0.0]
     rng = np.random.default_rng(0)
     assert agrees_along(subject, (x,), upstream, (factor * upstream,), rng, 2, exact=True) == agrees

@@ -79,7 +79,7 @@ def test_points_are_drawn_by_the_generator_that_is_given(make: Callable[..., Any
 
 
 @pytest.mark.parametrize("make", [circles, moons])
-def test_circles_and_moons_can_be_told_apart_by_a_hidden_layer(make: Callable[..., Any]) -> None:
+def test_circles_and_moons_can_be_separated_by_a_hidden_layer(make: Callable[..., Any]) -> None:
     x, labels = make()
     model = MLP((2, 20, 2))
     history = fit(model, model.init(0), x, labels, epochs=300, optimiser=SGD(0.5, momentum=0.9)).history
@@ -144,13 +144,13 @@ def records(count: int, rng: Rng) -> bytes:
 
 
 def files(count: int = 4) -> dict[str, bytes]:
-    """What the real archive holds, with `count` images in each file instead of 10 000."""
+    """Return the files of the real archive, with `count` images in each instead of 10 000."""
     rng = np.random.default_rng(0)
     return {**{name: records(count, rng) for name in NAMES}, "batches.meta.txt": "\n".join(CIFAR10_CLASSES).encode()}
 
 
 def archive(contents: dict[str, bytes]) -> bytes:
-    """A .tar.gz with these files, in the folder and with the entry for it that the real one has."""
+    """Write a .tar.gz with these files in a folder, which has an entry as in the real archive."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         folder = tarfile.TarInfo("cifar-10-batches-bin")
@@ -164,7 +164,7 @@ def archive(contents: dict[str, bytes]) -> bytes:
 
 
 class Served:
-    """An HTTP server on localhost: what it sends, and how often it was asked."""
+    """An HTTP server on localhost: its answer, and the number of its requests."""
 
     def __init__(self) -> None:
         self.content, self.status, self.cut, self.asked = b"", 200, 0, 0
@@ -257,7 +257,7 @@ def test_a_wrong_checksum_is_refused(served: Served, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_download_that_breaks_off_is_told(served: Served, tmp_path: Path) -> None:
+def test_a_broken_download_is_reported(served: Served, tmp_path: Path) -> None:
     served.cut = 5000
     with pytest.raises(DataError, match=r"Without network, download cifar-10-binary.tar.gz elsewhere and put it in"):
         fetch(served, tmp_path)
@@ -286,7 +286,7 @@ def test_a_server_that_does_not_answer_or_has_no_such_file(
     served.status = 404
     with pytest.raises(DataError, match="the server answered 404"):
         fetch(served, tmp_path)
-    monkeypatch.setattr(data, "TIMEOUT", 0.2)
+    monkeypatch.setattr(data, "MAX_SILENCE_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/cifar-10-binary.tar.gz"
         with pytest.raises(DataError, match="no answer"):
@@ -320,7 +320,7 @@ def _with(name: str, content: bytes) -> bytes:
         (partial(_with, "data_batch_1.bin", bytes([10]) * 3073), "data_batch_1.bin has a label of 10"),
     ],
 )
-def test_a_damaged_archive_with_the_right_checksum_is_told(
+def test_a_damaged_archive_with_the_right_checksum_is_reported(
     served: Served, tmp_path: Path, make: Callable[[], bytes], sentence: str
 ) -> None:
     served.content = make()

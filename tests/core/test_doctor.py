@@ -1,4 +1,4 @@
-"""`nnkit doctor`: true on this machine, and useful on one that lacks things."""
+"""`nnkit doctor`: correct on this machine, and useful on one where things are missing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def here() -> list[Finding]:
     return examine()
 
 
-def test_this_machine_is_told_as_it_is(here: list[Finding]) -> None:
+def test_this_machine_is_described_as_it_is(here: list[Finding]) -> None:
     found = by_name(here)
     assert list(found) == NAMES
     for name in ("Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader"):  # the tests' own set-up has these
@@ -34,7 +34,7 @@ def test_this_machine_is_told_as_it_is(here: list[Finding]) -> None:
 
 def test_what_is_missing_has_a_command_and_what_works_has_none(here: list[Finding]) -> None:
     for finding in here:
-        assert bool(finding.mend) is not finding.ok
+        assert bool(finding.fix) is not finding.ok
         assert finding.detail
         assert set(finding.needed_for.split(", ")) <= {"learners", "TAs", "admins", "tests"}
 
@@ -53,14 +53,14 @@ def test_with_nothing_on_the_path_browser_and_sandbox_are_missing(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
-    monkeypatch.setattr(doctor, "_mac_browser", lambda: None)
-    for check, package in ((doctor._browser, "chromium"), (doctor._sandbox, "bubblewrap")):
+    monkeypatch.setattr(doctor, "_find_mac_browser", lambda: None)
+    for check, package in ((doctor._check_browser, "chromium"), (doctor._check_sandbox, "bubblewrap")):
         finding = check()
         assert not finding.ok
-        assert finding.mend == f"sudo apt-get install {package}"
+        assert finding.fix == f"sudo apt-get install {package}"
         text = report([finding])
         assert f"missing  {finding.name}" in text
-        assert f"mend: {finding.mend}" in text
+        assert f"fix: {finding.fix}" in text
 
 
 def test_a_sandbox_that_is_installed_but_forbidden_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -69,38 +69,38 @@ def test_a_sandbox_that_is_installed_but_forbidden_is_missing(monkeypatch: pytes
     bwrap.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
-    finding = doctor._sandbox()
+    finding = doctor._check_sandbox()
     assert not finding.ok
     assert finding.detail == "bwrap: setting up uid map: Permission denied"
-    assert "sysctl" in finding.mend
+    assert "sysctl" in finding.fix
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "OLDEST_PYTHON", (99, 0))
-    finding = doctor._python()
+    finding = doctor._check_python()
     assert not finding.ok
     assert finding.detail.endswith("is older than 99.0")
 
 
 def test_a_device_that_hangs_does_not_hang_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "TIMEOUT", 0.5)
+    monkeypatch.setattr(doctor, "MAX_ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(doctor, "JAX_PROBE", "import time; time.sleep(60)")
-    finding = doctor._jax()
+    finding = doctor._check_jax()
     assert not finding.ok
     assert "no answer in 0.5 s" in finding.detail
 
 
 def test_a_package_that_is_absent_or_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = doctor._package("absent", "nnkit-has-no-such-package", "learners")
+    absent = doctor._check_package("absent", "nnkit-has-no-such-package", "learners")
     assert (absent.ok, absent.detail) == (False, "not installed")
     monkeypatch.setattr(doctor.metadata, "version", lambda name: "3.0")
-    old = doctor._package("JupyterLab", "jupyterlab", "learners")
+    old = doctor._check_package("JupyterLab", "jupyterlab", "learners")
     assert not old.ok
     assert "3.0, but nnkit needs jupyterlab>=" in old.detail
-    assert old.mend.startswith("python -m pip install 'jupyterlab>=")
+    assert old.fix.startswith("python -m pip install 'jupyterlab>=")
 
 
 def test_a_program_that_fails_or_is_not_there_gives_one_line() -> None:
-    assert doctor._ask([sys.executable, "-c", "raise SystemExit('a\\nb')"]) == ("", "b")
-    assert doctor._ask([sys.executable, "-c", "raise SystemExit(3)"]) == ("", "exit status 3")
-    assert doctor._ask(["/no/such/program"])[1] == "No such file or directory"
+    assert doctor._run_program([sys.executable, "-c", "raise SystemExit('a\\nb')"]) == ("", "b")
+    assert doctor._run_program([sys.executable, "-c", "raise SystemExit(3)"]) == ("", "exit status 3")
+    assert doctor._run_program(["/no/such/program"])[1] == "No such file or directory"

@@ -1,4 +1,4 @@
-"""Graphs: the lecture's numbers, branches against jax.grad, the steps, and what is said when something is wrong."""
+"""Graphs: the lecture's numbers, branches against jax.grad, the steps, and the error messages."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import pytest
 import jax
 from nnkit import gates
 from nnkit.arrays import ShapeError
-from nnkit.graph import Graph, Node, Step
-from nnkit.graphtext import formula
+from nnkit.graph import Graph, Node, Step, topological_order
+from nnkit.graphtext import format_formula
 
 
 def lecture_graph() -> tuple[Graph, Node, Node]:
-    """f = (x + y) z, with its inner wire named q: the graph, q and f."""
+    """Return the graph of f = (x + y) z with its inner wire named q, q and f."""
     graph = Graph()
     x, y, z = graph.inputs(x=-2.0, y=5.0, z=-4.0)
     q = (x + y).named("q")
@@ -176,7 +176,7 @@ ARRAYS: dict[str, Callable[..., Any]] = {
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_branches_of_arrays_add_as_in_jax(name: str) -> None:
-    """Were a share added in place (+=), it would go into every array that a gate handed on as it came."""
+    """A share added in place (+=) would change every array that a gate passes on unchanged."""
     rng = np.random.default_rng(6)
     x, w, upstream = rng.normal(size=(5, 3)), rng.normal(size=(3, 3)), rng.normal(size=(5, 3))
     w = w[:1] if name in ("add", "broadcast") else w
@@ -249,7 +249,7 @@ def test_a_backward_that_fails_leaves_no_half_of_the_gradients() -> None:
 
 
 def test_arrays_belong_to_one_owner_each() -> None:
-    """What goes in is copied, and what comes out is nobody else's: writing into it corrupts nothing."""
+    """Inputs and results are copied: writing into them corrupts nothing."""
     graph, given, upstream = Graph(), np.array([1.0, 2.0]), np.array([1.0, 1.0])
     W, b = graph.inputs(W=given, b=np.array([0.5, 0.5]))
     f = W + b
@@ -404,7 +404,7 @@ def test_steps_say_that_branches_add() -> None:
     (a + x).named("f")
     assert [str(step) for step in graph.steps()][2:] == [
         "upstream × local a + x, to a: 1 × 1 = 1, to x: 1 × 1 = 1",
-        "upstream × local a × 2, to x: 1 × 2 = 2; in all 3".replace("a × 2", "x × 2"),
+        "upstream × local a × 2, to x: 1 × 2 = 2; in total 3".replace("a × 2", "x × 2"),
     ]
 
 
@@ -421,7 +421,7 @@ def test_steps_with_arrays() -> None:
 
 
 def known(graph: Graph) -> tuple[set[str], set[str]]:
-    """The names of the wires that have a value, and of those that have a gradient."""
+    """Return the names of the wires that have a value, and of those that have a gradient."""
     values = {node.name for node in graph.nodes if node.value is not None}
     return values, {node.name for node in graph.nodes if node.grad is not None}
 
@@ -465,7 +465,7 @@ def test_a_step_keeps_its_numbers() -> None:
     (x * x).named("f")
     steps = list(graph.steps())
     before = [str(step) for step in steps]
-    assert before == ["f = x × x = 9", "upstream × local x × x, to x: 1 × 3 = 3, to x: 1 × 3 = 3; in all 6"]
+    assert before == ["f = x × x = 9", "upstream × local x × x, to x: 1 × 3 = 3, to x: 1 × 3 = 3; in total 6"]
     graph.forward(x=5.0)
     graph.backward()
     assert [str(step) for step in steps] == before
@@ -475,7 +475,7 @@ def test_steps_tell_the_sum_of_arrays_too() -> None:
     graph = Graph()
     (x,) = graph.inputs(x=np.array([1.0, 2.0]))
     gates.Sum()((x + 0.0).named("a") + x)
-    assert "to x: [1., 1.]; in all [2., 2.]" in str(list(graph.steps())[-1])
+    assert "to x: [1., 1.]; in total [2., 2.]" in str(list(graph.steps())[-1])
 
 
 def test_all_steps_together_are_both_passes() -> None:
@@ -500,7 +500,7 @@ class Cube:
 
 
 class Tilt(gates.Gate):
-    """A gate with two inputs that returns what it is told to."""
+    """A gate with two inputs that returns given values."""
 
     def __init__(self, returned: Any) -> None:
         object.__setattr__(self, "returned", returned)
@@ -513,7 +513,7 @@ class Tilt(gates.Gate):
 
 
 class Returns:
-    """A gate with one input whose backward returns what it is told to."""
+    """A gate with one input whose backward returns given values."""
 
     def __init__(self, returned: Any) -> None:
         self.returned = returned
@@ -526,7 +526,7 @@ class Returns:
 
 
 class Answers:
-    """A gate whose forward returns what it is told to."""
+    """A gate whose forward returns given values."""
 
     def __init__(self, returned: Any) -> None:
         self.returned = returned
@@ -646,9 +646,9 @@ def test_an_output_that_is_a_list_or_of_integers_becomes_an_array_of_floats(out:
     ],
 )
 def test_an_output_must_be_numbers(out: Any, end: str) -> None:
-    with pytest.raises(TypeError) as told:
+    with pytest.raises(TypeError) as raised:
         Graph().add(Answers((out, ())), 1.0)
-    assert str(told.value) == f"Answers.forward: out, the first of the pair (out, cache), {end}"
+    assert str(raised.value) == f"Answers.forward: out, the first of the pair (out, cache), {end}"
 
 
 @pytest.mark.parametrize("upstream", [[1.0, -1.0, 0.5], [2, 0, 1], np.array([2, 0, 1])])
@@ -835,9 +835,26 @@ def test_formulas_are_one_line_and_infix_for_operators_only() -> None:
         symbol = "*"
 
     names = ["x", "y"]
-    told = {gate: formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
-    assert list(told.values()) == ["x − y", "x @ y", "max(x, y)"]
-    assert formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
-    assert formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
-    assert formula(Own(), names) == "two lines(x, y)"
-    assert formula(Star(), names) == "x * y"
+    formulas = {gate: format_formula(gate, names) for gate in (gates.Subtract(), gates.MatMul(), gates.Max())}
+    assert list(formulas.values()) == ["x − y", "x @ y", "max(x, y)"]
+    assert format_formula(gates.SoftmaxCrossEntropy(), ["x", "labels"]) == "softmax loss(x, labels)"
+    assert format_formula(gates.SquaredError(), names) == "‖·−·‖²(x, y)"
+    assert format_formula(Own(), names) == "two lines(x, y)"
+    assert format_formula(Star(), names) == "x * y"
+
+
+# -- topological order ----------------------------------------------------------------------------
+
+
+def test_each_key_comes_after_all_that_it_needs_and_ties_keep_their_order() -> None:
+    needs = {"f": ["q", "z"], "z": [], "q": ["x", "y"], "y": [], "x": []}
+    assert topological_order(needs) == ["z", "y", "x", "q", "f"]
+    assert topological_order({}) == []
+    deep = {f"n{i}": [f"n{i - 1}"] if i else [] for i in range(300)}
+    assert topological_order(dict(reversed(deep.items()))) == list(deep)
+
+
+@pytest.mark.parametrize("needs", [{"a": ["b"], "b": ["a"], "c": []}, {"a": ["a"]}, {"a": ["elsewhere"]}])
+def test_a_cycle_or_a_missing_node_has_no_order(needs: dict[str, list[str]]) -> None:
+    with pytest.raises(ValueError, match=r"no order .*: a.* form a cycle, or need a node that is missing\."):
+        topological_order(needs)

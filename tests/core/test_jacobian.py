@@ -1,4 +1,4 @@
-"""Jacobians against JAX's, their weight in bytes, and numerical derivatives that know how far off they are."""
+"""Jacobians against JAX's, their size in bytes, and numerical derivatives with estimates of their errors."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_a_single_integer_and_those_of_other_gates_are_numbers() -> None:
 
 
 def test_the_copy_gate_has_products_but_no_one_jacobian() -> None:
-    with pytest.raises(TypeError, match="Copy has several outputs; a Jacobian is that of one"):
+    with pytest.raises(TypeError, match="Copy has several outputs; a Jacobian belongs to one"):
         jacobian(gates.Copy(), np.ones(2))
     (dx,) = vjp(gates.Copy(), np.ones(2), upstream=([1.0, 2.0], [3.0, 4.0]))
     assert dx.tolist() == [4.0, 6.0]
@@ -143,9 +143,9 @@ def test_a_function_must_return_numbers(returned: Any, end: str) -> None:
         return returned
 
     for use in (lambda: jacobian(answers, 1.0), lambda: vjp(answers, 1.0, upstream=1.0)):
-        with pytest.raises(TypeError) as told:
+        with pytest.raises(TypeError) as raised:
             use()
-        assert str(told.value) == f"answers: what it returns {end}"
+        assert str(raised.value) == f"answers: what it returns {end}"
 
 
 def test_a_function_may_return_a_list() -> None:
@@ -204,7 +204,7 @@ def test_slopes_of_smooth_functions(name: str) -> None:
     function, derivative = SMOOTH[name]
     rng = np.random.default_rng(25)
     for x in [0.0, *rng.uniform(-4, 4, 300), *rng.uniform(-0.01, 0.01, 50)]:
-        found = numerical.slope(lambda t, x=x: function(x + t), size=x)
+        found = numerical.estimate_slope(lambda t, x=x: function(x + t), size=x)
         assert not found.kink, (name, x)
         assert found.below == found.above == found.value
         assert abs(found.value - derivative(x)) <= 10 * found.error + 1e-15, (name, x, found)
@@ -223,7 +223,7 @@ KINKS = [
 @pytest.mark.parametrize("number", range(len(KINKS)))
 def test_kinks_are_found_with_both_slopes(number: int) -> None:
     phi, below, above = KINKS[number]
-    found = numerical.slope(phi)
+    found = numerical.estimate_slope(phi)
     assert found.kink
     assert found.below == pytest.approx(below, abs=1e-5)
     assert found.above == pytest.approx(above, abs=1e-5)
@@ -231,7 +231,7 @@ def test_kinks_are_found_with_both_slopes(number: int) -> None:
 
 @pytest.mark.parametrize("x", [0.5, -0.5, 0.01, -0.01, 0.002, -0.002])
 def test_near_a_kink_the_slope_is_right_and_no_kink_is_claimed(x: float) -> None:
-    found = numerical.slope(lambda t: abs(x + t), size=x)
+    found = numerical.estimate_slope(lambda t: abs(x + t), size=x)
     assert not found.kink
     assert abs(found.value - np.sign(x)) <= 10 * found.error + 1e-12
     assert found.error < 1e-6
@@ -239,20 +239,20 @@ def test_near_a_kink_the_slope_is_right_and_no_kink_is_claimed(x: float) -> None
 
 def test_a_jacobian_tells_which_entries_have_kinks() -> None:
     x = np.array([0.0, 1.0, -1.0])
-    found = numerical.jacobian(lambda x: np.maximum(x, 0.0), (x,), 0)
+    found = numerical.estimate_jacobian(lambda x: np.maximum(x, 0.0), (x,), 0)
     assert found.kink.tolist() == np.diag([True, False, False]).tolist()
     np.testing.assert_allclose(found.above, np.diag([1.0, 1.0, 0.0]), atol=1e-9)
     np.testing.assert_allclose(found.below, np.diag([0.0, 1.0, 0.0]), atol=1e-9)
 
 
 def test_large_inputs_are_met_with_large_steps() -> None:
-    found = numerical.jacobian(lambda x: x**2, (np.array([1e6, -3e4, 1e-3]),), 0)
+    found = numerical.estimate_jacobian(lambda x: x**2, (np.array([1e6, -3e4, 1e-3]),), 0)
     np.testing.assert_allclose(np.diag(found.value), [2e6, -6e4, 2e-3], rtol=1e-9, atol=1e-12)
 
 
 def test_a_direction_mixes_the_entries() -> None:
     x, direction = np.array([1.0, 2.0, 3.0]), np.array([1.0, -1.0, 0.5])
-    found = numerical.along(lambda x: np.sum(x**2), (x,), {0: direction})
+    found = numerical.estimate_along(lambda x: np.sum(x**2), (x,), {0: direction})
     assert found.value == pytest.approx(2 * x @ direction, rel=1e-9)
 
 

@@ -56,7 +56,7 @@ def batch(n: int = 7, d: int = 4, classes: int = 3, rng: int = 0) -> tuple[np.nd
 
 
 def started(model: MLP, rng: int = 0) -> dict[str, np.ndarray]:
-    """Parameters with biases that are not zero."""
+    """Return parameters with biases that are not zero."""
     draw = np.random.default_rng(rng)
     return {name: p + 0.1 * draw.normal(size=p.shape) for name, p in model.init(draw).items()}
 
@@ -292,7 +292,7 @@ def test_what_is_no_gate() -> None:
 
 
 class SlideSigmoid:
-    """The sigmoid as the slide writes it."""
+    """The sigmoid as on the slide."""
 
     def forward(self, x: Any) -> Any:
         h = 1 / (1 + np.exp(-x))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import itertools
 import re
@@ -28,7 +29,7 @@ MODEL = MLP((2, 6, 3))
 
 
 def same(one: Result, other: Result) -> None:
-    """Bit for bit."""
+    """Assert that two results are equal to the last bit."""
     assert one.parameters.keys() == other.parameters.keys()
     for name, p in one.parameters.items():
         assert p.dtype == other.parameters[name].dtype
@@ -267,7 +268,7 @@ def test_gradients_that_do_not_fit_the_parameters(points: tuple[np.ndarray, np.n
 # -- the early stop -------------------------------------------------------------------------------
 
 
-def test_steps_that_are_too_large_are_told() -> None:
+def test_steps_that_are_too_large_are_reported() -> None:
     model = MLP((4, 8, 2), loss_gate=gates.SquaredError())
     rng = np.random.default_rng(0)
     parameters, history = fit(
@@ -285,7 +286,7 @@ def test_steps_that_are_too_large_are_told() -> None:
 
 
 class Explodes(gates.Gate):
-    """The identity, until a call that gives (or whose backward gives) NaN."""
+    """The identity, until a call whose forward or backward gives NaN."""
 
     def __init__(self, calls: int, backward: bool) -> None:
         object.__setattr__(self, "count", itertools.count())
@@ -309,7 +310,7 @@ class Explodes(gates.Gate):
         (Explodes(2, True), "Stopped at step 3, since the loss is nan: W1 holds NaN since the last update"),
     ],
 )
-def test_a_gate_that_gives_nan_is_told_from_a_step_that_is_too_large(
+def test_a_gate_that_gives_nan_is_distinguished_from_a_step_that_is_too_large(
     points: tuple[np.ndarray, np.ndarray], gate: Any, sentence: str
 ) -> None:
     model = MLP((2, 6, 3), gate)
@@ -318,7 +319,7 @@ def test_a_gate_that_gives_nan_is_told_from_a_step_that_is_too_large(
     assert re.search(sentence, history.stopped), history.stopped
 
 
-def test_nan_among_the_examples_is_told(points: tuple[np.ndarray, np.ndarray]) -> None:
+def test_nan_among_the_examples_is_reported(points: tuple[np.ndarray, np.ndarray]) -> None:
     x = points[0].copy()
     x[4, 1] = np.nan
     history = fit(MODEL, MODEL.init(0), x, points[1]).history
@@ -332,7 +333,7 @@ OPTIONS: dict[str, Any] = {"epochs": 3, "batch_size": 8, "optimiser": SGD(0.3, 0
 
 @dataclass(frozen=True)
 class Interrupted(MLP):
-    """A network whose training is interrupted as its step `at` begins."""
+    """A network whose training is interrupted at the start of step `at`."""
 
     at: int = -1
     steps: Any = field(default_factory=itertools.count, compare=False, repr=False)
@@ -506,6 +507,16 @@ def test_a_damaged_checkpoint_is_refused_and_no_pickle_is_ever_loaded(
             fit(MODEL, MODEL.init(0), *points, **OPTIONS, checkpoint=path)
     assert capsys.readouterr().out == ""
     np.load(io.BytesIO(whole), allow_pickle=False)
+
+
+def test_fit_lists_its_settings_and_refuses_others(points: tuple[np.ndarray, np.ndarray]) -> None:
+    settings = inspect.signature(fit).parameters
+    assert list(settings)[:6] == ["model", "parameters", "x", "y", "epochs", "batch_size"]
+    assert (settings["epochs"].default, settings["checkpoint"].default) == (100, None)
+    with pytest.raises(TypeError, match=r"fit\(\) got an unexpected keyword argument 'epoch'"):
+        fit(MODEL, MODEL.init(0), *points, epoch=3)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'y'"):
+        fit(MODEL, MODEL.init(0), points[0])
 
 
 def test_the_old_checkpoint_stays_until_the_new_one_is_whole(

@@ -1,5 +1,5 @@
-"""`fit` under JAX: the losses and the history of the NumPy path, optax, types, checkpoints, devices, and what is said
-when something is amiss."""
+"""`fit` under JAX: the losses and the history of the NumPy path, optax, types, checkpoints, devices, and the
+error messages."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from nnkit.arrays import ShapeError
 from nnkit.data import spiral
 from nnkit.jax_path import DeviceError, OutOfMemoryError, fit
 from nnkit.jax_path import devices as devices_module
-from nnkit.jax_path.optimisers import rule_of
-from nnkit.jax_path.program import Program
+from nnkit.jax_path.optimisers import make_update_rule
+from nnkit.jax_path.program import TrainingProgram
 from nnkit.mlp import MLP
 from nnkit.train import SGD, CheckpointError, History, cosine, step_decay, warmup
 from nnkit.train import fit as fit_numpy
@@ -44,7 +44,7 @@ CASES: dict[str, Any] = {
 
 
 def copied(settings: Any) -> Any:
-    """The settings, with a generator of the same state instead of the one that the other side uses up."""
+    """Return the settings with a copy of the generator, which each side consumes."""
     import copy
 
     return copy.deepcopy(settings)
@@ -99,24 +99,24 @@ def test_what_was_given_stays_as_it_was() -> None:
 
 
 def test_an_epoch_is_one_scan_and_its_buffers_are_donated() -> None:
-    program = Program(MODEL, rule_of(SGD(0.1, momentum=0.9)), "float32", 15)
-    carry = program.begin({name: jnp.asarray(p, "float32") for name, p in START.items()})
+    program = TrainingProgram(MODEL, make_update_rule(SGD(0.1, momentum=0.9)), "float32", 15)
+    carry = program.start({name: jnp.asarray(p, "float32") for name, p in START.items()})
     data = program_data()
     given = (carry, data, np.zeros((1, 45), np.int32), np.ones((1, 3), np.float32), np.int32(1))
-    text = str(jax.make_jaxpr(program.epochs)(*given))
+    text = str(jax.make_jaxpr(program.run_epochs)(*given))
     assert re.search(r"length=3\b", text)
-    lowered = jax.jit(program.epochs, donate_argnums=0).lower(*given)
+    lowered = jax.jit(program.run_epochs, donate_argnums=0).lower(*given)
     donated = lowered.compile().memory_analysis().alias_size_in_bytes
     assert donated >= 2 * 4 * MODEL.count()  # the parameters and their velocities
 
 
 def program_data() -> Any:
-    from nnkit.jax_path.program import Data
+    from nnkit.jax_path.program import TrainingData
 
-    return Data(jnp.asarray(X, "float32"), jnp.asarray(LABELS, "int32"))
+    return TrainingData(jnp.asarray(X, "float32"), jnp.asarray(LABELS, "int32"))
 
 
-def test_compiling_is_told_apart_and_done_once() -> None:
+def test_compiling_is_timed_apart_and_done_once() -> None:
     model = MLP((2, 7, 3))
     first = fit(model, model.init(0), X, LABELS, epochs=4, batch_size=15)
     again = fit(model, model.init(1), X, LABELS, epochs=9, batch_size=15)
@@ -175,13 +175,13 @@ def test_optimisers_of_optax(transform: optax.GradientTransformation) -> None:
 
 
 def test_matrices_are_turned_only_where_that_changes_nothing() -> None:
-    assert rule_of(SGD()).turns
-    assert rule_of(optax.adamw(0.1)).turns
-    assert not rule_of(optax.adafactor(0.1)).turns
+    assert make_update_rule(SGD()).allows_transposed
+    assert make_update_rule(optax.adamw(0.1)).allows_transposed
+    assert not make_update_rule(optax.adafactor(0.1)).allows_transposed
 
 
 class Own:
-    """An optimiser as `nnkit.train.fit` takes it."""
+    """An optimiser as `nnkit.train.fit` accepts it."""
 
     def init(self, parameters: Any) -> Any:
         return {name: 0 * p for name, p in parameters.items()}
@@ -203,7 +203,7 @@ def test_an_optimiser_of_ones_own() -> None:
 
 
 def test_bfloat16_adds_up_in_float32() -> None:
-    """In bfloat16 alone, 256 + 1 is 256: the gradient of each bias would stop there, and the loss have three digits."""
+    """In bfloat16 alone, 256 + 1 is 256: so the gradient of a bias would stop there, and the loss have three digits."""
     n = 4096
     model = MLP((1, 2), loss_gate=gates.SquaredError())
     x, y, start = np.ones((n, 1)), np.zeros((n, 2)), {"W1": np.full((1, 2), 0.5), "b1": np.full(2, 0.0)}
@@ -220,7 +220,7 @@ def test_bfloat16_really_computes_in_bfloat16_and_trains_nearly_alike() -> None:
     fine = fit(MODEL, START, X, LABELS, dtype="float32", **settings).history
     assert 1e-4 < np.abs(np.subtract(rough.loss, fine.loss)).max() < 0.05
     assert abs(rough.train_loss[-1] - fine.train_loss[-1]) < 0.05
-    program = Program(MODEL, rule_of(), "bfloat16", None)
+    program = TrainingProgram(MODEL, make_update_rule(), "bfloat16", None)
     given = {name: jnp.asarray(p, "float32") for name, p in START.items()}
     products = [line for line in str(jax.make_jaxpr(program.gradients)(given, *program_data()[:2])).splitlines()
                 if "dot_general" in line]  # fmt: skip
@@ -248,7 +248,7 @@ def test_a_step_size_that_is_too_large_stops_as_in_numpy(settings: Any) -> None:
         np.testing.assert_allclose(ours.parameters[name], p, rtol=1e-6)
 
 
-def test_a_nan_in_the_data_is_told_with_its_place() -> None:
+def test_a_nan_in_the_data_is_reported_with_its_place() -> None:
     x = X.copy()
     x[4, 1] = np.nan
     ours = fit(MODEL, START, x, LABELS, batch_size=15, epochs=3, dtype="float64")
@@ -345,15 +345,15 @@ for dtype, rtol in (("float64", 1e-11), ("float32", 1e-4)):
     np.testing.assert_allclose(four.history.loss, one.history.loss, rtol=rtol)
     np.testing.assert_allclose(four.history.val_loss, one.history.val_loss, rtol=rtol)
 assert four.device == "cpu × 4"
-from nnkit.jax_path.devices import Place
-from nnkit.jax_path.optimisers import rule_of
-from nnkit.jax_path.program import Data, Program
-place = Place.of("cpu", 4, 32)
-program = Program(model, rule_of(), "float32", 32, place.share)
-data = place.put(Data(x.astype("float32"), labels.astype("int32")))
-carry = place.own(program.begin({n: p.astype("float32") for n, p in model.init(0).items()}))
+from nnkit.jax_path.devices import Placement
+from nnkit.jax_path.optimisers import make_update_rule
+from nnkit.jax_path.program import TrainingData, TrainingProgram
+place = Placement.choose("cpu", 4, 32)
+program = TrainingProgram(model, make_update_rule(), "float32", 32, place.split_batch)
+data = place.put(TrainingData(x.astype("float32"), labels.astype("int32")))
+carry = place.put_copy(program.start({n: p.astype("float32") for n, p in model.init(0).items()}))
 given = carry, data, np.zeros(96, "int32"), np.ones(3, "float32")
-text = jax.jit(program.steps).lower(*given).compile().as_text()
+text = jax.jit(program.run_steps).lower(*given).compile().as_text()
 assert "f32[8,2]" in text and "all-reduce" in text, "the batch is not shared"
 try:
     fit(model, model.init(0), x, labels, batch_size=30, devices=4)
@@ -371,11 +371,11 @@ def test_four_devices_share_a_batch_and_compute_what_one_computes() -> None:
 
 
 def test_more_devices_than_there_are() -> None:
-    with pytest.raises(DeviceError, match=r"3 devices were asked for, and JAX finds 1 \(cpu\).*device_count=3"):
+    with pytest.raises(DeviceError, match=r"3 devices were requested, and JAX finds 1 \(cpu\).*device_count=3"):
         fit(MODEL, START, X, LABELS, batch_size=15, devices=3)
 
 
-def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     assert fit(MODEL, START, X, LABELS, epochs=1, device="auto").device == "cpu"
     with pytest.raises(DeviceError, match="JAX_PLATFORMS=cpu leaves it out"):
         fit(MODEL, START, X, LABELS, device="gpu")
@@ -394,14 +394,14 @@ def test_without_a_gpu_auto_is_the_cpu_and_gpu_is_told(monkeypatch: pytest.Monke
 )
 def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch, driver: str, plugin: bool, sentence: str) -> None:
     monkeypatch.delenv("JAX_PLATFORMS")
-    monkeypatch.setattr(devices_module, "_driver", lambda: driver)
+    monkeypatch.setattr(devices_module, "_read_driver_version", lambda: driver)
     monkeypatch.setattr(devices_module, "find_spec", lambda name: plugin or None)
-    assert sentence in devices_module.why_no_gpu()
+    assert sentence in devices_module.explain_missing_gpu()
 
 
-def test_a_real_lack_of_memory_is_told() -> None:
-    sentence = r"The memory of the device is not enough.*smaller batch_size"
-    with pytest.raises(OutOfMemoryError, match=sentence), devices_module.told():
+def test_a_real_lack_of_memory_is_reported() -> None:
+    sentence = r"The device does not have enough memory.*smaller batch_size"
+    with pytest.raises(OutOfMemoryError, match=sentence), devices_module.translate_errors():
         jnp.zeros((2**47,), jnp.float32).block_until_ready()
 
 
@@ -415,17 +415,17 @@ def test_a_real_lack_of_memory_is_told() -> None:
     ],
 )
 def test_what_xla_says_becomes_a_sentence(message: str, sentence: str) -> None:
-    with pytest.raises(DeviceError) as told, devices_module.told():
+    with pytest.raises(DeviceError) as raised, devices_module.translate_errors():
         raise jax.errors.JaxRuntimeError(message)
-    assert sentence in str(told.value)
+    assert sentence in str(raised.value)
 
 
 def test_another_error_of_xla_goes_through() -> None:
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL: something else"), devices_module.told():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL: something else"), devices_module.translate_errors():
         raise jax.errors.JaxRuntimeError("INTERNAL: something else")
 
 
-def test_what_does_not_fit_is_told_before_anything_is_compiled() -> None:
+def test_what_does_not_fit_is_reported_before_anything_is_compiled() -> None:
     with pytest.raises(ShapeError, match=r"x is \(45, 2\) and y \(44,\)"):
         fit(MODEL, START, X, LABELS[1:])
     with pytest.raises(ValueError, match="labels run from 0 to 3; for 3 classes"):

@@ -16,7 +16,7 @@ from nnkit import gates
 from nnkit.arrays import ShapeError
 from nnkit.data import spiral
 from nnkit.jax_path import differences, fit, network_differences, to_jax
-from nnkit.jax_path.standin import StandIn
+from nnkit.jax_path.numpy_proxy import NumpyProxy
 from nnkit.mlp import MLP
 from nnkit.train import SGD
 from nnkit.train import fit as fit_numpy
@@ -50,7 +50,7 @@ def test_the_backward_of_every_gate_is_jaxs_derivative(row: int, order: int) -> 
 
 
 class Halved(gates.Sigmoid):
-    """Its slope is half of what it should be; its curvature, then, as well."""
+    """A gate whose slope, and so its curvature, is half of the right one."""
 
     def backward(self, upstream: Any, cache: Any) -> Any:
         return (super().backward(upstream, cache)[0] / 2,)
@@ -98,7 +98,7 @@ def _cache(x: Any) -> Any:
     return gates.SoftmaxCrossEntropy().forward(x, LABELS)[1]
 
 
-def test_a_gradient_of_a_wrong_shape_is_told() -> None:
+def test_a_gradient_of_a_wrong_shape_is_reported() -> None:
     class Flat:
         def forward(self, x: Any) -> Any:
             return 2 * x, None
@@ -113,7 +113,7 @@ def test_a_gradient_of_a_wrong_shape_is_told() -> None:
 # -- gates written with NumPy ------------------------------------------------------------------------------
 
 
-def test_a_gate_that_needs_the_numbers_is_told_what_to_write() -> None:
+def test_a_gate_that_needs_the_numbers_is_shown_what_to_write() -> None:
     class WithIf:
         def forward(self, x: Any) -> Any:
             return (x if x.sum() > 0 else 0 * x), x
@@ -125,7 +125,7 @@ def test_a_gate_that_needs_the_numbers_is_told_what_to_write() -> None:
         jax.jit(to_jax(WithIf()))(jnp.asarray(X))
 
 
-def test_a_gate_that_puts_numbers_into_a_numpy_array_is_told_what_to_write() -> None:
+def test_a_gate_that_puts_numbers_into_a_numpy_array_is_shown_what_to_write() -> None:
     class Filled:
         def forward(self, x: Any) -> Any:
             out = np.zeros(x.shape)
@@ -137,19 +137,19 @@ def test_a_gate_that_puts_numbers_into_a_numpy_array_is_told_what_to_write() -> 
 
 
 def in_numpy_and_jax(function: Callable[[Any], Any]) -> None:
-    """The same function of an array, on NumPy's and traced on a stand-in, gives the same numbers."""
+    """The same function of an array, on NumPy's and traced on a proxy, gives the same numbers."""
     expected = function(X.copy())
-    found = jax.jit(lambda x: jax.tree.map(_bare, function(StandIn(x)), is_leaf=_is_stand_in))(jnp.asarray(X))
+    found = jax.jit(lambda x: jax.tree.map(_bare, function(NumpyProxy(x)), is_leaf=_is_proxy))(jnp.asarray(X))
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-def _is_stand_in(x: Any) -> bool:
-    return isinstance(x, StandIn)
+def _is_proxy(x: Any) -> bool:
+    return isinstance(x, NumpyProxy)
 
 
 def _bare(x: Any) -> Any:
-    return x.array if isinstance(x, StandIn) else x
+    return x.array if isinstance(x, NumpyProxy) else x
 
 
 def written(x: Any) -> Any:
@@ -210,13 +210,13 @@ def test_lines_of_numpy_mean_the_same(function: Callable[[Any], Any]) -> None:
     in_numpy_and_jax(function)
 
 
-def test_what_a_stand_in_cannot_do_is_said() -> None:
-    x = StandIn(jnp.asarray(X))
+def test_what_a_proxy_cannot_do_is_reported() -> None:
+    x = NumpyProxy(jnp.asarray(X))
     with pytest.raises(TypeError, match="not into its transposed or reshaped view"):
         x.T[0] = 1.0
     with pytest.raises(TypeError, match=r"write x.copy\(\) for np.array"):
         np.array(x)
-    with pytest.raises(TypeError, match=r"np.shares_memory has no like in JAX"):
+    with pytest.raises(TypeError, match=r"np.shares_memory has no equivalent in JAX"):
         np.shares_memory(x, x)
     with pytest.raises(ValueError, match=r"the result is \(3, 4\), and the array that it is written into is \(4,\)"):
         x.sum(axis=0).__iadd__(x)
@@ -226,7 +226,7 @@ def test_what_a_stand_in_cannot_do_is_said() -> None:
 
 
 def solved(assignment: str) -> dict[str, Any]:
-    """The classes of an assignment's solution, by name."""
+    """Return the classes of an assignment's solution by name."""
     notebook = json.loads((ROOT / "solutions" / assignment / f"{assignment}.ipynb").read_text(encoding="utf-8"))
     names: dict[str, Any] = {"np": np}
     for cell in notebook["cells"]:

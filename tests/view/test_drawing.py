@@ -12,7 +12,7 @@ import pytest
 
 import nnkit
 from nnkit import gates, view
-from nnkit.graph import Graph, show
+from nnkit.graph import Graph, format_value
 from nnkit.view.drawing import geometry, layout, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -121,8 +121,8 @@ def test_is_a_document_with_title_and_description() -> None:
 def test_every_value_and_gradient_is_on_a_wire() -> None:
     graph = lecture()
     root = parsed(graph)
-    assert sorted(words(root, "nnk-value")) == sorted(show(node.value) for node in graph.nodes)
-    assert sorted(words(root, "nnk-grad")) == sorted(f"∂ {show(node.grad)}" for node in graph.nodes)
+    assert sorted(words(root, "nnk-value")) == sorted(format_value(node.value) for node in graph.nodes)
+    assert sorted(words(root, "nnk-grad")) == sorted(f"∂ {format_value(node.grad)}" for node in graph.nodes)
     assert words(root, "nnk-name") == ["q = ", "f = "]
     assert words(root, "nnk-input") == ["x", "y", "z"]
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from nnkit.check.context import checking
 from nnkit.check.evidence.limits import alarm
+from nnkit.check.points import describe_bad_value, earn_points, read_value
 from nnkit.check.verdict import collecting_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
@@ -28,7 +29,6 @@ from nnkit_grader.examiner.learner_process import LearnerProcess
 from nnkit_grader.examiner.run_cell import (
     CellTimeout,
     ExaminerNamespace,
-    credit,
     reseed_generators,
     run_cell,
     silence_warnings,
@@ -198,13 +198,13 @@ class Examination:
         if isinstance(fault, KeyboardInterrupt):
             raise fault
         self.learner.finish_test()
-        score = 0.0 if fault is not None else credit(value, course.points)
+        score = 0.0 if fault is not None else earn_points(read_value(value), course.points)
         shown_value = value if score != course.points else None
         outputs = list(format_outputs(verdicts, printed.getvalue(), fault, shown_value, count))
         result = self.make_result(cell, count, outputs, began)
         result.source, result.points, result.score = course.source, course.points, score
         result.verdicts = [{**v.to_dict(), "text": str(v)} for v in verdicts if not v.passed]
-        result.trouble = describe_failure(fault)
+        result.trouble = describe_failure(fault) or describe_bad_value(read_value(value), course.points)
         return result
 
     @contextlib.contextmanager

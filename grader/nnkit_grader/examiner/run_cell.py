@@ -1,4 +1,4 @@
-"""Running a cell of the course in this process: its names, its value, its points, its random numbers."""
+"""Running a cell of the course in this process: its names, its value, its random numbers."""
 
 from __future__ import annotations
 
@@ -61,14 +61,6 @@ def compile_cell(source: str, name: str) -> tuple[CodeType, CodeType | None]:
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     value = compile(ast.Expression(last.value), name, "eval") if isinstance(last, ast.Expr) else None
     return compile(tree, name, "exec"), value
-
-
-def credit(value: Any, points: float) -> float:
-    """nbgrader's rule: a number as the last expression is partial credit; everything else that ran is full marks."""
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        return points
-    number = float(value)
-    return min(max(number, 0.0), points) if np.isfinite(number) else 0.0
 
 
 @contextlib.contextmanager

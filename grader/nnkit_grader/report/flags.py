@@ -89,7 +89,7 @@ def _looks_numerical(results: ClassResults, row: SubmissionResults, id: str) -> 
 
 def _describe_points(row: SubmissionResults, exercise: Exercise) -> str:
     score = row.scores[exercise.id]
-    return "waits for points" if score is None else f"got {score:g} of {exercise.points:g}"
+    return "waits for points" if score is None else f"got {score:g} of {exercise.points:g} points"
 
 
 def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterator[Flag]:

@@ -84,8 +84,8 @@ def _render_summary(results: ClassResults, findings: Sequence[Flag], made: Seque
     waiting = any(results.is_waiting(row) for row in rows)
     facts = {
         "submissions": len(rows),
-        f"points, mean of {results.max_points:g}": f"{spread.mean:.1f}",
-        "points, median": f"{spread.median:g}",
+        f"mean points, of {results.max_points:g}": f"{spread.mean:.1f}",
+        "median points": f"{spread.median:g}",
         "with all points so far" if waiting else "with all points": sum(results.has_all_points(row) for row in rows),
         "need review": len(list_flagged(findings)),
     }
@@ -165,5 +165,5 @@ def _render_exercises(results: ClassResults) -> Markup:
         join_markup(make_element("li", charts.draw_key(state) + STATE_LEGEND[state]) for state in states),
         class_="legend",
     )
-    caption = f"Exercises, the hardest first: how many of the {len(results.ran)} submissions that ran"
+    caption = f"Outcomes of the {len(results.ran)} submissions that ran, the hardest exercise first"
     return legend + make_table(caption, head, [rows], "sortable")

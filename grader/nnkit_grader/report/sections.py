@@ -136,7 +136,7 @@ def render_heat_map(results: ClassResults, findings: Sequence[Flag], linked: Stu
         head.remove("late")
     rows = [_render_heat_row(results, row, row.student in looked, "late" in head, linked) for row in results.rows]
     legend = make_element("ul", join_markup(_render_legend()), class_="legend")
-    caption = f"Points of each student in each exercise; all together {results.max_points:g}"
+    caption = f"Points of each student in each exercise; {results.max_points:g} in all"
     return legend + make_table(caption, head, [rows], "heat sortable")
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.evidence import calls, guarded_call
+from nnkit.check.notebook.ipython_shell import CellShell, make_shell
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.descriptions import describe_exception, describe_object
 from nnkit_grader.rpc.framing import CannotSend, FrameStream, StreamClosed
-from nnkit_grader.rpc.ipython_shell import Shell, make_shell
 
 MAX_KEPT_ARRAYS = 1024
 """Arrays that were sent and can come back as their number; more than the examiner remembers."""
 
-_shell: Shell | None = None
+_shell: CellShell | None = None
 
 
 def prepare() -> None:
@@ -38,7 +37,6 @@ def prepare() -> None:
 def serve(channel: socket.socket, scratch: Path) -> None:
     """Answer requests until the examiner hangs up."""
     shell = _shell or make_shell()
-    warnings.filterwarnings("ignore", message=".*is non-interactive")  # plt.show() under Agg
     sys.path[:] = [place for place in sys.path if place and Path(place) != scratch]  # no file shadows a module
     LearnerServer(channel, shell, scratch).serve()
     os._exit(0)  # without the learner's clean-up functions
@@ -47,7 +45,7 @@ def serve(channel: socket.socket, scratch: Path) -> None:
 class LearnerServer:
     """Answers the examiner's requests about the learner's code."""
 
-    def __init__(self, channel: socket.socket, shell: Shell, scratch: Path):
+    def __init__(self, channel: socket.socket, shell: CellShell, scratch: Path):
         self.stream, self.shell, self.scratch = FrameStream(channel), shell, scratch
         self.objects: list[Any] = []
         self.arrays: OrderedDict[int, tuple[Any, bytes]] = OrderedDict()
@@ -74,8 +72,9 @@ class LearnerServer:
         return ["done"]
 
     def do_cell(self, count: int, source: str) -> list[Any]:
-        ended, outputs = self.shell.run(count, source)
-        return ["done", ended, self.encode(outputs)]
+        run = self.shell.run(count, source)
+        ended = type(run.error).__name__ if run.error is not None else ""
+        return ["done", ended, self.encode(run.outputs)]
 
     def do_forget(self) -> list[Any]:
         self.arrays.clear()

@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
-from nnkit.check.evidence.tolerance import table
+from nnkit.check.evidence.tolerance import make_table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import catalogue_fields
 from nnkit.check.verdict import Verdict
+from nnkit.graph import topological_order
 
 Needs = Mapping[str, Sequence[str]]
 Locals = Mapping[str, Sequence[float]]
@@ -40,20 +41,20 @@ GRAPHS: dict[str, tuple[Needs, str]] = {
 
 
 def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: str = "", rng: int = 0) -> Verdict:
-    """Is this the backward pass of a graph? `backward(needs, local, output)` returns {node: gradient of output}.
+    """Check the backward pass of a graph: `backward(needs, local, output)` returns {node: gradient of output}.
 
     `needs` maps each node to the nodes that it is computed from, an input to []; `local[node]` has the local gradient
     of the node for each of them, in the same order. A node that the output does not depend on has the gradient 0.
     Without `needs`, eight graphs are tried: chains, branches, diamonds, a wire used twice. Each is run twice.
     """
-    title = name or name_of(backward)
+    title = name or get_name(backward)
     chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
     draw = np.random.default_rng([rng, len(chosen)])
     return guard_check(title, lambda: _check_graph(backward, chosen, title, draw))
 
 
 def _last(needs: Needs) -> str:
-    """The one node that no other needs."""
+    """Return the one node that no other needs."""
     tops = set(needs) - {x for inputs in needs.values() for x in inputs}
     return max(tops) if tops else next(iter(needs))
 
@@ -79,9 +80,9 @@ def _check_graph(
     runs = []
     for name, (needs, output) in graphs.items():
         try:
-            topological(needs)
-        except ValueError as circle:
-            return Finding("error", str(circle))
+            topological_order(needs)
+        except ValueError:
+            return Finding("error", "the graph has a cycle, so there is no order in which to run it.")
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
         run = _run_twice(backward, name, needs, local, output)
         if isinstance(run, Finding):
@@ -154,7 +155,7 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
     wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
     entries = tuple(
         type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
-        for e in table("", yours, expected, wrong)
+        for e in make_table("", yours, expected, wrong)
     )
     found = BY_ID[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is off"
     drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
@@ -168,19 +169,8 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
 # ---- the passes that learners write -----------------------------------------------------------------
 
 
-def topological(needs: Needs) -> list[str]:
-    """Every node after all that it needs."""
-    order: list[str] = []
-    while len(order) < len(needs):
-        ready = [n for n in needs if n not in order and all(x in order for x in needs[n])]
-        if not ready:
-            raise ValueError("the graph has a circle, so there is no order in which to run it.")
-        order += ready
-    return order
-
-
 def _one_sweep_after_another(needs: Needs) -> list[str]:
-    """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
+    """Return an order with other ties: each node that a sweep finds ready is appended at once."""
     order: list[str] = []
     while len(order) < len(needs):
         for node in needs:
@@ -190,7 +180,7 @@ def _one_sweep_after_another(needs: Needs) -> list[str]:
 
 
 def _after_its_inputs(needs: Needs) -> list[str]:
-    """The same by recursion: each node is appended when all that it needs has been."""
+    """Return the order by recursion: each node is appended when all that it needs has been."""
     order: list[str] = []
 
     def visit(node: str) -> None:
@@ -204,11 +194,11 @@ def _after_its_inputs(needs: Needs) -> list[str]:
     return order
 
 
-ORDERS = (topological, _one_sweep_after_another, _after_its_inputs)
+ORDERS = (topological_order, _one_sweep_after_another, _after_its_inputs)
 
 
 def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
-    """Backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
+    """Run backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
     grad: dict[str, float | None] = dict.fromkeys(needs)
     grad[output] = 1.0
     for node in order:
@@ -224,11 +214,11 @@ def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: 
 
 
 def _right(needs: Needs, local: Locals, output: str) -> Gradients:
-    return _pass(topological(needs)[::-1], needs, local, output)
+    return _pass(topological_order(needs)[::-1], needs, local, output)
 
 
 def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
-    """At each visit the whole gradient so far goes down, so what came before is sent again."""
+    """Run backward depth first: each visit sends the whole gradient so far, so earlier shares are sent again."""
     grad = dict.fromkeys(needs, 0.0)
     grad[output] = 1.0
 
@@ -253,7 +243,7 @@ def _breadth_first(needs: Needs, local: Locals, output: str) -> Gradients:
 
 
 def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False) -> list[str]:
-    """The nodes in the order of a search that enters each once."""
+    """Return the nodes in the order of a search that enters each once."""
     seen: list[str] = []
     waiting = [output]
     while waiting:
@@ -267,15 +257,15 @@ def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False)
 def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
     grad = dict.fromkeys(needs, 0.0)
     grad[output] = 1.0
-    for node in topological(needs)[::-1]:
+    for node in topological_order(needs)[::-1]:
         for x, slope in zip(needs[node], local[node]):
             grad[x] += slope
     return grad
 
 
 def _overwriting(order: Callable[[Needs], list[str]]) -> tuple[Pass, ...]:
-    """`=` for `+=` along this order: the share that comes last is kept, or the first; and the same in a loop that
-    does not care whether the output depends on a node."""
+    """Return passes with `=` for `+=` along this order: the last share is kept, or the first; and the same in a loop
+    that ignores whether the output depends on a node."""
 
     def every(needs: Needs, local: Locals, output: str) -> Gradients:
         grad = dict.fromkeys(needs, 0.0)
@@ -302,12 +292,12 @@ WRONG: dict[str, tuple[Pass, ...]] = {
         lambda n, l, o: _pass(_visits(n, o, False), n, l, o),
         lambda n, l, o: _pass(list(n), n, l, o),
         lambda n, l, o: _pass(list(n)[::-1], n, l, o),
-        lambda n, l, o: _pass(topological(n), n, l, o),
+        lambda n, l, o: _pass(topological_order(n), n, l, o),
     ),
     "no-upstream": (_no_upstream,),
     "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
 }
-"""What each mistake would have returned, in the ways in which it is made."""
+"""The passes that make each mistake, in all the ways in which it is made."""
 
 
 def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
@@ -321,12 +311,12 @@ def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
 
 
 def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
-    """Is `order` a topological order: every key of `needs` once, each after all that it needs?
+    """Check that `order` is a topological order: every key of `needs` once, each after all that it needs.
 
-    `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
-    and in another sequence too, so that it must do more than know one graph by heart.
+    `order` may also be the function that makes it from `needs`; then it is called for the same graph with other names
+    and in another sequence too, so that it cannot have memorised one graph.
     """
-    title = name or (name_of(order) if callable(order) else "the order")
+    title = name or (get_name(order) if callable(order) else "the order")
 
     def check() -> Verdict | Finding:
         finding = _find_wrong_function(order, needs) if callable(order) else _find_wrong_order(order, needs)

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import ShapeError, input_names, name_of
+from nnkit.arrays import ShapeError, get_input_names, get_name
 from nnkit.check.context import current_context
 from nnkit.check.evidence.calls import call_once
 from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder
-from nnkit.check.evidence.tolerance import table, worst
+from nnkit.check.evidence.tolerance import find_worst, make_table
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
 
@@ -104,7 +104,7 @@ def call_on_copies(function: Callable[..., Any], inputs: Sequence[Any], method: 
     returned = call_learner(function, given, method)
     if isinstance(returned, Finding):
         return returned
-    return find_changed(input_names(function), given, inputs) or returned
+    return find_changed(get_input_names(function), given, inputs) or returned
 
 
 def _describe_line(fault: BaseException) -> str:
@@ -218,9 +218,9 @@ def find_difference(
     wrong = ~((near & np.isfinite(expected)) | (value == expected))
     if not wrong.any():
         return None
-    index = worst(value, expected, wrong)
+    index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
-    entries = table("value", value, expected, wrong)
+    entries = make_table("value", value, expected, wrong)
     return WrongValue("wrong", f"{name} is not what it should be.", entries=entries, error=error, value=value)
 
 
@@ -249,5 +249,5 @@ def find_missing_method(gate: Any) -> Finding | None:
         return Finding("error", f"this is {describe_kind(gate)}.")
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            return Finding("error", f"{name_of(gate)} has no method {method!r}.")
+            return Finding("error", f"{get_name(gate)} has no method {method!r}.")
     return None

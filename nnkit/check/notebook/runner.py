@@ -1,10 +1,9 @@
-"""Running a notebook's cells in one fresh child process, in IPython's shell, without a kernel."""
+"""Runs a notebook's cells in one fresh child process, in IPython's shell, without a kernel."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib.util
-import io
 import json
 import os
 import queue
@@ -12,26 +11,25 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from nnkit.check.notebook.ipython_shell import CellRun, CellShell, make_shell
+from nnkit.check.points import CellValue, read_value
 from nnkit.check.verdict import collecting_verdicts
-from nnkit.streams import BoundedStream, OutputBudget
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
-STARTUP = 120.0
+STARTUP_SECONDS = 120.0
 """Seconds in which the child process must have begun; only a machine in trouble needs them."""
-GRACE = 2.0
+GRACE_SECONDS = 2.0
 """Seconds between asking a cell to stop and ending its process."""
 MAX_PRINTED_CHARS = 20_000
-"""Characters that are kept of what a cell prints, and of what it writes to stderr."""
+"""Characters that are kept of what a cell prints and writes to stderr."""
 
 
 # ---- the parent's side ------------------------------------------------------------------------------
@@ -39,23 +37,23 @@ MAX_PRINTED_CHARS = 20_000
 
 @dataclass
 class Outcome:
-    """What one cell did."""
+    """The outcome of one cell, as it is sent from the child process."""
 
     error: str = ""
-    """What ended the cell, as the rest of a sentence: "stopped: Type: message"."""
+    """The end of the cell by an exception, as the rest of a sentence: "stopped: Type: message"."""
     kind: str = ""
     """The exception's type; "TimeLimit" and "Died" where there was none."""
     cell: int = -1
-    """Where it was raised: the innermost of the notebook's own lines."""
+    """The cell where it was raised: the innermost of the notebook's own lines."""
     line: int = 0
     code: str = ""
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    """Of the checks that failed: the verdict's JSON form, and its text under "text"."""
-    shown: str | None = None
-    """The text of the cell's last expression."""
+    """The verdicts that did not pass in their JSON form, with their text under "text"."""
+    value: CellValue = None
+    """The value of the cell's last expression."""
     printed: str = ""
     warned: str = ""
-    """What came on stderr."""
+    """Text on stderr."""
     seconds: float = 0.0
 
 
@@ -76,10 +74,10 @@ def run(sources: Sequence[str], folder: Path, limit: float = TIME_LIMIT) -> list
 
 
 def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outcome], Outcome | None]:
-    """The outcomes of one process, and that of the cell with which it had to end."""
+    """Return the outcomes of one process, and that of the cell with which it had to end."""
     outcomes: list[Outcome] = []
     with _child(sources, folder) as (process, inbox):
-        if _receive(inbox, STARTUP) is None:
+        if _receive(inbox, STARTUP_SECONDS) is None:
             raise RuntimeError("The cells cannot be run: a new Python does not start here. Run `nnkit doctor`.")
         for _ in sources:
             started = time.monotonic()
@@ -87,7 +85,7 @@ def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outco
             if outcome is None and process.poll() is None and time.monotonic() - started >= limit:
                 late = True
                 process.send_signal(signal.SIGINT) if os.name == "posix" else process.kill()
-                outcome = _receive(inbox, GRACE)
+                outcome = _receive(inbox, GRACE_SECONDS)
             sentence = f"did not end within {limit:g} seconds: is there a loop without an end?"
             if outcome is None and late:
                 return outcomes, Outcome(sentence, "TimeLimit", seconds=limit)
@@ -119,7 +117,7 @@ def _child(sources: list[str], folder: Path) -> Iterator[tuple[subprocess.Popen[
         yield process, inbox
     finally:
         _end(process)
-        pump.join(GRACE)
+        pump.join(GRACE_SECONDS)
         process.wait()
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
@@ -155,7 +153,7 @@ def _receive(inbox: queue.SimpleQueue[Any], seconds: float) -> Outcome | None:
 
 
 def serve() -> None:
-    """Cells from stdin, an `Outcome` a line to what was stdout; cells find both shut."""
+    """Read cells from stdin and write an `Outcome` a line to what was stdout; the cells find both closed."""
     cells = json.load(sys.stdin)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     null = os.open(os.devnull, os.O_RDWR)
@@ -163,12 +161,10 @@ def serve() -> None:
         os.dup2(null, number)
     sys.argv = [""]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with tempfile.TemporaryDirectory() as scratch:
-        shell = _shell(scratch)
-        _send(channel, Outcome())
-        for index, source in enumerate(cells):
-            shell.execution_count = index + 1  # as in a kernel; and by it a line of a traceback tells its cell
-            _send(channel, _run_cell(shell, index, source) if source else Outcome())
+    shell = make_shell(("text/plain",), MAX_PRINTED_CHARS, shows_errors_and_figures=False)
+    _send(channel, Outcome())
+    for index, source in enumerate(cells):
+        _send(channel, _run_cell(shell, index, source) if source else Outcome())
 
 
 def _send(channel: IO[str], outcome: Outcome) -> None:
@@ -176,69 +172,28 @@ def _send(channel: IO[str], outcome: Outcome) -> None:
     channel.flush()
 
 
-def _shell(scratch: str) -> Any:
-    """IPython's shell without its habits: no history file, no traceback, no pager, no pictures."""
-    from IPython.core.displayhook import DisplayHook
-    from IPython.core.interactiveshell import InteractiveShell
-    from traitlets.config import Config
-
-    class Hook(DisplayHook):
-        shown: str | None = None
-
-        def write_output_prompt(self) -> None:
-            pass
-
-        def write_format_data(self, format_dict: Any, md_dict: Any = None) -> None:
-            self.shown = format_dict.get("text/plain")
-
-    class Shell(InteractiveShell):
-        displayhook_class = Hook
-
-        def showtraceback(self, *args: Any, **kwargs: Any) -> None:
-            pass
-
-        def showsyntaxerror(self, *args: Any, **kwargs: Any) -> None:
-            pass
-
-        def enable_matplotlib(self, gui: str | None = None) -> tuple[Any, Any]:
-            return gui, "agg"
-
-    warnings.filterwarnings("ignore", message=".*is non-interactive")  # plt.show() under Agg
-    config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": {"display_page": True}})
-    shell: Any = Shell.instance(ipython_dir=scratch, config=config)
-    shell.display_formatter.active_types = ["text/plain"]
-    return shell
-
-
-def _run_cell(shell: Any, index: int, source: str) -> Outcome:
-    shell.displayhook.shown = None
-    printed, warned, started = io.StringIO(), io.StringIO(), time.perf_counter()
-    out, err = (
-        BoundedStream(kept.write, OutputBudget(MAX_PRINTED_CHARS), "\n… and more") for kept in (printed, warned)
-    )
-    with collecting_verdicts() as verdicts, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+def _run_cell(shell: CellShell, index: int, source: str) -> Outcome:
+    started = time.perf_counter()
+    with collecting_verdicts() as verdicts:
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-            result = shell.run_cell(source, store_history=True)
-            error = result.error_before_exec or result.error_in_exec
+            run = shell.run(index + 1, source)  # counted as in a kernel: by it a line of a traceback tells its cell
         except KeyboardInterrupt as interrupt:
-            error = interrupt
+            run = CellRun(interrupt)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if "matplotlib.pyplot" in sys.modules:
-            sys.modules["matplotlib.pyplot"].close("all")
-    outcome = Outcome(shown=shell.displayhook.shown, printed=printed.getvalue(), warned=warned.getvalue())
+    outcome = Outcome(value=read_value(run.value), printed=run.printed, warned=run.warned)
     outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in verdicts if not verdict.passed]
     outcome.seconds = time.perf_counter() - started
-    if error is not None:
-        outcome.kind = type(error).__name__
-        outcome.error = f"stopped: {outcome.kind}: {_message(error)}".rstrip(": ")
-        outcome.cell, outcome.line, outcome.code = _place(error, index)
+    if run.error is not None:
+        outcome.kind = type(run.error).__name__
+        outcome.error = f"stopped: {outcome.kind}: {_read_message(run.error)}".rstrip(": ")
+        outcome.cell, outcome.line, outcome.code = _locate(run.error, index)
     return outcome
 
 
-def _message(error: BaseException) -> str:
-    """One line, of bearable length; an exception may fail to tell its own message."""
+def _read_message(error: BaseException) -> str:
+    """Return one line, of bearable length; an exception may fail to say its own message."""
     try:
         text = (error.msg if isinstance(error, SyntaxError) else str(error)).strip()
     except Exception:
@@ -247,8 +202,8 @@ def _message(error: BaseException) -> str:
     return first if len(first) <= 300 else first[:300] + " …"
 
 
-def _place(error: BaseException, current: int) -> tuple[int, int, str]:
-    """Cell, line and code of the innermost of the notebook's own lines that an exception passed."""
+def _locate(error: BaseException, current: int) -> tuple[int, int, str]:
+    """Return cell, line and code of the innermost of the notebook's own lines that an exception passed."""
     import linecache
 
     if isinstance(error, SyntaxError):

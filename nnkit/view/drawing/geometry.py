@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nnkit.graph import Node
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.labels import estimate_width, format_symbol, get_folded_constant, get_given_name, shorten
 
@@ -36,12 +36,12 @@ class NodeBox:
     def from_node(cls, node: Node, margin: float) -> NodeBox:
         """Return the box of a node, with its labels shortened."""
         lines = (get_given_name(node),) if node.gate is None else tuple(format_symbol(node).split("\n"))
-        grad = show(node.grad)
+        grad = format_value(node.grad)
         return cls(
             node,
             tuple(shorten(line) for line in lines),
             "" if node.gate is None or not get_given_name(node) else f"{shorten(get_given_name(node))} = ",
-            shorten(show(node.value)),
+            shorten(format_value(node.value)),
             f"∂ {shorten(grad)}" if grad else "",
             margin,
         )

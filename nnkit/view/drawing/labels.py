@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from unicodedata import combining, east_asian_width
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import formula, show, symbol_of
+from nnkit.graphtext import format_formula, format_value, get_symbol
 
 FONT_SIZE = 14.0
 MAX_LABEL_CHARACTERS = 30
@@ -30,11 +30,11 @@ def format_symbol(node: Node) -> str:
     """Return the text of a gate's box, its constant included: "×", "+ 1", "x − 1", "max(x, 0)"."""
     constant = get_folded_constant(node)
     if constant is None:
-        return str(getattr(node.gate, "symbol", "") or name_of(node.gate))
-    number, symbol = show(constant.value), symbol_of(node.gate)
+        return str(getattr(node.gate, "symbol", "") or get_name(node.gate))
+    number, symbol = format_value(constant.value), get_symbol(node.gate)
     if symbol in _COMMUTATIVE:
         return f"{symbol} {number}"
-    return formula(node.gate, [number if x is constant else "x" for x in node.inputs])
+    return format_formula(node.gate, [number if x is constant else "x" for x in node.inputs])
 
 
 def get_given_name(node: Node) -> str:
@@ -75,6 +75,6 @@ def describe_graph(graph: Graph) -> str:
 
 def _describe_node(node: Node) -> str:
     facts = [f"{node.name} is {node.formula()}"]
-    facts += [f"value {value}"] if (value := show(node.value)) else []
-    facts += [f"gradient {grad}"] if (grad := show(node.grad)) else []
+    facts += [f"value {value}"] if (value := format_value(node.value)) else []
+    facts += [f"gradient {grad}"] if (grad := format_value(node.grad)) else []
     return ", ".join(facts) + "."

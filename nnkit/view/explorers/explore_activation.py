@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 from nnkit.view.figures.activation_curves import SATURATED, label_gate, saturated, try_gate
 
@@ -54,7 +54,7 @@ class ActivationActor:
             "x": x,
             "step": step,
             "point": to_json_numbers(np.array([out, slope, measured])),
-            "words": f"At x = {show(x)} the output is {show(out)} and the slope {show(slope)}.",
+            "words": f"At x = {format_value(x)} the output is {format_value(out)} and the slope {format_value(slope)}.",
             "measured": "" if np.isnan(out) else self._describe_measurement(slope, measured, step),
             "saturated": f"Saturated: the slope is below {SATURATED}." if abs(slope) < SATURATED else "",
             "error": failed,
@@ -63,7 +63,7 @@ class ActivationActor:
     @staticmethod
     def _describe_measurement(slope: float, measured: float, step: float) -> str:
         if np.isnan(measured):
-            return f"With h = {show(step)} nothing can be measured: x + h and x − h are the same number."
-        numerical = f"(f(x+h) − f(x−h)) / 2h with h = {show(step)} is {measured:.10g}"
-        away = f", which is {show(abs(measured - slope))} away from the slope"
+            return f"With h = {format_value(step)} nothing can be measured: x + h and x − h are the same number."
+        numerical = f"(f(x+h) − f(x−h)) / 2h with h = {format_value(step)} is {measured:.10g}"
+        away = f", which is {format_value(abs(measured - slope))} away from the slope"
         return f"{numerical}{'' if np.isnan(slope) else away}.".replace("-", "−")

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 from nnkit.view.figures.loss_surface import neuron_data, neuron_gradient, neuron_loss
 from nnkit.view.figures.plots import valley, valley_gradient
@@ -42,7 +42,8 @@ class Surface:
         maker: Any = contour_generator(across, up, self.loss(grid))
         lines = [(level, line) for level in self.levels for line in maker.lines(level)]
         contours = [
-            {"level": show(level), "x": to_json_numbers(a[:, 0]), "y": to_json_numbers(a[:, 1])} for level, a in lines
+            {"level": format_value(level), "x": to_json_numbers(a[:, 0]), "y": to_json_numbers(a[:, 1])}
+            for level, a in lines
         ]
         high, tick, first = self.step_size
         return {
@@ -141,27 +142,29 @@ def follow_updates(surface: Surface, step_size: float, momentum: float, start: A
 def _describe_update(path: list[PathPoint], losses: list[float], i: int, step_size: float, momentum: float) -> str:
     W, dW, velocity = path[i]
     if i == 0:
-        return f"Before the first update W is {_format_pair(W)}, and the loss {show(losses[0])}."
+        return f"Before the first update W is {_format_pair(W)}, and the loss {format_value(losses[0])}."
     way = (
-        f"velocity = {show(momentum)} × {_format_pair(path[i - 1][2])} + dW = {_format_pair(velocity)}. "
+        f"velocity = {format_value(momentum)} × {_format_pair(path[i - 1][2])} + dW = {_format_pair(velocity)}. "
         if momentum
         else ""
     )
     of = "velocity" if momentum else "dW"
-    update = f"W −= {show(step_size)} × {of}, so W goes from {_format_pair(path[i - 1][0])} to {_format_pair(W)}"
+    update = (
+        f"W −= {format_value(step_size)} × {of}, so W goes from {_format_pair(path[i - 1][0])} to {_format_pair(W)}"
+    )
     way = f"dW = {_format_pair(dW)}. {way}"
     turn = "falls" if losses[i] < losses[i - 1] else "rises" if losses[i] > losses[i - 1] else "stays"
-    return f"{way}{update}. The loss {turn} from {show(losses[i - 1])} to {show(losses[i])}."
+    return f"{way}{update}. The loss {turn} from {format_value(losses[i - 1])} to {format_value(losses[i])}."
 
 
 def _format_pair(W: np.ndarray) -> str:
-    return f"({show(W[0])}, {show(W[1])})"
+    return f"({format_value(W[0])}, {format_value(W[1])})"
 
 
 def _describe_problem(losses: list[float], steps: int) -> str:
     """Return a warning about the whole path; "" if there is nothing to warn of."""
     if not np.isfinite(losses[-1]) or losses[-1] > 10 * max(losses[0], 1.0):
-        grown = f"from {show(losses[0])} to {show(losses[-1])} in {steps} updates"
+        grown = f"from {format_value(losses[0])} to {format_value(losses[-1])} in {steps} updates"
         return f"Divergence: the loss grows {grown}. The step size is too large for this surface."
     rises = sum(after > before for before, after in pairwise(losses))
     if rises > steps // 4:

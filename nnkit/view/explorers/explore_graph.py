@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.view.drawing.folding import FoldedGate, Group, find_groups, fold
 from nnkit.view.drawing.geometry import MAX_DRAWN_NODES
 from nnkit.view.drawing.labels import describe_graph, format_title
@@ -150,4 +150,4 @@ def _read_gate_source(gate: Any) -> Json:
 
 
 def _format_operand(x: Any) -> str:
-    return f"wire {x}" if isinstance(x, int) else show(x)
+    return f"wire {x}" if isinstance(x, int) else format_value(x)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.jacobian import readable_bytes
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 
@@ -31,7 +31,7 @@ class LayerSizes:
         """Return a sentence that compares the memory of the explicit Jacobian and of the vector-Jacobian product."""
         rows, columns, handled = (f(**sizes) for f in (self.outputs, self.inputs, self.handled))
         explicit, times = rows * columns * FLOAT32_BYTES, rows * columns / max(handled, 1)
-        less = f"{show(times)} times less" if times > 1.05 else "no less"
+        less = f"{format_value(times)} times less" if times > 1.05 else "no less"
         return (
             f"Written out in float32, the Jacobian has {rows:,} × {columns:,} entries and takes "
             f"{readable_bytes(explicit)}. The vector-Jacobian product handles {self.operands}: "
@@ -45,13 +45,13 @@ def _make_grid(
     """Return a matrix, with the upstream gradient beside its rows and the product of the two."""
     return {
         "title": title,
-        "entries": [[show(v) for v in row] for row in J.tolist()],
+        "entries": [[format_value(v) for v in row] for row in J.tolist()],
         "values": [to_json_numbers(row) for row in J],
         "absent": absent.tolist(),
         "rows": rows,
         "columns": columns,
-        "upstream": [show(v) for v in g.tolist()],
-        "product": [show(v) for v in (g @ J).tolist()],
+        "upstream": [format_value(v) for v in g.tolist()],
+        "product": [format_value(v) for v in (g @ J).tolist()],
     }
 
 

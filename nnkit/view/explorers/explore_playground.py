@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.gates import ELU, Affine, LeakyReLU, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, Tanh
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.mlp import MLP
 from nnkit.train import SGD
 from nnkit.view.errors import describe_error
@@ -95,7 +95,7 @@ class PlaygroundActor:
             )
         self.activations, self.own_points = dict(ACTIVATIONS), own_points
         if not isinstance(activation, str):
-            gate, activation = activation, f"{name_of(activation)} (yours)"
+            gate, activation = activation, f"{get_name(activation)} (yours)"
             self.activations = {activation: gate} | ACTIVATIONS
         self.affine, self.loss_gate = affine or Affine(), loss_gate or SoftmaxCrossEntropy()
         self.settings = replace(settings, hidden=hidden, activation=activation)
@@ -226,7 +226,9 @@ class PlaygroundActor:
         if not count:
             return "There are no points yet: choose a class, and paint some."
         done = f"{sizes} after {self.trainer.step:,} update{'s' * (self.trainer.step != 1)}"
-        loss = show(metrics.loss) if math.isfinite(metrics.loss) else f"not finite ({show(metrics.loss)})"
+        loss = (
+            format_value(metrics.loss) if math.isfinite(metrics.loss) else f"not finite ({format_value(metrics.loss)})"
+        )
         return (
             f"{done}: the loss is {loss}, and {metrics.accuracy:.1%} of the {count:,} points are classified correctly."
         )

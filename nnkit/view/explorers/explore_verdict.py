@@ -8,7 +8,7 @@ from typing import Any
 
 from nnkit.check.error_map import Cell, ErrorMap, two_numbers
 from nnkit.check.verdict import Entry, Verdict, map_sentences
-from nnkit.graphtext import show
+from nnkit.graphtext import format_value
 from nnkit.text import join_lines, replace_unprintable
 from nnkit.view.explorers.protocol import Json
 
@@ -81,7 +81,7 @@ def _describe_cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
         return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all correct."}
     where = join_lines(cell.where)
     if not cell.wrong:
-        yours, expected = (show(number) for number in pair)
+        yours, expected = (format_value(number) for number in pair)
         words = f"{where} is right: {yours}."
         return {"mark": cell.mark, "yours": yours, "expected": expected, "difference": "0", "words": words}
     return {**_describe_entry(Entry(where, *pair)), "mark": cell.mark}
@@ -90,8 +90,8 @@ def _describe_cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
 def _describe_entry(entry: Entry) -> Json:
     """Return one wrong entry: its numbers, with enough digits to tell them apart, and their difference."""
     yours, expected = (text.replace("-", "−") for text in two_numbers(entry.yours, entry.expected))
-    difference = show(entry.yours - entry.expected)
+    difference = format_value(entry.yours - entry.expected)
     words = f"{join_lines(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"
     ratio = entry.yours / entry.expected if entry.expected else math.nan
-    words += f"; yours is {show(ratio)} times the expected." if math.isfinite(ratio) else "."
+    words += f"; yours is {format_value(ratio)} times the expected." if math.isfinite(ratio) else "."
     return {"mark": "✗", "yours": yours, "expected": expected, "difference": difference, "words": words}

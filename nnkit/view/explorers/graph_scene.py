@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import symbol_of
+from nnkit.graphtext import get_symbol
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.folding import FoldedGate, Group
 from nnkit.view.drawing.geometry import MARGIN, NodeBox, draw_wire_paths, lay_out
@@ -82,4 +82,4 @@ def _describe_box(node: Node) -> str:
     """Return the text of a box for screen readers."""
     if node.gate is None:
         return f"{'constant' if node.constant else 'input'} {label_wire(node)}"
-    return f"gate {symbol_of(node.gate)}, which computes {label_wire(node)}"
+    return f"gate {get_symbol(node.gate)}, which computes {label_wire(node)}"

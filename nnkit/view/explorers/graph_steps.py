@@ -11,7 +11,7 @@ import numpy as np
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import Step, formula, show, symbol_of
+from nnkit.graphtext import Step, format_formula, format_value, get_symbol
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.protocol import Json
 
@@ -22,7 +22,7 @@ MAX_FORMULA_CHARACTERS = 24
 def compute_steps(graph: Graph, upstream: Array | None = None) -> Json:
     """Return the steps of both passes: forward gate by gate, the gradient of the output, backward gate by gate."""
     steps: list[Json] = []
-    known: Json = {str(node.index): show(node.value) for node in graph.nodes if node.gate is None}
+    known: Json = {str(node.index): format_value(node.value) for node in graph.nodes if node.gate is None}
     error_text = ""
     try:
         for step in graph.steps(upstream=upstream):
@@ -43,13 +43,13 @@ def label_wire(node: Node) -> str:
     if node.gate is None:
         return f"input {node.index}"
     short = _format_formula(node, "({})")
-    return short if len(short) <= MAX_FORMULA_CHARACTERS else show(node.value) or node.name
+    return short if len(short) <= MAX_FORMULA_CHARACTERS else format_value(node.value) or node.name
 
 
 def _format_formula(node: Node, form: str = "{}") -> str:
     """Return a gate's formula, in which wires without names appear as their values, so that it stays short."""
-    names = [label_wire(x) if x.gate is None or x.name != f"#{x.index}" else show(x.value) for x in node.inputs]
-    return form.format(formula(node.gate, names))
+    names = [label_wire(x) if x.gate is None or x.name != f"#{x.index}" else format_value(x.value) for x in node.inputs]
+    return form.format(format_formula(node.gate, names))
 
 
 def _describe_forward(step: Step) -> Json:
@@ -58,15 +58,15 @@ def _describe_forward(step: Step) -> Json:
     return {
         "phase": "forward",
         "node": step.node.index,
-        "value": show(step.value),
-        "title": f"Forward through {symbol_of(step.node.gate)}",
-        "words": f"{words} = {show(step.value)}.",
+        "value": format_value(step.value),
+        "title": f"Forward through {get_symbol(step.node.gate)}",
+        "words": f"{words} = {format_value(step.value)}.",
         "rows": [],
     }
 
 
 def _describe_seed(step: Step) -> Json:
-    gradient = show(step.upstream)
+    gradient = format_value(step.upstream)
     return {
         "phase": "start",
         "node": step.node.index,
@@ -85,7 +85,7 @@ def _describe_backward(step: Step) -> Json:
     ports = list(zip(step.node.inputs, local, step.downstream, step.totals))
     rows = [_describe_input(step, *port) for port in ports if not port[0].constant and port[2] is not None]
     grads = {
-        str(x.index): show(downstream if total is None else total)
+        str(x.index): format_value(downstream if total is None else total)
         for x, _, downstream, total in ports
         if downstream is not None
     }
@@ -94,7 +94,7 @@ def _describe_backward(step: Step) -> Json:
         "phase": "backward",
         "node": step.node.index,
         "grads": {i: g for i, g in grads.items() if not step.node.graph.nodes[int(i)].constant},
-        "title": f"Backward through {symbol_of(step.node.gate)}",
+        "title": f"Backward through {get_symbol(step.node.gate)}",
         "words": f"{rule}.",
         "rows": rows,
     }
@@ -104,10 +104,10 @@ def _describe_input(step: Step, x: Node, local: Array, downstream: Array, total:
     """Return the gradient of one input, number by number."""
     return {
         "to": label_wire(x),
-        "upstream": show(step.upstream),
-        "local": "" if local is None else show(local),
-        "down": show(downstream),
-        "total": "" if total is None else show(total),
+        "upstream": format_value(step.upstream),
+        "local": "" if local is None else format_value(local),
+        "down": format_value(downstream),
+        "total": "" if total is None else format_value(total),
     }
 
 
@@ -117,12 +117,12 @@ def _describe_failure(graph: Graph, steps: list[Json], error: Exception) -> str:
     gates = [node for node in graph.nodes if node.gate is not None]
     missing = [node for node in gates if node.value is None]
     if missing:
-        return f"The forward of {symbol_of(missing[0].gate)} failed. {describe_error(error)}"
+        return f"The forward of {get_symbol(missing[0].gate)} failed. {describe_error(error)}"
     pending = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
     if not pending:
         return f"There is no backward pass. {describe_error(error)}"
     _add_seed(steps, pending[0], graph)
-    return f"The backward of {symbol_of(pending[0].gate)} failed, so the steps end before it. {describe_error(error)}"
+    return f"The backward of {get_symbol(pending[0].gate)} failed, so the steps end before it. {describe_error(error)}"
 
 
 def _add_seed(steps: list[Json], failing: Node, graph: Graph) -> None:
@@ -138,7 +138,7 @@ def _find_non_finite(graph: Graph) -> str:
             break
         if not np.all(np.isfinite(np.asarray(node.value, dtype=float))):
             how = "is an input" if node.gate is None else f"is the output of {_format_formula(node)}"
-            return f"{label_wire(node)} holds a number that is not finite ({show(node.value)}): it {how}."
+            return f"{label_wire(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
     return ""
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from nnkit.mlp import MLP
 from nnkit.train import SGD, minibatches
-from nnkit.train.history import why_stopped
+from nnkit.train.history import explain_stop
 
 MAX_CURVE_POINTS = 256
 """The largest number of points of a curve; beyond it every second point is dropped."""
@@ -37,7 +37,7 @@ class TrainingCurve:
 
 @dataclass
 class LossSummary:
-    """A summary of the losses of all updates, as `why_stopped` needs it: their number, the first, and the largest."""
+    """A summary of the losses of all updates, as `explain_stop` needs it: their number, the first, and the largest."""
 
     count: int = 0
     extremes: list[float] = field(default_factory=list)
@@ -119,7 +119,7 @@ class Trainer:
         loss, gradients = self.model.gradients(self.parameters, x, labels)
         value, rate = float(loss), self.optimiser.step_size
         if not math.isfinite(value):
-            self.stopped = why_stopped(value, cast(Any, self._losses), self.parameters, x, rate)
+            self.stopped = explain_stop(value, cast(Any, self._losses), self.parameters, x, rate)
             return False
         self._losses.add(value)
         self.parameters, _ = self.optimiser.update(self.parameters, gradients, {}, self.step)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.arrays import name_of
+from nnkit.arrays import get_name
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
@@ -272,7 +272,7 @@ def _evaluate_at(gate: Any, at: float) -> tuple[float, float]:
 def label_gate(gate: Any) -> str:
     """Return a gate's class and settings: "Sigmoid", "LeakyReLU, slope 0.1"."""
     settings = ", ".join(f"{name} {format_number(value)}" for name, value in getattr(gate, "__dict__", {}).items())
-    return f"{name_of(gate)}, {settings}" if settings else name_of(gate)
+    return f"{get_name(gate)}, {settings}" if settings else get_name(gate)
 
 
 def _choose_limits(values: np.ndarray) -> tuple[float, float]:

@@ -24,7 +24,7 @@ from nnkit_grader.course import bundle, release
 
 SOLUTIONS = sorted(ROOT.glob("solutions/*/*.ipynb"))
 RUN_LECTURE = "00_start_here.ipynb"
-COPIED = ("notebooks", "nnkit", "docs", "solutions", ".jupyter", "tests")
+COPIED = ("notebooks", "nnkit", "grader", "hub", "docs", "solutions", ".jupyter", "tests")
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +163,7 @@ def test_stale_assignments_are_refused_in_one_sentence(
     fault: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fresh = {path.relative_to(folder).as_posix(): path.read_bytes() for path in files(folder, "assignments")}
-    monkeypatch.setattr(bundle, "released", lambda course: fresh)
+    monkeypatch.setattr(bundle, "read_fresh_release", lambda course: fresh)
     shutil.copytree(folder / "assignments", tmp_path / "assignments")
     notebook = tmp_path / "assignments" / "ps1" / "ps1.ipynb"
     if fault == "missing":

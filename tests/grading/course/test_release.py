@@ -20,9 +20,11 @@ import pytest
 
 from helpers.paths import ROOT
 from nnkit import cli
+from nnkit_grader import cli as grader_cli
 from nnkit_grader.course import demo_class, release
 from nnkit_grader.course.demo_class import make_class
 from nnkit_grader.course.planted_answers import read_answers
+from nnkit_grader.demo import format_demo_table
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_the_demos_table_keeps_its_columns_whatever_is_planted() -> None:
     planted = [{"cell": "a" * 30, "label": "left out"}, {"cell": "b", "label": "sign"}]
     students = [demo_class.DemoStudent("student01", "perfect", score=38.0)]
     students.append(demo_class.DemoStudent("student1000", "mistaken", planted, 3.5))
-    lines = cli._demo_table(students, {"student01": 38.0, "student1000": 12.0}, 38).splitlines()
+    lines = format_demo_table(students, {"student01": 38.0, "student1000": 12.0}, 38).splitlines()
     head, first, second = lines
     for title, left, right in (("is", "perfect", "mistaken"), ("planted", "", "left out in aaa")):
         assert first.startswith(left, head.index(f"  {title}") + 2)
@@ -236,7 +238,8 @@ def test_ctrl_c_ends_each_verb_with_one_line(
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, verb.replace("-", "_"), interrupted)
+    package = cli if verb in ("doctor", "check") else grader_cli
+    monkeypatch.setattr(package, verb.replace("-", "_"), interrupted)
     interrupted.__name__, interrupted.__doc__ = verb.replace("-", "_"), "x"
     given = {"check": ["ps1.ipynb"]}.get(verb, ["ps1"] if verb in ("autograde", "report", "demo-class") else [])
     assert cli.main([verb, *given]) == 130

@@ -4,17 +4,22 @@ import random
 import textwrap
 from collections import defaultdict
 
+import nbformat
 import numpy as np
 import pytest
+from nbformat.v4 import new_code_cell, new_notebook
 
+from helpers.cell_values import ANSWER, CELL_ENDS, POINTS
+from helpers.cell_values import SETUP as VALUES
 from helpers.machines import busy
 from helpers.paths import ROOT
 from nnkit.check.context import checking
+from nnkit.check.notebook.command import check_notebook
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
-from nnkit_grader.examiner.run_cell import credit, reseed_generators
+from nnkit_grader.examiner.run_cell import reseed_generators
 from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
 from nnkit_grader.record.results import Result
 from nnkit_grader.sandbox import Child, choose_sandbox
@@ -134,12 +139,27 @@ def test_partial_credit_is_the_last_expression(graded):
     assert cell(result, "test").outputs[-1]["data"]["text/plain"] == "2.0"
 
 
-@pytest.mark.parametrize(
-    ("value", "points"),
-    [(None, 4), (True, 4), (False, 4), ("3", 4), (3, 3), (9.0, 4), (-1, 0), (np.float64(1.5), 1.5), (np.nan, 0)],
-)
-def test_credit_follows_nbgraders_rule(value, points):
-    assert credit(value, 4.0) == points
+def test_a_test_cell_gives_the_same_points_as_nnkit_check(graded, tmp_path):
+    """For every value that it can end with, through both commands' own paths."""
+    tests = {f"test-{number}": end.source for number, end in enumerate(CELL_ENDS)}
+    course = [("setup", "given", VALUES), ("answer", "answer", ANSWER)]
+    result = graded([*course, *((name, "test", source) for name, source in tests.items())])
+    cells = [new_code_cell(VALUES), new_code_cell(ANSWER)]
+    for name, source in tests.items():
+        mark = {
+            "grade": True,
+            "solution": False,
+            "grade_id": name,
+            "points": POINTS,
+            "locked": True,
+            "schema_version": 3,
+        }
+        cells.append(new_code_cell(source, metadata={"nbgrader": mark}))
+    nbformat.write(new_notebook(cells=cells), tmp_path / "values.ipynb")
+    checked = {row.exercise.id: row.points for row in check_notebook(tmp_path / "values.ipynb").results}
+    assert result.scores() == checked == {f"test-{number}": end.points for number, end in enumerate(CELL_ENDS)}
+    (bad,) = (c for c in result.cells if c.source == "'0.5'")
+    assert bad.trouble.startswith("its test ends with the text '0.5'")
 
 
 def test_the_learners_process_never_has_the_hidden_tests(graded):

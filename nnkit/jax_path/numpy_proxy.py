@@ -1,9 +1,9 @@
-"""Arrays that let NumPy code be traced: what makes a learner's gate, written with `np.`, run under `jax.jit`.
+"""Proxies that let JAX trace NumPy code: a learner's gate, written with `np.`, runs under `jax.jit`.
 
-A traced array has no numbers yet, so `np.exp` of it raises. A `StandIn` holds one and answers NumPy's own dispatch
+A traced array has no numbers yet, so `np.exp` of it raises. A `NumpyProxy` holds one and answers NumPy's own dispatch
 (`__array_ufunc__`, NEP 13; `__array_function__`, NEP 18) with the function of the same name in `jax.numpy`. Writing
-into it (`p[rows, labels] -= 1`) makes a new array and keeps it, so that the line means what it means in NumPy, for a
-view of it too.
+into it (`p[rows, labels] -= 1`) replaces the array that it holds, so that the line means the same as in NumPy, also
+for views.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ import numpy as np
 import jax
 
 
-class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
-    """A JAX array or tracer that behaves as a NumPy array does.
+class NumpyProxy(np.lib.mixins.NDArrayOperatorsMixin):
+    """Proxy of a JAX array or tracer that behaves like a NumPy array.
 
-    It stands for its own array, or for a part of another stand-in (`base[index]`, a view), so that writing into
-    either shows in both. Raises TypeError, with a sentence, where NumPy code needs the numbers themselves.
+    It holds its own array, or is a view of another proxy (`base[index]`), so that writing into either shows in both.
+    Raises TypeError where NumPy code needs the numbers themselves.
     """
 
     __slots__ = ("_array", "_base", "_fixed", "_index")
 
-    def __init__(self, array: Any, base: StandIn | None = None, index: Any = None, fixed: bool = False) -> None:
+    def __init__(self, array: Any, base: NumpyProxy | None = None, index: Any = None, fixed: bool = False) -> None:
         self._array, self._base, self._index, self._fixed = array, base, index, fixed
 
     @property
     def array(self) -> Any:
-        """The JAX array that it stands for."""
+        """The JAX array behind the proxy."""
         return self._array if self._base is None else self._base.array[self._index]
 
     # -- NumPy's functions, by name -------------------------------------------------------------------
@@ -43,23 +43,25 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         if method != "__call__":
             function = getattr(function, method, None)
         if function is None:
-            raise TypeError(f"np.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} has no like in JAX.")
-        result = function(*unwrap(inputs), **unwrap(options))
+            raise TypeError(
+                f"np.{ufunc.__name__}{'' if method == '__call__' else f'.{method}'} has no equivalent in JAX."
+            )
+        result = function(*unwrap_arrays(inputs), **unwrap_arrays(options))
         if out is None:
-            return wrap(result)
+            return wrap_arrays(result)
         (target,) = out
-        return target._write(result) if isinstance(target, StandIn) else NotImplemented
+        return target._write(result) if isinstance(target, NumpyProxy) else NotImplemented
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, options: Any) -> Any:
         home: Any = jnp.linalg if func.__module__ == "numpy.linalg" else jnp
         function = getattr(home, func.__name__, None)
         if function is None:
-            raise TypeError(f"np.{func.__name__} has no like in JAX.")
-        return wrap(function(*unwrap(args), **_short_types(unwrap(options))))
+            raise TypeError(f"np.{func.__name__} has no equivalent in JAX.")
+        return wrap_arrays(function(*unwrap_arrays(args), **_canonicalize_options(unwrap_arrays(options))))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         raise TypeError(
-            "under JAX an array has no numbers yet while the gate is traced, so it can be put into no NumPy array: "
+            "under JAX an array has no numbers yet while the gate is traced, so it cannot be put into a NumPy array: "
             "write x.copy() for np.array(x), np.zeros_like(x) for np.zeros(x.shape), np.where for a mask."
         )
 
@@ -69,26 +71,26 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     # -- reading and writing ---------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
-        index = unwrap(index)
+        index = unwrap_arrays(index)
         part = self.array[index]
-        is_view = part.ndim and all(isinstance(i, int | slice | type(None) | type(...)) for i in _tuple(index))
-        return StandIn(None, self, index) if is_view else StandIn(part)
+        is_view = part.ndim and all(isinstance(i, int | slice | type(None) | type(...)) for i in _to_tuple(index))
+        return NumpyProxy(None, self, index) if is_view else NumpyProxy(part)
 
     def __setitem__(self, index: Any, values: Any) -> None:
-        self._write(self.array.at[unwrap(index)].set(unwrap(values)))
+        self._write(self.array.at[unwrap_arrays(index)].set(unwrap_arrays(values)))
 
     def _at(self, ufunc: np.ufunc, target: Any, index: Any, values: Any = None) -> None:
-        """np.add.at(target, index, values), and the like."""
+        """Apply np.add.at(target, index, values), or another ufunc's `at`."""
         names = {"add": "add", "subtract": "subtract", "multiply": "multiply", "maximum": "max", "minimum": "min"}
-        if ufunc.__name__ not in names or not isinstance(target, StandIn):
-            raise TypeError(f"np.{ufunc.__name__}.at has no like in JAX.")
-        target._write(getattr(target.array.at[unwrap(index)], names[ufunc.__name__])(unwrap(values)))
+        if ufunc.__name__ not in names or not isinstance(target, NumpyProxy):
+            raise TypeError(f"np.{ufunc.__name__}.at has no equivalent in JAX.")
+        target._write(getattr(target.array.at[unwrap_arrays(index)], names[ufunc.__name__])(unwrap_arrays(values)))
 
-    def _write(self, result: Any) -> StandIn:
-        """Hold these numbers from now on; a number of NumPy's cannot be written into, and gives way to a new one."""
+    def _write(self, result: Any) -> NumpyProxy:
+        """Replace the array and return the proxy; a scalar cannot be written into, so return a new proxy."""
         old = self.array
         if not old.ndim and self._base is None:
-            return StandIn(result)
+            return NumpyProxy(result)
         if self._fixed:
             raise TypeError("under JAX, write into an array itself, not into its transposed or reshaped view.")
         if result.shape != old.shape:
@@ -104,13 +106,13 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.array, name)
         if not callable(found):
-            return StandIn(found, fixed=True) if isinstance(found, jax.Array) else found
+            return NumpyProxy(found, fixed=True) if isinstance(found, jax.Array) else found
 
         def method(*args: Any, **options: Any) -> Any:
-            given = [_short(a) for a in unwrap(args)] if name == "astype" else unwrap(args)
-            result = found(*given, **_short_types(unwrap(options)))
+            given = [_canonicalize_dtype(a) for a in unwrap_arrays(args)] if name == "astype" else unwrap_arrays(args)
+            result = found(*given, **_canonicalize_options(unwrap_arrays(options)))
             is_view = name in ("reshape", "ravel", "transpose", "squeeze", "swapaxes", "view")
-            return StandIn(result, fixed=True) if is_view else wrap(result)
+            return NumpyProxy(result, fixed=True) if is_view else wrap_arrays(result)
 
         return method
 
@@ -133,29 +135,32 @@ class StandIn(np.lib.mixins.NDArrayOperatorsMixin):
         return self.array.__index__()  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        return f"StandIn({self.array})"
+        return f"NumpyProxy({self.array})"
 
 
-def wrap(tree: Any) -> Any:
-    """Stand-ins for all JAX arrays in a tuple, list or dict, or for the one given."""
-    return jax.tree.map(lambda x: StandIn(x) if isinstance(x, jax.Array) else x, tree)
+def wrap_arrays(tree: Any) -> Any:
+    """Replace all JAX arrays in a tree (tuples, lists, dicts, or one array) by proxies."""
+    return jax.tree.map(lambda x: NumpyProxy(x) if isinstance(x, jax.Array) else x, tree)
 
 
-def unwrap(tree: Any) -> Any:
-    """The arrays that stand-ins stand for, in the same places."""
+def unwrap_arrays(tree: Any) -> Any:
+    """Replace the proxies in a tree by their arrays."""
     return jax.tree.map(
-        lambda x: x.array if isinstance(x, StandIn) else x, tree, is_leaf=lambda x: isinstance(x, StandIn)
+        lambda x: x.array if isinstance(x, NumpyProxy) else x, tree, is_leaf=lambda x: isinstance(x, NumpyProxy)
     )
 
 
-def _tuple(index: Any) -> tuple[Any, ...]:
+def _to_tuple(index: Any) -> tuple[Any, ...]:
     return index if isinstance(index, tuple) else (index,)
 
 
-def _short(dtype: Any) -> Any:
-    """A type as JAX has it now: `float` is float32, unless 64 bits are enabled."""
+def _canonicalize_dtype(dtype: Any) -> Any:
+    """Return a dtype as JAX has it now: `float` is float32, unless 64 bits are enabled."""
     return dtype if hasattr(dtype, "__array_namespace__") else jax.dtypes.canonicalize_dtype(dtype)
 
 
-def _short_types(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: _short(value) if name == "dtype" and value is not None else value for name, value in options.items()}
+def _canonicalize_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _canonicalize_dtype(value) if name == "dtype" and value is not None else value
+        for name, value in options.items()
+    }

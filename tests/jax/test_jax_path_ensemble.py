@@ -14,10 +14,10 @@ import jax
 from helpers.paths import ROOT
 from nnkit import gates
 from nnkit.data import spiral
-from nnkit.jax_path import OutOfMemoryError, fit, fit_many, many
-from nnkit.jax_path.devices import free_memory
-from nnkit.jax_path.jax_layers import TERMS, ManyAffine, product
-from nnkit.jax_path.program import Compiler
+from nnkit.jax_path import OutOfMemoryError, ensemble, fit, fit_many
+from nnkit.jax_path.devices import measure_free_memory
+from nnkit.jax_path.jax_layers import MAX_UNROLLED_TERMS, EnsembleAffine, multiply_matrices
+from nnkit.jax_path.program import CompileCache
 from nnkit.mlp import MLP
 from nnkit.train import SGD, cosine
 from nnkit.view.figures.sweeps import heat_map
@@ -66,16 +66,16 @@ def test_more_epochs_than_one_call_takes() -> None:
 
 
 def test_the_memory_of_a_chunk_is_about_what_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """XLA tells what a compiled program takes: the plan must not be below it, nor many times above."""
+    """XLA reports the memory of a compiled program: the plan must not be below it, nor many times above."""
     seen: list[int] = []
 
-    def compiled(self: Compiler, function: Any, *inputs: Any, donate: Any = (0,)) -> Any:
+    def compiled(self: CompileCache, function: Any, *inputs: Any, donate: Any = (0,)) -> Any:
         program = jax.jit(function, donate_argnums=donate).lower(*inputs).compile()
         facts = program.memory_analysis()
         seen.append(facts.temp_size_in_bytes + facts.argument_size_in_bytes + facts.output_size_in_bytes)
         return program
 
-    monkeypatch.setattr(Compiler, "compiled", compiled)
+    monkeypatch.setattr(CompileCache, "compile", compiled)
     for model, size in ((MLP((2, 100, 3)), 45), (MLP((2, 200, 200, 3)), 5)):
         seen.clear()
         planned = fit_many(model, X, LABELS, seeds=range(40), epochs=2, batch_size=size).plan
@@ -84,13 +84,13 @@ def test_the_memory_of_a_chunk_is_about_what_was_planned(monkeypatch: pytest.Mon
 
 
 def test_plans() -> None:
-    assert many.plan(1000, 10, 10_000) == many.Plan(1000, 1000, 10, 10_000)
-    assert (many.plan(1000, 10, 9_999).chunk, many.plan(1000, 10, 9_999).chunks) == (500, 2)
+    assert ensemble.plan_chunks(1000, 10, 10_000) == ensemble.ChunkPlan(1000, 1000, 10, 10_000)
+    assert (ensemble.plan_chunks(1000, 10, 9_999).chunk, ensemble.plan_chunks(1000, 10, 9_999).chunks) == (500, 2)
     with pytest.raises(OutOfMemoryError, match=r"One network needs about 2.5 MB, and 1 MB may be taken"):
-        many.plan(3, 2_500_000, 1_000_000)
+        ensemble.plan_chunks(3, 2_500_000, 1_000_000)
     with pytest.raises(OutOfMemoryError, match="or more memory="):
         fit_many(MODEL, X, LABELS, memory=100)
-    assert free_memory(jax.devices("cpu")[0]) >= 2**20
+    assert measure_free_memory(jax.devices("cpu")[0]) >= 2**20
 
 
 def test_one_that_diverges_stops_alone() -> None:
@@ -137,7 +137,7 @@ def test_a_learners_gate_and_targets_that_are_no_labels() -> None:
     assert found.judged_by == "loss"
 
 
-def test_what_does_not_fit_is_told() -> None:
+def test_what_does_not_fit_is_reported() -> None:
     with pytest.raises(ValueError, match="step_sizes must be numbers of 0 or more"):
         fit_many(MODEL, X, LABELS, step_sizes=(-1.0,))
     with pytest.raises(ValueError, match="must have an entry each"):
@@ -147,13 +147,13 @@ def test_what_does_not_fit_is_told() -> None:
 # -- products of many small matrices ---------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("inner", [1, 5, TERMS, TERMS + 1])
+@pytest.mark.parametrize("inner", [1, 5, MAX_UNROLLED_TERMS, MAX_UNROLLED_TERMS + 1])
 @pytest.mark.parametrize("axes", [(0, 0), (None, 0), (0, None), (None, None)])
 def test_the_product_of_many_is_the_product_of_each(inner: int, axes: Any) -> None:
     draw = np.random.default_rng(inner)
     x, w = (jnp.asarray(draw.normal(size=((6,) if axis == 0 else ()) + shape))
             for axis, shape in zip(axes, ((4, inner), (inner, 3))))  # fmt: skip
-    out = jax.vmap(product, axes)(x, w) if axes != (None, None) else product(x, w)
+    out = jax.vmap(multiply_matrices, axes)(x, w) if axes != (None, None) else multiply_matrices(x, w)
     np.testing.assert_allclose(out, x @ w, rtol=1e-10, atol=1e-12)
 
 
@@ -164,7 +164,7 @@ def test_the_affine_gate_of_many_is_the_affine_gate(bias: bool) -> None:
     upstream = jnp.asarray(draw.normal(size=(5, 3)))
     plain = gates.Affine() if bias else gates.MatMul()
     for ours, theirs in zip(
-        ManyAffine().backward(upstream, ManyAffine().forward(*inputs)[1]),
+        EnsembleAffine().backward(upstream, EnsembleAffine().forward(*inputs)[1]),
         plain.backward(upstream, plain.forward(*inputs)[1]),
         strict=True,
     ):
