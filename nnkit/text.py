@@ -1,4 +1,4 @@
-"""Text of unknown origin, made safe for a terminal, XML and HTML."""
+"""Small pieces of text: text of unknown origin, made safe for a terminal, XML and HTML, and counts."""
 
 from __future__ import annotations
 
@@ -19,3 +19,8 @@ def replace_unprintable(text: str, by: str = REPLACEMENT) -> str:
 def join_lines(text: str) -> str:
     """Return the text on one line, safe to show, with single blanks between its words."""
     return " ".join(replace_unprintable(text).split())
+
+
+def format_count(number: int, noun: str) -> str:
+    """Return a count with its noun: "1 line", "3 lines"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from nnkit.text import format_count
 from nnkit_grader.compat import skip_rfc3987_grammar
 from nnkit_grader.record.journal import JOURNAL_FOLDER, AssignmentBusy
 from nnkit_grader.run import GradingRequest, grade_class, open_course
@@ -63,18 +64,17 @@ def _describe_kept(tally: RunSummary) -> str:
 def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
     """Format the summary of a run."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
-    lines = [f"{assignment}: {_format_count(tally.graded)} graded in {tally.seconds:.1f} s{speed}."]
+    lines = [f"{assignment}: {format_count(tally.graded, 'submission')} graded in {tally.seconds:.1f} s{speed}."]
     if tally.unchanged:
-        lines.append(
-            f"{_format_count(tally.unchanged)} already graded by the same tests (--regrade grades them again)."
-        )
+        unchanged = format_count(tally.unchanged, "submission")
+        lines.append(f"{unchanged} already graded by the same tests (--regrade grades them again).")
     lines += [tally.sandbox] if tally.sandbox else []
     lines += _format_list("not run, so 0 points by tests", tally.refused)
     lines += _format_list("need review", {who: " ".join(why) for who, why in tally.needs_review.items()})
     lines += _format_list("NOT GRADED, through no fault of theirs", tally.ungraded)
     if tally.score_changes:
         changes = (_indent(str(change)) for change in tally.score_changes)
-        lines += [f"{_format_count(len(tally.score_changes), 'score')} changed:", *changes]
+        lines += [f"{format_count(len(tally.score_changes), 'score')} changed:", *changes]
     lines.append(f"A log of each submission is in {course / JOURNAL_FOLDER / assignment / 'logs'}.")
     return "\n".join(lines)
 
@@ -82,10 +82,6 @@ def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
 def _format_list(head: str, reasons: dict[str, str]) -> list[str]:
     lines = [f"  {student}: {why}" for student, why in sorted(reasons.items())]
     return [f"{len(reasons)} {head}:", *lines] if reasons else []
-
-
-def _format_count(number: int, what: str = "submission") -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _indent(text: str) -> str:

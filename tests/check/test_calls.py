@@ -150,8 +150,8 @@ def test_a_check_in_batches_names_the_mistake(make, kind, mistakes):
 def test_a_check_asks_little_of_the_other_process(tmp_path, monkeypatch):
     with linked({"Doubles": Doubles}, tmp_path) as link, checking(remote=lambda: link):
         gate, asked = link.get(["name", "Doubles"])(), []
-        honest = link.ask
-        monkeypatch.setattr(link, "ask", lambda *request: asked.append(request[0]) or honest(*request))
+        honest = link.request
+        monkeypatch.setattr(link, "request", lambda *request: asked.append(request[0]) or honest(*request))
         assert check_backward(gate, np.array([1.0, 3.0]), of=lambda x: 2 * x).passed
     assert len(asked) <= 4, asked
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nnkit.text import format_count
 from nnkit_grader.course.assignment import CourseCell
 from nnkit_grader.intake.match_cells import find_unmoved, normalise_source
 from nnkit_grader.intake.parse_notebook import RawCell
@@ -64,7 +65,7 @@ def describe_tampering(
     made_up = [cell for cell in added if cell.mark and cell.mark.get("grade") and cell.grade_id not in known]
     if made_up:
         claim = "claims" if len(made_up) == 1 else "claim"
-        yield f"{_format_count(len(made_up), 'cell')} that the course does not have {claim} points."
+        yield f"{format_count(len(made_up), 'cell')} that the course does not have {claim} points."
 
 
 def _format_sentence(sentence: str, names: Sequence[str]) -> Iterator[str]:
@@ -73,10 +74,6 @@ def _format_sentence(sentence: str, names: Sequence[str]) -> Iterator[str]:
         more = f" and {len(names) - MAX_NAMED_CELLS} more" if len(names) > MAX_NAMED_CELLS else ""
         many = len(names) > 1
         yield f"The cell{'s' if many else ''} {listed}{more} " + sentence.format("were" if many else "was")
-
-
-def _format_count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _asks_for_answer(cell: CourseCell) -> bool:

@@ -16,6 +16,8 @@ from nbgrader import utils
 from nbgrader.preprocessors import ClearHiddenTests
 from traitlets import List
 
+from nnkit.text import format_count
+
 MIN_LINE_CHARACTERS = 10
 """Shorter hidden lines are not searched for in outputs: `x = 1` could occur anywhere."""
 
@@ -51,7 +53,7 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
             if self.begin_test_delimeter in line:
                 inside, count, indent = True, 0, line[: len(line) - len(line.lstrip())]
             elif self.end_test_delimeter in line:
-                kept += [f"{indent}# hidden tests: {_format_count(count)}, run when graded"] if inside else []
+                kept += [f"{indent}# hidden tests: {format_count(count, 'line')}, run when graded"] if inside else []
                 inside = False
             elif inside:
                 count += bool(line.strip())
@@ -67,10 +69,6 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
                 inside = self.begin_test_delimeter in line
             else:
                 yield line, inside
-
-
-def _format_count(count: int) -> str:
-    return "1 line" if count == 1 else f"{count} lines"
 
 
 def _clean_output(output: Any, secrets: Sequence[str], in_test: bool) -> None:
