@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from helpers import hubs
 from helpers.browsers import PATIENCE, PICTURES
-from nnkit_hub.exchange.receipts import RECEIPT_FILE as RECEIPT
+from nnkit_hub.exchange.receipts import RECEIPT_FILE
 
 SECONDS = 300_000
 LEARNER = "cleo"
@@ -191,7 +191,7 @@ def open_list(page: Page) -> None:
 
 
 def receipt(hub: hubs.Hub) -> Path:
-    (found,) = (hub.folder / "homes" / LEARNER / "nnkit" / "ps1" / "receipts").glob(f"*/{RECEIPT}")
+    (found,) = (hub.folder / "homes" / LEARNER / "nnkit" / "ps1" / "receipts").glob(f"*/{RECEIPT_FILE}")
     return found
 
 

@@ -13,8 +13,7 @@ from nbgrader.exchange import ExchangeFactory
 from traitlets.config import Config
 
 from helpers import classes, exchanges
-from nnkit_hub.exchange import receipts
-from nnkit_hub.exchange import client
+from nnkit_hub.exchange import client, receipts
 
 COURSE, HW = exchanges.COURSE, classes.NAME
 
@@ -53,7 +52,7 @@ class Member:
             cell["source"] = answers.get(cell["metadata"]["nbgrader"]["grade_id"], cell["source"])
         notebook.write_text(json.dumps(written))
         self.do("Submit")
-        return receipts.read(self.receipts()[-1])
+        return receipts.read_receipt(self.receipts()[-1])
 
     def receipts(self) -> list[Path]:
         return sorted((self.work / "receipts").glob("*/receipt.json"))
