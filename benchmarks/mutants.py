@@ -32,7 +32,7 @@ MEMORY = 4 << 30
 BY_NAME = {subject.name: subject for subject in SUBJECTS}
 
 Task = tuple[str, Mutant, bool]
-"""A subject's name, a mutant of it, and whether its mistake is to be named."""
+"""A subject's name, a mutant of it, and whether its mistake must be named."""
 
 
 @dataclass(frozen=True)

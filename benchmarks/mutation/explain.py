@@ -45,7 +45,7 @@ def _copied(value: Any) -> Any:
 
 
 def explain(subject: Subject, mutant: Mutant) -> str:
-    """What watching shows; else what is written in `KNOWN`; else that it is not explained."""
+    """Return what watching shows; else what is written in `KNOWN`; else that it is not explained."""
     levels = watches(subject.target, mutant)
     return _seen(subject, mutant, levels) or _known(subject, mutant, levels) or UNEXPLAINED
 
@@ -73,7 +73,7 @@ UNEXPLAINED = "not explained: another way to the same result (compared on all ra
 UNREACHED = "never evaluated: only inputs lead there that do not fit, or have to be converted to floats"
 GUARD = "a guard: it only refuses inputs that do not fit, or words the refusal"
 NAMESPACE = "`namespace` looks at the type only"
-AXIS = "the same axis, entry or size, told in another way"
+AXIS = "the same axis, entry or size, written in another way"
 SHIFT = "softmax stays the same when a row of logits is shifted, or all exponentials change sign"
 SPECIAL = "a special case, which the general way below it gets right too"
 KEYS = "the dicts have the same keys"
@@ -153,7 +153,7 @@ KNOWN = {
     ("Sum", "upstream + xp.zeros_like(x)"): "the zeros only broadcast the upstream",
     ("Sum", "np.delete(shape, self.axis)"): "a shape of NumPy's integers equals one of Python's",
     ("softmax_loss", "np.max(logits"): SHIFT,
-    ("softmax_loss", "p.copy()"): "nobody reads p afterwards",
+    ("softmax_loss", "p.copy()"): "p is not read afterwards",
     ("two_layers", "scores.max("): SHIFT,
     ("two_layers", "h <= 0"): "h is a ReLU's output, never negative",
     ("neuron", "np.array([x[0] * ddot"): "a list is taken for an array",

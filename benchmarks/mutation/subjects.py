@@ -184,7 +184,7 @@ def _function(target: Any, inputs: Callable[[Draw], tuple[Any, ...]], asked: Rep
 
 
 def _fresh(case: Any) -> Any:
-    """Copies, so that a mutant that changes its arguments in place spoils nobody else's."""
+    """Copies, so that a mutant that changes its arguments in place changes no other's."""
     if isinstance(case, dict):
         return {key: _fresh(value) for key, value in case.items()}
     if isinstance(case, tuple | list):
@@ -316,7 +316,7 @@ def _vector(draw: Draw) -> tuple[Any, ...]:
 
 
 def _graph(draw: Draw) -> tuple[Any, ...]:
-    """A random graph; its nodes are told in a random order."""
+    """A random graph; its nodes are listed in a random order."""
     names = [f"n{i}" for i in range(7)]
     needs = {
         name: [] if i < 2 else [names[j] for j in draw.rng.integers(0, i, draw.rng.integers(1, 4))]

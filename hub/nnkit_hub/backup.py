@@ -3,9 +3,9 @@
     python -m nnkit_hub.backup save FILE.tar.gz FOLDER ...
     python -m nnkit_hub.backup restore FILE.tar.gz [--into FOLDER]
 
-SQLite databases (gradebooks, the hub's own) are copied by SQLite itself, so that a copy is of one moment though
-somebody writes. All else is files that are put in place whole. A backup holds grades and names: keep it as you keep
-those.
+SQLite itself copies its databases (gradebooks, the hub's own), so each copy is consistent even if others write
+meanwhile. All other files are replaced as a whole when they change. A backup holds grades and names: keep it as
+safe as those.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-SQLITE = b"SQLite format 3\0"
-BESIDE = ("-wal", "-shm", "-journal")
-"""What SQLite keeps beside a database that is in use; a copy needs none of it."""
+SQLITE_HEADER = b"SQLite format 3\0"
+SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
+"""Endings of the files that SQLite keeps beside an open database. A backup needs none of them."""
 
 
-def save(file: Path, folders: Iterable[Path]) -> int:
-    """Write a backup of these folders; returns the number of files in it. Raises OSError or sqlite3.Error.
+def save_folders(file: Path, folders: Iterable[Path]) -> int:
+    """Write a backup of these folders and return the number of files in it. Raises OSError or sqlite3.Error.
 
-    The file is readable by its owner only, and appears whole or not at all.
+    Only its owner can read the file, and it appears whole or not at all.
     """
     fresh = file.with_name(f"{file.name}.new")
     number = 0
@@ -37,38 +37,40 @@ def save(file: Path, folders: Iterable[Path]) -> int:
             open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw,
             tarfile.open(fileobj=raw, mode="w:gz") as archive,
         ):
-            for path in (path for folder in folders for path in _below(folder.absolute())):
-                number += _add(archive, path)
+            for path in (path for folder in folders for path in _list_paths(folder.absolute())):
+                number += _add_path(archive, path)
         fresh.replace(file)
     finally:
         fresh.unlink(missing_ok=True)
     return number
 
 
-def _below(folder: Path) -> Iterator[Path]:
-    """The folder and what is in it, but what is no file, folder or link."""
+def _list_paths(folder: Path) -> Iterator[Path]:
+    """Yield the folder, and the folders, files and links below it."""
     if not folder.is_dir():
         raise FileNotFoundError(f"there is no folder {folder}")
     yield folder
     for path in sorted(folder.rglob("*")):
-        if path.is_symlink() or path.is_dir() or (path.is_file() and not _is_beside(path)):
+        if path.is_symlink() or path.is_dir() or (path.is_file() and not _belongs_to_database(path)):
             yield path
 
 
-def _is_beside(path: Path) -> bool:
-    return any(path.name.endswith(end) and _is_database(path.with_name(path.name[: -len(end)])) for end in BESIDE)
+def _belongs_to_database(path: Path) -> bool:
+    return any(
+        path.name.endswith(end) and _is_database(path.with_name(path.name[: -len(end)])) for end in SQLITE_SUFFIXES
+    )
 
 
 def _is_database(path: Path) -> bool:
     try:
         with path.open("rb") as file:
-            return file.read(len(SQLITE)) == SQLITE
+            return file.read(len(SQLITE_HEADER)) == SQLITE_HEADER
     except OSError:
         return False
 
 
-def _add(archive: tarfile.TarFile, path: Path) -> bool:
-    """Whether it was a file that was added; one that has gone meanwhile is none."""
+def _add_path(archive: tarfile.TarFile, path: Path) -> bool:
+    """Add a path and return True if it is a file; a path that no longer exists is skipped."""
     try:
         if path.is_file() and not path.is_symlink() and _is_database(path):
             _add_database(archive, path)
@@ -91,18 +93,18 @@ def _add_database(archive: tarfile.TarFile, path: Path) -> None:
             archive.addfile(entry, content)
 
 
-def restore(file: Path, into: Path = Path("/")) -> int:
-    """Put a backup back, below `into`; returns the number of files. Raises ValueError if one is there already."""
+def restore_folders(file: Path, into: Path = Path("/")) -> int:
+    """Restore a backup below `into` and return the number of files. Raises ValueError if any file exists already."""
     with tarfile.open(file) as archive:
         members = archive.getmembers()
         files = [member for member in members if not member.isdir()]
-        there = [into / member.name for member in files if os.path.lexists(into / member.name)]
-        if there:
-            raise ValueError(f"{there[0]} is there: move what is to be replaced out of the way first.")
+        existing = [into / member.name for member in files if os.path.lexists(into / member.name)]
+        if existing:
+            raise ValueError(f"{existing[0]} already exists: move it out of the way first.")
         outside = [one.name for one in members if one.name.startswith("/") or ".." in Path(one.name).parts]
         if outside:
-            raise ValueError(f"{file} is no backup of a hub: it has a file named {outside[0]}.")
-        # Owners and rights as they were. Pythons before 3.11.4 know no filters, and need none to be told.
+            raise ValueError(f"{file} is not a backup of a hub: it contains a file named {outside[0]}.")
+        # Keep owners and permissions. Python before 3.11.4 has no filters, and keeps them anyway.
         archive.extraction_filter = lambda member, path: member
         archive.extractall(into, members)
     return len(files)
@@ -116,10 +118,10 @@ def main(argv: list[str] | None = None) -> int:
     saving.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     restoring = verbs.add_parser("restore")
     restoring.add_argument("file", type=Path)
-    restoring.add_argument("--into", type=Path, default=Path("/"), help="default: where the folders were")
+    restoring.add_argument("--into", type=Path, default=Path("/"), help="default: the folders' original places")
     args = parser.parse_args(argv)
     try:
-        number = save(args.file, args.folders) if args.verb == "save" else restore(args.file, args.into)
+        number = save_folders(args.file, args.folders) if args.verb == "save" else restore_folders(args.file, args.into)
     except (OSError, ValueError, sqlite3.Error, tarfile.TarError) as fault:
         print(f"nnkit: {fault}", file=sys.stderr)
         return 2

@@ -17,27 +17,31 @@ def add_commands(verbs: Any) -> None:
 
 def hub(args: argparse.Namespace) -> int:
     """run a JupyterHub with a demo class on this machine: a TA, three learners, ps1 released; all in build/hub"""
-    from nnkit_hub.demo.demo_hub import run
+    from nnkit_hub.demo.demo_hub import run_demo_hub
 
-    return run(args.course.resolve(), args.folder or args.course / "build" / "hub", args.port)
+    return run_demo_hub(args.course.resolve(), args.folder or args.course / "build" / "hub", args.port)
 
 
 def receipt(args: argparse.Namespace) -> int:
-    """show what a receipt of the exchange proves: who handed in which files when, and whether these are the files"""
+    """show what a receipt of the exchange proves: who handed in which files when, and whether these files match"""
     from nnkit_hub.exchange import receipts
 
-    lines, status = receipts.examine(args.receipt, args.files, args.key)
+    lines, status = receipts.check_receipt(args.receipt, args.files, args.key)
     print("\n".join(lines))
     return status
 
 
 def _add_hub(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("--port", type=int, default=8000, help="where it answers, to this machine only (default: 8000)")
-    sub.add_argument("--folder", type=Path, help="where the hub keeps everything (default: build/hub)")
+    sub.add_argument("--port", type=int, default=8000, help="port, which only this machine can reach (default: 8000)")
+    sub.add_argument("--folder", type=Path, help="folder for all of the hub's files (default: build/hub)")
     add_course(sub)
 
 
 def _add_receipt(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("receipt", type=Path, metavar="FILE", help="as receipts/TIME/receipt.json beside your work")
-    sub.add_argument("--files", type=Path, metavar="FOLDER", help="what to compare (default: what is beside it)")
-    sub.add_argument("--key", default="", help="the exchange's public key (default: asked of the exchange)")
+    sub.add_argument(
+        "receipt", type=Path, metavar="FILE", help="for example receipts/TIME/receipt.json next to your work"
+    )
+    sub.add_argument(
+        "--files", type=Path, metavar="FOLDER", help="files to compare (default: those next to the receipt)"
+    )
+    sub.add_argument("--key", default="", help="the exchange's public key (default: ask the exchange for it)")

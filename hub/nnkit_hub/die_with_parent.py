@@ -1,6 +1,6 @@
-"""`python -m nnkit_hub.die_with_parent PROGRAM ...`: run a program that ends when the process that started it does.
+"""`python -m nnkit_hub.die_with_parent PROGRAM ...`: run a program that ends when its parent process ends.
 
-A hub that is killed leaves its services running on their ports, and the next one cannot start them.
+Otherwise a killed hub would leave its services running on their ports, and the next hub could not start its own.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from nnkit_grader.sandbox.system import PR_SET_PDEATHSIG, find_column, prctl
 
 
 def main(command: list[str]) -> None:
-    """Become this program; where the system cannot tie it (not Linux), it runs untied."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # it ends a service; a hub in the background of a shell ignores it
+    """Become this program. Without parent-death signals (not Linux), it runs as usual."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # services end by it; a shell's background jobs ignore it
     parent = os.getppid()
     if find_column() is not None:
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The lectures in a learner's home folder: copied there when a server starts, by the learner's own process."""
+"""The lectures in a learner's home folder, copied when the server starts, by the learner's own process."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ import shutil
 from pathlib import Path
 
 
-def lay_out(home: Path | None = None) -> list[Path]:
-    """Copy the files of NNKIT_LECTURES into `home`/notebooks that are not there yet; returns what was copied.
+def copy_lectures(home: Path | None = None) -> list[Path]:
+    """Copy those files of NNKIT_LECTURES that are missing into `home`/notebooks, and return what was copied.
 
-    A learner's own file is never replaced, and a full disk or a strange folder does not keep a server from starting.
+    A learner's own file is never replaced, and a full disk or an odd folder does not stop a server from starting.
     """
     source, to = os.environ.get("NNKIT_LECTURES"), (home or Path.home()) / "notebooks"
     copied = []
     for path in sorted(Path(source).rglob("*")) if source else ():
-        place = to / path.relative_to(str(source))
-        if path.is_file() and not place.exists():
+        target = to / path.relative_to(str(source))
+        if path.is_file() and not target.exists():
             try:
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, place)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, target)
             except OSError as fault:
-                print(f"nnkit: the lecture {place} could not be written: {fault.strerror}")
+                print(f"nnkit: the lecture {target} could not be written: {fault.strerror}")
                 break
-            copied.append(place)
+            copied.append(target)
     return copied

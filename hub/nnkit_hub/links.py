@@ -1,6 +1,6 @@
-"""Two links of Formgrader that lead nowhere in a tab of its own: nbgrader writes /tree/PATH, without the server.
+"""Redirects for two links of Formgrader that are broken in a tab of its own: /tree/PATH lacks the server's name.
 
-The hub gets the request, and sends it on to the server whose Formgrader it came from.
+The hub receives such a request and redirects it to the server whose Formgrader it came from.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from tornado.web import HTTPError
 FORMGRADER = re.compile(r"(.*/user/[^/]+/)formgrader(/|$)")
 
 
-class Tree(BaseHandler):  # type: ignore[misc]
+class TreeRedirectHandler(BaseHandler):  # type: ignore[misc]
     """/hub/tree/PATH"""
 
     def get(self, path: str) -> None:
-        """To JupyterLab on the same server; 404 for who comes from elsewhere."""
+        """Redirect to JupyterLab on the same server; 404 if the request comes from anywhere else."""
         server = FORMGRADER.match(urlsplit(self.request.headers.get("Referer", "")).path)
         if not server or not server[1].startswith(self.base_url):
             raise HTTPError(404)
         self.redirect(f"{server[1]}lab/tree{quote(posixpath.normpath(f'/{path}'))}")
 
 
-HANDLERS = [(r"/tree/(.*)", Tree)]
-"""For `c.JupyterHub.extra_handlers`."""
+LINK_HANDLERS = [(r"/tree/(.*)", TreeRedirectHandler)]
+"""Value for `c.JupyterHub.extra_handlers`."""

@@ -1,4 +1,4 @@
-"""The reports of a course, each kept as long as nothing has been graded since."""
+"""The reports of a course, each kept until its grades change."""
 
 from __future__ import annotations
 
@@ -10,37 +10,40 @@ from nnkit_grader.course.release import list_assignments
 from nnkit_grader.record.journal import JOURNAL_FOLDER
 
 
-class Reports:
-    """Of the course in this folder."""
+class ReportCache:
+    """The reports of the course in one folder."""
 
     def __init__(self, folder: Path):
         self.folder = folder
-        self._made: dict[str, tuple[object, str]] = {}
-        self._one_at_a_time = Lock()
+        self._pages: dict[str, tuple[object, str]] = {}
+        self._lock = Lock()
 
-    def assignments(self) -> list[str]:
-        """Those of which something has been graded."""
+    def list_graded(self) -> list[str]:
+        """Return the assignments that have results."""
         return [name for name in list_assignments(self.folder) if (self.folder / JOURNAL_FOLDER / name).is_dir()]
 
-    def page(self, assignment: str, address: Callable[[str], str]) -> str:
-        """The web page; `address` makes a link of a path in the course folder. Raises what `nnkit report` raises."""
-        with self._one_at_a_time:
-            stamp = self._stamp(assignment)
-            made = self._made.get(assignment)
-            if stamp is None or made is None or made[0] != stamp:
-                made = self._made[assignment] = (stamp, self._make(assignment, address))
-            return made[1]
+    def get_page(self, assignment: str, address: Callable[[str], str]) -> str:
+        """Return the report as a web page. Raises what `nnkit report` raises.
 
-    def _stamp(self, assignment: str) -> object:
-        """Something that differs once grades have changed; None where that cannot be told (a gradebook elsewhere)."""
-        book = [self.folder / f"gradebook.db{suffix}" for suffix in ("", "-wal", "-journal")]
-        if not book[0].exists():
+        `address` turns a path in the course folder into a link.
+        """
+        with self._lock:
+            stamp = self._compute_stamp(assignment)
+            kept = self._pages.get(assignment)
+            if stamp is None or kept is None or kept[0] != stamp:
+                kept = self._pages[assignment] = (stamp, self._render(assignment, address))
+            return kept[1]
+
+    def _compute_stamp(self, assignment: str) -> object:
+        """Return a value that changes with the grades, or None if the gradebook is not in the folder."""
+        gradebook = [self.folder / f"gradebook.db{suffix}" for suffix in ("", "-wal", "-journal")]
+        if not gradebook[0].exists():
             return None
         results = sorted((self.folder / JOURNAL_FOLDER / assignment).rglob("*"))
-        found = [path for path in (*book, *results) if path.exists()]
+        found = [path for path in (*gradebook, *results) if path.exists()]
         return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
 
-    def _make(self, assignment: str, address: Callable[[str], str]) -> str:
+    def _render(self, assignment: str, address: Callable[[str], str]) -> str:
         from nnkit_grader.report import flags, similarity
         from nnkit_grader.report.collect import collect_results
         from nnkit_grader.report.page import render_page

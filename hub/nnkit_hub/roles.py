@@ -1,15 +1,15 @@
-"""Who may do what on the hub: `c.JupyterHub.load_roles = roles(["nnkit"])`, the same for each kind of hub.
+"""Permissions on the hub: `c.JupyterHub.load_roles = build_roles(["nnkit"])`, the same on every kind of hub.
 
-Each course has two groups and one account. Nobody logs in to the account: it owns the course folder and the gradebook,
-and its server is where graders open Formgrader and a terminal.
+Each course has two groups and one account. The account owns the course folder and the gradebook, and no one logs in to
+it: graders open Formgrader and a terminal on its server.
 
 | | is |
 |---|---|
 | group `nbgrader-COURSE` | the learners |
 | group `formgrade-COURSE` | the graders, and the course's account |
 | account `grader-COURSE` | the owner of course folder and gradebook |
-| service `course-COURSE` | the page with the way to Formgrader and the reports |
-| service `exchange` | where work is handed out and in |
+| service `course-COURSE` | the page with links to Formgrader and the reports |
+| service `exchange` | the service through which work is released and submitted |
 
 There is no admin, and no token that could become one.
 """
@@ -19,63 +19,66 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-EXCHANGE = "exchange"
-"""The name of the exchange's service."""
+EXCHANGE_SERVICE = "exchange"
+"""Name of the exchange's service."""
 
-ENTER_EXCHANGE = f"access:services!service={EXCHANGE}"
+EXCHANGE_SCOPE = f"access:services!service={EXCHANGE_SERVICE}"
 
-SERVER = (
+SERVER_SCOPES = (
     "access:servers!server",
     "users:activity!user",
     "read:users:name!user",
     "read:users:groups!user",
-    ENTER_EXCHANGE,
+    EXCHANGE_SCOPE,
 )
-"""What the token in a server may do, as far as the server's owner may: say who the owner is, and use the exchange."""
+"""Scopes of the token in a server, within those of its owner: identify the owner, and use the exchange."""
 
 
-def learners(course: str) -> str:
-    """The group of a course's learners."""
+def get_learner_group(course: str) -> str:
+    """Return the group of a course's learners."""
     return f"nbgrader-{course}"
 
 
-def graders(course: str) -> str:
-    """The group of a course's graders."""
+def get_grader_group(course: str) -> str:
+    """Return the group of a course's graders."""
     return f"formgrade-{course}"
 
 
-def account(course: str) -> str:
-    """The account that owns a course's folder and gradebook."""
+def get_course_account(course: str) -> str:
+    """Return the account that owns a course's folder and gradebook."""
     return f"grader-{course}"
 
 
-def page(course: str) -> str:
-    """The name of the service with a course's page for graders."""
+def get_page_service(course: str) -> str:
+    """Return the name of the service with a course's page for graders."""
     return f"course-{course}"
 
 
-def roles(courses: Iterable[str]) -> list[dict[str, Any]]:
-    """The roles of these courses (their names), for `c.JupyterHub.load_roles`; the accounts are named, so the hub makes
-    them."""
-    found: list[dict[str, Any]] = [{"name": "server", "scopes": list(SERVER)}]
+def build_roles(courses: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the roles of these courses for `c.JupyterHub.load_roles`. The hub creates the accounts named in them."""
+    found: list[dict[str, Any]] = [{"name": "server", "scopes": list(SERVER_SCOPES)}]
     for course in courses:
-        found.append({"name": f"learn-{course}", "groups": [learners(course)], "scopes": [ENTER_EXCHANGE]})
-        grading = {"groups": [graders(course)], "users": [account(course)], "scopes": _grading(course)}
+        found.append({"name": f"learn-{course}", "groups": [get_learner_group(course)], "scopes": [EXCHANGE_SCOPE]})
+        grading = {
+            "groups": [get_grader_group(course)],
+            "users": [get_course_account(course)],
+            "scopes": _list_grading_scopes(course),
+        }
         found.append({"name": f"grade-{course}", **grading})
     return found
 
 
-def _grading(course: str) -> list[str]:
-    """Use the exchange and the course's page; start, stop and enter the server of the course's account, no other."""
-    whose = f"!user={account(course)}"
+def _list_grading_scopes(course: str) -> list[str]:
+    """Return the scopes to use the exchange and the course's page, and to control only the course account's server."""
+    whose = f"!user={get_course_account(course)}"
     return [
-        ENTER_EXCHANGE,
-        f"access:services!service={page(course)}",
+        EXCHANGE_SCOPE,
+        f"access:services!service={get_page_service(course)}",
         *(f"{scope}{whose}" for scope in ("access:servers", "servers", "read:users:name")),
     ]
 
 
-def culling() -> dict[str, Any]:
-    """The role of the service `idle-culler`, which stops servers that nobody uses."""
+def build_culler_role() -> dict[str, Any]:
+    """Return the role of the service `idle-culler`, which stops idle servers."""
     scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
     return {"name": "idle-culler", "services": ["idle-culler"], "scopes": scopes}

@@ -1,7 +1,7 @@
-"""What a server gets before it starts: the settings of its role, the exchange's address, and where it opens.
+"""Settings of a server: those of its role, the exchange's address, and the folder it opens.
 
-Roles are told apart by folders on JUPYTER_CONFIG_PATH, so there is no file a user, and a user cannot change them. They
-are for comfort: what somebody may do is decided by the hub's scopes, the exchange, and the rights of files.
+Each role has a folder on JUPYTER_CONFIG_PATH, so there is no file per user, and users cannot change it. The settings
+only hide what a role does not need: permissions come from the hub's scopes, the exchange and file permissions.
 """
 
 from __future__ import annotations
@@ -11,68 +11,73 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_hub.roles import account
+from nnkit_hub.roles import get_course_account
 
 LEARNER, GRADER = "learner", "grader"
 
-_LAB = {
-    # Formgrader opens in a tab of its own: the hub forbids frames, and the extension shows it in one.
+_DISABLED_LAB_EXTENSIONS = {
+    # Formgrader opens in its own tab: its extension would use a frame, which the hub forbids.
     LEARNER: ("formgrader", "create-assignment", "course-list"),
     GRADER: ("formgrader", "course-list", "assignment-list"),
 }
-_SERVER = {
+_DISABLED_SERVER_EXTENSIONS = {
     LEARNER: ("formgrader", "course_list"),
     GRADER: ("course_list", "assignment_list"),
 }
-_NBGRADER = '''"""How nbgrader's tools work on this hub; a course's own configuration comes on top."""
+_NBGRADER_CONFIG = '''"""nbgrader's tools on this hub; a course's own configuration has precedence."""
 
 from nnkit_hub.exchange import client
 
 c = get_config()  # noqa: F821
 client.install(c)
 
-# What Validate allows a cell, as in grading.
+# Limits of a cell in Validate, the same as in grading.
 c.ExecutePreprocessor.timeout = 30
 c.ExecutePreprocessor.interrupt_on_timeout = True
 c.ExecutePreprocessor.shutdown_kernel = "immediate"
 '''
-_LECTURES = '''"""Lay the lectures into the home folder of whoever's server this is; what is there stays as it is."""
+_LECTURES_CONFIG = '''"""Copies the lectures into the server owner's home folder; existing files stay as they are."""
 
-from nnkit_hub.lectures import lay_out
+from nnkit_hub.lectures import copy_lectures
 
 c = get_config()  # noqa: F821
-lay_out()
+copy_lectures()
 '''
 
 
 def write_settings(folder: Path) -> None:
-    """Write the settings of both roles below `folder`, for every user to read, whatever the umask."""
+    """Write the settings of both roles below `folder`, readable for every user, whatever the umask."""
     for role in (LEARNER, GRADER):
-        for name, content in settings(role).items():
-            place = folder / role / name
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_text(content, encoding="utf-8")
-            place.chmod(0o644)
-            for above in (place.parent, folder / role, folder):
+        for name, content in render_settings(role).items():
+            path = folder / role / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content, encoding="utf-8")
+            path.chmod(0o644)
+            for above in (path.parent, folder / role, folder):
                 above.chmod(0o755)
 
 
-def settings(role: str) -> dict[str, str]:
-    """File name → content."""
-    off = {f"@jupyter/nbgrader:{name}": True for name in _LAB[role]}
+def render_settings(role: str) -> dict[str, str]:
+    """Return file name → content for a role."""
+    off = {f"@jupyter/nbgrader:{name}": True for name in _DISABLED_LAB_EXTENSIONS[role]}
     off["@jupyterlab/apputils-extension:announcements"] = True
-    extensions = {f"nbgrader.server_extensions.{name}": False for name in _SERVER[role]}
+    extensions = {f"nbgrader.server_extensions.{name}": False for name in _DISABLED_SERVER_EXTENSIONS[role]}
     found = {
         "labconfig/page_config.json": json.dumps({"disabledExtensions": off}, indent=2),
         "jupyter_server_config.json": json.dumps({"ServerApp": {"jpserver_extensions": extensions}}, indent=2),
-        "nbgrader_config.py": _NBGRADER,
+        "nbgrader_config.py": _NBGRADER_CONFIG,
     }
-    return found | ({"jupyter_server_config.py": _LECTURES} if role == LEARNER else {})
+    return found | ({"jupyter_server_config.py": _LECTURES_CONFIG} if role == LEARNER else {})
 
 
-def prepare(folder: Path, courses: Mapping[str, Path], lectures: Path | None, exchange: str) -> Callable[[Any], None]:
-    """The hook that sets a server up: `folder` has the settings, `exchange` is the address of its service."""
-    accounts = {account(course): place for course, place in courses.items()}
+def create_spawn_hook(
+    folder: Path, courses: Mapping[str, Path], lectures: Path | None, exchange: str
+) -> Callable[[Any], None]:
+    """Return the hook that sets up a server before it starts.
+
+    `folder` holds the settings of the roles, and `exchange` is the address of the exchange's service.
+    """
+    accounts = {get_course_account(course): path for course, path in courses.items()}
 
     def hook(spawner: Any) -> None:
         role = GRADER if spawner.user.name in accounts else LEARNER
@@ -80,7 +85,7 @@ def prepare(folder: Path, courses: Mapping[str, Path], lectures: Path | None, ex
         if role == GRADER:
             course = accounts[spawner.user.name]
             spawner.notebook_dir = str(course)
-            path.insert(0, str(course))  # for its nbgrader_config.py, wherever a command is typed
+            path.insert(0, str(course))  # so that its nbgrader_config.py is used in every folder
         elif lectures:
             spawner.environment["NNKIT_LECTURES"] = str(lectures)
         spawner.environment["JUPYTER_CONFIG_PATH"] = ":".join(path)

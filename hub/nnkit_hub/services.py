@@ -7,33 +7,33 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_hub.roles import EXCHANGE, page
+from nnkit_hub.roles import EXCHANGE_SERVICE, get_page_service
 
 
-def services(
+def build_services(
     courses: Mapping[str, Path], exchange: Path, address: Callable[[str], str], users: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """For `c.JupyterHub.services`: `address` of each by its name; `users` are the Unix users of those that have one.
+    """Return the value for `c.JupyterHub.services`.
 
-    `courses`: name → folder; `exchange`: the exchange's folder. People see a course's page in the hub's menu, if they
-    may open it.
+    `courses`: name → folder; `exchange`: the exchange's folder; `address` returns a service's address by its name;
+    `users`: the Unix users of services that have one. Users see a course's page in the hub's menu if they have access.
     """
-    modules = {EXCHANGE: ["nnkit_hub.exchange", "--folder", str(exchange)]}
+    modules = {EXCHANGE_SERVICE: ["nnkit_hub.exchange", "--folder", str(exchange)]}
     for course, folder in courses.items():
-        modules[page(course)] = ["nnkit_hub.course_page", "--course", course, "--folder", str(folder)]
+        modules[get_page_service(course)] = ["nnkit_hub.course_page", "--course", course, "--folder", str(folder)]
     return [
         {
             "name": name,
             "url": address(name),
-            "command": tied(module),
-            "display": name != EXCHANGE,
-            "oauth_no_confirm": True,  # it is part of this hub, and asks for nothing but the name and groups
+            "command": build_service_command(module),
+            "display": name != EXCHANGE_SERVICE,
+            "oauth_no_confirm": True,  # it belongs to this hub, and reads only the name and the groups
             **({"user": users[name]} if name in users else {}),
         }
         for name, module in modules.items()
     ]
 
 
-def tied(module: list[str]) -> list[str]:
-    """The command that runs a module, with its arguments, for as long as the hub runs."""
+def build_service_command(module: list[str]) -> list[str]:
+    """Return the command that runs a module, with its arguments, and ends when the hub does."""
     return [sys.executable, "-m", "nnkit_hub.die_with_parent", sys.executable, "-m", *module]

@@ -1,4 +1,4 @@
-"""Where an array is wrong: a part of it as rows and columns, small enough to look at."""
+"""A map of the wrong entries of an array: a part of it as rows and columns, small enough to look at."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-MOST = 64
+MAX_KEPT_ROWS = 64
 """Rows and columns that are kept."""
-SHOWN = 16
+MAX_SHOWN_ROWS = 16
 """Rows and columns that are shown; where there are more, a cell stands for a block of entries."""
 
 Rows = tuple[tuple[float, ...], ...]
@@ -26,9 +26,9 @@ class ErrorMap:
     """
 
     name: str
-    """What it is a map of: "dw"."""
+    """The name of the array: "dw"."""
     shape: tuple[int, ...]
-    """The whole array's."""
+    """The shape of the whole array."""
     yours: Rows
     expected: Rows
     wrong: tuple[tuple[bool, ...], ...]
@@ -37,19 +37,19 @@ class ErrorMap:
 
     @classmethod
     def of(cls, name: str, yours: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> ErrorMap:
-        """The map of three arrays of one shape, of any rank and size."""
+        """Return the map of three arrays of one shape, of any rank and size."""
         shape = np.shape(yours)
         height, width = _rows_and_columns(shape)
         flat = [np.reshape(a, (height, width)) for a in (yours, expected, wrong)]
         first = np.argwhere(flat[2])[0] if np.any(flat[2]) else (0, 0)
         top, left = (_begin(int(at), size) for at, size in zip(first, (height, width)))
-        mine, right, off = (a[top : top + MOST, left : left + MOST] for a in flat)
+        mine, right, off = (a[top : top + MAX_KEPT_ROWS, left : left + MAX_KEPT_ROWS] for a in flat)
         rows = tuple(tuple(bool(x) for x in row) for row in off)
         return cls(name, shape, _floats(mine), _floats(right), rows, (top, left))
 
     @property
     def whole(self) -> bool:
-        """Is this the whole array?"""
+        """True if this is the whole array."""
         return self.entries == math.prod(self.shape)
 
     @property
@@ -58,20 +58,20 @@ class ErrorMap:
 
     @property
     def wrongs(self) -> int:
-        """How many of them are wrong."""
+        """The number of wrong entries."""
         return sum(map(sum, self.wrong))
 
     def place(self, row: int, column: int) -> str:
-        """How Python spells an entry of the map: "dw[0, 2]", or "dw" alone for a scalar."""
+        """Return an entry of the map as Python spells it: "dw[0, 2]", or "dw" alone for a scalar."""
         index = (*self._leading(row), self.start[1] + column) if self.shape else ()
         return f"{self.name}[{', '.join(map(str, index))}]" if index else self.name
 
     def grid(self) -> Grid:
-        """The map as at most 16 × 16 cells: entries where they fit, or else blocks; a vector is wrapped."""
+        """Return the map as at most 16 × 16 cells: entries where they fit, or else blocks; a vector is wrapped."""
         height, width = len(self.wrong), len(self.wrong[0]) if self.wrong else 0
-        if min(height, width) == 1 and max(height, width) > SHOWN:
+        if min(height, width) == 1 and max(height, width) > MAX_SHOWN_ROWS:
             return self._wrapped([(r, c) for r in range(height) for c in range(width)])
-        block = (-(-height // SHOWN) or 1, -(-width // SHOWN) or 1)
+        block = (-(-height // MAX_SHOWN_ROWS) or 1, -(-width // MAX_SHOWN_ROWS) or 1)
         tops, lefts = range(0, height, block[0]), range(0, width, block[1])
         return Grid(
             tuple(tuple(self._cell(list(self._inside(top, left, block))) for left in lefts) for top in tops),
@@ -81,7 +81,7 @@ class ErrorMap:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data; numbers are in strings, because JSON has no NaN."""
+        """Return plain data; numbers are in strings, because JSON has no NaN."""
         return {
             "name": self.name,
             "shape": list(self.shape),
@@ -100,16 +100,16 @@ class ErrorMap:
         )
 
     def _leading(self, row: int) -> tuple[int, ...]:
-        """The index of a row along all axes but the last."""
+        """Return the index of a row along all axes but the last."""
         return tuple(int(i) for i in np.unravel_index(self.start[0] + row, self.shape[:-1])) if self.shape[:-1] else ()
 
     def _wrapped(self, line: list[Place]) -> Grid:
-        """A long vector, line by line like text: the row "16+" begins at the entry 16."""
-        lines = [line[i : i + SHOWN] for i in range(0, len(line), SHOWN)]
+        """Wrap a long vector line by line like text: the row "16+" begins at the entry 16."""
+        lines = [line[i : i + MAX_SHOWN_ROWS] for i in range(0, len(line), MAX_SHOWN_ROWS)]
         rows = tuple(tuple(self._cell([place]) for place in places) for places in lines)
         indices = [self._leading(r) if len(self.wrong) > 1 else (self.start[1] + c,) for (r, c), *_ in lines]
         labels = tuple(f"{', '.join(map(str, index))}+" for index in indices)
-        return Grid(rows, labels, tuple(map(str, range(SHOWN))), (1, 1))
+        return Grid(rows, labels, tuple(map(str, range(MAX_SHOWN_ROWS))), (1, 1))
 
     def _inside(self, top: int, left: int, block: Place) -> Iterator[Place]:
         for row in range(top, min(top + block[0], len(self.wrong))):
@@ -132,7 +132,7 @@ class Cell:
     where: str
     entries: int
     wrong: int
-    """How many are wrong."""
+    """The number of wrong entries."""
     error: float
     """The largest error of those; infinite for a NaN."""
     first: tuple[float, float] | None
@@ -140,11 +140,11 @@ class Cell:
 
     @property
     def mark(self) -> str:
-        """The symbol that says how it is without a colour."""
+        """The symbol for its state, which needs no colour."""
         return "·" if not self.wrong else "✗" if math.isfinite(self.error) else "!"
 
     def words(self) -> str:
-        """The cell read aloud."""
+        """Return the cell in words, as it is read aloud."""
         if self.first is None:
             return "right"
         yours, expected = two_numbers(*self.first)
@@ -156,7 +156,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is drawn: rows of cells, and the index at which each row and column begins."""
+    """A drawing as rows of cells, and the index at which each row and column begins."""
 
     rows: tuple[tuple[Cell, ...], ...]
     row_labels: tuple[str, ...]
@@ -169,7 +169,7 @@ class Grid:
         return [cell for row in self.rows for cell in row]
 
     def largest(self) -> float:
-        """The largest error that is a number."""
+        """Return the largest error that is a number."""
         return max((cell.error for cell in self.cells if math.isfinite(cell.error)), default=0.0)
 
 
@@ -177,12 +177,12 @@ class Grid:
 
 
 def written(number: float) -> str:
-    """A number exactly, as Python writes it: `float` reads it back, NaN and infinities too."""
+    """Return a number exactly, as Python writes it: `float` reads it back, NaN and infinities too."""
     return repr(float(number))
 
 
 def two_numbers(yours: float, expected: float) -> tuple[str, str]:
-    """Both numbers with six digits, or with as many more as it takes to tell them apart."""
+    """Return both numbers with six digits, or with as many more as it takes to tell them apart."""
     yours, expected = float(yours) + 0.0, float(expected) + 0.0  # no -0
     for digits in range(6, 18):
         pair = f"{yours:.{digits}g}", f"{expected:.{digits}g}"
@@ -192,7 +192,7 @@ def two_numbers(yours: float, expected: float) -> tuple[str, str]:
 
 
 def aligned(column: list[str]) -> list[str]:
-    """The numbers padded to one width, their decimal points below one another."""
+    """Pad the numbers to one width, their decimal points below one another."""
     heads = [len(text.partition(".")[0].partition("e")[0]) for text in column]
     before = max(heads, default=0)
     after = max((len(text) - head for text, head in zip(column, heads)), default=0)
@@ -213,5 +213,5 @@ def _rows_and_columns(shape: tuple[int, ...]) -> Place:
 
 
 def _begin(first: int, size: int) -> int:
-    """Where the part of an axis begins that holds its entry `first`: at a multiple of 64 if there is room."""
-    return max(0, min(first // MOST * MOST, size - MOST))
+    """Return the start of the kept part of an axis, which holds the entry `first`; a multiple of 64 if possible."""
+    return max(0, min(first // MAX_KEPT_ROWS * MAX_KEPT_ROWS, size - MAX_KEPT_ROWS))

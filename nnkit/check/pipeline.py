@@ -416,7 +416,7 @@ def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     mistakes = _find_mistakes_in_square(case, case.inputs)
     if not mistakes:
         return finding
-    rule = shape_messages.products(case.subject, case.inputs)
+    rule = shape_messages.describe_products(case.subject, case.inputs)
     return replace(messages.add_mistakes(finding, mistakes), status="wrong", notes=rule)
 
 
@@ -427,11 +427,13 @@ def render(case: Case, finding: Finding | None) -> Verdict:
     """Return the verdict that says what was found."""
     subject = case.subject
     if finding is None:
-        return messages.right(subject, sum(t.kinks for t in case.comparisons[0].targets) if case.comparisons else 0)
+        return messages.describe_right(
+            subject, sum(t.kinks for t in case.comparisons[0].targets) if case.comparisons else 0
+        )
     if not isinstance(finding, WrongGradient):
         return messages.describe_finding(subject.title, finding)
     comparison, k = finding.first
     named = [subject.name(subject.wrt[i]) for i in finding.gradients]
     has_shape = comparison.returned[k].shape == comparison.targets[k].value.shape
-    describe = messages.wrong if has_shape else messages.wrong_shape
+    describe = messages.describe_wrong if has_shape else messages.describe_wrong_shape
     return describe(subject, comparison, k, finding.mistakes, named)

@@ -25,7 +25,7 @@ class CallResult:
     returned: Any = None
     fault: BaseException | None = None
     mutated: str = ""
-    """What it did to the object behind a `ResultRef`: "changed" an array in it, or has "taken" one out."""
+    """Its effect on the object behind a `ResultRef`: "changed" an array in it, or "taken" one out; else ""."""
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

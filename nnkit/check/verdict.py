@@ -1,4 +1,4 @@
-"""What a check found, and how it is told: a sentence, a table, a map, hints; as text, HTML (`html.py`) or JSON."""
+"""The outcome of a check: a sentence, a table, a map, hints; as text, HTML (`rendering/html.py`) or JSON."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class WrongDerivative(AssertionError):
         self._shown_for: Any = None
 
     def __reduce__(self) -> tuple[type[WrongDerivative], tuple[Verdict]]:
-        """Made again from its verdict, so that it can be pickled to another process."""
+        """Rebuild it from its verdict, so that it can be pickled to another process."""
         return type(self), (self.verdict,)
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints instead of a stack trace, which would say nothing about the derivative.
+        """Return what IPython prints instead of a stack trace, which would say nothing about the derivative.
 
         In a notebook the verdict is displayed as it displays itself, and its first line alone goes here.
         """
@@ -76,10 +76,10 @@ class Verdict:
     """
 
     subject: str
-    """What was checked: "Multiply.backward"."""
+    """The name of what was checked: "Multiply.backward"."""
     status: Status
     headline: str
-    """One sentence that says the outcome."""
+    """The outcome in one sentence."""
     largest_error: float = 0.0
     where: str = ""
     entries: tuple[Entry, ...] = ()
@@ -90,7 +90,7 @@ class Verdict:
     hints: tuple[str, ...] = ()
     """To be opened one at a time: a nudge first, then nearly the answer."""
     lesson: str = ""
-    """Where the course explains it."""
+    """The section of the course that explains it."""
     notes: tuple[str, ...] = ()
 
     @property
@@ -127,11 +127,11 @@ class Verdict:
         return render_html(self)
 
     def first_line(self) -> str:
-        """The outcome in one line: "✗ Multiply.backward: dx is wrong."."""
+        """Return the outcome in one line: "✗ Multiply.backward: dx is wrong."."""
         return f"{MARKS[self.status]} {join_lines(self.subject)}: {join_lines(self.headline)}"
 
     def table(self) -> list[tuple[str, str, str]]:
-        """The entries with their head, each column padded to one width."""
+        """Return the entries with their head, each column padded to one width."""
         pairs = [two_numbers(e.yours, e.expected) for e in self.entries]
         columns = [
             _column("entry", [join_lines(e.where) for e in self.entries]),
@@ -141,7 +141,7 @@ class Verdict:
         return list(zip(*columns))
 
     def to_dict(self) -> dict[str, Any]:
-        """For reports: plain data that `json.dumps` takes, as docs/verdict.md and verdict.schema.json describe it.
+        """Return plain data that `json.dumps` takes, as docs/verdict.md and verdict.schema.json describe it.
 
         Numbers are in strings, because JSON has no NaN and no infinity.
         """
@@ -164,7 +164,7 @@ class Verdict:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Verdict:
-        """The verdict that `to_dict` wrote."""
+        """Return the verdict that `to_dict` wrote."""
         return cls(
             subject=data["subject"],
             status=data["status"],
@@ -201,7 +201,7 @@ def announce(verdict: Verdict) -> None:
 
 
 def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
-    """What stands above a map and, where it is not simply the whole array entry by entry, below it."""
+    """Return the sentence above a map and, where it is not simply the whole array entry by entry, the one below."""
     grid, name = error_map.grid(), join_lines(error_map.name)
     counted = f"{error_map.wrongs} of {error_map.entries} entries wrong"
     below = []
@@ -217,19 +217,19 @@ def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
 
 
 def legend(error_map: ErrorMap) -> list[tuple[str, str]]:
-    """The marks that the map has, with their meaning."""
+    """Return the marks that the map has, with their meaning."""
     marks = {cell.mark for cell in error_map.grid().cells}
     meanings = [("·", "right"), ("✗", "wrong"), ("!", "NaN or infinite")]
     return [(mark, meaning) for mark, meaning in meanings if mark in marks]
 
 
 def _shell() -> Any:
-    """The IPython in which this runs, or None."""
+    """Return the IPython in which this runs, or None."""
     return sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
 
 
 def _run_of(shell: Any) -> Any:
-    """Which run of a cell this is: the id of the message that asked for it, where the shell knows it."""
+    """Return the id of the message that asked for this run of a cell, if the shell knows it."""
     header = getattr(shell, "parent_header", None) or {}
     return header.get("header", {}).get("msg_id")
 
@@ -244,8 +244,8 @@ def _column(head: str, texts: list[str], right: bool = False) -> list[str]:
 
 
 def _map(error_map: ErrorMap) -> Iterable[str]:
-    """The map in characters; none where the table says it all: for a number, or a vector of up to four. Where every
-    mark would be the same, the sentence above the map is enough."""
+    """Yield the map in characters: nothing where the table says it all (a number, or a vector of up to four), and only
+    the sentence above where every mark would be the same."""
     if error_map.entries <= (4 if len(error_map.shape) <= 1 else 1):
         return
     grid, marks = error_map.grid(), legend(error_map)

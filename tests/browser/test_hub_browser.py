@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from helpers import hubs
 from helpers.browsers import PICTURES, chromium
-from nnkit_hub.exchange.receipts import NAME as RECEIPT
+from nnkit_hub.exchange.receipts import RECEIPT_FILE
 
 SECONDS = 120_000
 MULTIPLY = """class MultiplyGate:
@@ -165,7 +165,7 @@ def open_list(page: Page) -> None:
 
 
 def receipt(hub: hubs.Hub) -> Path:
-    (found,) = (hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "receipts").glob(f"*/{RECEIPT}")
+    (found,) = (hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "receipts").glob(f"*/{RECEIPT_FILE}")
     return found
 
 

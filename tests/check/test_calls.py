@@ -150,8 +150,8 @@ def test_a_check_in_batches_names_the_mistake(make, kind, mistakes):
 def test_a_check_asks_little_of_the_other_process(tmp_path, monkeypatch):
     with linked({"Doubles": Doubles}, tmp_path) as link, checking(remote=lambda: link):
         gate, asked = link.get(["name", "Doubles"])(), []
-        honest = link.ask
-        monkeypatch.setattr(link, "ask", lambda *request: asked.append(request[0]) or honest(*request))
+        honest = link.request
+        monkeypatch.setattr(link, "request", lambda *request: asked.append(request[0]) or honest(*request))
         assert check_backward(gate, np.array([1.0, 3.0]), of=lambda x: 2 * x).passed
     assert len(asked) <= 4, asked
 
@@ -197,7 +197,7 @@ def test_a_branch_on_which_the_complex_step_is_wrong_is_looked_at_by_small_steps
             return np.where(x > 1, np.abs(x), x**2), None
 
         def backward(self, upstream, cache):
-            raise AssertionError("nobody asks")
+            raise AssertionError("not called")
 
     subject = GateSubject("size", ("x",), (0,), None, gate=Size())
     x, upstream = np.array([2.0, 3.0]), np.array([0.5, -1.0])

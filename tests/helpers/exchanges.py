@@ -17,18 +17,18 @@ from typing import Any
 import psutil
 import requests
 
-from nnkit_hub.proxy import install
-from nnkit_hub.roles import SERVER, graders, learners
+from nnkit_hub.proxy import install_proxy
+from nnkit_hub.roles import SERVER_SCOPES, get_grader_group, get_learner_group
 
 COURSE = "nnkit"
 REGISTRAR = "registrar"
 CONFIG = """
 import json
-from nnkit_hub.roles import roles
+from nnkit_hub.roles import build_roles
 given = json.load(open({given!r}))
 c = get_config()
 c.JupyterHub.load_groups = given["groups"]
-c.JupyterHub.load_roles = [*roles(given["courses"]), {{"name": "registrar", "services": ["registrar"], "scopes": [
+c.JupyterHub.load_roles = [*build_roles(given["courses"]), {{"name": "registrar", "services": ["registrar"], "scopes": [
     "admin:users", "tokens", "groups", "list:users", *given["scopes"]]}}]
 c.JupyterHub.services = [
     {{"name": "registrar", "api_token": given["token"]}},
@@ -61,7 +61,7 @@ class Hub:
             "public": public,
             "hub": hub,
             "proxy": proxy,
-            "proxy_command": install(folder.parent / "proxy"),
+            "proxy_command": install_proxy(folder.parent / "proxy"),
         }
         (folder / "given.json").write_text(json.dumps(self.given))
         (folder / "config.py").write_text(CONFIG.format(given=str(folder / "given.json")))
@@ -102,7 +102,7 @@ class Hub:
         for user in sorted(set(self.users) - members):
             self.ask("POST", f"/users/{user}")
         for user in self.users:
-            may = SERVER if user in members else ["read:users:name!user"]
+            may = SERVER_SCOPES if user in members else ["read:users:name!user"]
             scopes = [scope for scope in may if "!server" not in scope]
             self.tokens[user] = self.ask("POST", f"/users/{user}/tokens", scopes=scopes)["token"]
 
@@ -160,4 +160,4 @@ def free_ports(number: int) -> list[int]:
 
 
 def of_course(course: str, learner: Sequence[str], grader: Sequence[str]) -> dict[str, list[str]]:
-    return {learners(course): list(learner), graders(course): list(grader)}
+    return {get_learner_group(course): list(learner), get_grader_group(course): list(grader)}

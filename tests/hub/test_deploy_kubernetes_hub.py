@@ -16,9 +16,9 @@ import requests
 
 from helpers import clusters
 from helpers.clusters import changed
-from nnkit_hub.exchange.archive import Refused
-from nnkit_hub.exchange.calls import Desk
-from nnkit_hub.kubernetes import EXCHANGE
+from nnkit_hub.exchange.archive import Refusal
+from nnkit_hub.exchange.calls import ExchangeClient
+from nnkit_hub.kubernetes import EXCHANGE_URL
 
 PYTHON = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
 USERS = {"token-of-ada": "ada", "token-of-tom": "tom", "token-of-eve": "eve"}
@@ -127,22 +127,22 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 # -- the exchange ----------------------------------------------------------------------------------------------
 
 
-def desk(addresses: dict[str, str], user: str) -> Desk:
+def connect(addresses: dict[str, str], user: str) -> ExchangeClient:
     """The exchange at the address that servers get, but on this machine."""
-    path = EXCHANGE.removeprefix("http://exchange:8090")
-    return Desk(f"{addresses['exchange']}{path}", f"token-of-{user}")
+    path = EXCHANGE_URL.removeprefix("http://exchange:8090")
+    return ExchangeClient(f"{addresses['exchange']}{path}", f"token-of-{user}")
 
 
 def test_the_exchange_knows_the_courses_of_those_on_the_roster(addresses: dict[str, str]) -> None:
     for user, role in (("ada", "learner"), ("tom", "grader")):
-        with desk(addresses, user) as visitor:
-            assert visitor.ask() == {"user": user, "courses": {"nnkit": role}}
+        with connect(addresses, user) as client:
+            assert client.request() == {"user": user, "courses": {"nnkit": role}}
 
 
 @pytest.mark.parametrize("user", ["eve", "nobody"])
 def test_the_exchange_refuses_who_is_not_on_the_roster(addresses: dict[str, str], user: str) -> None:
-    with desk(addresses, user) as visitor, pytest.raises(Refused):
-        visitor.ask()
+    with connect(addresses, user) as client, pytest.raises(Refusal):
+        client.request()
 
 
 # -- the course's page -----------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ from helpers import classes, exchanges
 from nnkit import cli
 from nnkit_grader.course import release as courses
 from nnkit_hub.exchange import archive, client, receipts
-from nnkit_hub.exchange.archive import Refused
-from nnkit_hub.exchange.store import Busy, Store
+from nnkit_hub.exchange.archive import Refusal
+from nnkit_hub.exchange.store import Store, StoreLocked
 
 COURSE, HW = exchanges.COURSE, classes.NAME
 TA, STRANGER, NOBODY = "tom", "eve", "mallory"
@@ -99,7 +99,7 @@ class Member:
             cell["source"] = answers.get(cell["metadata"]["nbgrader"]["grade_id"], cell["source"])
         notebook.write_text(json.dumps(written))
         self.do("Submit")
-        return receipts.read(self.receipts()[-1])
+        return receipts.read_receipt(self.receipts()[-1])
 
     def receipts(self) -> list[Path]:
         return sorted((self.work / "receipts").glob("*/receipt.json"))
@@ -132,7 +132,7 @@ def test_from_release_to_feedback(enter: Enter, staff_room: Path, capsys: pytest
     ta.do("Collect")
     place = staff_room / "submitted" / "ann" / HW
     assert (place / "timestamp.txt").read_text() == last["time"]
-    assert receipts.examine(place / "receipt.json")[1] == receipts.PROVEN
+    assert receipts.check_receipt(place / "receipt.json")[1] == receipts.PROVEN
     assert cli.main(["autograde", HW, "--course", str(staff_room), "--student", "ann"]) == 0
     assert courses.sum_points(courses.read_scores(staff_room, HW)["ann"]) == 5
     with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
@@ -182,20 +182,20 @@ def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
     (cleo.work / ".ipynb_checkpoints").mkdir()
     (cleo.work / ".ipynb_checkpoints" / "old.ipynb").write_text("")
     (cleo.work / "timestamp.txt").write_text("2001-01-01 00:00:00.000000 UTC")
-    with pytest.raises(ExchangeError, match="You are cleo, and can hand in as cleo only: leave --student out"):
+    with pytest.raises(ExchangeError, match="You are cleo, and can submit only as cleo: leave out --student"):
         cleo.do("Submit", student="bob")
     receipt = cleo.hand_in()
     assert set(receipt["files"]) == {f"{HW}.ipynb", "data/points.csv"}
     (cleo.work / "data" / "points.csv").write_text("3,4\n")
     again = cleo.hand_in()
     assert set(again["files"]) == set(receipt["files"])
-    assert [receipts.examine(path)[1] for path in cleo.receipts()] == [receipts.PROVEN] * 2
-    assert receipts.examine(cleo.receipts()[0], folder=cleo.work)[1] == receipts.DISPROVEN
+    assert [receipts.check_receipt(path)[1] for path in cleo.receipts()] == [receipts.PROVEN] * 2
+    assert receipts.check_receipt(cleo.receipts()[0], folder=cleo.work)[1] == receipts.DISPROVEN
 
 
 def test_a_release_can_be_replaced_and_withdrawn(enter: Enter, staff_room: Path) -> None:
     ta, ann = enter(TA), enter("ann")
-    with pytest.raises(ExchangeError, match="hw is released already: add --force"):
+    with pytest.raises(ExchangeError, match="hw is already released: add --force"):
         ta.do("ReleaseAssignment")
     extra = staff_room / "assignments" / HW / "extra.txt"
     extra.write_text("new")
@@ -249,17 +249,17 @@ def test_assignment_list_shows_one_sentence(enter: Enter, monkeypatch: pytest.Mo
     assert page.list_courses() == {"success": True, "value": [COURSE]}
     assert page.fetch_assignment(COURSE, HW) == {"success": True}
     (ann.work / "link").symlink_to("/etc/passwd")
-    sentence = "'link' is a link or no file at all: put the file itself there, or remove it."
+    sentence = "'link' is a link or not a regular file: put the file itself there, or remove it."
     assert page.submit_assignment(COURSE, HW) == {"success": False, "value": sentence}
     (ann.work / "link").unlink()
     assert page.submit_assignment(COURSE, HW) == {"success": True}
     monkeypatch.setenv("NNKIT_EXCHANGE_URL", f"http://127.0.0.1:{exchanges.free_ports(1)[0]}/services/exchange/")
-    sentence = "The exchange does not answer: try again in a minute, and tell your teachers if it goes on."
+    sentence = "The exchange does not answer: try again in a minute, and tell your teachers if this continues."
     assert page.list_assignments(COURSE) == {"success": False, "value": sentence}
     monkeypatch.delenv("NNKIT_EXCHANGE_URL")
-    assert "from a server of the hub only" in page.list_assignments(COURSE)["value"]
-    # A mistake of a program is still told whole.
-    monkeypatch.setattr(client.Exchange, "released", None)
+    assert "can only be reached from a server of the hub" in page.list_assignments(COURSE)["value"]
+    # A bug still shows its whole traceback.
+    monkeypatch.setattr(client.Exchange, "list_released", None)
     ann.sit_down()
     assert "TypeError" in page.list_assignments(COURSE)["value"]
 
@@ -270,7 +270,7 @@ def request(hub: exchanges.Hub, user: str | None, method: str, path: str, body: 
 
 
 def packed(files: dict[str, bytes], **more: Any) -> bytes:
-    line = archive.head({"files": {name: {"bytes": len(content)} for name, content in files.items()}, **more})
+    line = archive.encode_header({"files": {name: {"bytes": len(content)} for name, content in files.items()}, **more})
     return line + b"".join(files.values())
 
 
@@ -365,7 +365,7 @@ def test_name_and_time_are_the_exchanges(hub: exchanges.Hub, of_bob: str) -> Non
     receipt = requests.post(hub.address + path, data=body, headers=headers, timeout=30).json()
     assert (receipt["user"], receipt["course"], receipt["kind"]) == ("ann", COURSE, "submission")
     assert not receipt["time"].startswith("2001")
-    assert receipts.holds(receipt)
+    assert receipts.has_valid_signature(receipt)
 
 
 BAD = {
@@ -384,15 +384,15 @@ BAD = {
     "a zero": packed({"a\0b": b""}),
     "half a letter": packed({"\ud800": b""}),
     "a long name": packed({"a" * 256: b""}),
-    "deep": packed({"a/" * archive.DEPTH + "b": b""}),
-    "many": packed({str(number): b"" for number in range(archive.FILES + 1)}),
+    "deep": packed({"a/" * archive.MAX_PATH_PARTS + "b": b""}),
+    "many": packed({str(number): b"" for number in range(archive.MAX_ARCHIVE_FILES + 1)}),
     "a file that is a folder": packed({"a": b"", "a/b": b""}),
     "the time": packed({"timestamp.txt": b"2001-01-01 00:00:00.000000 UTC"}),
     "a receipt": packed({"receipt.json": b"{}"}),
     "too short": packed({"a": b"12"})[:-1],
     "too long": packed({"a": b"12"}) + b"3",
-    "a large one": archive.head({"files": {"a": {"bytes": archive.BYTES + 1}}}),
-    "another hash": archive.head({"files": {"a": {"bytes": 0, "sha256": "00"}}}),
+    "a large one": archive.encode_header({"files": {"a": {"bytes": archive.MAX_ARCHIVE_BYTES + 1}}}),
+    "another hash": archive.encode_header({"files": {"a": {"bytes": 0, "sha256": "00"}}}),
 }
 
 
@@ -410,7 +410,7 @@ def test_a_large_request_is_refused_before_it_is_read(hub: exchanges.Hub) -> Non
     sent = []
 
     def large() -> Iterator[bytes]:
-        for number in range(3 * archive.BYTES // 1_000_000):
+        for number in range(3 * archive.MAX_ARCHIVE_BYTES // 1_000_000):
             sent.append(number)
             yield b"0" * 1_000_000
 
@@ -418,7 +418,7 @@ def test_a_large_request_is_refused_before_it_is_read(hub: exchanges.Hub) -> Non
     address = f"{hub.address}courses/{COURSE}/submissions/{HW}"
     with pytest.raises(requests.RequestException):
         requests.post(address, data=large(), headers=headers, timeout=60).raise_for_status()
-    assert len(sent) < 2 * archive.BYTES // 1_000_000
+    assert len(sent) < 2 * archive.MAX_ARCHIVE_BYTES // 1_000_000
     told = requests.Request("POST", address, headers={**headers, "Content-Length": str(10**9)}).prepare()
     with requests.Session() as session:
         assert session.send(told, timeout=30).status_code == 413
@@ -433,19 +433,19 @@ def test_links_pipes_and_large_files_do_not_travel(tmp_path: Path) -> None:
         ("pipe", os.mkfifo),
     ):
         make(tmp_path / name)
-        with pytest.raises(Refused, match=f"'{name}' is a link or no file at all"):
-            archive.found(tmp_path)
+        with pytest.raises(Refusal, match=f"'{name}' is a link or not a regular file"):
+            archive.list_files(tmp_path)
         (tmp_path / name).unlink()
     with (tmp_path / "large").open("wb") as file:
-        file.truncate(archive.BYTES)
-    with pytest.raises(Refused, match="at most 100 MB"):
-        archive.found(tmp_path)
+        file.truncate(archive.MAX_ARCHIVE_BYTES)
+    with pytest.raises(Refusal, match="at most 100 MB"):
+        archive.list_files(tmp_path)
     (tmp_path / "large").unlink()
     deep = tmp_path.joinpath(*"abcdefgh")
     deep.mkdir(parents=True)
     (deep / "file").write_text("")
-    with pytest.raises(Refused, match="too deep"):
-        archive.found(tmp_path)
+    with pytest.raises(Refusal, match="too deep"):
+        archive.list_files(tmp_path)
 
 
 def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Path) -> None:
@@ -453,14 +453,14 @@ def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Pat
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "a").write_text("12345")
-    sizes = archive.found(folder)
+    sizes = archive.list_files(folder)
     (folder / "a").unlink()
     (folder / "a").symlink_to(tmp_path / "secret")
-    with pytest.raises(Refused, match="cannot be read"), archive.packed(folder, sizes):
+    with pytest.raises(Refusal, match="cannot be read"), archive.pack_files(folder, sizes):
         pass
     (folder / "a").unlink()
     (folder / "a").write_text("1")
-    with pytest.raises(Refused, match="changed while it was read"), archive.packed(folder, sizes):
+    with pytest.raises(Refusal, match="changed while it was read"), archive.pack_files(folder, sizes):
         pass
 
 
@@ -471,8 +471,8 @@ def test_nobody_else_may_enter_the_store(hub: exchanges.Hub, of_bob: str) -> Non
 
 
 def add(store: Store, user: str, content: bytes = b"{}") -> dict[str, Any]:
-    place = store.place(COURSE, "submissions", HW, user)
-    fields = {"kind": receipts.SUBMISSION, "course": COURSE, "assignment": HW, "user": user}
+    place = store.get_folder(COURSE, "submissions", HW, user)
+    fields = {"kind": receipts.SUBMISSION_KIND, "course": COURSE, "assignment": HW, "user": user}
     return store.add(place, fields, io.BytesIO(packed({"hw.ipynb": content})))
 
 
@@ -484,7 +484,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def test_the_newest_counts_even_when_the_clock_is_set_back(store: Store) -> None:
-    place = store.place(COURSE, "submissions", HW, "ann")
+    place = store.get_folder(COURSE, "submissions", HW, "ann")
     first = add(store, "ann")
     ahead = "2199-12-31 23:59:59.999999 UTC"
     (place / first["time"]).rename(place / ahead)
@@ -492,28 +492,28 @@ def test_the_newest_counts_even_when_the_clock_is_set_back(store: Store) -> None
 
 
 def test_one_learner_cannot_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = store.place(COURSE, "submissions", HW, "ann")
-    monkeypatch.setattr("nnkit_hub.exchange.store.TOTAL_BYTES", 10)
+    place = store.get_folder(COURSE, "submissions", HW, "ann")
+    monkeypatch.setattr("nnkit_hub.exchange.store.MAX_TOTAL_BYTES", 10)
     for _ in range(5):
-        store.require_room(place)
+        store.require_quota(place)
         add(store, "ann")
-    with pytest.raises(Refused, match="too often"):
-        store.require_room(place)
-    store.require_room(store.place(COURSE, "submissions", HW, "bob"))
+    with pytest.raises(Refusal, match="too often"):
+        store.require_quota(place)
+    store.require_quota(store.get_folder(COURSE, "submissions", HW, "bob"))
 
 
 def test_two_exchanges_do_not_share_a_folder(store: Store) -> None:
-    with pytest.raises(Busy, match="Another exchange is at work"):
-        Store(store.folder, patience=0.2)
+    with pytest.raises(StoreLocked, match="Another exchange is using"):
+        Store(store.folder, max_wait_seconds=0.2)
     store.close()
-    Store(store.folder, patience=0.2).close()
+    Store(store.folder, max_wait_seconds=0.2).close()
 
 
 def test_a_backup_taken_at_any_time_can_be_restored(tmp_path: Path) -> None:
     """docs/exchange.md: copy the folder, and start the exchange on the copy."""
     store = Store(tmp_path / "store")
     ann, bob = add(store, "ann", b"ann's"), add(store, "bob", b"bob's")
-    half = store.new / "half" / "files"
+    half = store.incoming / "half" / "files"
     half.mkdir(parents=True)
     (half / "hw.ipynb").write_text("{")
     shutil.copytree(tmp_path / "store", tmp_path / "backup")
@@ -522,10 +522,10 @@ def test_a_backup_taken_at_any_time_can_be_restored(tmp_path: Path) -> None:
 
     shutil.copytree(tmp_path / "backup", tmp_path / "store")
     restored = Store(tmp_path / "store")
-    assert list(restored.submissions(COURSE)) == [{**ann, "feedback": {}}, {**bob, "feedback": {}}]
-    assert os.listdir(restored.new) == []
-    content = restored.place(COURSE, "submissions", HW, "bob") / bob["time"] / "files" / "hw.ipynb"
+    assert list(restored.list_submissions(COURSE)) == [{**ann, "feedback": {}}, {**bob, "feedback": {}}]
+    assert os.listdir(restored.incoming) == []
+    content = restored.get_folder(COURSE, "submissions", HW, "bob") / bob["time"] / "files" / "hw.ipynb"
     assert content.read_bytes() == b"bob's"
-    assert receipts.public(restored.key) == ann["key"]
+    assert receipts.encode_public_key(restored.key) == ann["key"]
     assert add(restored, "ann")["time"] > ann["time"]
     restored.close()

@@ -22,8 +22,8 @@ from test_exchange import Member
 from helpers import classes, exchanges
 from nnkit_grader.course import release as courses
 from nnkit_hub.exchange import calls, receipts
-from nnkit_hub.exchange.archive import Refused, found, packed
-from nnkit_hub.exchange.learner import keep_receipt
+from nnkit_hub.exchange.archive import Refusal, list_files, pack_files
+from nnkit_hub.exchange.learner import save_receipt
 from nnkit_hub.exchange.store import Store
 
 COURSE, HW, TA = exchanges.COURSE, classes.NAME, "tom"
@@ -34,7 +34,7 @@ DATA = 200_000
 """Bytes that are handed in beside the notebook."""
 PATIENCE = 150.0
 """Seconds that a learner goes on trying."""
-DOWN = (calls.SILENT, "The hub does not answer the exchange: try again in a minute.")
+DOWN = (calls.NO_ANSWER, "The hub does not answer the exchange: try again in a minute.")
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +61,11 @@ class Learner:
 
     def __init__(self, hub: exchanges.Hub, name: str, folder: Path, log: Log) -> None:
         self.name, self.folder, self.log = name, folder, log
-        self.desk = calls.Desk(hub.address, hub.tokens[name])
+        self.client = calls.ExchangeClient(hub.address, hub.tokens[name])
 
     def work(self) -> None:
         self.log.start.wait()
-        with self.desk:
+        with self.client:
             self.insist("fetch", self.fetch)
             for attempt in range(TIMES):
                 if attempt == TIMES - 1:
@@ -74,12 +74,12 @@ class Learner:
                 self.log.given.append(self.insist("submit", self.submit))
 
     def fetch(self) -> dict[str, Any]:
-        return self.desk.fetch(("courses", COURSE, "released", HW), self.folder)
+        return self.client.download(("courses", COURSE, "released", HW), self.folder)
 
     def submit(self) -> dict[str, Any]:
-        with packed(self.folder, found(self.folder)) as parcel:
-            receipt = self.desk.send("POST", ("courses", COURSE, "submissions", HW), parcel)
-            keep_receipt(receipt, parcel, self.folder)
+        with pack_files(self.folder, list_files(self.folder)) as archive:
+            receipt = self.client.upload("POST", ("courses", COURSE, "submissions", HW), archive)
+            save_receipt(receipt, archive, self.folder)
         return receipt
 
     def insist(self, what: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Learner:
                 done = act()
                 self.log.seconds[what].append(time.monotonic() - began)
                 return done
-            except Refused as refusal:
+            except Refusal as refusal:
                 if str(refusal) not in DOWN or began > until:
                     raise
                 self.log.silences += 1
@@ -128,9 +128,9 @@ class Grading:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
     def result(self) -> str:
-        status, told = self.process.wait(timeout=150), self.log.read_text()
-        assert status == 0, told
-        return next(line for line in told.splitlines() if line.startswith(HW))
+        status, output = self.process.wait(timeout=150), self.log.read_text()
+        assert status == 0, output
+        return next(line for line in output.splitlines() if line.startswith(HW))
 
 
 def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,15 +167,15 @@ def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest
 def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
     """Every receipt that was given has its submission, whole; and the last of each was collected and graded."""
     assert len(log.given) == TIMES * len(LEARNERS)
-    with calls.Desk(hub.address, hub.tokens[TA]) as desk:
-        told = desk.ask("courses", COURSE, "submissions")["submissions"]
-    kept = {(receipt["user"], receipt["time"]): receipt for receipt in told}
+    with calls.ExchangeClient(hub.address, hub.tokens[TA]) as client:
+        submissions = client.request("courses", COURSE, "submissions")["submissions"]
+    kept = {(receipt["user"], receipt["time"]): receipt for receipt in submissions}
     top = hub.store / "courses" / COURSE / "submissions" / HW
     for receipt in log.given:
         assert kept[receipt["user"], receipt["time"]] == {**receipt, "feedback": {}}
     for receipt in kept.values():
         # Also what was kept while the answer was lost, so that the learner handed in once more.
-        assert not list(receipts.differences(receipt, top / receipt["user"] / receipt["time"] / "files"))
+        assert not list(receipts.find_differences(receipt, top / receipt["user"] / receipt["time"] / "files"))
     assert len(kept) <= len(log.given) + log.silences
     assert list((hub.store / "new").iterdir()) == []
     last = {receipt["user"]: receipt["time"] for receipt in sorted(log.given, key=lambda receipt: receipt["time"])}
@@ -196,14 +196,14 @@ def require_restored(folder: Path, given: list[dict[str, Any]]) -> None:
     place = ["-C", str(folder / "restored")]
     subprocess.run(["tar", *place, "-xpzf", str(folder / "exchange.tar.gz")], check=True, timeout=60)
     store = Store(folder / "restored" / "exchange")
-    kept = {(receipt["user"], receipt["time"]): receipt for receipt in store.submissions(COURSE)}
+    kept = {(receipt["user"], receipt["time"]): receipt for receipt in store.list_submissions(COURSE)}
     assert given
     for receipt in given:
         assert kept[receipt["user"], receipt["time"]] == {**receipt, "feedback": {}}
-        assert receipt["key"] == receipts.public(store.key)
+        assert receipt["key"] == receipts.encode_public_key(store.key)
     for receipt in kept.values():
-        files = store.place(COURSE, "submissions", HW, receipt["user"]) / receipt["time"] / "files"
-        assert not list(receipts.differences(receipt, files))
+        files = store.get_folder(COURSE, "submissions", HW, receipt["user"]) / receipt["time"] / "files"
+        assert not list(receipts.find_differences(receipt, files))
     store.close()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnkit_hub.backup import main, restore, save
+from nnkit_hub.backup import main, restore_folders, save_folders
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_backup_of_a_gradebook_in_use_is_of_one_moment(folder: Path, tmp_path:
                 pass
             saved = [tmp_path / f"{number}.tar.gz" for number in range(5)]
             for file in saved:
-                save(file, [folder])
+                save_folders(file, [folder])
         finally:
             ended.set()
             writer.join()
@@ -49,7 +49,7 @@ def test_a_backup_of_a_gradebook_in_use_is_of_one_moment(folder: Path, tmp_path:
     counts = []
     for number, file in enumerate(saved):
         assert file.stat().st_mode & 0o777 == 0o600
-        restore(file, tmp_path / f"back{number}")
+        restore_folders(file, tmp_path / f"back{number}")
         back = tmp_path / f"back{number}" / folder.relative_to("/")
         assert {path.name for path in back.iterdir()} == {"gradebook.db", "submitted", "link", "notes-wal"}
         assert (back / "submitted" / "ada" / "ps1.ipynb").read_text() == "{}"
@@ -76,7 +76,7 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(
     file = tmp_path / "backup.tar.gz"
     assert main(["save", str(file), str(folder)]) == 0
     assert main(["restore", str(file)]) == 2
-    assert "is there: move what is to be replaced" in capsys.readouterr().err
+    assert "already exists: move it out of the way first" in capsys.readouterr().err
     assert main(["save", str(tmp_path / "no.tar.gz"), str(folder), str(tmp_path / "missing")]) == 2
     assert "there is no folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("no*")] == []
@@ -86,6 +86,6 @@ def test_what_would_lie_outside_is_no_backup(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with tarfile.open(tmp_path / "strange.tar.gz", "w:gz") as archive:
         archive.add(tmp_path / "file", "../../escaped")
-    with pytest.raises(ValueError, match="no backup of a hub"):
-        restore(tmp_path / "strange.tar.gz", tmp_path / "in" / "to")
+    with pytest.raises(ValueError, match="not a backup of a hub"):
+        restore_folders(tmp_path / "strange.tar.gz", tmp_path / "in" / "to")
     assert not (tmp_path / "escaped").exists()

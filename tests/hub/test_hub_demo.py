@@ -16,9 +16,9 @@ from jupyterhub.auth import Authenticator
 from nnkit import cli
 from nnkit_hub import proxy
 from nnkit_hub.demo import sandbox_command
-from nnkit_hub.demo.demo_folder import is_free, site
-from nnkit_hub.demo.demo_hub import told
-from nnkit_hub.roster import Roster, rostered
+from nnkit_hub.demo.demo_folder import create_site, is_port_free
+from nnkit_hub.demo.demo_hub import describe_hub
+from nnkit_hub.roster import Roster, create_roster_authenticator
 
 
 def started(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) -> str:
@@ -30,15 +30,15 @@ def started(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) 
 def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
-        assert not is_free(port)
+        assert not is_port_free(port)
         said = started(tmp_path / "hub", capsys, port)
-    assert said == f"nnkit: port {port} is in use: choose another, as in `make hub PORT={port + 1}`.\n"
+    assert said == f"nnkit: port {port} is in use: choose another, for example `make hub PORT={port + 1}`.\n"
 
 
 def test_a_second_hub_in_one_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "a hub runs in" in started(tmp_path, capsys)
+        assert "a hub is already running in" in started(tmp_path, capsys)
 
 
 def test_a_proxy_that_npm_cannot_bring_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_a_proxy_that_npm_cannot_bring_is_one_sentence(tmp_path: Path, monkeypat
     }.items():
         monkeypatch.setenv(f"npm_config_{name}", value)
     with pytest.raises(RuntimeError, match="could not be installed from npm; is there a network"):
-        proxy.install(tmp_path / "proxy")
+        proxy.install_proxy(tmp_path / "proxy")
     assert not (tmp_path / "proxy" / "node_modules").exists()
 
 
@@ -67,23 +67,24 @@ def test_where_there_is_no_node_the_wheels_serves(tmp_path: Path, monkeypatch: p
 
 
 def test_without_a_wall_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    here = site(tmp_path, ("proxy",), {"public": 8000})
-    assert sandbox_command.fault(tmp_path) == ""
-    assert "walled" not in told(here, tmp_path, "")
+    here = create_site(tmp_path, ("proxy",), {"public": 8000})
+    assert sandbox_command.find_fault(tmp_path) == ""
+    assert "walled" not in describe_hub(here, tmp_path, "")
     monkeypatch.setenv("PATH", str(tmp_path))
-    fault = sandbox_command.fault(tmp_path)
+    fault = sandbox_command.find_fault(tmp_path)
     assert fault == "bubblewrap is not installed"
-    assert f"not walled off from each other, for bubblewrap does not work here: {fault}" in told(here, tmp_path, fault)
+    described = describe_hub(here, tmp_path, fault)
+    assert f"not walled off from each other, because bubblewrap does not work here: {fault}" in described
 
 
 def test_a_roster_gives_groups_and_keeps_out_who_is_not_in_it(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_text("course,user,role\na,ada,learner\nb,ada,grader\na, Tom ,grader\n")
     roster = Roster(path, ["a", "b"])
-    assert roster.groups("ada") == ["formgrade-b", "nbgrader-a"]
-    assert roster.groups("tom") == ["formgrade-a"]
-    assert roster.groups("grader-b") == ["formgrade-b"]
-    gate = rostered(Authenticator, roster)()
+    assert roster.find_groups("ada") == ["formgrade-b", "nbgrader-a"]
+    assert roster.find_groups("tom") == ["formgrade-a"]
+    assert roster.find_groups("grader-b") == ["formgrade-b"]
+    gate = create_roster_authenticator(Authenticator, roster)()
     login = {"name": "x"}
     assert [gate.check_allowed(name, login) for name in ("ada", "eve", "grader-a")] == [True, False, False]
     assert gate.check_allowed("grader-a") is True  # when the hub makes it, and nobody logs in
@@ -92,13 +93,13 @@ def test_a_roster_gives_groups_and_keeps_out_who_is_not_in_it(tmp_path: Path) ->
     assert asyncio.run(gate.refresh_user(SimpleNamespace(name="eve")))["groups"] == ["nbgrader-a"]
     assert asyncio.run(gate.refresh_user(SimpleNamespace(name="ada"))) is False
     path.write_text("nonsense")
-    assert roster.groups("eve") == ["nbgrader-a"]  # as it was
+    assert roster.find_groups("eve") == ["nbgrader-a"]  # as it was
 
 
 def test_the_wall_is_built_of_folders_that_are_there(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     (tmp_path.parent / "others").write_text("x")
     code = f"import os; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
-    words = [*sandbox_command.command(tmp_path), sys.executable, "-c", code]
+    words = [*sandbox_command.build_command(tmp_path), sys.executable, "-c", code]
     told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert told == ["True", "False"]

@@ -35,7 +35,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(
-        proxy, "install", lambda folder: ["configurable-http-proxy"]
+        proxy, "install_proxy", lambda folder: ["configurable-http-proxy"]
     )  # npm's part has a test of its own
     return variables
 

@@ -181,7 +181,7 @@ def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
     (process,) = [pid for pid in hubs.processes_below(there.hub.folder) if b"jupyterhub\0-f" in _words(pid)]
     os.kill(process, signal.SIGKILL)
     said, _ = there.hub.process.communicate(timeout=60)
-    assert "the hub has ended by itself" in said
+    assert "the hub ended unexpectedly" in said
     again = hubs.start(there.hub.folder, sys.executable, port)
     there.hub.process = again.process  # for the end
     assert again.passwords == there.hub.passwords

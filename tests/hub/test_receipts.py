@@ -15,7 +15,7 @@ from nnkit_hub.exchange import receipts
 from nnkit_hub.exchange.receipts import DISPROVEN, PROVEN, UNKNOWN
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
-PUBLIC = receipts.public(KEY)
+PUBLIC = receipts.encode_public_key(KEY)
 FIELDS = {
     "kind": "submission",
     "course": "nnkit",
@@ -31,7 +31,7 @@ FIELDS = {
 
 @pytest.fixture(autouse=True)
 def away_from_a_hub(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(receipts.ADDRESS, raising=False)
+    monkeypatch.delenv(receipts.ADDRESS_VARIABLE, raising=False)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.csv").write_text("")
     (tmp_path / "ps1.ipynb").write_text("{}")
-    write(tmp_path, receipts.sign(FIELDS, KEY))
+    write(tmp_path, receipts.sign_receipt(FIELDS, KEY))
     return tmp_path
 
 
@@ -55,7 +55,7 @@ def test_a_receipt_is_told_in_plain_words(folder: Path, capsys: pytest.CaptureFi
         "ps1 of nnkit, from ann, at 2026-11-24 15:58:23.948203 UTC:",
         "  ps1.ipynb   is what was handed in",
         "  data/a.csv  is what was handed in",
-        "The signature holds: the exchange gave this receipt, and nothing in it has changed since.",
+        "The signature is valid: the exchange issued this receipt, and nothing in it has changed since.",
     ]
 
 
@@ -63,20 +63,20 @@ def test_other_files_are_told(folder: Path, tmp_path: Path) -> None:
     (folder / "ps1.ipynb").write_text("[]")
     (folder / "data" / "a.csv").unlink()
     (folder / "extra.txt").write_text("")
-    lines, status = receipts.examine(folder / "receipt.json", key=PUBLIC)
+    lines, status = receipts.check_receipt(folder / "receipt.json", key=PUBLIC)
     assert status == DISPROVEN
     assert lines[1:4] == [
         "  ps1.ipynb   is not what was handed in",
         "  data/a.csv  is not here",
         "  extra.txt   was not handed in",
     ]
-    assert lines[-2].startswith("The signature holds")
+    assert lines[-2].startswith("The signature is valid")
     assert lines[-1] == "But 2 of 2 files are not what was handed in."
 
 
 def test_a_file_more_disproves_nothing(folder: Path) -> None:
     (folder / "extra.txt").write_text("")
-    assert receipts.examine(folder / "receipt.json", key=PUBLIC)[1] == PROVEN
+    assert receipts.check_receipt(folder / "receipt.json", key=PUBLIC)[1] == PROVEN
 
 
 @pytest.mark.parametrize("other", ["link", "folder"])
@@ -84,7 +84,7 @@ def test_a_link_or_a_folder_is_not_the_file(folder: Path, other: str) -> None:
     path = folder / "ps1.ipynb"
     path.rename(folder / "there")
     path.symlink_to(folder / "there") if other == "link" else path.mkdir()
-    assert receipts.examine(folder / "receipt.json", key=PUBLIC)[1] == DISPROVEN
+    assert receipts.check_receipt(folder / "receipt.json", key=PUBLIC)[1] == DISPROVEN
 
 
 CHANGES: dict[str, Any] = {
@@ -93,7 +93,7 @@ CHANGES: dict[str, Any] = {
     "user": "bob",
     "time": "2026-11-23 15:58:23.948203 UTC",
     "files": {**FIELDS["files"], "ps1.ipynb": {"bytes": 2, "sha256": "00"}},  # type: ignore[dict-item]
-    "key": receipts.public(Ed25519PrivateKey.from_private_bytes(b"o" * 32)),
+    "key": receipts.encode_public_key(Ed25519PrivateKey.from_private_bytes(b"o" * 32)),
     "signature": base64.b64encode(b"s" * 64).decode(),
     "more": "than there was",
 }
@@ -102,29 +102,29 @@ CHANGES: dict[str, Any] = {
 @pytest.mark.parametrize("field", CHANGES)
 @pytest.mark.parametrize("key", [PUBLIC, ""], ids=["with the key", "without"])
 def test_any_change_breaks_the_signature(folder: Path, field: str, key: str) -> None:
-    path = write(folder, {**receipts.sign(FIELDS, KEY), field: CHANGES[field]})
-    lines, status = receipts.examine(path, key=key)
+    path = write(folder, {**receipts.sign_receipt(FIELDS, KEY), field: CHANGES[field]})
+    lines, status = receipts.check_receipt(path, key=key)
     assert status == DISPROVEN
-    assert lines[-1].startswith("The signature does not hold")
+    assert lines[-1].startswith("The signature is not valid")
 
 
 @pytest.mark.parametrize("field", ["key", "signature"])
 @pytest.mark.parametrize("value", [None, 3, "", "?", "QUFB", "Ä"])
 def test_an_odd_signature_does_not_hold(field: str, value: Any) -> None:
-    assert not receipts.holds({**receipts.sign(FIELDS, KEY), field: value})
+    assert not receipts.has_valid_signature({**receipts.sign_receipt(FIELDS, KEY), field: value})
 
 
 def test_a_receipt_by_another_key_is_not_the_exchanges(folder: Path) -> None:
-    forged = receipts.sign({**FIELDS, "user": "bob"}, Ed25519PrivateKey.generate())
-    lines, status = receipts.examine(write(folder, forged), key=PUBLIC)
+    forged = receipts.sign_receipt({**FIELDS, "user": "bob"}, Ed25519PrivateKey.generate())
+    lines, status = receipts.check_receipt(write(folder, forged), key=PUBLIC)
     assert status == DISPROVEN
     assert lines[-1] == "The signature is not the exchange's: it was made with another key."
 
 
 def test_without_the_exchanges_key_nothing_is_claimed(folder: Path) -> None:
-    lines, status = receipts.examine(folder / "receipt.json")
+    lines, status = receipts.check_receipt(folder / "receipt.json")
     assert status == UNKNOWN
-    assert "cannot be told here" in lines[-1]
+    assert "cannot be compared with the exchange's here" in lines[-1]
     assert PUBLIC in lines[-1]
 
 
@@ -147,7 +147,9 @@ NO_RECEIPTS = {
 def test_what_is_no_receipt_is_told_so(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     content: Any = NO_RECEIPTS[what]
     path = tmp_path / "receipt.json"
-    path.write_bytes(content if isinstance(content, bytes) else json.dumps(receipts.sign(content, KEY)).encode())
+    path.write_bytes(
+        content if isinstance(content, bytes) else json.dumps(receipts.sign_receipt(content, KEY)).encode()
+    )
     assert cli.main(["receipt", str(path), "--key", PUBLIC]) == 2
     assert capsys.readouterr().err == f"nnkit: {path} is not a receipt of a submission.\n"
 

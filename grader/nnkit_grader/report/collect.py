@@ -162,7 +162,7 @@ def collect_results(course: Path, name: str, url: str = "") -> ClassResults:
 
 def list_exercises(assignment: Assignment) -> Iterator[Exercise]:
     """Yield the exercises, each named after the last heading above it."""
-    cells = [notebook_cells.Cell(cell.cell_type, cell.released, cell.metadata) for cell in assignment.cells]
+    cells = [notebook_cells.NotebookCell(cell.cell_type, cell.released, cell.metadata) for cell in assignment.cells]
     found = notebook_cells.exercises(cells)
     headings = Counter(exercise.title for exercise in found)
     for exercise in found:

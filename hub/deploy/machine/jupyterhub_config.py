@@ -9,24 +9,24 @@ from pathlib import Path
 
 from nnkit_hub import proxy
 from nnkit_hub.config import configure
-from nnkit_hub.site import PORTS, Site
+from nnkit_hub.site import DEFAULT_PORTS, Site
 
 c = get_config()  # noqa: F821  (JupyterHub provides it)
 
 
-def given(name: str, otherwise: str | None = None) -> str:
+def get_setting(name: str, otherwise: str | None = None) -> str:
     """Return a setting. Raises KeyError with its name if it is required and missing."""
     return os.environ.get(f"NNKIT_HUB_{name}") or otherwise or os.environ[f"NNKIT_HUB_{name}"]
 
 
 # -- log-ins: PAM, or any OAuth provider ---------------------------------------------------------
 
-if given("LOGIN", "pam") == "oauth":
+if get_setting("LOGIN", "pam") == "oauth":
     # Client and addresses come from OAUTH_CLIENT_ID, OAUTH_CALLBACK_URL, OAUTH2_AUTHORIZE_URL, OAUTH2_TOKEN_URL and
     # OAUTH2_USERDATA_URL; systemd passes the secret on, and it is in no readable file.
     from oauthenticator.generic import GenericOAuthenticator as Authenticator
 
-    c.GenericOAuthenticator.username_claim = given("USERNAME_CLAIM", "preferred_username")
+    c.GenericOAuthenticator.username_claim = get_setting("USERNAME_CLAIM", "preferred_username")
     secret = Path(os.environ.get("CREDENTIALS_DIRECTORY", "/nowhere"), "oauth_client_secret")
     if secret.exists():
         c.GenericOAuthenticator.client_secret = secret.read_text().strip()
@@ -35,28 +35,28 @@ else:
 
 # -- the course, the exchange, who may do what ---------------------------------------------------
 
-folder = Path(given("FOLDER", "/var/lib/nnkit-hub"))
-courses = {name: Path(place) for name, place in (one.split("=", 1) for one in given("COURSES").split(","))}
+folder = Path(get_setting("FOLDER", "/var/lib/nnkit-hub"))
+courses = {name: Path(place) for name, place in (one.split("=", 1) for one in get_setting("COURSES").split(","))}
 site = Site(
     folder=folder,
     courses=courses,
-    roster=Path(given("ROSTER", "/etc/nnkit/roster.csv")),
-    proxy=tuple(proxy.install(folder / "proxy")),
-    exchange=Path(given("EXCHANGE", "/var/lib/nnkit-exchange")),
+    roster=Path(get_setting("ROSTER", "/etc/nnkit/roster.csv")),
+    proxy=tuple(proxy.install_proxy(folder / "proxy")),
+    exchange=Path(get_setting("EXCHANGE", "/var/lib/nnkit-exchange")),
     lectures=Path(os.environ["NNKIT_HUB_LECTURES"]) if "NNKIT_HUB_LECTURES" in os.environ else None,
-    ip=given("IP", "127.0.0.1"),
-    ports={**PORTS, "public": int(given("PORT", "8000"))},
+    ip=get_setting("IP", "127.0.0.1"),
+    ports={**DEFAULT_PORTS, "public": int(get_setting("PORT", "8000"))},
     unix_users=True,
-    idle=int(given("IDLE", "3600")),
+    idle_seconds=int(get_setting("IDLE", "3600")),
 )
 configure(c, site, Authenticator)
 
 # -- HTTPS ---------------------------------------------------------------------------------------
 
 if "NNKIT_HUB_TLS_CERT" in os.environ:
-    c.JupyterHub.bind_url = f"https://{site.ip}:{site.port('public')}"
-    c.JupyterHub.ssl_cert = given("TLS_CERT")
-    c.JupyterHub.ssl_key = given("TLS_KEY")
+    c.JupyterHub.bind_url = f"https://{site.ip}:{site.get_port('public')}"
+    c.JupyterHub.ssl_cert = get_setting("TLS_CERT")
+    c.JupyterHub.ssl_key = get_setting("TLS_KEY")
 elif site.ip != "127.0.0.1":
     raise ValueError(
         "NNKIT_HUB_TLS_CERT and NNKIT_HUB_TLS_KEY are not set: without HTTPS the hub answers only to this "
@@ -66,10 +66,10 @@ elif site.ip != "127.0.0.1":
 # -- servers: each in a systemd unit, which enforces its limits ----------------------------------
 
 c.JupyterHub.cleanup_servers = False  # they survive a restart of the hub
-if given("SPAWNER", "systemd") == "systemd":
+if get_setting("SPAWNER", "systemd") == "systemd":
     c.JupyterHub.spawner_class = "systemdspawner.SystemdSpawner"
-    c.SystemdSpawner.mem_limit = given("MEMORY", "2G")
-    c.SystemdSpawner.cpu_limit = float(given("CPU", "2"))
+    c.SystemdSpawner.mem_limit = get_setting("MEMORY", "2G")
+    c.SystemdSpawner.cpu_limit = float(get_setting("CPU", "2"))
     c.SystemdSpawner.isolate_tmp = True
     c.SystemdSpawner.disable_user_sudo = True
 else:

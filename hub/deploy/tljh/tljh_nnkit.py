@@ -23,9 +23,9 @@ import pluggy
 
 hookimpl = pluggy.HookimplMarker("tljh")  # the same as tljh.hooks.hookimpl
 
-PLACE = Path("/srv/nnkit")
-EXCHANGE_USER = "nnkit-exchange"
-PORTS = 8082
+BASE_FOLDER = Path("/srv/nnkit")
+EXCHANGE_UNIX_USER = "nnkit-exchange"
+FIRST_PORT = 8082
 """Port of the exchange on the loopback interface; the course pages use the following ones."""
 
 
@@ -40,7 +40,9 @@ def tljh_extra_user_pip_packages() -> list[str]:
     """Install the course for learners' and graders' servers, from the same folder as for the hub. Raises ValueError."""
     url = json.loads(distribution("nnkit").read_text("direct_url.json") or "{}").get("url", "")
     if not url.startswith("file:"):
-        raise ValueError(f"nnkit must come from a clone: git clone it to {PLACE / 'source'} (docs/admin-tljh.md).")
+        raise ValueError(
+            f"nnkit must come from a clone: git clone it to {BASE_FOLDER / 'source'} (docs/admin-tljh.md)."
+        )
     return [f"nnkit[learn] @ {url}", f"nnkit-grader @ {url}/grader", f"nnkit-hub @ {url}/hub"]
 
 
@@ -54,91 +56,93 @@ def tljh_config_post_install(config: dict[str, Any]) -> None:
 @hookimpl
 def tljh_custom_jupyterhub_config(c: Any) -> None:
     """Set up users, folders, roster, services and servers at each start of the hub, so that new courses work."""
-    from nnkit_hub.people import admit
-    from nnkit_hub.servers import prepare
+    from nnkit_hub.people import configure_people
+    from nnkit_hub.servers import create_spawn_hook
 
-    courses = lay_out(PLACE)
-    admit(c, courses, PLACE / "roster.csv")
-    _narrow(c)
-    c.JupyterHub.services.extend(_services(courses))
-    address = f"http://127.0.0.1:{PORTS}/services/exchange/"
-    c.Spawner.pre_spawn_hook = prepare(PLACE / "settings", courses, PLACE / "lectures", address)
+    courses = create_layout(BASE_FOLDER)
+    configure_people(c, courses, BASE_FOLDER / "roster.csv")
+    _restrict_culler(c)
+    c.JupyterHub.services.extend(_list_services(courses))
+    address = f"http://127.0.0.1:{FIRST_PORT}/services/exchange/"
+    c.Spawner.pre_spawn_hook = create_spawn_hook(BASE_FOLDER / "settings", courses, BASE_FOLDER / "lectures", address)
 
 
-def _services(courses: dict[str, Path]) -> list[dict[str, Any]]:
+def _list_services(courses: dict[str, Path]) -> list[dict[str, Any]]:
     """Return the services of the exchange and the course pages, each with its own Unix user."""
-    from nnkit_hub.roles import EXCHANGE, page
-    from nnkit_hub.services import services
+    from nnkit_hub.roles import EXCHANGE_SERVICE, get_page_service
+    from nnkit_hub.services import build_services
 
-    users = {EXCHANGE: EXCHANGE_USER} | {page(course): unix_account(course) for course in courses}
-    ports = {name: PORTS + number for number, name in enumerate(users)}
-    return services(courses, PLACE / "exchange", lambda name: f"http://127.0.0.1:{ports[name]}", users)
+    users = {EXCHANGE_SERVICE: EXCHANGE_UNIX_USER} | {
+        get_page_service(course): get_unix_account(course) for course in courses
+    }
+    ports = {name: FIRST_PORT + number for number, name in enumerate(users)}
+    return build_services(courses, BASE_FOLDER / "exchange", lambda name: f"http://127.0.0.1:{ports[name]}", users)
 
 
-def _narrow(c: Any) -> None:
+def _restrict_culler(c: Any) -> None:
     """Let TLJH's idle culler stop servers and do nothing else; by default TLJH makes it an admin of the hub."""
-    from nnkit_hub.roles import culling
+    from nnkit_hub.roles import build_culler_role
 
     for service in c.JupyterHub.services:
         if service["name"] == "cull-idle" and "--cull-users" not in service["command"]:
             service["admin"] = False
-            c.JupyterHub.load_roles.append({**culling(), "services": ["cull-idle"]})
+            c.JupyterHub.load_roles.append({**build_culler_role(), "services": ["cull-idle"]})
 
 
 # -- users and folders -----------------------------------------------------------------------------------------
 
 
-def unix_account(course: str) -> str:
+def get_unix_account(course: str) -> str:
     """Return the Unix user that TLJH gives the server of the course account."""
-    from nnkit_hub.roles import account
+    from nnkit_hub.roles import get_course_account
 
-    return f"jupyter-{account(course)}"
+    return f"jupyter-{get_course_account(course)}"
 
 
-def lay_out(place: Path) -> dict[str, Path]:
+def create_layout(base: Path) -> dict[str, Path]:
     """Create what is missing and return name → folder of each course. Raises OSError if that is not allowed."""
     from nnkit_hub.servers import write_settings
 
-    source = place / "source"
-    _folder(place, "root", 0o755)
+    source = base / "source"
+    _ensure_folder(base, "root", 0o755)
     if source.exists():
         source.chmod(0o700)  # it contains the solutions
-        shutil.copytree(source / "notebooks", place / "lectures", dirs_exist_ok=True)
-    _user(EXCHANGE_USER, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
-    _folder(place / "exchange", EXCHANGE_USER, 0o700)
-    write_settings(place / "settings")
-    if not (place / "roster.csv").exists():
-        (place / "roster.csv").touch(0o600)
-        (place / "roster.csv").write_text("course,user,role\n", encoding="utf-8")
-    _folder(place / "courses", "root", 0o755)
-    if not any((place / "courses").iterdir()):
-        (place / "courses" / "nnkit").mkdir()
-    courses = {folder.name: folder for folder in sorted((place / "courses").iterdir()) if folder.is_dir()}
+        shutil.copytree(source / "notebooks", base / "lectures", dirs_exist_ok=True)
+    _ensure_user(EXCHANGE_UNIX_USER, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin")
+    _ensure_folder(base / "exchange", EXCHANGE_UNIX_USER, 0o700)
+    write_settings(base / "settings")
+    if not (base / "roster.csv").exists():
+        (base / "roster.csv").touch(0o600)
+        (base / "roster.csv").write_text("course,user,role\n", encoding="utf-8")
+    _ensure_folder(base / "courses", "root", 0o755)
+    if not any((base / "courses").iterdir()):
+        (base / "courses" / "nnkit").mkdir()
+    courses = {folder.name: folder for folder in sorted((base / "courses").iterdir()) if folder.is_dir()}
     for course, folder in courses.items():
-        _course(folder, unix_account(course), source)
+        _set_up_course(folder, get_unix_account(course), source)
     return courses
 
 
-def _course(folder: Path, owner: str, source: Path) -> None:
+def _set_up_course(folder: Path, owner: str, source: Path) -> None:
     """Give a course folder to its account, after filling an empty one from the clone."""
     from nnkit_grader.course.release import copy_course
 
-    _user(owner, "--create-home")
+    _ensure_user(owner, "--create-home")
     if not any(folder.iterdir()) and source.exists():
         copy_course(source, folder)
         for path in folder.rglob("*"):
             shutil.chown(path, owner, owner)
-    _folder(folder, owner, 0o700)
+    _ensure_folder(folder, owner, 0o700)
 
 
-def _user(name: str, *options: str) -> None:
+def _ensure_user(name: str, *options: str) -> None:
     try:
         pwd.getpwnam(name)
     except KeyError:
         subprocess.run(["useradd", "--user-group", *options, name], check=True)
 
 
-def _folder(path: Path, owner: str, mode: int) -> None:
+def _ensure_folder(path: Path, owner: str, mode: int) -> None:
     path.mkdir(exist_ok=True, parents=True)
     shutil.chown(path, owner, owner)
     os.chmod(path, mode)

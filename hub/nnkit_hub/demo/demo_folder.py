@@ -1,8 +1,8 @@
-"""What `make hub` keeps, all below one folder that only its owner may enter.
+"""The folder of `make hub`, which only its owner can enter.
 
 course/         the course folder, with the gradebook; it belongs to the course's account
 homes/USER/     home folders
-exchange/       what was released and handed in
+exchange/       released and submitted work
 state/          the hub's database, secrets and settings
 proxy/          configurable-http-proxy
 logins.json  roster.csv  ports.json  hub.log  lock
@@ -15,16 +15,16 @@ import shutil
 import socket
 from pathlib import Path
 
-from nnkit_hub.demo.demo_people import CLASS, COURSE, logins
-from nnkit_hub.roles import account
-from nnkit_hub.roster import HEAD
+from nnkit_hub.demo.demo_people import COURSE, DEMO_CLASS, load_logins
+from nnkit_hub.roles import get_course_account
+from nnkit_hub.roster import HEADER
 from nnkit_hub.site import Site
 
-RELEASED = "ps1"
+RELEASED_ASSIGNMENT = "ps1"
 
 
-def prepare(folder: Path, source: Path, public: int) -> Site:
-    """Make what is not there yet, from the course folder `source`; the hub is to answer at the port `public`.
+def prepare_folder(folder: Path, source: Path, public: int) -> Site:
+    """Create what is missing, from the course folder `source`; the hub will listen on port `public`.
 
     Raises OSError, RuntimeError or ValueError with a sentence.
     """
@@ -32,20 +32,20 @@ def prepare(folder: Path, source: Path, public: int) -> Site:
 
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
-    command = tuple(proxy.install(folder / "proxy"))
-    logins(folder / "logins.json")
+    command = tuple(proxy.install_proxy(folder / "proxy"))
+    load_logins(folder / "logins.json")
     _write_roster(folder / "roster.csv")
-    course = _course(folder, source)
+    course = _copy_course(folder, source)
     lectures = folder / "lectures"
     if not lectures.exists():
         shutil.copytree(source / "notebooks", lectures, ignore=shutil.ignore_patterns(".*"))
-    _release(folder / "exchange", course)
-    ports = _ports(folder / "ports.json") | {"public": public}
-    return site(folder, command, ports)
+    _release_assignment(folder / "exchange", course)
+    ports = _choose_ports(folder / "ports.json") | {"public": public}
+    return create_site(folder, command, ports)
 
 
-def site(folder: Path, command: tuple[str, ...], ports: dict[str, int]) -> Site:
-    """The hub below this folder."""
+def create_site(folder: Path, command: tuple[str, ...], ports: dict[str, int]) -> Site:
+    """Return the settings of the hub in this folder."""
     return Site(
         folder=folder / "state",
         courses={COURSE: folder / "course"},
@@ -59,12 +59,12 @@ def site(folder: Path, command: tuple[str, ...], ports: dict[str, int]) -> Site:
 
 def _write_roster(path: Path) -> None:
     if not path.exists():
-        lines = [HEAD, *([COURSE, user, role] for user, role in CLASS.items())]
+        lines = [HEADER, *([COURSE, user, role] for user, role in DEMO_CLASS.items())]
         path.write_text("".join(f"{','.join(line)}\n" for line in lines))
 
 
-def _course(folder: Path, source: Path) -> Path:
-    """The course folder, copied and generated at the first start; at a later one it is as its graders left it."""
+def _copy_course(folder: Path, source: Path) -> Path:
+    """Return the course folder. It is created at the first start; later the graders' changes are kept."""
     from nnkit_grader.course.release import copy_course, generate_assignments
 
     place, fresh = folder / "course", folder / "course.new"
@@ -77,23 +77,28 @@ def _course(folder: Path, source: Path) -> Path:
     return place
 
 
-def _release(exchange: Path, course: Path) -> None:
-    """Release the first assignment, as its grader would: straight into the store, which is not at work yet."""
-    from nnkit_hub.exchange.archive import found, packed
+def _release_assignment(exchange: Path, course: Path) -> None:
+    """Release the first assignment, writing to the store directly: the exchange is not running yet."""
+    from nnkit_hub.exchange.archive import list_files, pack_files
     from nnkit_hub.exchange.store import Store
 
     store = Store(exchange)
-    place = store.place(COURSE, "released", RELEASED)
-    if not store.newest(place):
-        assignment = course / "assignments" / RELEASED
-        fields = {"kind": "release", "course": COURSE, "assignment": RELEASED, "user": account(COURSE)}
-        with packed(assignment, found(assignment)) as parcel:
-            store.add(place, fields, parcel)
+    place = store.get_folder(COURSE, "released", RELEASED_ASSIGNMENT)
+    if not store.read_newest(place):
+        assignment = course / "assignments" / RELEASED_ASSIGNMENT
+        fields = {
+            "kind": "release",
+            "course": COURSE,
+            "assignment": RELEASED_ASSIGNMENT,
+            "user": get_course_account(COURSE),
+        }
+        with pack_files(assignment, list_files(assignment)) as archive:
+            store.add(place, fields, archive)
     store.close()
 
 
-def _ports(path: Path) -> dict[str, int]:
-    """Ports of the hub's parts among themselves: the same at each start, for servers that outlive the hub know them."""
+def _choose_ports(path: Path) -> dict[str, int]:
+    """Return the ports of the hub's parts, the same at each start, because running servers know them."""
     names = ("proxy", "hub", "exchange", f"course-{COURSE}")
     if not path.exists():
         held = [socket.create_server(("127.0.0.1", 0)) for _ in names]
@@ -103,8 +108,8 @@ def _ports(path: Path) -> dict[str, int]:
     return dict(json.loads(path.read_text()))
 
 
-def is_free(port: int) -> bool:
-    """Whether something could listen at this port of the loopback interface."""
+def is_port_free(port: int) -> bool:
+    """Return True if a server could listen on this port of the loopback interface."""
     try:
         socket.create_server(("127.0.0.1", port)).close()
     except OSError:

@@ -1,4 +1,4 @@
-"""The demo class: a TA and three learners, each with a password that was drawn for this hub."""
+"""The demo class: a TA and three learners, each with a random password."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from jupyterhub.auth import Authenticator
 from traitlets import Dict
 
 COURSE = "nnkit"
-CLASS = {"tom": "grader", "ada": "learner", "ben": "learner", "cleo": "learner"}
+DEMO_CLASS = {"tom": "grader", "ada": "learner", "ben": "learner", "cleo": "learner"}
 
 
-def logins(path: Path) -> dict[str, str]:
-    """User → password, from a file that only its owner may read; drawn where there is none."""
+def load_logins(path: Path) -> dict[str, str]:
+    """Return user → password from a file that only its owner can read, and which is created at the first call."""
     if not path.exists():
-        drawn = {user: secrets.token_urlsafe(9) for user in CLASS}
+        drawn = {user: secrets.token_urlsafe(9) for user in DEMO_CLASS}
         fresh = path.with_suffix(".new")
         with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             json.dump(drawn, file, indent=1)
@@ -27,13 +27,13 @@ def logins(path: Path) -> dict[str, str]:
     return dict(json.loads(path.read_text()))
 
 
-class ClassAuthenticator(Authenticator):  # type: ignore[misc]
-    """Lets the class in."""
+class DemoAuthenticator(Authenticator):  # type: ignore[misc]
+    """Log-in with the passwords of the demo class."""
 
     logins: Any = Dict().tag(config=True)
 
     async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
-        """The name, where the password is right."""
+        """Return the user's name if the password is right, and None otherwise."""
         name, given = self.normalize_username(data["username"]), data["password"]
         wanted = self.logins.get(name, "")
         return name if wanted and hmac.compare_digest(wanted.encode(), given.encode()) else None

@@ -1,4 +1,4 @@
-"""Calls to the exchange from a server of the hub: the address and the token come from that server's environment."""
+"""Requests to the exchange from a server of the hub, whose environment has the address and the token."""
 
 from __future__ import annotations
 
@@ -11,76 +11,78 @@ from urllib.parse import quote
 
 import requests
 
-from nnkit_hub.exchange.archive import CHUNK, Refused, unpack
-from nnkit_hub.exchange.receipts import ADDRESS
+from nnkit_hub.exchange.archive import CHUNK_BYTES, Refusal, unpack_files
+from nnkit_hub.exchange.receipts import ADDRESS_VARIABLE
 
-SECONDS = (10, 300)
-"""To reach the exchange; and between two pieces of its answer."""
-SILENT = "The exchange does not answer: try again in a minute, and tell your teachers if it goes on."
+TIMEOUT_SECONDS = (10, 300)
+"""Timeouts to connect to the exchange, and between two chunks of its answer."""
+NO_ANSWER = "The exchange does not answer: try again in a minute, and tell your teachers if this continues."
 
 
-class Desk:
-    """The exchange, as the owner of a token sees it. Every method raises Refused.
+class ExchangeClient:
+    """The exchange, as the owner of a token sees it. Every method raises Refusal.
 
-    Without `address` and `token`, those in the environment count.
+    `address` and `token` default to those in the environment.
     """
 
     def __init__(self, address: str = "", token: str = "") -> None:
-        self.address = (address or os.environ.get(ADDRESS, "")).rstrip("/")
+        self.address = (address or os.environ.get(ADDRESS_VARIABLE, "")).rstrip("/")
         self.token = token or os.environ.get("JUPYTERHUB_API_TOKEN", "")
         self.session = requests.Session()
-        # The exchange is near: no proxy leads there, and no .netrc knows a better name and password.
+        # The exchange is local: use no proxy, and no name and password from a .netrc.
         self.session.trust_env = False
 
-    def __enter__(self) -> Desk:
+    def __enter__(self) -> ExchangeClient:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.session.close()
 
-    def ask(self, *path: str, method: str = "GET", **query: str) -> dict[str, Any]:
-        """The answer to a request without files."""
-        with self._call(method, path, query) as answer:
+    def request(self, *path: str, method: str = "GET", **query: str) -> dict[str, Any]:
+        """Return the answer to a request without files."""
+        with self._send_request(method, path, query) as answer:
             return dict(answer.json())
 
-    def send(self, method: str, path: tuple[str, ...], parcel: IO[bytes]) -> dict[str, Any]:
-        """Hand over a parcel; returns the receipt."""
-        with self._call(method, path, body=parcel) as answer:
+    def upload(self, method: str, path: tuple[str, ...], archive: IO[bytes]) -> dict[str, Any]:
+        """Send an archive, and return its receipt."""
+        with self._send_request(method, path, body=archive) as answer:
             return dict(answer.json())
 
-    def fetch(self, path: tuple[str, ...], folder: Path) -> dict[str, Any]:
-        """Write what the exchange has there into a new folder; returns its receipt."""
-        with tempfile.TemporaryFile() as parcel:
-            with self._call("GET", path) as answer:
+    def download(self, path: tuple[str, ...], folder: Path) -> dict[str, Any]:
+        """Write the files at a path of the exchange into a new folder, and return their receipt."""
+        with tempfile.TemporaryFile() as archive:
+            with self._send_request("GET", path) as answer:
                 try:
-                    for piece in answer.iter_content(CHUNK):
-                        parcel.write(piece)
+                    for chunk in answer.iter_content(CHUNK_BYTES):
+                        archive.write(chunk)
                 except requests.RequestException:
-                    raise Refused(SILENT) from None
-            parcel.seek(0)
-            return unpack(parcel, folder)[0]
+                    raise Refusal(NO_ANSWER) from None
+            archive.seek(0)
+            return unpack_files(archive, folder)[0]
 
-    def _call(
+    def _send_request(
         self, method: str, path: tuple[str, ...], query: Mapping[str, str] | None = None, body: IO[bytes] | None = None
     ) -> requests.Response:
         if not self.address or not self.token:
-            raise Refused(f"The exchange is reached from a server of the hub only, where {ADDRESS} is set.")
+            raise Refusal(
+                f"The exchange can only be reached from a server of the hub, where {ADDRESS_VARIABLE} is set."
+            )
         url = f"{self.address}/{'/'.join(quote(part, safe='') for part in path)}"
         headers = {"Authorization": f"token {self.token}"}
         try:
             answer = self.session.request(
-                method, url, params=query, data=body, headers=headers, timeout=SECONDS, stream=True
+                method, url, params=query, data=body, headers=headers, timeout=TIMEOUT_SECONDS, stream=True
             )
         except requests.RequestException:
-            raise Refused(SILENT) from None
+            raise Refusal(NO_ANSWER) from None
         if not answer.ok:
             with answer:
-                raise Refused(_sentence(answer))
+                raise Refusal(_read_message(answer))
         return answer
 
 
-def _sentence(answer: requests.Response) -> str:
+def _read_message(answer: requests.Response) -> str:
     try:
         return str(answer.json()["message"])
     except (requests.RequestException, ValueError, LookupError, TypeError):
-        return SILENT
+        return NO_ANSWER

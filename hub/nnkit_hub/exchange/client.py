@@ -3,8 +3,8 @@
     from nnkit_hub.exchange import client
     client.install(c)
 
-`nbgrader list`, `fetch_assignment`, `submit`, `collect` and so on, Assignment List and Formgrader's buttons then go
-through the exchange. A refusal is nbgrader's ExchangeError with one sentence.
+`nbgrader list`, `fetch_assignment`, `submit`, `collect` and so on, Assignment List and Formgrader's buttons then use
+the exchange. A refusal becomes nbgrader's ExchangeError with one sentence.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any
 from nbgrader.exchange import ExchangeError, default
 
 from nnkit_grader.compat import shorten_list_errors
-from nnkit_hub.exchange.archive import Files, Refused
-from nnkit_hub.exchange.calls import Desk
-from nnkit_hub.exchange.receipts import differences
+from nnkit_hub.exchange.archive import FileEntries, Refusal
+from nnkit_hub.exchange.calls import ExchangeClient
+from nnkit_hub.exchange.receipts import find_differences
 
-ROOM = "nnkit_hub.exchange"
-CLASSES = {
+PACKAGE = "nnkit_hub.exchange"
+STEP_CLASSES = {
     "exchange": "client.Exchange",
     "list": "lister.ExchangeList",
     "fetch_assignment": "learner.ExchangeFetchAssignment",
@@ -36,40 +36,40 @@ CLASSES = {
 
 
 def install(c: Any) -> None:
-    """Have nbgrader use the exchange in this configuration, with a folder for each course (COURSE/ASSIGNMENT)."""
-    for name, path in CLASSES.items():
-        setattr(c.ExchangeFactory, name, f"{ROOM}.{path}")
+    """Make nbgrader use the exchange in this configuration, with a folder for each course (COURSE/ASSIGNMENT)."""
+    for name, path in STEP_CLASSES.items():
+        setattr(c.ExchangeFactory, name, f"{PACKAGE}.{path}")
     c.Exchange.path_includes_course = True
-    shorten_list_errors(_told)
+    shorten_list_errors(_format_refusal)
 
 
-def _told(fault: BaseException | None) -> str:
+def _format_refusal(fault: BaseException | None) -> str:
     return str(fault) if isinstance(fault, ExchangeError) else ""
 
 
 class Exchange(default.Exchange):  # type: ignore[misc]
-    """What all of nbgrader's steps have in common here: the way to the exchange, and refusals in one sentence."""
+    """Common base of nbgrader's steps here: the client of the exchange, and refusals in one sentence."""
 
-    desk: Desk
+    client: ExchangeClient
 
     def start(self) -> Any:
-        """Do the step. Raises ExchangeError with a sentence."""
+        """Run the step. Raises ExchangeError with a sentence."""
         try:
-            with Desk() as self.desk:
+            with ExchangeClient() as self.client:
                 return super().start()
-        except Refused as refusal:
+        except Refusal as refusal:
             self.fail(str(refusal))
         except OSError as fault:
             self.fail(f"{fault.strerror}: {fault.filename}." if fault.filename else f"{fault}.")
 
     def ensure_root(self) -> None:
-        """There is no shared folder."""
+        """Do nothing: there is no shared folder."""
 
     @property
     def course(self) -> str:
-        """The course's name. Raises Refused where none is given."""
+        """The course's name. Raises Refusal if none is given."""
         if not self.coursedir.course_id:
-            raise Refused("No course is named: add --course NAME.")
+            raise Refusal("No course was given: add --course NAME.")
         return str(self.coursedir.course_id)
 
     @property
@@ -77,31 +77,33 @@ class Exchange(default.Exchange):  # type: ignore[misc]
         """The assignment's name."""
         return str(self.coursedir.assignment_id)
 
-    def own(self, course: str, assignment: str) -> Path:
-        """Where this user has, or will have, an assignment."""
+    def get_local_folder(self, course: str, assignment: str) -> Path:
+        """Return the folder in which this user has, or will have, an assignment."""
         return Path(self.assignment_dir, course if self.path_includes_course else "", assignment).absolute()
 
-    def released(self, course: str) -> list[dict[str, Any]]:
-        """The receipts of the assignments that are released."""
-        return list(self.desk.ask("courses", course, "released")["released"])
+    def list_released(self, course: str) -> list[dict[str, Any]]:
+        """Return the receipts of the released assignments."""
+        return list(self.client.request("courses", course, "released")["released"])
 
-    def submissions(self, course: str, user: str = "", assignment: str = "") -> list[dict[str, Any]]:
-        """The receipts of submissions, oldest first, each with the hashes of its "feedback"."""
-        return list(self.desk.ask("courses", course, "submissions", user=user, assignment=assignment)["submissions"])
+    def list_submissions(self, course: str, user: str = "", assignment: str = "") -> list[dict[str, Any]]:
+        """Return the receipts of submissions, oldest first, each with the hashes of its "feedback"."""
+        return list(
+            self.client.request("courses", course, "submissions", user=user, assignment=assignment)["submissions"]
+        )
 
 
 @contextmanager
-def arriving(place: Path) -> Iterator[Path]:
-    """A path for a new folder, which takes the place of whatever is there once the block has ended well."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".new-") as folder:
+def replace_folder(target: Path) -> Iterator[Path]:
+    """Context manager that yields a path for a new folder, which replaces `target` if the block succeeds."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
         fresh = Path(folder, "new")
         yield fresh
-        if place.exists():
-            place.rename(Path(folder, "former"))
-        fresh.rename(place)
+        if target.exists():
+            target.rename(Path(folder, "former"))
+        fresh.rename(target)
 
 
-def same(files: Files, folder: Path) -> bool:
-    """Whether a folder has these files, by their hashes."""
-    return not any(path in files for path, _ in differences({"files": files}, folder))
+def has_same_files(files: FileEntries, folder: Path) -> bool:
+    """Return True if a folder has these files, by their hashes."""
+    return not any(path in files for path, _ in find_differences({"files": files}, folder))

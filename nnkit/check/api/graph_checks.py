@@ -13,7 +13,7 @@ from nnkit.arrays import get_name
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
-from nnkit.check.evidence.tolerance import table
+from nnkit.check.evidence.tolerance import make_table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import catalogue_fields
 from nnkit.check.verdict import Verdict
@@ -41,7 +41,7 @@ GRAPHS: dict[str, tuple[Needs, str]] = {
 
 
 def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: str = "", rng: int = 0) -> Verdict:
-    """Is this the backward pass of a graph? `backward(needs, local, output)` returns {node: gradient of output}.
+    """Check the backward pass of a graph: `backward(needs, local, output)` returns {node: gradient of output}.
 
     `needs` maps each node to the nodes that it is computed from, an input to []; `local[node]` has the local gradient
     of the node for each of them, in the same order. A node that the output does not depend on has the gradient 0.
@@ -54,7 +54,7 @@ def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: 
 
 
 def _last(needs: Needs) -> str:
-    """The one node that no other needs."""
+    """Return the one node that no other needs."""
     tops = set(needs) - {x for inputs in needs.values() for x in inputs}
     return max(tops) if tops else next(iter(needs))
 
@@ -81,8 +81,8 @@ def _check_graph(
     for name, (needs, output) in graphs.items():
         try:
             topological_order(needs)
-        except ValueError as circle:
-            return Finding("error", str(circle))
+        except ValueError:
+            return Finding("error", "the graph has a cycle, so there is no order in which to run it.")
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
         run = _run_twice(backward, name, needs, local, output)
         if isinstance(run, Finding):
@@ -155,7 +155,7 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
     wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
     entries = tuple(
         type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
-        for e in table("", yours, expected, wrong)
+        for e in make_table("", yours, expected, wrong)
     )
     found = BY_ID[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is off"
     drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
@@ -170,7 +170,7 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
 
 
 def _one_sweep_after_another(needs: Needs) -> list[str]:
-    """The same with other ties: what a sweep over the nodes finds ready is appended at once."""
+    """Return an order with other ties: each node that a sweep finds ready is appended at once."""
     order: list[str] = []
     while len(order) < len(needs):
         for node in needs:
@@ -180,7 +180,7 @@ def _one_sweep_after_another(needs: Needs) -> list[str]:
 
 
 def _after_its_inputs(needs: Needs) -> list[str]:
-    """The same by recursion: each node is appended when all that it needs has been."""
+    """Return the order by recursion: each node is appended when all that it needs has been."""
     order: list[str] = []
 
     def visit(node: str) -> None:
@@ -198,7 +198,7 @@ ORDERS = (topological_order, _one_sweep_after_another, _after_its_inputs)
 
 
 def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
-    """Backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
+    """Run backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
     grad: dict[str, float | None] = dict.fromkeys(needs)
     grad[output] = 1.0
     for node in order:
@@ -218,7 +218,7 @@ def _right(needs: Needs, local: Locals, output: str) -> Gradients:
 
 
 def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
-    """At each visit the whole gradient so far goes down, so what came before is sent again."""
+    """Run backward depth first: each visit sends the whole gradient so far, so earlier shares are sent again."""
     grad = dict.fromkeys(needs, 0.0)
     grad[output] = 1.0
 
@@ -243,7 +243,7 @@ def _breadth_first(needs: Needs, local: Locals, output: str) -> Gradients:
 
 
 def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False) -> list[str]:
-    """The nodes in the order of a search that enters each once."""
+    """Return the nodes in the order of a search that enters each once."""
     seen: list[str] = []
     waiting = [output]
     while waiting:
@@ -264,8 +264,8 @@ def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
 
 
 def _overwriting(order: Callable[[Needs], list[str]]) -> tuple[Pass, ...]:
-    """`=` for `+=` along this order: the share that comes last is kept, or the first; and the same in a loop that
-    does not care whether the output depends on a node."""
+    """Return passes with `=` for `+=` along this order: the last share is kept, or the first; and the same in a loop
+    that ignores whether the output depends on a node."""
 
     def every(needs: Needs, local: Locals, output: str) -> Gradients:
         grad = dict.fromkeys(needs, 0.0)
@@ -297,7 +297,7 @@ WRONG: dict[str, tuple[Pass, ...]] = {
     "no-upstream": (_no_upstream,),
     "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
 }
-"""What each mistake would have returned, in the ways in which it is made."""
+"""The passes that make each mistake, in all the ways in which it is made."""
 
 
 def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
@@ -311,10 +311,10 @@ def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
 
 
 def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
-    """Is `order` a topological order: every key of `needs` once, each after all that it needs?
+    """Check that `order` is a topological order: every key of `needs` once, each after all that it needs.
 
-    `order` may also be the function that makes it from `needs`; then it is asked for the same graph under other names
-    and in another sequence too, so that it must do more than know one graph by heart.
+    `order` may also be the function that makes it from `needs`; then it is called for the same graph with other names
+    and in another sequence too, so that it cannot have memorised one graph.
     """
     title = name or (get_name(order) if callable(order) else "the order")
 

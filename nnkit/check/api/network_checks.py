@@ -26,7 +26,7 @@ def check_parameters(
     name: str = "",
     rng: int = 0,
 ) -> Verdict:
-    """Are the gradients of all of a network's parameters right?
+    """Check the gradients of all of a network's parameters.
 
     `function(parameters, *batch)` returns (loss, gradients), two dicts with the same keys; `of(parameters, *batch)`,
     where it is given, the trusted loss. The batch is held fixed.
@@ -56,7 +56,7 @@ def check_parameters(
 def check_update(
     update: Function, weights: Any, gradients: Any, step_size: float = 0.1, name: str = "", rng: int = 0
 ) -> Verdict:
-    """Is `update(weights, gradients, step_size)` the new weights, W - step_size · dW?
+    """Check that `update(weights, gradients, step_size)` returns the new weights, W - step_size · dW.
 
     Weights and gradients are arrays, or two dicts of arrays with the same keys; both must be left as they are.
     Tried with two step sizes.
@@ -100,7 +100,7 @@ def check_step(
     name: str = "",
     rng: int = 0,
 ) -> Verdict:
-    """Is a whole training step right: forward, backward, and then the update?
+    """Check a whole training step: forward, backward, and then the update.
 
     `step(parameters, *batch, step_size)` returns the new parameters; expected are
     parameters - step_size · ∇ of(parameters, *batch). Tried with two step sizes.
@@ -126,7 +126,7 @@ def check_step(
 def check_training(
     losses: Sequence[float], accuracy: float | None = None, at_least: float | None = None, name: str = "training"
 ) -> Verdict:
-    """Did training work: are the losses finite, did they fall, and was an accuracy of `at_least` reached?"""
+    """Check that training worked: the losses are finite and fell, and the accuracy reached `at_least`."""
 
     def check() -> Verdict | Finding:
         numbers = guarded_call.read_numbers("the list of losses", losses)

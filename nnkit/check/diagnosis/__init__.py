@@ -1,1 +1,1 @@
-"""Which mistake it is: the catalogue of mistakes, and the search through it."""
+"""The catalogue of mistakes, and the search for the one that was made."""

@@ -13,17 +13,17 @@ from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.mistakes.inject import forward_with
 from nnkit.check.diagnosis.mistakes.local import FORWARDS
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import recognise, trace
+from nnkit.check.evidence.function_graph import recognise_gate, trace_function
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What is the matter: one mistake, two that are made on top of each other or in different gradients, or none."""
+    """One mistake, two that are made on top of each other or in different gradients, or none."""
 
     mistakes: tuple[str, ...] = ()
     """Ids; the first is that of the first gradient that is wrong."""
     gradients: tuple[int, ...] = ()
-    """Where mistakes sit in different gradients: the position of the first gradient that has each."""
+    """The position of the first gradient that has each, if they are in different gradients."""
 
 
 def find_mistakes(comparisons: Sequence[Comparison]) -> Diagnosis:
@@ -34,17 +34,17 @@ def find_mistakes(comparisons: Sequence[Comparison]) -> Diagnosis:
     if not wrong:
         return Diagnosis()
     with np.errstate(all="ignore"):
-        tables = _tables(comparisons)
-        together = _single(comparisons, tables, wrong)
+        tables = _collect_variants(comparisons)
+        together = _find_single(comparisons, tables, wrong)
         if together:
-            return Diagnosis(_only(together))
-        apart = [_single(comparisons, tables, [i]) for i in wrong]
+            return Diagnosis(_take_only(together))
+        apart = [_find_single(comparisons, tables, [i]) for i in wrong]
         if all(apart):
-            return _in_different_gradients(wrong, [_only(found) for found in apart])
-        return Diagnosis(_pair(comparisons, tables, wrong))
+            return _combine_gradients(wrong, [_take_only(found) for found in apart])
+        return Diagnosis(_find_pair(comparisons, tables, wrong))
 
 
-def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
+def _combine_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
     first: dict[str, int] = {}
     for i, found in zip(wrong, named):
         if not found:
@@ -55,33 +55,33 @@ def _in_different_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...
 
 def find_value_mistakes(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
     """Return the mistake in the forward that gives this value in place of the function's own, if one is known to."""
-    graphs = (trace(function, inputs), recognise(inputs, np.asarray(function(*inputs))))
+    graphs = (trace_function(function, inputs), recognise_gate(inputs, np.asarray(function(*inputs))))
     found = set()
     for graph in graphs:
         for id, forwards in FORWARDS.items():
             spots = [place for place in graph.places if type(place.gate) in forwards] if graph else []
             if graph and any(same(value, forward_with(graph, spot, forwards[type(spot.gate)])) for spot in spots):
                 found.add(id)
-    return _only(found)
+    return _take_only(found)
 
 
-def _tables(comparisons: Sequence[Comparison]) -> dict[str, list[Variants]]:
-    """Mistake id → its variants in each comparison."""
+def _collect_variants(comparisons: Sequence[Comparison]) -> dict[str, list[Variants]]:
+    """Return the variants of each mistake, by its id, in each comparison."""
     varied = len({comparison.batch for comparison in comparisons}) > 1
     claimed = [m for m in CATALOGUE if varied or not m.needs_batches]
     return {m.id: [m.variants(comparison) for comparison in comparisons] for m in claimed}
 
 
-def _single(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
-    """The ids that explain these gradients in all comparisons, without those that another explains more tellingly."""
+def _find_single(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
+    """Return the ids that explain these gradients in all comparisons, without those that another one refines."""
     every = list(range(len(comparisons[0].targets)))
-    asked = {id: every if BY_ID[id].whole else wrong for id in tables}
-    found = {id for id, variants in tables.items() if _explaining(comparisons, variants, asked[id])}
-    return found - {id for telling in found for id in BY_ID[telling].refines}
+    checked = {id: every if BY_ID[id].whole else wrong for id in tables}
+    found = {id for id, variants in tables.items() if _find_explaining(comparisons, variants, checked[id])}
+    return found - {id for precise in found for id in BY_ID[precise].refines}
 
 
-def _explaining(comparisons: Sequence[Comparison], variants: list[Variants], wrong: list[int]) -> set[str]:
-    """The variants that give what came back in every comparison, and that are wrong themselves in some."""
+def _find_explaining(comparisons: Sequence[Comparison], variants: list[Variants], wrong: list[int]) -> set[str]:
+    """Return the variants that give what came back in every comparison, and that are wrong in at least one."""
     common = set.intersection(*(set(v) for v in variants))
     return {
         key
@@ -99,37 +99,39 @@ def _explains(comparison: Comparison, would: tuple, wrong: list[int]) -> bool:
 
 
 def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:
-    """What explains an error leaves little of it over."""
+    """Return True if these gradients leave little of the error unexplained."""
     returned, right = comparison.returned[i], comparison.right[i]
     if np.shape(returned) != np.shape(right) or not comparison.is_wrong(i):
         return True
     return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
 
 
-def _only(found: set[str]) -> tuple[str, ...]:
+def _take_only(found: set[str]) -> tuple[str, ...]:
     return tuple(found) if len(found) == 1 else ()
 
 
-def _pair(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> tuple[str, ...]:
-    """Two mistakes, one on top of the other, if exactly one such pair explains every comparison."""
+def _find_pair(
+    comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]
+) -> tuple[str, ...]:
+    """Return two mistakes, one on top of the other, if exactly one pair explains every comparison."""
     pairs = set()
     for second, undo in UNDO:
-        undone = [_undone(comparison, undo) for comparison in comparisons]
+        undone = [_undo(comparison, undo) for comparison in comparisons]
         for first in tables.keys() - {second, "low-precision", "regularisation"}:
             mistake = BY_ID[first]
             variants = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
-            asked = range(len(comparisons[0].targets)) if mistake.whole else wrong
-            if _explaining(undone, variants, list(asked)):
+            checked = range(len(comparisons[0].targets)) if mistake.whole else wrong
+            if _find_explaining(undone, variants, list(checked)):
                 pairs.add(frozenset((first, second)))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
     return tuple(sorted(left.pop())) if len(left) == 1 else ()
 
 
-def _undone(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
+def _undo(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
     return replace(comparison, returned=tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
 
 
-def _refines(telling: frozenset[str], plain: frozenset[str]) -> bool:
-    """Whether one pair is the other with a more telling name for one of the two."""
-    (new,), (old,) = (telling - plain, plain - telling) if len(telling & plain) == 1 else ({""}, {""})
+def _refines(precise: frozenset[str], plain: frozenset[str]) -> bool:
+    """Return True if one pair is the other with a more precise name for one of the two."""
+    (new,), (old,) = (precise - plain, plain - precise) if len(precise & plain) == 1 else ({""}, {""})
     return old in BY_ID[new].refines if new else False

@@ -1,1 +1,1 @@
-"""What a check asks the checked code, and what came back: calls, comparisons, tolerances."""
+"""The evidence of a check: calls of the learner's code, findings, and comparisons with numerical derivatives."""

@@ -1,4 +1,4 @@
-"""One backward pass of a learner's code beside what is right: the evidence from which a mistake is named."""
+"""One backward pass of a learner's code beside the right gradients: the evidence from which a mistake is named."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.function_graph import Trace, recognise, trace
+from nnkit.check.evidence.function_graph import Trace, recognise_gate, trace_function
 from nnkit.check.evidence.tolerance import Target
 
 Arrays = tuple[Any, ...]
@@ -17,7 +17,7 @@ Arrays = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class Comparison:
-    """What came back, what is right, and what there was to make mistakes with."""
+    """The gradients that came back, the right ones, and all that there was to make mistakes with."""
 
     function: Callable[..., Any]
     """The trusted function whose gradients are checked."""
@@ -27,22 +27,22 @@ class Comparison:
     upstream: np.ndarray
     out: np.ndarray
     returned: Arrays
-    """What the learner's code gave: arrays of whatever shape and type it chose."""
+    """The learner's gradients: arrays of whatever shape and type."""
     targets: tuple[Target, ...]
     unweighted: Arrays
     """The right gradients for an upstream of ones."""
     squared: Arrays
     """The right gradients for the upstream multiplied by itself."""
     batch: int = 0
-    """The size of the axis that the evidence varies as its batch; 0 where there is none."""
+    """The size of the axis that is varied as the batch; 0 if there is none."""
     resized: bool = False
     """Its sizes are not those that were given, and its batch axis is the only one of its size."""
     parameters: bool = False
     """The inputs are a network's parameters."""
     step_size: float = 0.0
-    """Where `returned` is the change of a training step, per step size; else 0."""
+    """The step size if `returned` is the change of a training step, divided by it; else 0."""
     opaque: bool = False
-    """The function's graph tells nothing of what the learner wrote."""
+    """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
 
@@ -61,9 +61,9 @@ class Comparison:
         if self.opaque:
             return ()
         with np.errstate(all="ignore"):
-            found = (trace(self.function, self.inputs), recognise(self.inputs, self.out))
+            found = (trace_function(self.function, self.inputs), recognise_gate(self.inputs, self.out))
         return tuple(graph for graph in found if graph is not None)
 
     def is_wrong(self, i: int) -> bool:
-        """Whether the i-th gradient lies outside what is right."""
+        """Return True if the i-th gradient lies outside its target."""
         return bool(self.targets[i].misses(self.returned[i]).any())

@@ -45,7 +45,7 @@ class WrongGradient(Finding):
 
     comparisons: tuple[Comparison, ...] = ()
     gradients: tuple[int, ...] = ()
-    """Where the named mistakes are in different gradients: the position of the first gradient that has each."""
+    """The position of the first gradient that has each of the mistakes, if these are in different gradients."""
 
     @property
     def first(self) -> tuple[Comparison, int]:

@@ -1,10 +1,10 @@
-"""What a function is made of: its graph of gates, found by running it on nodes in place of arrays.
+"""The graph of gates that a function is made of, found by running it on nodes in place of arrays.
 
-    graph = trace(lambda x, y: x * y + np.exp(x), (2.0, 3.0))
+    graph = trace_function(lambda x, y: x * y + np.exp(x), (2.0, 3.0))
 
-The catalogue of mistakes plays its mistakes on this graph (a branch overwritten, a local derivative taken at
-the wrong place) to see which of them gives what a learner returned. A function that does something which
-is not a gate here has no graph: `trace` gives None, and the mistakes that need one are not claimed.
+The catalogue injects its mistakes into the backward pass of this graph (a branch overwritten, a local derivative taken
+at the wrong place) to see which of them gives what a learner returned. A function that does something that is not a
+gate here has no graph: `trace_function` returns None, and the mistakes that need one are not claimed.
 """
 
 from __future__ import annotations
@@ -91,10 +91,10 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.tanh: lambda x: gates.Tanh()(x),
     np.maximum: lambda x, y: _maximum(x, y),
     np.absolute: lambda x: x * np.sign(x.value),
-    np.greater: lambda x, y: _plain(x) > _plain(y),
-    np.greater_equal: lambda x, y: _plain(x) >= _plain(y),
-    np.less: lambda x, y: _plain(x) < _plain(y),
-    np.less_equal: lambda x, y: _plain(x) <= _plain(y),
+    np.greater: lambda x, y: _value_of(x) > _value_of(y),
+    np.greater_equal: lambda x, y: _value_of(x) >= _value_of(y),
+    np.less: lambda x, y: _value_of(x) < _value_of(y),
+    np.less_equal: lambda x, y: _value_of(x) <= _value_of(y),
 }
 
 
@@ -102,10 +102,10 @@ def _maximum(x: Any, y: Any) -> Any:
     zero, other = (x, y) if np.ndim(x) == 0 and not isinstance(x, Node) and x == 0 else (y, x)
     if not isinstance(zero, Node) and np.ndim(zero) == 0 and zero == 0:
         return gates.ReLU()(other)
-    return _add(gates.Max(), x, y)
+    return _record(gates.Max(), x, y)
 
 
-def _add(gate: Gate, *inputs: Any) -> Node:
+def _record(gate: Gate, *inputs: Any) -> Node:
     graph = next(x.graph for x in inputs if isinstance(x, Node))
     return graph.add(gate, *inputs)
 
@@ -124,7 +124,7 @@ class Wire(Node):
         return FUNCTIONS[function](*args, **options)
 
     def __getitem__(self, index: Any) -> Node:
-        return _add(Pick(lambda x: x[index]), self)
+        return _record(Pick(lambda x: x[index]), self)
 
     def __len__(self) -> int:
         return len(self.value)
@@ -134,25 +134,25 @@ class Wire(Node):
 
     # Comparisons give plain arrays: a mask is constant wherever it has a derivative.
     def __gt__(self, other: Any) -> Any:
-        return self.value > _plain(other)
+        return self.value > _value_of(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.value >= _plain(other)
+        return self.value >= _value_of(other)
 
     def __lt__(self, other: Any) -> Any:
-        return self.value < _plain(other)
+        return self.value < _value_of(other)
 
     def __le__(self, other: Any) -> Any:
-        return self.value <= _plain(other)
+        return self.value <= _value_of(other)
 
     def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _add(Reduce(np.sum, axis, keepdims), self)
+        return _record(Reduce(np.sum, axis, keepdims), self)
 
     def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _add(Reduce(np.mean, axis, keepdims), self)
+        return _record(Reduce(np.mean, axis, keepdims), self)
 
     def max(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _add(Reduce(np.max, axis, keepdims), self)
+        return _record(Reduce(np.max, axis, keepdims), self)
 
     def dot(self, other: Any) -> Any:
         return self @ other
@@ -161,14 +161,14 @@ class Wire(Node):
         return self
 
     def reshape(self, *shape: Any) -> Node:
-        return _add(Pick(lambda x: np.reshape(x, shape if len(shape) > 1 else shape[0])), self)
+        return _record(Pick(lambda x: np.reshape(x, shape if len(shape) > 1 else shape[0])), self)
 
     def ravel(self) -> Node:
         return self.reshape(-1)
 
     @property
     def T(self) -> Node:
-        return _add(Pick(np.transpose), self)
+        return _record(Pick(np.transpose), self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -183,7 +183,7 @@ class Wire(Node):
         return np.ndim(self.value)
 
 
-def _plain(x: Any) -> Any:
+def _value_of(x: Any) -> Any:
     return x.value if isinstance(x, Node) else x
 
 
@@ -206,7 +206,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 
 class Trace(Graph):
-    """A graph that is recorded by running a function. Integer inputs (labels) are no wires of it."""
+    """A graph that is recorded by running a function. Integer inputs (labels) are not wires."""
 
     node_type = Wire
 
@@ -217,18 +217,18 @@ class Trace(Graph):
 
     @cached_property
     def places(self) -> list[Place]:
-        """Every gate of the graph, those that are written out included."""
+        """Every gate of the graph, including those that are written out in several."""
         recorded = [node for node in self.nodes if node.gate is not None]
         own = [Place(node.gate, node.inputs, node) for node in recorded]
-        written = _written_out(self, recorded)
-        # The reciprocal at the end of 1 / (1 + exp(-z)) is not a gate that its writer thought of.
+        written = _find_written_out(self, recorded)
+        # The reciprocal at the end of 1 / (1 + exp(-z)) is not a gate that its author had in mind.
         ends = {place.node.index for place in written}
         thought_of = [p for p in own if type(p.gate) is not gates.Reciprocal or p.node.index not in ends]
         return [*thought_of, *written]
 
 
-def trace(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
-    """The graph of `function(*inputs)`, its inputs the first nodes; None where it is not made of gates."""
+def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
+    """Return the graph of `function(*inputs)`, its inputs the first nodes; None if it is not made of gates."""
     graph = Trace(inputs)
     try:
         out = function(*graph.wires)
@@ -242,29 +242,29 @@ def trace(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None
     return graph
 
 
-def recognise(inputs: Sequence[Array], out: Array) -> Trace | None:
-    """The graph of one gate that gives this output, for a function that cannot be traced."""
-    for gate in (*_ready_gates(), Softmax()):
-        graph = trace(partial(_add_any, gate), inputs) if _gives(gate, inputs, out) else None
+def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
+    """Return the graph of one gate that gives this output, for a function that cannot be traced."""
+    for gate in (*_make_gates(), Softmax()):
+        graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:
             return graph
     return None
 
 
-def _add_any(gate: Gate, *inputs: Any) -> Any:
-    return _add(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
+def _record_or_run(gate: Gate, *inputs: Any) -> Any:
+    return _record(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
 
 
-def _ready_gates() -> list[Gate]:
+def _make_gates() -> list[Gate]:
     several = (gates.Copy, gates.Power, gates.Sum, gates.Add, gates.Subtract, gates.Negate)
     return [gate() for gate in gates.ALL if gate not in several]
 
 
-def _gives(gate: Gate, inputs: Sequence[Array], out: Array) -> bool:
-    return _near(_output(gate, inputs), out)
+def _gives_output(gate: Gate, inputs: Sequence[Array], out: Array) -> bool:
+    return _is_near(_run_forward(gate, inputs), out)
 
 
-def _output(gate: Gate, inputs: Sequence[Array]) -> Array | None:
+def _run_forward(gate: Gate, inputs: Sequence[Array]) -> Array | None:
     try:
         value: Array = gate.forward(*inputs)[0]
         return value
@@ -272,11 +272,11 @@ def _output(gate: Gate, inputs: Sequence[Array]) -> Array | None:
         return None
 
 
-def _near(value: Array | None, out: Array) -> bool:
+def _is_near(value: Array | None, out: Array) -> bool:
     if value is None or np.shape(value) != np.shape(out):
         return False
     value, out = np.asarray(value), np.asarray(out)
-    if value.size:  # most are told apart by one entry, for a tenth of the time
+    if value.size:  # one entry tells most of them apart, in a tenth of the time
         one, other = value.flat[-1], out.flat[-1]
         if not (one == other or abs(one - other) <= 1e-12 + 1e-9 * abs(other)):
             return False
@@ -302,59 +302,62 @@ class Place:
 _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 
 
-def _written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
-    """The gates whose output is that of one of these nodes, of another gate."""
-    known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _gates_at(graph, z)]
+def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
+    """Return the gates that have the same output as one of these nodes, which is of another gate."""
+    known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _try_gates_at(graph, z)]
     return [
         Place(gate, (z,), node, labels)
         for node in nodes
         for z, gate, labels, value in known
-        if z.index < node.index and type(gate) is not type(node.gate) and _near(value, node.value)
+        if z.index < node.index and type(gate) is not type(node.gate) and _is_near(value, node.value)
     ]
 
 
-def _gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ...], Array | None]]:
-    """What people write out in several gates, with z alone as their input, the labels and the output."""
+def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ...], Array | None]]:
+    """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
     for gate in (*_ELEMENTWISE, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
-        yield gate, (), _output(gate, (z.value,))
+        yield gate, (), _run_forward(gate, (z.value,))
     for labels in graph.labels:
-        yield gates.SoftmaxCrossEntropy(), (labels,), _output(gates.SoftmaxCrossEntropy(), (z.value, labels))
+        yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 
 
-# ---- backward passes with a fault played on them ----------------------------------------------------
+# ---- backward passes with injected faults ------------------------------------------------------------
 
 Backward = Callable[[Array, tuple[Array, ...], Array], Sequence[Array]]
 """(upstream, inputs, out) ↦ one gradient for each input."""
 
 
 @dataclass(frozen=True)
-class Faulty:
-    """A place whose gate goes backward in a wrong way."""
+class FaultyGate:
+    """An injected fault: the gate at this place has a wrong backward."""
 
     place: Place
     backward: Backward
 
 
 @dataclass(frozen=True)
-class Unsummed:
-    """A wire whose branches are not added: one share is kept, the first or the last that comes."""
+class UnsummedBranch:
+    """An injected fault: the branches of this wire are not added; the first share is kept, or the last."""
 
     wire: Node
     keep: str
 
 
-def pull_back(graph: Graph, upstream: Array, faults: Sequence[Faulty | Unsummed] = ()) -> list[Array]:
-    """The gradient of the last node with respect to every node, in order; zeros where it does not depend on one."""
-    faulty = {fault.place.node.index: fault for fault in faults if isinstance(fault, Faulty)}
-    unsummed = {fault.wire.index: fault.keep for fault in faults if isinstance(fault, Unsummed)}
+def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
+    """Return the vector-Jacobian products of the last node with respect to every node, in order, with faults injected.
+
+    Zeros where the last node does not depend on one.
+    """
+    faulty = {fault.place.node.index: fault for fault in faults if isinstance(fault, FaultyGate)}
+    unsummed = {fault.wire.index: fault.keep for fault in faults if isinstance(fault, UnsummedBranch)}
     grads: list[Array] = [None] * len(graph.nodes)
     grads[-1] = upstream
     for node in reversed(graph.nodes):
         if node.gate is None or grads[node.index] is None:
             continue
-        for x, share in _shares(node, grads[node.index], faulty.get(node.index)):
+        for x, share in _backward_shares(node, grads[node.index], faulty.get(node.index)):
             before, keep = grads[x.index], unsummed.get(x.index)
             if share is None or (before is not None and keep == "first"):
                 continue
@@ -362,27 +365,27 @@ def pull_back(graph: Graph, upstream: Array, faults: Sequence[Faulty | Unsummed]
     return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
 
 
-def _shares(node: Node, upstream: Array, fault: Faulty | None) -> list[tuple[Node, Array]]:
+def _backward_shares(node: Node, upstream: Array, fault: FaultyGate | None) -> list[tuple[Node, Array]]:
     if fault is None:
         return list(zip(node.inputs, node.gate.backward(upstream, node.cache)))
     shares = fault.backward(upstream, fault.place.values(), node.value)
     # None stands for a product whose sizes do not fit: NaN, so that it explains nothing.
     return [
-        (x, np.full(np.shape(x.value), np.nan) if share is None else _fitted(np.asarray(share), x))
+        (x, np.full(np.shape(x.value), np.nan) if share is None else _fit_to_wire(np.asarray(share), x))
         for x, share in zip(fault.place.inputs, shares)
     ]
 
 
-def _fitted(share: np.ndarray, x: Node) -> np.ndarray:
-    """Summed to the wire's shape where it was broadcast; a share of another shape stays as it is."""
+def _fit_to_wire(share: np.ndarray, x: Node) -> np.ndarray:
+    """Sum a share to the wire's shape where it was broadcast; a share of another shape stays as it is."""
     shape = np.shape(x.value)
     broadcast = len(shape) <= share.ndim and all(a in (1, b) for a, b in zip(shape[::-1], share.shape[::-1]))
     fitted: np.ndarray = unbroadcast(share, x.value) if broadcast else share
     return fitted
 
 
-def uses(graph: Graph) -> dict[int, int]:
-    """How many gates (counted once for each of their inputs) read each node."""
+def count_uses(graph: Graph) -> dict[int, int]:
+    """Return how many gates (counted once for each of their inputs) read each node."""
     count: dict[int, int] = {}
     for node in graph.nodes:
         for x in node.inputs:

@@ -15,7 +15,7 @@ from nnkit.arrays import ShapeError, get_input_names, get_name
 from nnkit.check.context import current_context
 from nnkit.check.evidence.calls import call_once
 from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder
-from nnkit.check.evidence.tolerance import table, worst
+from nnkit.check.evidence.tolerance import find_worst, make_table
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
 
@@ -218,9 +218,9 @@ def find_difference(
     wrong = ~((near & np.isfinite(expected)) | (value == expected))
     if not wrong.any():
         return None
-    index = worst(value, expected, wrong)
+    index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
-    entries = table("value", value, expected, wrong)
+    entries = make_table("value", value, expected, wrong)
     return WrongValue("wrong", f"{name} is not what it should be.", entries=entries, error=error, value=value)
 
 

@@ -1,4 +1,4 @@
-"""Trials of a learner's code: at the inputs that were given, at others nearby, and of other sizes."""
+"""Comparisons at sampled inputs: those that were given, others nearby, and others of other sizes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import recheck, vjp_targets
 
 STEPS = tuple(10.0**-k for k in range(2, 8))
-"""Steps with which people measure derivatives."""
+"""Step sizes with which people measure derivatives."""
 
 DIRECTIONS = 3
 SQUARE = 4
@@ -74,13 +74,13 @@ def agrees_along(
     directions: int,
     exact: bool = False,
 ) -> bool:
-    """Whether the gradients agree with derivatives along random directions, in which every entry takes part.
+    """Return True if the gradients agree with derivatives along random directions, in which every entry takes part.
 
     An error e (of any entries, as a vector in the scale of the inputs) shows as |N(0, 1)| · ‖e‖, so one direction
     misses an error of a thousand times the rounding with a probability below 0.001, three below 1e-9.
 
-    `exact` tells that the complex step has been found right for this function, at other inputs: then what agrees with
-    it needs no ladder. What does not may lie on another branch.
+    `exact` says that the complex step was found right for this function at other inputs: what agrees with it needs no
+    Richardson table. What does not may lie on another branch.
     """
     if any(w.shape != np.shape(inputs[i]) for i, w in zip(subject.wrt, returned)):
         return False
@@ -140,7 +140,7 @@ def _compare_other_batch(subject: Subject, inputs: Arrays, rng: np.random.Genera
 
 
 def _lengthen(inputs: Arrays, chosen: Sequence[int], length: int, rng: np.random.Generator) -> Arrays:
-    """The inputs with the first axis of the chosen ones made so long, filled with (moved) numbers of their own."""
+    """Return the inputs with the first axis of the chosen ones at this length, filled with (moved) entries."""
     found = list(inputs)
     for i in chosen:
         rows = inputs[i][rng.integers(len(inputs[i]), size=length)]
@@ -153,14 +153,14 @@ def _is_mask(x: np.ndarray) -> bool:
 
 
 def compare_smaller(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
-    """Trials with the same axes, but few entries on each: what is wrong with a large array is seen on a small one."""
+    """Compare with the same axes but few entries on each: a small array shows what is wrong with a large one."""
     sizes = sorted({size for x in inputs for size in np.shape(x) if size > 1})
     fewer = {size: min(size, few) for few, size in enumerate(sizes, start=4)}
     return _compare_resized(subject, inputs, fewer, fewer.get(find_batch_size(subject, inputs), 0), rng)
 
 
 def compare_square(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
-    """Trials in which every axis has one size, so that no product of matrices fails for its shapes."""
+    """Compare with every axis at one size, so that no product of matrices fails for its shapes."""
     labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
     side = max([SQUARE, *(int(np.max(x)) + 1 for x in labels)])
     sizes = {size: side for x in inputs for size in np.shape(x)}
@@ -187,38 +187,38 @@ def _compare_if_possible(
             return []
         found = compare_at(subject, inputs, [subject.upstream(out.shape, rng)], (), batch, other_sizes)
         return [] if isinstance(found, Finding) else found
-    except Exception:  # whatever it does not like about inputs that nobody chose
+    except Exception:  # inputs that were drawn, not chosen, may be outside of what the code takes
         return []
 
 
 def find_batch_size(subject: Subject, inputs: Arrays) -> int:
-    """The size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
+    """Return the size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
     shapes = [np.shape(x) for i, x in enumerate(inputs) if not (subject.parameters and i in subject.wrt)]
     return next((shape[0] for shape in shapes if shape), 0)
 
 
 def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amount: float = 0.2) -> Arrays:
-    """Every number that is differentiated moved by up to this share of itself, its sign kept; zeros move too."""
+    """Move every number that is differentiated by up to this share of itself, keeping its sign; zeros move too."""
     return tuple(_move(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
 
 
 def mirror_inputs(subject: Subject, inputs: Arrays) -> Arrays:
-    """Every number that is differentiated on the other side of 0."""
+    """Negate every number that is differentiated."""
     return tuple(-x if i in subject.wrt else x for i, x in enumerate(inputs))
 
 
 def scale_down_inputs(inputs: Arrays) -> Arrays:
-    """The same inputs, scaled so that none is larger than 1."""
+    """Scale the inputs so that none is larger than 1."""
     return tuple(x if np.asarray(x).dtype.kind in "iu" else x / max(1.0, float(np.max(np.abs(x)))) for x in inputs)
 
 
 def resize_inputs(inputs: Arrays, sizes: dict[int, int], rng: np.random.Generator, fixed: Sequence[int] = ()) -> Arrays:
-    """Inputs whose axes have other sizes (old → new), filled with numbers of the old ones; `fixed` ones stay."""
+    """Return inputs whose axes have other sizes (old → new), filled with numbers of the old ones; `fixed` ones stay."""
     return tuple(x if i in fixed else _resize(x, sizes, rng) for i, x in enumerate(inputs))
 
 
 def _resize(x: Any, sizes: dict[int, int], rng: np.random.Generator) -> Any:
-    """Zeros and ones (a mask, labels in columns) stay what they are."""
+    """Resize one input; zeros and ones (a mask, labels in columns) are drawn as they are, not moved."""
     shape = [sizes.get(size, size) for size in np.shape(x)]
     if not shape:
         return x
@@ -237,7 +237,7 @@ def _move(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
 
 
 def are_finite_differences(subject: Subject, comparisons: Sequence[Comparison], rng: np.random.Generator) -> bool:
-    """Whether these comparisons, and one nearby, came from a difference quotient."""
+    """Return True if these comparisons, and one nearby, hold finite differences."""
     if not all(map(_is_finite_difference, comparisons)):
         return False
     others = _compare_if_possible(subject, move_inputs(subject, comparisons[0].inputs, rng), rng, 0)
@@ -245,8 +245,8 @@ def are_finite_differences(subject: Subject, comparisons: Sequence[Comparison], 
 
 
 def _is_finite_difference(comparison: Comparison) -> bool:
-    """Whether what came back is a difference quotient with one of the usual steps, rather than the derivative: it is
-    far closer to it than to what is right."""
+    """Return True if what came back is far closer to a finite difference, with one of the usual steps, than to the
+    derivative."""
     if any(w.shape != r.shape for w, r in zip(comparison.returned, comparison.right)):
         return False
     return any(

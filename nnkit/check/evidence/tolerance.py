@@ -1,4 +1,4 @@
-"""Comparing what was returned with a numerical estimate: wrong means wrong beyond the estimate's error."""
+"""Comparison of gradients with numerical estimates: wrong means wrong beyond the estimate's error bound."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from nnkit import numerical
 from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
-SHOWN = 4
-COUPLED = 4_000_000
+MAX_TABLE_ROWS = 4
+MAX_JACOBIAN_ENTRIES = 4_000_000
 EPSILON = float(np.finfo(float).eps)
 
 
@@ -26,11 +26,11 @@ class Target:
     low: np.ndarray
     high: np.ndarray
     error_bound: np.ndarray
-    """How far off `value` itself may be (at a kink: infinite); the interval leaves room for the learner's rounding."""
+    """The error bound of `value` itself (infinite at a kink); the interval also has room for the learner's rounding."""
     kinks: int
 
     def misses(self, returned: Any) -> np.ndarray:
-        """True where `returned` lies outside the interval (a NaN always does); everywhere if its shape differs."""
+        """Return True where `returned` lies outside the interval (NaN always does); everywhere if its shape differs."""
         if np.shape(returned) != self.value.shape:
             return np.ones(self.value.shape, dtype=bool)
         missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high))
@@ -45,42 +45,42 @@ def vjp_targets(
     rounding: Any = 0.0,
     exact: bool | None = None,
 ) -> list[Target]:
-    """The vector-Jacobian products of these upstream gradients with ∂function/∂inputs[wrt], entry by entry.
+    """Return the vector-Jacobian products of these upstream gradients with ∂function/∂inputs[wrt], entry by entry.
 
-    `rounding` is what rounding adds to a gradient beside what is estimated here: a number, or one for each entry.
-    `exact` is what `numerical.allows_complex_step` said, if it was asked.
+    `rounding` is what rounding adds to a gradient beyond the estimate: a number, or one for each entry. `exact` is the
+    result of `numerical.allows_complex_step`, if it is known.
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
     columns = list(numerical.estimate_columns(function, inputs, wrt, exact))
     value, error_bound, low, high, kinked = (
-        np.concatenate(p, axis=-1) for p in zip(*(_project(c, weights) for c in columns))
+        np.concatenate(p, axis=-1) for p in zip(*(_project_estimate(c, weights) for c in columns))
     )
-    scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _size(inputs[wrt])
-    slack = _room(value, _coupled(columns, weights, value), scale) + np.ravel(rounding)
-    low, high = _interval(value, error_bound + slack, low, high, kinked)
+    scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _scale_of(inputs[wrt])
+    slack = _rounding_room(value, _find_coupled(columns, weights, value), scale) + np.ravel(rounding)
+    low, high = _make_interval(value, error_bound + slack, low, high, kinked)
     return [
         Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
         for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
 
 
-def _size(x: Any) -> float:
+def _scale_of(x: Any) -> float:
     return min(max(1.0, float(np.max(np.abs(x)))), 1e4)
 
 
-def _room(value: np.ndarray, largest: np.ndarray, scale: Any) -> np.ndarray:
-    """Room for the learner's own rounding: entries far below the largest that they are mixed with, or below what goes
-    in, are what is left of larger numbers that cancel."""
+def _rounding_room(value: np.ndarray, largest: np.ndarray, scale: Any) -> np.ndarray:
+    """Return the room for the learner's own rounding: an entry far below the largest that it is mixed with, or below
+    the inputs, is what is left of larger numbers that cancel."""
     room: np.ndarray = 1e-9 * np.abs(value) + 1e-12 * largest + 64 * EPSILON * scale
     return room
 
 
-def _coupled(columns: Sequence[Estimate], weights: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """For each entry the largest share that any entry has in an output that this one changes too: an elementwise gate
-    mixes nothing, a normalisation everything."""
+def _find_coupled(columns: Sequence[Estimate], weights: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return for each entry the largest share that any entry has in an output that this one changes too: an elementwise
+    gate mixes nothing, a normalisation everything."""
     jacobian = np.abs(np.concatenate([c.value.reshape(len(c.value), -1) for c in columns])).T  # (output, input)
-    if jacobian.size > COUPLED:
+    if jacobian.size > MAX_JACOBIAN_ENTRIES:
         return np.broadcast_to(np.max(np.abs(value), axis=-1, keepdims=True, initial=0.0), value.shape)
     rows = np.abs(weights) * np.max(jacobian, axis=1, initial=0.0)
     return np.stack([np.max(np.where(jacobian > 0, row[:, None], 0.0), axis=0, initial=0.0) for row in rows])
@@ -94,7 +94,7 @@ def recheck(
     wrt: int,
     upstream: np.ndarray,
 ) -> Target:
-    """The target after a second opinion on entries that it accuses, until one is confirmed to be wrong."""
+    """Recompute entries that miss the target, until one is confirmed wrong; return the target, widened by them."""
     missed = target.misses(returned)
     if returned.shape != missed.shape or not missed.any() or not np.all(np.isfinite(returned)):
         return target
@@ -114,30 +114,31 @@ def _recompute(
 ) -> tuple[float, float]:
     column = numerical.recompute_column(function, inputs, wrt, entry)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
-    value, error_bound, low, high, kinked = _project(
+    value, error_bound, low, high, kinked = _project_estimate(
         Estimate(*(f[None] for f in numerical.list_fields(column))), weights
     )
-    ends = _interval(value, error_bound + room, low, high, kinked)
+    ends = _make_interval(value, error_bound + room, low, high, kinked)
     return float(ends[0][0, 0]), float(ends[1][0, 0])
 
 
-def _interval(
+def _make_interval(
     value: np.ndarray, slack: np.ndarray, low: np.ndarray, high: np.ndarray, kinked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """From below to above; at a kink 0 too, which is what gates give that pass nothing on at theirs."""
+    """Return the ends of the interval; at a kink it includes 0, as gates may pass nothing on there."""
     slack = np.where(kinked, 1e-6 * (np.abs(low) + np.abs(high)) + 64 * EPSILON, slack)
     low, high = np.minimum(low, 0.0), np.maximum(high, 0.0)
     return np.where(kinked, low, value) - slack, np.where(kinked, high, value) + slack
 
 
 def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, returned: np.ndarray) -> Target:
-    """∂function/∂inputs[wrt] itself as a target, after a second opinion on the entries that it accuses."""
+    """Return ∂function/∂inputs[wrt] itself as a target, with the entries that miss it recomputed."""
     estimate = numerical.estimate_jacobian(function, inputs, wrt)
     flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.list_fields(estimate)))
-    value, error_bound, low, high, kinked = (part[0] for part in _project(flat, np.ones((1, 1))))
-    low, high = _interval(
+    value, error_bound, low, high, kinked = (part[0] for part in _project_estimate(flat, np.ones((1, 1))))
+    low, high = _make_interval(
         value,
-        error_bound + _room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _size(inputs[wrt])),
+        error_bound
+        + _rounding_room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _scale_of(inputs[wrt])),
         low,
         high,
         kinked,
@@ -158,8 +159,8 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
     return target
 
 
-def _project(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
-    """value, error_bound, low, high, kinked of each upstream (rows) and entry (columns)."""
+def _project_estimate(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return value, error_bound, low, high, kinked of each upstream (rows) and entry (columns)."""
     value_of, error, below, above, kink = (f.reshape(len(f), -1) for f in numerical.list_fields(column))
     size = np.abs(weights)
     value, magnitude = weights @ value_of.T, size @ np.abs(value_of).T
@@ -174,19 +175,19 @@ def _project(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:
     return value, error_bound, low, high, kinked
 
 
-def table(name: str, returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[Entry, ...]:
-    """The first few wrong entries, as rows."""
-    indices = [tuple(int(i) for i in index) for index in np.argwhere(wrong)[:SHOWN]]
-    return tuple(Entry(place(name, i), float(returned[i]), float(expected[i])) for i in indices)
+def make_table(name: str, returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[Entry, ...]:
+    """Return the first few wrong entries, as rows."""
+    indices = [tuple(int(i) for i in index) for index in np.argwhere(wrong)[:MAX_TABLE_ROWS]]
+    return tuple(Entry(format_place(name, i), float(returned[i]), float(expected[i])) for i in indices)
 
 
-def worst(returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:
-    """The index of the largest error among the wrong entries; a NaN counts as the largest."""
+def find_worst(returned: np.ndarray, expected: np.ndarray, wrong: np.ndarray) -> tuple[int, ...]:
+    """Return the index of the largest error among the wrong entries; a NaN counts as the largest."""
     error = np.where(wrong, np.abs(returned - expected), -1.0)
     flat = np.argmax(np.where(np.isnan(error), np.inf, error))
     return tuple(int(i) for i in np.unravel_index(flat, error.shape))
 
 
-def place(name: str, index: tuple[int, ...]) -> str:
-    """How Python would spell the entry: "dx[0, 2]", or "dx" alone for a scalar."""
+def format_place(name: str, index: tuple[int, ...]) -> str:
+    """Return the entry as Python spells it: "dx[0, 2]", or "dx" alone for a scalar."""
     return f"{name}[{', '.join(map(str, index))}]" if index else name

@@ -14,7 +14,9 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Cell:
+class NotebookCell:
+    """A cell of a notebook file."""
+
     kind: str
     source: str
     mark: Mapping[str, Any]
@@ -26,17 +28,17 @@ class Cell:
 
     @property
     def name(self) -> str:
-        """What to call it in a sentence."""
+        """The cell's name in a sentence."""
         first = next((line for line in self.source.splitlines() if line.strip()), "")
         return f"the cell {self.id!r}" if self.id else f"the cell that begins {first.strip()[:50]!r}"
 
     @property
     def changed(self) -> bool | None:
-        """Whether it differs from what was handed out; None where nbgrader left no checksum."""
+        """True if it differs from what was handed out; None if nbgrader left no checksum."""
         return None if "checksum" not in self.mark else self.mark["checksum"] != _checksum(self)
 
 
-def read(path: Path) -> list[Cell]:
+def read(path: Path) -> list[NotebookCell]:
     """Return the notebook's cells. Raises FileNotFoundError or ValueError with a sentence on what is wrong."""
     return [parse_cell(cell) for cell in load_notebook(path)["cells"]]
 
@@ -66,17 +68,17 @@ def load_notebook(path: Path) -> dict[str, Any]:
     return notebook
 
 
-def parse_cell(cell: Mapping[str, Any]) -> Cell:
+def parse_cell(cell: Mapping[str, Any]) -> NotebookCell:
     """Return the type, source and nbgrader's metadata of a cell; for what is missing or malformed, empty ones."""
     source = cell.get("source", "")
     text = "".join(map(str, source)) if isinstance(source, list) else str(source)
     metadata = cell.get("metadata")
     mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
-    return Cell(str(cell.get("cell_type", "raw")), text, mark if isinstance(mark, dict) else {})
+    return NotebookCell(str(cell.get("cell_type", "raw")), text, mark if isinstance(mark, dict) else {})
 
 
-def _checksum(cell: Cell) -> str:
-    """As `nbgrader.utils.compute_checksum`."""
+def _checksum(cell: NotebookCell) -> str:
+    """Return the same as `nbgrader.utils.compute_checksum`."""
     grade, solution = bool(cell.mark.get("grade")), bool(cell.mark.get("solution"))
     locked = not solution and (grade or bool(cell.mark.get("locked")))
     parts = [cell.source, cell.kind, str(grade), str(solution), str(locked), cell.id]
@@ -84,7 +86,7 @@ def _checksum(cell: Cell) -> str:
     return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
 
 
-def _points(cell: Cell) -> float:
+def _points(cell: NotebookCell) -> float:
     points = cell.mark.get("points", 0)
     return float(points) if isinstance(points, int | float) else 0.0
 
@@ -94,7 +96,7 @@ class Exercise:
     """A graded cell, and the answer cells above it."""
 
     id: str
-    """What to call it on the command line: its one answer cell, else its test cell."""
+    """Its name on the command line: that of its one answer cell, else of its test cell."""
     names: frozenset[str]
     """The ids of all its cells."""
     title: str
@@ -102,11 +104,11 @@ class Exercise:
     answers: tuple[int, ...]
     points: float
     when_graded: str = ""
-    """Why nothing can be checked now: "graded by hand", or "its tests run when it is graded"."""
+    """Why nothing can be checked now: "graded by hand", or "its tests run when it is graded"; else ""."""
 
 
-def exercises(cells: Sequence[Cell]) -> list[Exercise]:
-    """The exercises in order, each under the last heading above it."""
+def exercises(cells: Sequence[NotebookCell]) -> list[Exercise]:
+    """Return the exercises in order, each under the last heading above it."""
     found: list[Exercise] = []
     answers: list[int] = []
     heading = ""
@@ -125,16 +127,23 @@ def exercises(cells: Sequence[Cell]) -> list[Exercise]:
 
 
 def _heading(markdown: str) -> str:
-    """The text of the last heading outside of code fences, or ""."""
+    """Return the text of the last heading outside of code fences, or ""."""
     prose = re.sub(r"^(```|~~~).*?^\1", "", markdown, flags=re.MULTILINE | re.DOTALL)
     headings = re.findall(r"^#{1,6}\s+(.+?)\s*#*\s*$", prose, flags=re.MULTILINE)
     return re.sub(r"[*`]", "", headings[-1]) if headings else ""
 
 
-def _later(cell: Cell) -> str:
+def _later(cell: NotebookCell) -> str:
     if cell.kind != "code" or cell.mark.get("solution") or cell.mark.get("task"):
         return "graded by hand"
     with contextlib.suppress(SyntaxError, ValueError):
-        if not ast.parse(cell.source).body:
+        if not any(map(_does_something, ast.parse(cell.source).body)):
             return "its tests run when it is graded"
     return ""
+
+
+def _does_something(statement: ast.stmt) -> bool:
+    """Return False for text that stands alone, which is what remains of a cell without its hidden tests."""
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+        return True
+    return not isinstance(statement.value.value, str)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nnkit.check.notebook.cells import Cell, Exercise, exercises, read
+from nnkit.check.notebook.cells import Exercise, NotebookCell, exercises, read
 from nnkit.check.notebook.runner import TIME_LIMIT, Outcome, run
 from nnkit.check.points import describe_bad_value, earn_points
 from nnkit.check.verdict import MARKS
@@ -25,13 +25,15 @@ Status = Literal["right", "wrong", "not attempted", "error", "when graded"]
 
 
 @dataclass(frozen=True)
-class Result:
+class ExerciseResult:
+    """The result of one exercise."""
+
     exercise: Exercise
     status: Status
     points: float
     headline: str
     text: str = ""
-    """The whole story: verdicts, or where an exception came from."""
+    """The details: verdicts, or where an exception came from."""
     verdicts: tuple[dict[str, Any], ...] = ()
     printed: str = ""
     seconds: float = 0.0
@@ -44,21 +46,23 @@ class Result:
 
 @dataclass(frozen=True)
 class Report:
+    """The results of all exercises of a notebook."""
+
     notebook: str
-    results: tuple[Result, ...]
+    results: tuple[ExerciseResult, ...]
     remarks: tuple[str, ...] = ()
     """On the notebook as a whole."""
 
     @property
-    def visible(self) -> list[Result]:
+    def visible(self) -> list[ExerciseResult]:
         return [result for result in self.results if result.status != "when graded"]
 
     @property
     def passed(self) -> bool:
         return all(result.passed for result in self.visible)
 
-    def find(self, name: str) -> Result:
-        """The exercise with this id, its test cell's or its answer cell's. Raises ValueError with those there are."""
+    def find(self, name: str) -> ExerciseResult:
+        """Return the exercise with this id, its test cell's or its answer cell's. Raises ValueError that lists all."""
         for result in self.results:
             if name in result.exercise.names:
                 return result
@@ -66,7 +70,7 @@ class Report:
         raise ValueError(f"There is no exercise {name!r} in {self.notebook}; there are: {known}.")
 
     def to_dict(self) -> dict[str, Any]:
-        """For programs: plain data that `json.dumps` takes."""
+        """Return plain data that `json.dumps` takes, for programs."""
         visible = self.visible
         return {
             "notebook": self.notebook,
@@ -81,7 +85,7 @@ class Report:
         }
 
 
-def _result_dict(result: Result) -> dict[str, Any]:
+def _result_dict(result: ExerciseResult) -> dict[str, Any]:
     return {
         "id": result.exercise.id,
         "title": result.exercise.title,
@@ -111,8 +115,8 @@ def check_notebook(path: Path, limit: float = TIME_LIMIT) -> Report:
     return Report(str(path), results, tuple(_remarks(cells, found, outcomes)))
 
 
-def _run_code(cells: Sequence[Cell], folder: Path, limit: float) -> list[Outcome]:
-    """An outcome for each cell, an empty one for those that are not run."""
+def _run_code(cells: Sequence[NotebookCell], folder: Path, limit: float) -> list[Outcome]:
+    """Return an outcome for each cell, an empty one for those that are not run."""
     code = [index for index, cell in enumerate(cells) if cell.kind == "code" and cell.source.strip()]
     outcomes = [Outcome() for _ in cells]
     for index, outcome in zip(code, run([cells[index].source for index in code], folder, limit)):
@@ -121,26 +125,28 @@ def _run_code(cells: Sequence[Cell], folder: Path, limit: float) -> list[Outcome
     return outcomes
 
 
-def judge(exercise: Exercise, cells: Sequence[Cell], outcomes: Sequence[Outcome]) -> Result:
-    """What an exercise's outcomes amount to."""
+def judge(exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[Outcome]) -> ExerciseResult:
+    """Return the result of an exercise, given the outcomes of all cells."""
     test = outcomes[exercise.cell]
     if exercise.when_graded:
         changed = cells[exercise.cell].changed is not False and "YOUR ANSWER HERE" not in cells[exercise.cell].source
-        told = exercise.when_graded + ("" if changed else "; not attempted yet")
-        return Result(exercise, "when graded", 0.0, f"{told}.")
+        sentence = exercise.when_graded + ("" if changed else "; not attempted yet")
+        return ExerciseResult(exercise, "when graded", 0.0, f"{sentence}.")
     status, points, headline, text = _judge_test(exercise, cells, outcomes)
     printed = test.printed
     for verdict in test.verdicts:
         printed = printed.replace(verdict["text"], "")
     seconds = sum(outcomes[i].seconds for i in (*exercise.answers, exercise.cell))
     notes = tuple(_notes(cells[exercise.cell], test))
-    return Result(exercise, status, points, headline, text, tuple(test.verdicts), printed.strip(), seconds, notes)
+    return ExerciseResult(
+        exercise, status, points, headline, text, tuple(test.verdicts), printed.strip(), seconds, notes
+    )
 
 
 def _judge_test(
-    exercise: Exercise, cells: Sequence[Cell], outcomes: Sequence[Outcome]
+    exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[Outcome]
 ) -> tuple[Status, float, str, str]:
-    """Status, points, headline and the whole story of a visible test."""
+    """Return status, points, headline and details of a visible test."""
     test = outcomes[exercise.cell]
     text = "\n\n".join(verdict["text"] for verdict in test.verdicts)
     if test.error and test.verdicts:
@@ -153,55 +159,55 @@ def _judge_test(
     points = earn_points(test.value, exercise.points)
     if points == exercise.points and not test.verdicts:
         return "right", points, "", ""
-    told = _headline(test.verdicts[0]) if test.verdicts else "some of its tests fail."
+    sentence = _headline(test.verdicts[0]) if test.verdicts else "some of its tests fail."
     untouched = not points and {verdict["status"] for verdict in test.verdicts} == {"not attempted"}
-    return "not attempted" if untouched else "wrong", points, told, text
+    return "not attempted" if untouched else "wrong", points, sentence, text
 
 
 def _headline(verdict: dict[str, Any]) -> str:
-    """A verdict in one sentence, with its subject where that says more."""
+    """Return a verdict in one sentence, with its subject where that says more."""
     subject, headline = str(verdict["subject"]), str(verdict["headline"])
-    told = verdict["status"] == "not attempted" or headline.startswith(subject)
-    return headline if told else f"{subject}: {headline}"
+    alone = verdict["status"] == "not attempted" or headline.startswith(subject)
+    return headline if alone else f"{subject}: {headline}"
 
 
 def _judge_error(
-    exercise: Exercise, cells: Sequence[Cell], outcomes: Sequence[Outcome]
+    exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[Outcome]
 ) -> tuple[Status, float, str, str]:
-    """An exception: the answer cell's own, if that stopped too, else the test's."""
+    """Describe an exception: the answer cell's own, if that stopped too, else the test's."""
     test = outcomes[exercise.cell]
     broken = [index for index in exercise.answers if outcomes[index].error]
     if test.kind == "NotImplementedError" or any(outcomes[i].kind == "NotImplementedError" for i in broken):
         return "not attempted", 0.0, "not attempted yet.", ""
     if test.kind == "AssertionError" and test.cell == exercise.cell:
         said = test.error.removeprefix("stopped: AssertionError").removeprefix(": ")
-        told = said or f"this does not hold: {test.code.removeprefix('assert ')}"
-        return "wrong", 0.0, told, f"✗ {told}\n    {test.code}"
+        sentence = said or f"this does not hold: {test.code.removeprefix('assert ')}"
+        return "wrong", 0.0, sentence, f"✗ {sentence}\n    {test.code}"
     source = broken[0] if broken else exercise.cell
     outcome = outcomes[source]
-    told = f"{cells[source].name} {outcome.error}"
+    sentence = f"{cells[source].name} {outcome.error}"
     if 0 <= outcome.cell < len(cells) and outcome.line:
         where = f"    line {outcome.line} of {cells[outcome.cell].name}:  {outcome.code}"
-        return "error", 0.0, told, f"! {told}\n{where}"
-    return "error", 0.0, told, f"! {told}"
+        return "error", 0.0, sentence, f"! {sentence}\n{where}"
+    return "error", 0.0, sentence, f"! {sentence}"
 
 
-def _notes(cell: Cell, outcome: Outcome) -> Iterator[str]:
+def _notes(cell: NotebookCell, outcome: Outcome) -> Iterator[str]:
     if cell.changed:
         yield "This test cell was changed; the original is what counts when it is graded."
     if outcome.warned.strip() and not outcome.error:
         first = outcome.warned.strip().splitlines()[0][:120]
-        yield f"It wrote to stderr, which nbgrader's own autograder takes for a failure: {first}"
+        yield f"It wrote to stderr, which nbgrader's own autograder counts as a failure: {first}"
 
 
-def _remarks(cells: Sequence[Cell], found: Sequence[Exercise], outcomes: Sequence[Outcome]) -> Iterator[str]:
+def _remarks(cells: Sequence[NotebookCell], found: Sequence[Exercise], outcomes: Sequence[Outcome]) -> Iterator[str]:
     counts = Counter(cell.id for cell in cells if cell.id)
     for name, count in counts.items():
         if count > 1:
             yield f"{count} cells have the id {name!r}: delete the copies, or it cannot be graded."
-    told = {index for exercise in found for index in (*exercise.answers, exercise.cell)}
+    shown = {index for exercise in found for index in (*exercise.answers, exercise.cell)}
     for index, outcome in enumerate(outcomes):
-        if outcome.error and index not in told:
+        if outcome.error and index not in shown:
             yield f"{cells[index].name} {outcome.error}"
 
 
@@ -209,15 +215,15 @@ def _remarks(cells: Sequence[Cell], found: Sequence[Exercise], outcomes: Sequenc
 
 
 def summary(report: Report, name: str | None = None) -> str:
-    """The table, totals, and the whole story of the first exercise that fails; or that of the one named."""
+    """Return the table, totals, and the details of the first exercise that fails; or those of the one named."""
     if name is not None:
-        return "\n".join([*_rows([report.find(name)]), *_story(report.find(name))])
+        return "\n".join([*_rows([report.find(name)]), *_format_details(report.find(name))])
     lines = [*_rows(report.results), "", _totals(report)]
     lines += [f"! {remark}" for remark in report.remarks]
     failing = [result for result in report.visible if result.status in ("wrong", "error")]
     open_ones = [result for result in report.visible if result.status == "not attempted"]
     if failing:
-        lines += ["", f"The first that fails is {failing[0].exercise.title}:", *_story(failing[0])]
+        lines += ["", f"The first that fails is {failing[0].exercise.title}:", *_format_details(failing[0])]
     if len(failing) > 1:
         ids = ", ".join(result.exercise.id for result in failing[1:])
         lines += ["", f"See another: nnkit check {report.notebook} --exercise {failing[1].exercise.id}   (or: {ids})"]
@@ -226,12 +232,12 @@ def summary(report: Report, name: str | None = None) -> str:
     return "\n".join(lines)
 
 
-def _rows(results: Sequence[Result]) -> Iterator[str]:
+def _rows(results: Sequence[ExerciseResult]) -> Iterator[str]:
     points = [f"{r.points:g}/{r.exercise.points:g}" if r.status != "when graded" else "–" for r in results]
     width = max(map(len, points))
-    for result, told in zip(results, points):
+    for result, count in zip(results, points):
         name = "" if result.passed or result.status == "when graded" else f"  [{result.exercise.id}]"
-        yield f"{MARKS.get(result.status, '·')}  {told:>{width}}  {result.exercise.title}{name}"
+        yield f"{MARKS.get(result.status, '·')}  {count:>{width}}  {result.exercise.title}{name}"
         indent = " " * (width + 5)
         if result.headline:
             yield f"{indent}{result.headline}"
@@ -239,7 +245,7 @@ def _rows(results: Sequence[Result]) -> Iterator[str]:
             yield f"{indent}{note}"
 
 
-def _story(result: Result) -> list[str]:
+def _format_details(result: ExerciseResult) -> list[str]:
     lines = ["", *result.text.splitlines()] if result.text else []
     if result.printed:
         shown = result.printed.splitlines()
@@ -254,11 +260,11 @@ def _totals(report: Report) -> str:
         f"{total['exercises_passed']} of {total['exercises']} exercises pass their visible tests, "
         f"{total['points']:g} of {total['points_visible']:g} points"
     )
-    reasons: tuple[tuple[str, Callable[[Result], bool]], ...] = (
+    reasons: tuple[tuple[str, Callable[[ExerciseResult], bool]], ...] = (
         ("by hand", lambda r: r.exercise.when_graded == "graded by hand"),
         ("by hidden tests", lambda r: r.exercise.when_graded != "graded by hand"),
     )
-    for told, belongs in reasons:
+    for reason, belongs in reasons:
         points = sum(r.exercise.points for r in later if belongs(r))
-        line += f"; {points:g} more {told}" if points else ""
+        line += f"; {points:g} more {reason}" if points else ""
     return line + "."

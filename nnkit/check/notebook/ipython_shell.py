@@ -28,7 +28,7 @@ class CellRun:
     """The outcome of running one cell."""
 
     error: BaseException | None = None
-    """What ended it."""
+    """The exception that ended it."""
     value: Any = None
     """The value of its last expression, whether or not a semicolon hides it."""
     outputs: list[dict[str, Any]] = field(default_factory=list)
@@ -36,12 +36,12 @@ class CellRun:
 
     @property
     def printed(self) -> str:
-        """What was printed, and what was displayed as text."""
+        """Printed text, and displayed objects as text."""
         return "".join(_read_text(output) for output in self.outputs)
 
     @property
     def warned(self) -> str:
-        """What was written to stderr."""
+        """Text written to stderr."""
         return "".join(output["text"] for output in self.outputs if output.get("name") == "stderr")
 
 

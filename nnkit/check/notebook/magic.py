@@ -58,18 +58,18 @@ def register(shell: Any) -> None:
 
 
 def check_cell(shell: Any, line: str, cell: str) -> Verdict:
-    """What `%%check` does. Raises UsageError, which IPython prints as one line, where the line is at fault."""
+    """Run `%%check`. Raises UsageError, which IPython prints as one line, if the line is wrong."""
     subject, expressions = _parse(line)
     try:
         body = ast.parse(shell.transform_cell(cell), filename="<the cell>").body
     except SyntaxError as fault:
-        told = f"line {(fault.lineno or 0) + 1} is not Python: {fault.msg}."
-        return Verdict(subject or "the cell", "error", told)
+        sentence = f"line {(fault.lineno or 0) + 1} is not Python: {fault.msg}."
+        return Verdict(subject or "the cell", "error", sentence)
     subject = subject or _subject(body)
     inputs = {name: _evaluate(name, text, shell.user_ns) for name, text in expressions.items()}
     try:
         if _assigns(body, subject):
-            return _Cell(shell.user_ns, subject, inputs, body).check()
+            return _CellGate(shell.user_ns, subject, inputs, body).check()
         if subject not in _defined(body) and not _is_function(shell.user_ns.get(subject)):
             raise CellError(_nothing(subject))
         _run(body, shell.user_ns)
@@ -84,7 +84,7 @@ def check_cell(shell: Any, line: str, cell: str) -> Verdict:
 
 
 def _parse(line: str) -> tuple[str, dict[str, str]]:
-    """ "f(x=2.0)" as "f" and {"x": "2.0"}; without a name, "" and the same."""
+    """Split "f(x=2.0)" into "f" and {"x": "2.0"}; without a name, into "" and the same."""
     try:
         call = ast.parse(line.strip() or "_", mode="eval").body
         named = isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
@@ -119,11 +119,11 @@ def _evaluate(name: str, text: str, names: dict[str, Any]) -> Any:
 
 
 class CellError(Exception):
-    """What is amiss with the cell, in one sentence; lines are counted as a notebook shows them."""
+    """A fault of the cell, in one sentence; lines are counted as a notebook shows them."""
 
 
 def _subject(body: Sequence[ast.stmt]) -> str:
-    """What the cell is about: `value` if it assigns that, else the last function or class that it defines."""
+    """Return the name that the cell is about: `value` if it assigns that, else its last function or class."""
     defined = _defined(body)
     return defined[-1] if defined and not _assigns(body, "value") else "value"
 
@@ -143,7 +143,7 @@ def _nothing(subject: str) -> str:
 
 
 def _assigns(body: Sequence[ast.stmt], name: str) -> int:
-    """The number of statements up to the last that assigns `name`; 0 if none does."""
+    """Return the number of statements up to the last that assigns `name`; 0 if none does."""
     last = 0
     for count, statement in enumerate(body, 1):
         if not isinstance(statement, ast.FunctionDef | ast.ClassDef | ast.AsyncFunctionDef):
@@ -182,7 +182,7 @@ class _Names:
         return self
 
 
-class _Cell:
+class _CellGate:
     """A cell as a gate: up to the last line that assigns the value it is a forward, after that a backward.
 
     Both run in the notebook's own names, so that a function of an earlier cell sees the same inputs as the
@@ -197,7 +197,7 @@ class _Cell:
         self.assigned = {n.id for n in used if isinstance(n.ctx, ast.Store)}
         self.is_gate = any(n.id == "upstream" for n in used)
         for name in (subject, "upstream", *(f"d{name}" for name in inputs)):
-            names.pop(name, None)  # an earlier cell's gradient is no gradient of this one
+            names.pop(name, None)  # an earlier cell's gradient does not belong to this one
         self.before = dict(names)
 
     def check(self) -> Verdict:
@@ -219,7 +219,7 @@ class _Cell:
         return replace(check_backward(gate, *points, of=of), subject=self.subject)
 
     def _first_run(self) -> Any:
-        """As an ordinary cell: what it prints is seen, and its names stay in the notebook. Returns the value."""
+        """Run as an ordinary cell, which prints and whose names stay in the notebook; return the value."""
         self.names.update({name: np.array(x)[()] for name, x in self.inputs.items()})
         self._run_head()
         value = self.names[self.subject]
@@ -260,7 +260,7 @@ class _Cell:
 
     @contextlib.contextmanager
     def _fresh(self) -> Iterator[None]:
-        """The names as before the first run; afterwards, those that are there now. What is printed is dropped."""
+        """Restore the names as before the first run, and afterwards those of now; what is printed is dropped."""
         now = dict(self.names)
         _replace(self.names, self.before)
         try:
@@ -301,7 +301,7 @@ def _check_object(subject: str, names: dict[str, Any], inputs: dict[str, Any]) -
 
 
 def _in_order(function: Any, inputs: dict[str, Any]) -> list[Any]:
-    """The values in the order of the function's own names, if these are the same; else as they were written."""
+    """Return the values in the order of the function's own names, if these are the same; else as they were written."""
     with contextlib.suppress(TypeError, ValueError):
         own = list(inspect.signature(function).parameters)
         if set(own) == set(inputs):

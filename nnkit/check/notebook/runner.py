@@ -1,4 +1,4 @@
-"""Running a notebook's cells in one fresh child process, in IPython's shell, without a kernel."""
+"""Runs a notebook's cells in one fresh child process, in IPython's shell, without a kernel."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from nnkit.check.verdict import collecting_verdicts
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
-STARTUP = 120.0
+STARTUP_SECONDS = 120.0
 """Seconds in which the child process must have begun; only a machine in trouble needs them."""
-GRACE = 2.0
+GRACE_SECONDS = 2.0
 """Seconds between asking a cell to stop and ending its process."""
 MAX_PRINTED_CHARS = 20_000
 """Characters that are kept of what a cell prints and writes to stderr."""
@@ -37,23 +37,23 @@ MAX_PRINTED_CHARS = 20_000
 
 @dataclass
 class Outcome:
-    """What one cell did."""
+    """The outcome of one cell, as it is sent from the child process."""
 
     error: str = ""
-    """What ended the cell, as the rest of a sentence: "stopped: Type: message"."""
+    """The end of the cell by an exception, as the rest of a sentence: "stopped: Type: message"."""
     kind: str = ""
     """The exception's type; "TimeLimit" and "Died" where there was none."""
     cell: int = -1
-    """Where it was raised: the innermost of the notebook's own lines."""
+    """The cell where it was raised: the innermost of the notebook's own lines."""
     line: int = 0
     code: str = ""
     verdicts: list[dict[str, Any]] = field(default_factory=list)
-    """Of the checks that failed: the verdict's JSON form, and its text under "text"."""
+    """The verdicts that did not pass in their JSON form, with their text under "text"."""
     value: CellValue = None
     """The value of the cell's last expression."""
     printed: str = ""
     warned: str = ""
-    """What came on stderr."""
+    """Text on stderr."""
     seconds: float = 0.0
 
 
@@ -74,10 +74,10 @@ def run(sources: Sequence[str], folder: Path, limit: float = TIME_LIMIT) -> list
 
 
 def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outcome], Outcome | None]:
-    """The outcomes of one process, and that of the cell with which it had to end."""
+    """Return the outcomes of one process, and that of the cell with which it had to end."""
     outcomes: list[Outcome] = []
     with _child(sources, folder) as (process, inbox):
-        if _receive(inbox, STARTUP) is None:
+        if _receive(inbox, STARTUP_SECONDS) is None:
             raise RuntimeError("The cells cannot be run: a new Python does not start here. Run `nnkit doctor`.")
         for _ in sources:
             started = time.monotonic()
@@ -85,7 +85,7 @@ def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outco
             if outcome is None and process.poll() is None and time.monotonic() - started >= limit:
                 late = True
                 process.send_signal(signal.SIGINT) if os.name == "posix" else process.kill()
-                outcome = _receive(inbox, GRACE)
+                outcome = _receive(inbox, GRACE_SECONDS)
             sentence = f"did not end within {limit:g} seconds: is there a loop without an end?"
             if outcome is None and late:
                 return outcomes, Outcome(sentence, "TimeLimit", seconds=limit)
@@ -117,7 +117,7 @@ def _child(sources: list[str], folder: Path) -> Iterator[tuple[subprocess.Popen[
         yield process, inbox
     finally:
         _end(process)
-        pump.join(GRACE)
+        pump.join(GRACE_SECONDS)
         process.wait()
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
@@ -153,7 +153,7 @@ def _receive(inbox: queue.SimpleQueue[Any], seconds: float) -> Outcome | None:
 
 
 def serve() -> None:
-    """Cells from stdin, an `Outcome` a line to what was stdout; cells find both shut."""
+    """Read cells from stdin and write an `Outcome` a line to what was stdout; the cells find both closed."""
     cells = json.load(sys.stdin)
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     null = os.open(os.devnull, os.O_RDWR)

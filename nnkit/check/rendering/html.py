@@ -23,7 +23,7 @@ _MONO = "font-family:'DejaVu Sans Mono',Menlo,Consolas,monospace;font-size:.92em
 
 
 def card(verdict: Verdict) -> str:
-    """The whole card, one `div`."""
+    """Return the whole card, one `div`."""
     colour = _COLOURS[verdict.status]
     style = f"border:1px solid {_FAINT};border-left:5px solid {colour};border-radius:4px;padding:.6em 1em;margin:.4em 0"
     parts = [_headline(verdict, colour), _evidence(verdict), _hints(verdict.hints)]
@@ -40,7 +40,7 @@ def _headline(verdict: Verdict, colour: str) -> str:
 
 
 def _evidence(verdict: Verdict) -> str:
-    """The map and the table, side by side where there is room."""
+    """Put the map and the table side by side where there is room."""
     parts = [_map(verdict.error_map)] if verdict.error_map and verdict.error_map.entries > 1 else []
     parts += [_table(verdict)] if verdict.entries else []
     beside = "display:inline-block;vertical-align:top;margin:.5em 2em .3em 0;max-width:100%"
@@ -65,7 +65,7 @@ def _table(verdict: Verdict) -> str:
 
 
 def _row(tag: str, texts: tuple[str, ...], rule: str = "") -> str:
-    """The numbers' columns are padded, so that decimal points stand below one another."""
+    """Return a row whose number columns are padded, so that decimal points stand below one another."""
     style = f"{_MONO};padding:.1em .7em .1em 0;white-space:pre;text-align:left;border:0"
     style += f";border-{rule}:1px solid {_FAINT}" if rule else ""
     first, *others = (escape(text) for text in texts)
@@ -76,7 +76,7 @@ def _row(tag: str, texts: tuple[str, ...], rule: str = "") -> str:
 
 
 def _framed(caption: str, rows: list[str], after: str = "") -> str:
-    """A table that looks the same whatever the page's style sheet does to tables, and words above and below it.
+    """Return a table that looks the same whatever the page's style sheet does to tables, with words above and below.
 
     The words are a figure's caption, for a table's own caption would widen its cells.
     """
@@ -121,7 +121,7 @@ def _cell(cell: Cell, largest: float) -> str:
 
 
 def _step(error: float, largest: float) -> int:
-    """Which of the four steps an error is on: above a half, a tenth, a hundredth of the largest, or below."""
+    """Return the step, of four, of an error: above a half, a tenth, a hundredth of the largest, or below."""
     if not math.isfinite(error) or error == largest:
         return 3
     return sum(error > part * largest for part in (0.01, 0.1, 0.5))
@@ -143,7 +143,7 @@ def _small(words: str) -> str:
 
 
 def _hints(hints: tuple[str, ...]) -> str:
-    """Folded, each next one inside the one before it, so that it is offered only when that is open."""
+    """Fold the hints, each inside the one before it, so that it is offered only when that is open."""
     folded = ""
     for number, hint in reversed(list(enumerate(hints))):
         summary = "Another hint" if number else "Hint"

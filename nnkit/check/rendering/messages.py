@@ -13,7 +13,7 @@ from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import GateSubject, Subject
-from nnkit.check.evidence.tolerance import place, table, worst
+from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
 from nnkit.check.verdict import Verdict
 
@@ -55,7 +55,7 @@ def join_titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
     return "; and ".join([*titles[:1], *named])
 
 
-def right(subject: Subject, kinks: int) -> Verdict:
+def describe_right(subject: Subject, kinks: int) -> Verdict:
     """Return the verdict on gradients that agree; `kinks` of the points lie on one."""
     where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
     notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
@@ -65,14 +65,16 @@ def right(subject: Subject, kinks: int) -> Verdict:
     return Verdict(subject.title, "right", f"{listed} {verb} with the numerical derivative.", notes=notes)
 
 
-def wrong(subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]) -> Verdict:
+def describe_wrong(
+    subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]
+) -> Verdict:
     """Return the verdict on the k-th gradient, which has wrong entries; `named` are the gradients that the mistakes are
     in, if these differ."""
     i, target = subject.wrt[k], comparison.targets[k]
     name, returned = subject.name(i), comparison.returned[k]
     yours, expected = (subject.shown(i, comparison.inputs, a) for a in (returned, target.value))
     missed = target.misses(returned)
-    index = worst(yours, expected, missed)
+    index = find_worst(yours, expected, missed)
     error = float(np.abs(yours[index] - expected[index]))
     return Verdict(
         subject.title,
@@ -81,8 +83,8 @@ def wrong(subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str,
         if mistakes
         else _headline(name, yours, missed, index, error),
         largest_error=error,
-        where=place(name, index),
-        entries=table(name, yours, expected, missed),
+        where=format_place(name, index),
+        entries=make_table(name, yours, expected, missed),
         error_map=ErrorMap.of(name, yours, expected, missed),
         mistakes=mistakes,
         **catalogue_fields(mistakes),
@@ -90,14 +92,14 @@ def wrong(subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str,
     )
 
 
-def wrong_shape(
+def describe_wrong_shape(
     subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]
 ) -> Verdict:
     """Return the verdict on the k-th gradient, which does not have its input's shape."""
     i = subject.wrt[k]
     shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
-    sentence = shape_messages.sentence(subject.name(i), shapes[0], subject.names[i], shapes[1])
-    rule = shape_messages.only_order(subject, comparison, k)
+    sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
+    rule = shape_messages.describe_only_order(subject, comparison, k)
     headline = f"{sentence[:-1]}: {join_titles(mistakes, named)}." if mistakes else sentence
     mistakes = mistakes or ("wrong-shape",)
     return Verdict(
@@ -107,21 +109,20 @@ def wrong_shape(
         where=subject.name(i),
         mistakes=mistakes,
         **catalogue_fields(mistakes),
-        notes=(*_why(mistakes), *shape_messages.origins(subject, comparison, k), *rule),
+        notes=(*_why(mistakes), *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 
 
 def _headline(name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float) -> str:
-    at = f" at {place(name, index)}" if index else ""
+    at = f" at {format_place(name, index)}" if index else ""
     if not np.isfinite(returned[index]):
         return f"{name} is {returned[index]}{at}."
     count = int(wrong.sum())
     if wrong.size == 1:
         return f"{name} is wrong: it is off by {error:.3g}."
     verb = "is" if count == 1 else "are"
-    return (
-        f"{name} is wrong: {count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {place(name, index)})."
-    )
+    where = format_place(name, index)
+    return f"{name} is wrong: {count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {where})."
 
 
 def _why(mistakes: Sequence[str]) -> tuple[str, ...]:
@@ -129,7 +130,7 @@ def _why(mistakes: Sequence[str]) -> tuple[str, ...]:
 
 
 def _handed(subject: Subject, comparison: Comparison) -> tuple[str, ...]:
-    """What was tried: the sizes if they are not those given, the numbers if they are few enough to check by hand."""
+    """Describe the example: sizes that are not those given, or numbers that are few enough to check by hand."""
     if comparison.resized:
         sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, comparison.inputs))
         return (f"Shown on a smaller example: {sizes}.",)

@@ -1,4 +1,4 @@
-"""Shapes in words: axis by axis, where a size comes from, and which order of a product alone would fit."""
+"""Shapes in words: axis by axis, with the origin of a size, and the only order of a product that fits."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from nnkit.check.evidence.subjects import Subject
 Shape = tuple[int, ...]
 
 
-def sentence(gradient: str, returned: Shape, name: str, shape: Shape) -> str:
-    """What is the matter with a gradient's shape, in one sentence."""
+def describe_shape(gradient: str, returned: Shape, name: str, shape: Shape) -> str:
+    """Describe a gradient's wrong shape in one sentence."""
     start = f"{gradient} is {returned}, but {name} is {shape}"
     if returned == shape[::-1] and len(shape) > 1:
         return f"{start}: the transpose of {name}'s shape."
@@ -43,29 +43,29 @@ def _squeezed(shape: Shape) -> Shape:
     return tuple(size for size in shape if size != 1)
 
 
-def origins(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
-    """Whose axes the sizes in a wrong shape are: "4 is the first axis of x"."""
+def describe_origins(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
+    """Return sentences on the origin of the sizes in a wrong shape: "4 is the size of axis 0 of x."."""
     i = subject.wrt[k]
     foreign = [
         s for s in dict.fromkeys(comparison.returned[k].shape) if s > 1 and s not in np.shape(comparison.inputs[i])
     ]
     known = [(name, np.shape(x)) for name, x in zip(subject.names, comparison.inputs)]
     known.append(("the output", np.shape(comparison.out)))
-    told = []
+    sentences = []
     for size in foreign:
         owners = [f"axis {shape.index(size)} of {name}" for name, shape in known if size in shape]
         if owners:
-            told.append(f"{size} is the size of {' and of '.join(owners)}.")
-    return tuple(told)
+            sentences.append(f"{size} is the size of {' and of '.join(owners)}.")
+    return tuple(sentences)
 
 
-def only_order(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
-    """Where the function is a matrix product: the only order of the factors that has the input's shape."""
-    return products(subject, comparison.inputs, only=subject.wrt[k])
+def describe_only_order(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
+    """Return the only order of the factors that has the input's shape, if the function is a matrix product."""
+    return describe_products(subject, comparison.inputs, only=subject.wrt[k])
 
 
-def products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple[str, ...]:
-    """The shape rule for x @ w (+ b): for each gradient, the one order of upstream and the other factor that fits."""
+def describe_products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple[str, ...]:
+    """Return the shape rule for x @ w (+ b): for each gradient, the one order of the factors that fits."""
     if len(inputs) < 2 or np.ndim(inputs[0]) != 2 or np.ndim(inputs[1]) != 2:
         return ()
     x, w = inputs[:2]
@@ -77,16 +77,16 @@ def products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple
     is_product = out.shape == base.shape and np.allclose(out - base, (out - base)[:1])
     if not is_product:
         return ()
-    told = []
+    sentences = []
     for i, other in ((0, 1), (1, 0)):
         fitting = _fitting(base.shape, np.shape(inputs[other]), np.shape(inputs[i]), subject.names[other])
         if only in (None, i) and len(fitting) == 1:
-            told.append(f"Shape rule: only {fitting[0]} has {subject.names[i]}'s shape {np.shape(inputs[i])}.")
-    return tuple(told)
+            sentences.append(f"Shape rule: only {fitting[0]} has {subject.names[i]}'s shape {np.shape(inputs[i])}.")
+    return tuple(sentences)
 
 
 def _fitting(upstream: Shape, other: Shape, wanted: Shape, name: str) -> list[str]:
-    """The products of upstream and the other factor, transposed or not, that have the wanted shape."""
+    """Return the products of upstream and the other factor, transposed or not, that have the wanted shape."""
     sides: list[tuple[Any, ...]] = [(("upstream", upstream), ("upstream.T", upstream[::-1]))]
     sides.append(((name, other), (f"{name}.T", other[::-1])))
     found = []

@@ -263,7 +263,7 @@ def test_the_learners_own_cells_call_no_function_of_a_test():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         link, calls = Connection(ours), []
-        link.outgoing(calls.append)
+        link.encode_object(calls.append)
         for request in (lambda: link.call([0, ""], (), {}), lambda: link.run_cell(1, "")):
             FrameStream(theirs).send(["callback", 0, [codec.TUPLE, 1.0]])
             FrameStream(theirs).send(["value", None, [], False])

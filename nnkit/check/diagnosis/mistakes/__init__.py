@@ -18,6 +18,6 @@ CATALOGUE: tuple[Mistake, ...] = (
 )
 BY_ID: dict[str, Mistake] = {mistake.id: mistake for mistake in CATALOGUE}
 UNDO = (*((m.id, m.undo) for m in CATALOGUE if m.undo), *upstream.UNDO_MORE)
-"""(id, how to take it back) of every mistake that is looked for on top of another."""
+"""Each mistake that is looked for on top of another, as (id, function that undoes it)."""
 
 __all__ = ["BY_ID", "CATALOGUE", "UNDO", "Mistake", "Variants"]

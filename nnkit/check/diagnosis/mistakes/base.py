@@ -1,4 +1,4 @@
-"""What an entry of the catalogue is."""
+"""An entry of the catalogue of mistakes."""
 
 from __future__ import annotations
 
@@ -33,22 +33,21 @@ class Mistake:
     """Nearly the answer."""
     lesson: str
     variants: Callable[[Comparison], Variants] = _none
-    """Empty for what is seen in how the code behaves, not in what it returns."""
+    """Empty for a mistake that shows in the code's behaviour, not in what it returns."""
     undo: Callable[[Any, Comparison], Any] | None = None
-    """Takes this mistake back from a gradient that another one may have spoilt too; None where the two are not
-    looked for together."""
+    """Undoes this mistake in a gradient that another may have changed too; None if it is not looked for in pairs."""
     reads_returned: bool = False
     """The variants follow what came back (an unknown factor, an unsummed axis), not the right gradient alone."""
     whole: bool = False
     """It explains every gradient or none: those that came out right must agree with it too."""
     refines: tuple[str, ...] = ()
-    """Ids that explain the same numbers less tellingly."""
+    """Ids of less precise mistakes that explain the same numbers."""
     needs_batches: bool = False
     """Claimed only if the evidence has batches of different sizes."""
 
 
 def same(a: Any, b: Any) -> bool:
-    """Equal shapes, and equal numbers beyond what rounding explains."""
+    """Return True for equal shapes, and numbers that differ by no more than rounding."""
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
         return False
@@ -57,5 +56,5 @@ def same(a: Any, b: Any) -> bool:
 
 
 def on_right(then: Callable[[Any, Comparison, int], Any]) -> Callable[[Comparison], Variants]:
-    """The variants of a mistake that is made on the right gradient."""
+    """Return the variants of a mistake that is made on the right gradient."""
     return lambda comparison: {"": tuple(then(r, comparison, i) for i, r in enumerate(comparison.right))}

@@ -1,4 +1,4 @@
-"""Mistakes that are seen in what the code does, or fails to give, rather than in the numbers alone."""
+"""Mistakes that show in the code's behaviour rather than in the numbers alone."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nnkit.check.evidence.comparison import Comparison
 
 
 def _low_precision(comparison: Comparison) -> Variants:
-    """What came back, where it is the right gradient rounded to a smaller type or to whole numbers."""
+    """Claim what came back if it is the right gradient rounded to a smaller type or to whole numbers."""
     pairs = [(np.asarray(w), r) for w, r in zip(comparison.returned, comparison.right)]
     if any(w.shape != r.shape or w.dtype.kind not in "iuf" for w, r in pairs):
         return {}
@@ -28,7 +28,7 @@ def _rounded(returned: np.ndarray, right: np.ndarray, noise: bool) -> bool:
 
 
 def _noisy(returned: np.ndarray, right: np.ndarray) -> bool:
-    """Whether most entries are off a little, some up and some down, as rounding does."""
+    """Return True if most entries are off a little, some up and some down, as by rounding."""
     relative = (returned - right) / np.where(right == 0, 1.0, right)
     up, down = float(np.mean(relative > 1e-10)), float(np.mean(relative < -1e-10))
     return up + down > 0.4 and min(up, down) > 0.1
@@ -104,14 +104,14 @@ MISTAKES = (
     Mistake(
         "wrong-count",
         "there is not one gradient for each input",
-        "Whoever called forward with n inputs expects n gradients, in their order.",
+        "The caller of forward gave n inputs and expects n gradients, in their order.",
         "How many inputs does forward take?",
         "Return a tuple with one gradient for each input: `return dx, dy`.",
         "lecture 01, Upstream × local",
     ),
     Mistake(
         "wrong-shape",
-        "the gradient has not its input's shape",
+        "the gradient does not have its input's shape",
         "A gradient has one number for each number of its input.",
         "Print the shape of the input and that of its gradient.",
         "Sum over the axes along which the input was copied; order the factors of a product so that the shapes fit.",

@@ -1,4 +1,4 @@
-"""Playing a mistake on a graph: what every gradient would be if one gate, or all of a kind, went backward wrongly."""
+"""Fault injection: every gradient of a graph if the backward of one gate, or of all gates of a kind, were wrong."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Variants
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import Faulty, Place, Trace, pull_back
+from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
 """(upstream, inputs, out) ↦ the wrong gradients, or a list of several ways to get them wrong."""
 
 
 def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
-    """The mistake at each gate that it can be made at, and at all of them: a variant each."""
+    """Return the mistake at each gate where it can be made, and at all of them: a variant each."""
     found: Variants = {}
     for g, graph in enumerate(comparison.graphs):
         spots = [place for place in graph.places if type(place.gate) in wrong]
@@ -30,26 +30,26 @@ def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
 def _ways(comparison: Comparison, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:
     found: Variants = {}
     for way in range(12):
-        faults = [Faulty(spot, _way(wrong[type(spot.gate)], way)) for spot in group]
+        faults = [FaultyGate(spot, _way(wrong[type(spot.gate)], way)) for spot in group]
         try:
             with np.errstate(all="ignore"):
-                grads = pull_back(graph, comparison.upstream, faults)
+                grads = vjp_with_faults(graph, comparison.upstream, faults)
         except _NoMore:
             break
-        except (ValueError, TypeError, AttributeError):  # shapes that do not fit: nobody gets that far
+        except (ValueError, TypeError, AttributeError):  # shapes that do not fit raise in the learner's code too
             continue
         found[f"{name}.{way}"] = given(graph, grads, comparison)
     return found
 
 
 def given(graph: Trace, grads: list[Any], comparison: Comparison) -> tuple[Any, ...]:
-    """The gradients of the inputs that are checked."""
+    """Return the gradients of the inputs that are checked."""
     wires = [graph.wires[i] for i in comparison.wrt]
     return tuple(grads[wire.index] for wire in wires)
 
 
 def forward_with(graph: Trace, place: Place, forward: Callable[..., Any]) -> Any:
-    """The graph's value if one gate went forward in another way."""
+    """Return the graph's value if one gate had another forward."""
     values: list[Any] = [node.value for node in graph.nodes]
     for node in graph.nodes:
         if node is place.node:

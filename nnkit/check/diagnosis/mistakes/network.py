@@ -1,4 +1,4 @@
-"""Mistakes in how gates are put together: branches, order, weights and their gradients, regularisation."""
+"""Mistakes in the way gates are put together: branches, order, weights and their gradients, regularisation."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import Unsummed, pull_back, uses
+from nnkit.check.evidence.function_graph import UnsummedBranch, count_uses, vjp_with_faults
 
 
 def _overwritten(comparison: Comparison) -> Variants:
     found: Variants = {}
     for g, graph in enumerate(comparison.graphs):
-        branching = [graph.nodes[i] for i, count in uses(graph).items() if count > 1 and not graph.nodes[i].constant]
+        branching = [
+            graph.nodes[i] for i, count in count_uses(graph).items() if count > 1 and not graph.nodes[i].constant
+        ]
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
             kept = {
                 keep: given(
-                    graph, pull_back(graph, comparison.upstream, [Unsummed(wire, keep) for wire in group]), comparison
+                    graph,
+                    vjp_with_faults(graph, comparison.upstream, [UnsummedBranch(wire, keep) for wire in group]),
+                    comparison,
                 )
                 for keep in ("first", "last")
             }
@@ -31,14 +35,14 @@ def _overwritten(comparison: Comparison) -> Variants:
 
 
 def _exclusive(first: Arrays, last: Arrays) -> bool:
-    """Whether no entry has a gradient from both branches: then they are the two sides of a `where` or a maximum, and
-    to leave one out is a mistake of another kind."""
+    """Return True if no entry has a gradient from both branches: these are the two sides of a `where` or a maximum, and
+    leaving one out is a mistake of another kind."""
     return all(np.shape(a) == np.shape(b) and not np.any(np.asarray(a) * np.asarray(b)) for a, b in zip(first, last))
 
 
 def _gradient_for_value(comparison: Comparison) -> Variants:
-    """The gradient of a weight matrix where the matrix was meant, as backward passes through it; and, in a training
-    step, a weight subtracted in place of its gradient."""
+    """Return variants in which backward uses the gradient of a weight matrix in place of the matrix; and, in a training
+    step, in which a weight is subtracted in place of its gradient."""
     found = at_gates(comparison, {gates.MatMul: _through_gradient, gates.Affine: _through_gradient})
     if comparison.step_size or comparison.parameters:
         found["the value"] = comparison.given
@@ -68,7 +72,7 @@ def _updated_first(comparison: Comparison) -> Variants:
 
 
 def _regularisation(comparison: Comparison) -> Variants:
-    """What came back, where it is off by one constant times the weights, or times the biases."""
+    """Claim what came back if it is off by one constant times the weights, or times the biases."""
     if not comparison.parameters:
         return {}
     constants: dict[bool, set[str]] = {True: set(), False: set()}
@@ -83,7 +87,7 @@ def _regularisation(comparison: Comparison) -> Variants:
 
 
 def _multiple_of(value: Any, right: Any, returned: Any) -> float | None:
-    """The c of returned - right = c · value, if there is one and right itself is no multiple of value."""
+    """Return the c of returned - right = c · value, if there is one and right itself is not a multiple of value."""
     if np.shape(returned) != np.shape(right) or np.size(value) < 2 or not np.any(value):
         return None
     difference = returned - right

@@ -19,7 +19,7 @@ def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
 
 
 def _unsummed(comparison: Comparison) -> Variants:
-    """What came back, where it has an axis that the input lacks and is right once that is summed."""
+    """Claim what came back if it has an axis that the input lacks and is right once that is summed."""
     claims = []
     for x, r, returned in zip(comparison.given, comparison.right, comparison.returned):
         copied = not _has_batch(x, comparison) and _broadcasts(np.shape(x), np.shape(returned))
@@ -29,7 +29,7 @@ def _unsummed(comparison: Comparison) -> Variants:
 
 
 def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
-    """Whether an array of `shape` would be copied along an axis of more than one entry to become `full`."""
+    """Return True if broadcasting `shape` to `full` copies along an axis of more than one entry."""
     fits = len(shape) <= len(full) and all(a in (1, b) for a, b in zip(shape[::-1], full[::-1]))
     return fits and int(np.prod(full)) > int(np.prod(shape))
 
@@ -40,7 +40,7 @@ def _mean_for_sum(r: Any, comparison: Comparison, i: int) -> Any:
 
 
 def _has_batch(x: Any, comparison: Comparison) -> bool:
-    """Whether x has the batch axis, as far as sizes tell: a bias can be as long as the batch that was given."""
+    """Return True if x has the batch axis, judging by sizes: a bias can be as long as the batch that was given."""
     return comparison.resized and np.shape(x)[:1] == (comparison.batch,)
 
 
@@ -64,8 +64,8 @@ def _kept_dims(comparison: Comparison) -> Variants:
 
 
 def _orders(a: Any, b: Any, right: Any) -> list[Any]:
-    """Every product of two matrices, transposed or not and in either order, that is not the right one or its
-    transpose; None where the sizes do not fit, so that the list has one length."""
+    """Return every product of two matrices, transposed or not and in either order, that is not the right one or its
+    transpose; None where the sizes do not fit, so that the length is always the same."""
     found = []
     for p, q in product((a, a.T), (b, b.T)):
         for left, other in ((p, q), (q, p)):
@@ -87,7 +87,7 @@ def _wrong_order(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
 
 
 def _hadamard(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """Products entry by entry in place of matrix products, where the shapes allow."""
+    """Return products entry by entry in place of matrix products, where the shapes allow."""
     x, w, *rest = inputs
     bias = [upstream.sum(axis=0) for _ in rest]
     return [(_times(upstream, a), _times(upstream, b), *bias) for a, b in ((w, x), (np.transpose(w), np.transpose(x)))]
@@ -101,7 +101,7 @@ def _times(a: Any, b: Any) -> Any:
 
 
 def _matrix_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """Matrix products in place of products entry by entry."""
+    """Return matrix products in place of products entry by entry."""
     x, y = inputs
     if not np.ndim(x) == np.ndim(y) == np.ndim(upstream) == 2:
         return []
@@ -110,7 +110,7 @@ def _matrix_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ..
 
 
 def _local_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """A matrix product with the local derivative of an elementwise gate."""
+    """Return matrix products with the local derivative of an elementwise gate."""
     if np.ndim(upstream) != 2 or upstream.shape[0] != upstream.shape[1]:
         return []
     local = _local(inputs[0], out)

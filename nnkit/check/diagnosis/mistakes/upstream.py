@@ -10,7 +10,7 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
 from nnkit.check.evidence.comparison import Comparison
 
-NICE = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
+USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 """Factors that are tried on top of another mistake."""
 
 
@@ -20,7 +20,7 @@ def _swapped(comparison: Comparison) -> Variants:
 
 
 def _factor(comparison: Comparison) -> Variants:
-    """For each gradient the constant that it is off by, and all gradients that one constant explains."""
+    """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
     return {f"{c:.4g}": tuple(c * r for r in comparison.right) for c in constants.values()}
 
@@ -33,8 +33,8 @@ def _constant(comparison: Comparison, i: int) -> float | None:
     c = float(returned[largest] / right[largest])
     # One number alone is always some constant off; then only constants that people write count.
     varied = right.size > 1 and not np.allclose(right, right[largest], rtol=1e-6)
-    usual = any(abs(c / nice - 1) < 1e-6 for nice in NICE)
-    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or usual or np.ptp(comparison.upstream) > 0) else None
+    common = any(abs(c / usual - 1) < 1e-6 for usual in USUAL_FACTORS)
+    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or common or np.ptp(comparison.upstream) > 0) else None
 
 
 def _divide_by(c: float) -> Any:
@@ -109,8 +109,8 @@ MISTAKES = (
 
 
 UNDO_MORE = (
-    *(("factor", _divide_by(c)) for c in NICE),
+    *(("factor", _divide_by(c)) for c in USUAL_FACTORS),
     ("no-batch-mean", lambda w, comparison: w / comparison.batch if comparison.batch else None),
     ("no-batch-mean", lambda w, comparison: w * comparison.batch if comparison.batch else None),
 )
-"""How mistakes that can be made in several ways are taken back, where they were made on top of another one."""
+"""Functions that undo mistakes with several variants, where these were made on top of another one."""
