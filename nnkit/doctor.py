@@ -34,8 +34,8 @@ print(len(font_manager.findSystemFonts()))
 
 
 @dataclass(frozen=True)
-class Finding:
-    """Result of one check."""
+class MachineFinding:
+    """Result of one check of this machine."""
 
     name: str
     ok: bool
@@ -47,9 +47,9 @@ class Finding:
     """Users that need it: "learners", "TAs", "admins", "tests", or several."""
 
 
-def examine() -> list[Finding]:
+def examine() -> list[MachineFinding]:
     """Run all checks, in parallel, and return their findings."""
-    checks: tuple[Callable[[], Finding], ...] = (
+    checks: tuple[Callable[[], MachineFinding], ...] = (
         _check_python,
         lambda: _check_package("NumPy", "numpy", "learners, TAs"),
         _check_jax,
@@ -64,7 +64,7 @@ def examine() -> list[Finding]:
         return list(pool.map(lambda check: check(), checks))
 
 
-def report(findings: list[Finding]) -> str:
+def report(findings: list[MachineFinding]) -> str:
     """Format findings as one screen of text: a line for each, and a second line with the fix if there is one."""
     width = max((len(finding.name) for finding in findings), default=0)
     lines = [f"nnkit doctor: {platform.system()}, {platform.machine()}", ""]
@@ -79,25 +79,25 @@ def report(findings: list[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _check_python() -> Finding:
+def _check_python() -> MachineFinding:
     version, oldest = platform.python_version(), ".".join(map(str, OLDEST_PYTHON))
     if sys.version_info >= OLDEST_PYTHON:
-        return Finding("Python", True, version, "", "learners, TAs, admins")
+        return MachineFinding("Python", True, version, "", "learners, TAs, admins")
     fix = f"make clean lab PYTHON=python{oldest}"
-    return Finding("Python", False, f"{version} is older than {oldest}", fix, "learners, TAs, admins")
+    return MachineFinding("Python", False, f"{version} is older than {oldest}", fix, "learners, TAs, admins")
 
 
-def _check_package(name: str, package: str, needed_for: str) -> Finding:
+def _check_package(name: str, package: str, needed_for: str) -> MachineFinding:
     """Check that a package is installed, in a version that nnkit works with."""
     wanted = _get_requirement(package)
     fix = f"python -m pip install '{wanted}'"
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
-        return Finding(name, False, "not installed", fix, needed_for)
+        return MachineFinding(name, False, "not installed", fix, needed_for)
     if not _fits_requirement(version, wanted):
-        return Finding(name, False, f"{version}, but nnkit needs {wanted}", fix, needed_for)
-    return Finding(name, True, version, "", needed_for)
+        return MachineFinding(name, False, f"{version}, but nnkit needs {wanted}", fix, needed_for)
+    return MachineFinding(name, True, version, "", needed_for)
 
 
 def _get_requirement(package: str) -> str:
@@ -118,7 +118,7 @@ def _fits_requirement(version: str, requirement: str) -> bool:
     return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
-def _check_jax() -> Finding:
+def _check_jax() -> MachineFinding:
     installed = _check_package("JAX", "jax", "learners")
     if not installed.ok:
         return installed
@@ -126,15 +126,15 @@ def _check_jax() -> Finding:
     answer, fault = _run_program([sys.executable, "-c", JAX_PROBE])
     if fault:
         fix = "JAX_PLATFORMS=cpu nnkit doctor   (if this works, the GPU's driver is at fault)"
-        return Finding("JAX", False, f"does not start: {fault}", fix, "learners")
+        return MachineFinding("JAX", False, f"does not start: {fault}", fix, "learners")
     version, device, kind = answer.split("|")
     detail = f"{version} on {device}" + ("" if kind == device else f" ({kind})")
     if device == "cpu" and shutil.which("nvidia-smi"):
         detail += "; to use the GPU: python -m pip install -e '.[gpu]'"
-    return Finding("JAX", True, detail, "", "learners")
+    return MachineFinding("JAX", True, detail, "", "learners")
 
 
-def _check_widgets() -> Finding:
+def _check_widgets() -> MachineFinding:
     """Check both halves of ipywidgets: the Python package, and JupyterLab's extension that draws the widgets."""
     installed = _check_package("widgets", "ipywidgets", "learners")
     if not installed.ok:
@@ -143,19 +143,21 @@ def _check_widgets() -> Finding:
     try:
         from jupyter_core.paths import jupyter_path
     except ModuleNotFoundError:
-        return Finding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", fix, "learners")
+        return MachineFinding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", fix, "learners")
     folders = jupyter_path("labextensions", "@jupyter-widgets", "jupyterlab-manager")
     if not any((Path(folder) / "package.json").exists() for folder in folders):
-        return Finding("widgets", False, "JupyterLab's extension for ipywidgets is missing", fix, "learners")
-    return Finding("widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners")
+        return MachineFinding("widgets", False, "JupyterLab's extension for ipywidgets is missing", fix, "learners")
+    return MachineFinding(
+        "widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners"
+    )
 
 
-def _check_browser() -> Finding:
+def _check_browser() -> MachineFinding:
     found = next(filter(None, map(shutil.which, BROWSERS)), None) or _find_mac_browser()
     if found:
-        return Finding("browser", True, found, "", "learners, tests")
+        return MachineFinding("browser", True, found, "", "learners, tests")
     fix = _get_install_command(apt="chromium", brew="--cask chromium")
-    return Finding("browser", False, "no Chromium, Chrome or Firefox", fix, "learners, tests")
+    return MachineFinding("browser", False, "no Chromium, Chrome or Firefox", fix, "learners, tests")
 
 
 def _find_mac_browser() -> str | None:
@@ -163,18 +165,20 @@ def _find_mac_browser() -> str | None:
     return next((str(app) for app in apps if app.exists()), None)
 
 
-def _check_sandbox() -> Finding:
+def _check_sandbox() -> MachineFinding:
     """Check that bubblewrap is installed and may create namespaces, by running it."""
     if platform.system() != "Linux":
         fix = "run the grader on Linux: in a virtual machine, or under WSL"
-        return Finding("sandbox", False, "bubblewrap is for Linux only", fix, "TAs, admins, tests")
+        return MachineFinding("sandbox", False, "bubblewrap is for Linux only", fix, "TAs, admins, tests")
     bwrap = shutil.which("bwrap")
     if not bwrap:
-        return Finding("sandbox", False, "no bubblewrap", _get_install_command(apt="bubblewrap"), "TAs, admins, tests")
+        return MachineFinding(
+            "sandbox", False, "no bubblewrap", _get_install_command(apt="bubblewrap"), "TAs, admins, tests"
+        )
     _, fault = _run_program([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"])
     if fault:
-        return Finding("sandbox", False, fault, _get_namespace_command(), "TAs, admins, tests")
-    return Finding("sandbox", True, "bubblewrap runs without network", "", "TAs, admins, tests")
+        return MachineFinding("sandbox", False, fault, _get_namespace_command(), "TAs, admins, tests")
+    return MachineFinding("sandbox", True, "bubblewrap runs without network", "", "TAs, admins, tests")
 
 
 def _get_namespace_command() -> str:
@@ -185,15 +189,15 @@ def _get_namespace_command() -> str:
     return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to create namespaces)"
 
 
-def _check_fonts() -> Finding:
+def _check_fonts() -> MachineFinding:
     answer, fault = _run_program([sys.executable, "-c", FONT_PROBE])
     if fault:
         fix = f"python -m pip install --force-reinstall '{_get_requirement('matplotlib')}'"
-        return Finding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", fix, "learners")
+        return MachineFinding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", fix, "learners")
     if answer == "0":
         fix = _get_install_command(apt="fonts-dejavu-core", brew="--cask font-dejavu")
-        return Finding("fonts", False, "none for the browser", fix, "learners, tests")
-    return Finding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
+        return MachineFinding("fonts", False, "none for the browser", fix, "learners, tests")
+    return MachineFinding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
 
 
 def _get_install_command(apt: str, brew: str = "") -> str:

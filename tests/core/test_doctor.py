@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 
 from nnkit import doctor
-from nnkit.doctor import Finding, examine, report
+from nnkit.doctor import MachineFinding, examine, report
 
 NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "browser", "sandbox", "fonts"]
 
 
-def by_name(findings: list[Finding]) -> dict[str, Finding]:
+def by_name(findings: list[MachineFinding]) -> dict[str, MachineFinding]:
     return {finding.name: finding for finding in findings}
 
 
 @pytest.fixture(scope="module")
-def here() -> list[Finding]:
+def here() -> list[MachineFinding]:
     return examine()
 
 
-def test_this_machine_is_described_as_it_is(here: list[Finding]) -> None:
+def test_this_machine_is_described_as_it_is(here: list[MachineFinding]) -> None:
     found = by_name(here)
     assert list(found) == NAMES
     for name in ("Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader"):  # the tests' own set-up has these
@@ -32,14 +32,14 @@ def test_this_machine_is_described_as_it_is(here: list[Finding]) -> None:
     assert " on " in found["JAX"].detail
 
 
-def test_what_is_missing_has_a_command_and_what_works_has_none(here: list[Finding]) -> None:
+def test_what_is_missing_has_a_command_and_what_works_has_none(here: list[MachineFinding]) -> None:
     for finding in here:
         assert bool(finding.fix) is not finding.ok
         assert finding.detail
         assert set(finding.needed_for.split(", ")) <= {"learners", "TAs", "admins", "tests"}
 
 
-def test_the_report_fits_one_screen_and_says_ok_in_words(here: list[Finding]) -> None:
+def test_the_report_fits_one_screen_and_says_ok_in_words(here: list[MachineFinding]) -> None:
     lines = report(here).splitlines()
     assert len(lines) <= 24
     for finding in here:
