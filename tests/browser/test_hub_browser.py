@@ -46,9 +46,9 @@ def browser() -> Iterator[Browser]:
 # The current one, and the oldest that The Littlest JupyterHub 2.0 and Zero to JupyterHub 4.4.0 (5.5.0) may have.
 @pytest.mark.parametrize("jupyterhub", ["", "5.2.1"])
 def test_a_class_on_a_hub(browser: Browser, tmp_path: Path, jupyterhub: str) -> None:
-    python = hubs.python_with(jupyterhub) if jupyterhub else sys.executable
+    python = hubs.build_python_with(jupyterhub) if jupyterhub else sys.executable
     with hubs.demo_hub(tmp_path / "hub", python) as hub:
-        assert f"Running JupyterHub version {jupyterhub}" in hub.log()
+        assert f"Running JupyterHub version {jupyterhub}" in hub.read_log()
         settings = hub.folder / "homes/ada/.jupyter/lab/user-settings/@jupyterlab/notebook-extension"
         settings.mkdir(parents=True)
         # All cells are in the page, also those far below.
@@ -201,9 +201,9 @@ def read(learner: Person) -> None:
     page.locator("#submitted_assignments_list").get_by_role("button", name="Fetch Feedback").click()
     page.locator("#submitted_assignments_list .nested_list_item a").first.click()
     page.locator(".jp-DirListing").get_by_text("ps1.html").dblclick()
-    told = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
-    expect(told).to_contain_text(COMMENT)
-    expect(told).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
+    page_body = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
+    expect(page_body).to_contain_text(COMMENT)
+    expect(page_body).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
     learner.look("feedback")
 
 
