@@ -151,6 +151,7 @@ class ExchangeHandler(web.RequestHandler):
 
     async def send_archive(self, folder: Path, at: str = "") -> None:
         """Answer with the files kept in a folder: those of one time, or the newest."""
+        receipt: dict[str, Any] | None
         if at:
             receipt = await self.run_in_thread(self.store.read_receipt, folder, at)
         else:
