@@ -99,7 +99,7 @@ def test_a_roster_gives_groups_and_keeps_out_all_others(tmp_path: Path) -> None:
 def test_the_sandbox_shows_only_folders_that_exist(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     (tmp_path.parent / "others").write_text("x")
-    code = f"import os; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
+    code = f"import os, nnkit_hub; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
     words = [*sandbox_command.build_command(tmp_path), sys.executable, "-c", code]
     output = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
     assert output == ["True", "False"]
