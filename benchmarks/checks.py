@@ -66,14 +66,14 @@ class Answer:
 
 @dataclass
 class Tally:
-    """What one checker said to all of the corpus."""
+    """The answers of one checker on the whole corpus."""
 
     accepted: Counter[str] = field(default_factory=Counter)
     """Wrong ones, by mistake."""
     rejected: Counter[str] = field(default_factory=Counter)
     """Right ones, by reason."""
     at_kinks: int = 0
-    """How many of the rejected inputs have an entry on a kink."""
+    """The number of rejected inputs that have an entry on a kink."""
     named: int = 0
     misnamed: int = 0
     seconds: dict[str, float] = field(default_factory=lambda: {"right": 0.0, "wrong": 0.0})
@@ -104,7 +104,7 @@ CHECKERS: dict[str, Callable[[Any, Any], Answer]] = {
 
 
 def answers(entry: Any, seed: list[int]) -> dict[str, Answer]:
-    """What each checker says to the entry at the same inputs, each time to a fresh implementation."""
+    """Return the answer of each checker on the entry at the same inputs, each time with a fresh implementation."""
     return {name: ask(entry, entry.make(np.random.default_rng(seed))) for name, ask in CHECKERS.items()}
 
 
@@ -152,7 +152,7 @@ def compare(right: list[Any], wrong: list[Any], draws: int, seed: int) -> dict[s
 # ---- speed ---------------------------------------------------------------------------------------------
 
 SHAPES = {10: (2, 5), 100: (10, 10), 1_000: (25, 40), 10_000: (100, 100)}
-"""Of the largest array, by its entries."""
+"""Shapes of the largest array, by its number of entries."""
 LIMIT = 60.0
 ROUNDS, ENOUGH = 7, 1.0
 """The median of so many calls, or of as many as fill this many seconds."""
@@ -177,7 +177,7 @@ class MatMulGate:
 
 
 class SoftmaxLossGate:
-    """Of scores, for the labels that it was made with."""
+    """A loss of scores, for the labels that it was made with."""
 
     def __init__(self, labels):
         self.labels = labels
@@ -306,7 +306,7 @@ def measure_speed(seed: int) -> list[dict[str, Any]]:
 
 
 def ratio(row: dict[str, Any], peer: str) -> float | None:
-    """How many times faster nnkit.check is: more than this, where the peer was stopped at the limit."""
+    """Return the speed of nnkit.check over the peer's: more than this, if the peer was stopped at the limit."""
     mine, other = row["seconds"][OURS], row["seconds"][peer]
     if isinstance(mine, str):
         return None

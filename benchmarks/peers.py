@@ -29,7 +29,7 @@ MISMATCH = "the numbers differ"
 
 @dataclass(frozen=True)
 class Problem:
-    """What is differentiated, at float64 inputs; labels, batches and targets are held fixed inside of it."""
+    """A function to differentiate, at float64 inputs; labels, batches and targets are held fixed inside of it."""
 
     inputs: Arrays
     forward: Callable[..., tuple[Any, Any]]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 READABLE = 0o644
 UNFINISHED = ".new-"
@@ -17,10 +20,20 @@ def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting
     With `lasting`, the file survives a power cut once this returns. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with open_replacement(path, mode, lasting) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def open_replacement(path: Path, mode: int = READABLE, lasting: bool = True) -> Iterator[IO[bytes]]:
+    """Context manager that yields a binary file, which replaces `path` in one step if the block succeeds.
+
+    With `lasting`, the file survives a power cut after the block. Raises OSError.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
     try:
         with open(handle, "wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+            yield file
             os.fchmod(handle, mode)
             if lasting:
                 file.flush()

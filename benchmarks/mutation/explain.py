@@ -45,7 +45,7 @@ def _copied(value: Any) -> Any:
 
 
 def explain(subject: Subject, mutant: Mutant) -> str:
-    """What watching shows; else what is written in `KNOWN`; else that it is not explained."""
+    """Return what watching shows; else what is written in `KNOWN`; else that it is not explained."""
     levels = watches(subject.target, mutant)
     return _seen(subject, mutant, levels) or _known(subject, mutant, levels) or UNEXPLAINED
 

@@ -1,4 +1,4 @@
-"""What the checker says of one mutant: killed, equivalent (its result is the original's) or survived."""
+"""The checker's judgement on one mutant: killed, equivalent (its result is the original's) or survived."""
 
 from __future__ import annotations
 

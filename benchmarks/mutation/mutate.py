@@ -102,7 +102,7 @@ class _Place:
     field: str
     position: int | None
     outer: _Place | None
-    """Where the parent hangs."""
+    """The place of the parent."""
 
     def put(self, node: ast.AST) -> None:
         if self.position is None:
@@ -124,14 +124,14 @@ def _places(node: ast.AST, outer: _Place | None = None) -> Iterator[_Place]:
 
 
 def _is_guard(node: ast.AST) -> bool:
-    """Whether this statement only refuses what does not fit: `g = check_upstream(self, g, ...)`. It is dropped, not
-    mutated."""
+    """Return True if this statement only refuses what does not fit, as `g = check_upstream(self, g, ...)` does: it is
+    dropped, not mutated."""
     call = node.value if isinstance(node, ast.Expr | ast.Assign) else None
     return isinstance(call, ast.Call) and ast.unparse(call.func).startswith("check_")
 
 
 def _may_be_value(place: _Place) -> bool:
-    """Whether a number or an array may stand here: not a function's name, a module, a keyword's constant."""
+    """Return True if a number or an array may stand here: not a function's name, a module, a keyword's constant."""
     outside = (ast.Call, "func"), (ast.Attribute, "value"), (ast.keyword, "value"), (ast.Raise, "exc")
     if isinstance(place.node, ast.Name) and place.node.id == "self":
         return False

@@ -1,4 +1,4 @@
-"""The course on a JupyterHub: who may do what, how servers start, how work travels, and a hub to try it on.
+"""The course on a JupyterHub: permissions, servers, the exchange, and a demo hub.
 
-Imports nothing: a learner's server, the hub and its services each load what they need of it.
+This module imports nothing: a learner's server, the hub and its services each import only what they need.
 """

@@ -20,6 +20,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from nnkit.atomic_files import open_replacement
+
 SQLITE_HEADER = b"SQLite format 3\0"
 SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside an open database. A backup needs none of them."""
@@ -30,18 +32,10 @@ def save_folders(file: Path, folders: Iterable[Path]) -> int:
 
     Only its owner can read the file, and it appears whole or not at all.
     """
-    fresh = file.with_name(f"{file.name}.new")
     number = 0
-    try:
-        with (
-            open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as raw,
-            tarfile.open(fileobj=raw, mode="w:gz") as archive,
-        ):
-            for path in (path for folder in folders for path in _list_paths(folder.absolute())):
-                number += _add_path(archive, path)
-        fresh.replace(file)
-    finally:
-        fresh.unlink(missing_ok=True)
+    with open_replacement(file, mode=0o600) as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive:
+        for path in (path for folder in folders for path in _list_paths(folder.absolute())):
+            number += _add_path(archive, path)
     return number
 
 

@@ -62,12 +62,12 @@ def render_settings(role: str) -> dict[str, str]:
     off = {f"@jupyter/nbgrader:{name}": True for name in _DISABLED_LAB_EXTENSIONS[role]}
     off["@jupyterlab/apputils-extension:announcements"] = True
     extensions = {f"nbgrader.server_extensions.{name}": False for name in _DISABLED_SERVER_EXTENSIONS[role]}
-    found = {
+    files = {
         "labconfig/page_config.json": json.dumps({"disabledExtensions": off}, indent=2),
         "jupyter_server_config.json": json.dumps({"ServerApp": {"jpserver_extensions": extensions}}, indent=2),
         "nbgrader_config.py": _NBGRADER_CONFIG,
     }
-    return found | ({"jupyter_server_config.py": _LECTURES_CONFIG} if role == LEARNER else {})
+    return files | ({"jupyter_server_config.py": _LECTURES_CONFIG} if role == LEARNER else {})
 
 
 def create_spawn_hook(

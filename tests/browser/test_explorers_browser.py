@@ -70,7 +70,7 @@ def keys(one: Locator, *names: str) -> None:
 
 
 def labels(one: Locator, kind: str) -> list[str]:
-    """The numbers that can be seen, above the wires ("value") or below ("grad")."""
+    """Return the visible numbers above the wires ("value") or below ("grad")."""
     return [text for text in one.locator(f"text .nnx-{kind}, text.nnx-{kind}").all_text_contents() if text]
 
 
@@ -78,7 +78,7 @@ def labels(one: Locator, kind: str) -> list[str]:
 
 
 def step_through_the_lecture(one: Locator) -> None:
-    """(x + y) z, in the lecture's numbers, by buttons and by keys."""
+    """Step through (x + y) z with the lecture's numbers, by buttons and by keys."""
     expect(sentence(one)).to_contain_text("Only the inputs are known.")
     assert labels(one, "value") == ["−2", "5", "−4"]
     press(one, "Step →")
@@ -98,7 +98,7 @@ def step_through_the_lecture(one: Locator) -> None:
 
 
 def move_an_input(one: Locator) -> None:
-    """By slider and by number; the step stays where it is."""
+    """Move an input by slider and by number; the step stays the same."""
     bar = one.get_by_role("slider", name="x", exact=True)
     bar.focus()
     for _ in range(2):
@@ -120,7 +120,7 @@ def move_an_input(one: Locator) -> None:
 
 
 def fold_the_neuron(one: Locator) -> None:
-    """The sigmoid neuron gate by gate; then its last four gates as one."""
+    """Step through the sigmoid neuron gate by gate, then with its last four gates folded into one."""
     keys(one, *["ArrowRight"] * 17)
     expect(sentence(one)).to_contain_text("To w0: 0.1966 × −1 = −0.1966. To x0: 0.1966 × 2 = 0.3932.")
     assert {"1", "−1", "0.3679", "1.368", "0.7311"} <= set(labels(one, "value"))
@@ -174,7 +174,7 @@ def zoom_and_pan(one: Locator) -> None:
 
 
 def meet_bad_input(bad: Locator, large: Locator) -> None:
-    """Each fault is reported where it is, and the explorer goes on."""
+    """Enter bad input: each fault is reported where it is, and the explorer keeps working."""
     warning = bad.locator(".nnx-warning").first
     keys(bad, *["ArrowRight"] * 9)
     expect(bad.locator(".nnx-error")).to_have_text(
@@ -238,7 +238,7 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
 
 
 def follow_the_curve(one: Locator) -> None:
-    """By pointer, by keys, by slider; with a step that is good, and two that are not."""
+    """Move the point by pointer, keys and slider; try a good step and two bad ones."""
     plot = one.locator("svg.nnx-plot")
     box = plot.bounding_box()
     assert box
@@ -263,7 +263,7 @@ def follow_the_curve(one: Locator) -> None:
 
 
 def go_down(one: Locator) -> None:
-    """The first updates of lecture 04; a start that is dragged; divergence."""
+    """Follow the first updates of lecture 04, drag the start, and diverge."""
     plot = one.locator("svg.nnx-plot")
     plot.focus()
     one.page.keyboard.press("ArrowRight")
@@ -291,7 +291,7 @@ def go_down(one: Locator) -> None:
 
 
 def ask_the_matrix(one: Locator) -> None:
-    """Entries by pointer and by keys, the memory, the puzzle."""
+    """Select entries by pointer and by keys, change the memory's sizes, solve the puzzle."""
     press(one, "∂out/∂w")
     one.locator("td[data-at='0,4']").hover()
     entry = "∂out[0, 0]/∂w[1, 0] = 1: it connects the output out[0, 0] to the input w[1, 0]."

@@ -76,9 +76,9 @@ GIVE_BACK = "!cd ~ && nbgrader fetch_feedback ps1 --course nnkit 2>&1 | tail -1;
 def test_a_class_on_the_oldest_hub(tmp_path: Path) -> None:
     """The oldest that The Littlest JupyterHub 2.0 and Zero to JupyterHub 4.4.0 (5.5.0) may have: with the requests that
     the pages make."""
-    with hubs.demo_hub(tmp_path / "hub", hubs.python_with("5.2.1")) as hub:
-        assert "Running JupyterHub version 5.2.1" in hub.log()
-        ta, learner = hub.visitor("tom"), hub.visitor("ada")
+    with hubs.demo_hub(tmp_path / "hub", hubs.build_python_with("5.2.1")) as hub:
+        assert "Running JupyterHub version 5.2.1" in hub.read_log()
+        ta, learner = hub.log_in("tom"), hub.log_in("ada")
         ta.start_server(hubs.GRADER)
         learner.start_server()
         assert "receipt" in learner.run(hubs.HAND_IN).lower()
@@ -227,9 +227,9 @@ def read(learner: Person) -> None:
     page.locator("#submitted_assignments_list").get_by_role("button", name="Fetch Feedback").click()
     page.locator("#submitted_assignments_list .nested_list_item a").first.click()
     page.locator(".jp-DirListing").get_by_text("ps1.html").dblclick()
-    told = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
-    expect(told).to_contain_text(COMMENT)
-    expect(told).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
+    page_body = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
+    expect(page_body).to_contain_text(COMMENT)
+    expect(page_body).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
     learner.look("feedback")
 
 

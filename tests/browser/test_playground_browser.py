@@ -67,7 +67,7 @@ def step_and_reset(one: Locator) -> None:
 
 
 def paint(one: Locator) -> None:
-    """By pointer, in a stroke, and by keys; a third class begins a network with three scores."""
+    """Paint by pointer, in a stroke, and by keys; a third class restarts with three scores."""
     plane = one.get_by_role("application")
     box = plane.bounding_box()
     assert box
@@ -99,7 +99,7 @@ def paint(one: Locator) -> None:
 
 
 def go_wrong(one: Locator) -> None:
-    """Each fault is reported in words, and the playground goes on."""
+    """Make mistakes: each is reported in words, and the playground keeps working."""
     enter(one, "width", "0")
     expect(one.get_by_role("alert").filter(has_text="width")).to_have_text(
         "✗ The width of a hidden layer must be a whole number from 1 to 32; '0' is not."
@@ -124,7 +124,7 @@ def go_wrong(one: Locator) -> None:
 
 
 def look_into_the_verdict(one: Locator) -> None:
-    """Entry by entry, by pointer, by keys and by button; the numbers in place of the marks; the hints."""
+    """Go through the entries by pointer, keys and button; show numbers instead of marks; open the hints."""
     expect(one.locator("strong")).to_contain_text("✗ Mine.backward: dx is wrong")
     expect(one.locator("td.nnx-wrong")).to_have_text(["✗", "✗"])
     one.locator("td[data-at='0,1']").hover()

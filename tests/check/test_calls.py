@@ -197,7 +197,7 @@ def test_a_branch_on_which_the_complex_step_is_wrong_is_looked_at_by_small_steps
             return np.where(x > 1, np.abs(x), x**2), None
 
         def backward(self, upstream, cache):
-            raise AssertionError("nobody asks")
+            raise AssertionError("not called")
 
     subject = GateSubject("size", ("x",), (0,), None, gate=Size())
     x, upstream = np.array([2.0, 3.0]), np.array([0.5, -1.0])

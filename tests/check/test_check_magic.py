@@ -94,11 +94,11 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("cell", "told"), WRONG.values(), ids=list(WRONG))
-def test_wrong_cells_are_told(shell: Any, cell: str, told: str) -> None:
+@pytest.mark.parametrize(("cell", "sentence"), WRONG.values(), ids=list(WRONG))
+def test_wrong_cells_are_described(shell: Any, cell: str, sentence: str) -> None:
     verdict = run(shell, cell)
     assert verdict.status == "wrong"
-    assert told in str(verdict)
+    assert sentence in str(verdict)
 
 
 AMISS = {
@@ -116,16 +116,16 @@ AMISS = {
 }
 
 
-@pytest.mark.parametrize(("cell", "told"), AMISS.values(), ids=list(AMISS))
-def test_what_is_amiss_with_the_cell_is_told_in_one_sentence(shell: Any, cell: str, told: str) -> None:
+@pytest.mark.parametrize(("cell", "sentence"), AMISS.values(), ids=list(AMISS))
+def test_what_is_wrong_with_the_cell_is_said_in_one_sentence(shell: Any, cell: str, sentence: str) -> None:
     verdict = run(shell, cell)
     assert verdict.status == "error"
-    assert told in verdict.headline
+    assert sentence in verdict.headline
     assert "\n" not in verdict.headline
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "sentence"),
     [
         ("", "needs a name and a value"),
         ("2.0", "needs a name and a value"),
@@ -136,10 +136,10 @@ def test_what_is_amiss_with_the_cell_is_told_in_one_sentence(shell: Any, cell: s
         ("x=nowhere", "x=nowhere cannot be computed: NameError"),
     ],
 )
-def test_a_faulty_line_is_a_usage_error_with_an_example(shell: Any, line: str, told: str) -> None:
+def test_a_faulty_line_is_a_usage_error_with_an_example(shell: Any, line: str, sentence: str) -> None:
     result = shell.run_cell(f"%%check {line}\nvalue = 1")
     assert isinstance(result.error_in_exec, UsageError)
-    assert told in str(result.error_in_exec)
+    assert sentence in str(result.error_in_exec)
 
 
 def test_not_attempted_is_a_status_of_its_own(shell: Any) -> None:

@@ -1,4 +1,4 @@
-"""How a verdict is seen: as text, as HTML, as JSON, and as the traceback of a failed assert."""
+"""Verdicts as they are shown: as text, as HTML, as JSON, and as the traceback of a failed assert."""
 
 from __future__ import annotations
 

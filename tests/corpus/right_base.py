@@ -1,4 +1,4 @@
-"""What an entry of the corpus is, and the decorators that make one.
+"""An entry of the corpus, and the decorators that make one.
 
 A `Family` is a function with the random inputs at which it is asked for; each way of writing its derivative
 is one entry: a gate, a function or a network under a decorator that names the family and the style.

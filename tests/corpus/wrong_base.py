@@ -1,4 +1,4 @@
-"""What a planted mistake is, and the decorators that make one.
+"""A planted mistake, and the decorators that make one.
 
     @backward("no-upstream", on=MULTIPLY)      # a gate's backward; `on` says the forward and the inputs
     @gate / @function / @loss                  # a whole gate, a function, a loss
@@ -26,7 +26,7 @@ Draw = Callable[[Generator], tuple[Any, ...]]
 class Wrong:
     name: str
     ids: tuple[str, ...]
-    """What the checker should name; empty for "fails, no name"."""
+    """The mistakes that the checker should name; empty for "fails, no name"."""
     check: str
     """The function of `nnkit.check` that must not accept it."""
     make: Callable[[Generator], Call]
@@ -208,5 +208,5 @@ def edited(*ids: str, of: Source, line: str, by: str, then: tuple[tuple[str, str
         if code.count(old) != 1:
             raise ValueError(f"{of.name}: {old!r} occurs {code.count(old)} times")
         code = code.replace(old, new)
-    told = " ".join(by.split()) or f"without {' '.join(line.split())}"
-    register(ids, of.check, f"{of.name}, {told[:70]}", of.make(code))
+    change = " ".join(by.split()) or f"without {' '.join(line.split())}"
+    register(ids, of.check, f"{of.name}, {change[:70]}", of.make(code))

@@ -1,4 +1,4 @@
-"""What tests in a real browser share: Chromium, and a JupyterLab to open in it."""
+"""Helpers of tests in a real browser: Chromium, and a JupyterLab to open in it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FLAGS = [
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser; the test is skipped where there is none."""
+    """Start a browser; skip the test if there is none."""
     found = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chrome")
     if not found:
         pytest.skip("no browser: apt-get install chromium")
@@ -45,7 +45,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def jupyter_lab(folder: Path) -> Iterator[str]:
-    """The address of a JupyterLab in `folder`, with settings of its own in its folder JUPYTER_CONFIG_DIR."""
+    """Start a JupyterLab in `folder`, with its settings in the folder JUPYTER_CONFIG_DIR, and yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -73,8 +73,10 @@ def open_notebook(page: Page, lab: str, path: str) -> None:
 
 
 def run_all_cells(page: Page, last: Locator | None = None) -> None:
-    """Until `last` is there (or the first cell has its number or its star): a kernel that is only just there may not
-    hear the first time, or lose a part."""
+    """Run all cells, until `last` appears (or the number or star of the first cell).
+
+    It tries again, because a kernel that has just started may miss the first request, or a part of it.
+    """
     begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
     select = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
     for _ in range(3):
@@ -93,7 +95,7 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
 
 
 def wait_until_quiet(page: Page) -> None:
-    """Until the kernel has been idle for three seconds on end: all cells have run."""
+    """Wait until the kernel has been idle for three seconds: all cells have run."""
     quiet = 0
     for _ in range(600):
         page.wait_for_timeout(1000)

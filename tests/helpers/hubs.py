@@ -1,4 +1,4 @@
-"""What tests on a real hub share: a demo hub of their own, and visitors who log in and use it without a browser."""
+"""A demo hub for tests, and visitors who log in and use it without a browser."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from helpers.paths import ROOT
 COURSE = "nnkit"
 GRADER = f"grader-{COURSE}"
 TA, LEARNERS = "tom", ("ada", "ben", "cleo")
-SECONDS = 600.0
+MAX_WAIT_SECONDS = 600.0
 HAND_IN = """!cd ~ && nbgrader fetch_assignment ps1 --course nnkit 2>&1 | tail -1
 !cd ~ && nbgrader submit ps1 --course nnkit 2>&1 | tail -3
 """
@@ -37,33 +37,33 @@ HAND_IN = """!cd ~ && nbgrader fetch_assignment ps1 --course nnkit 2>&1 | tail -
 
 @dataclass
 class Hub:
-    """A demo hub that runs."""
+    """A running demo hub."""
 
     folder: Path
     address: str
     process: subprocess.Popen[str]
-    said: str
+    output: str
     passwords: dict[str, str] = field(default_factory=dict)
 
-    def visitor(self, name: str) -> Visitor:
-        """Somebody who has logged in."""
+    def log_in(self, name: str) -> Visitor:
+        """Log in as a user."""
         return Visitor(self, name)
 
-    def log(self) -> str:
+    def read_log(self) -> str:
         return (self.folder / "hub.log").read_text(errors="replace")
 
 
 @contextmanager
 def demo_hub(folder: Path, python: str = sys.executable, port: int = 0) -> Iterator[Hub]:
-    """`nnkit hub` in this folder, stopped at the end as by Ctrl-C."""
-    hub = start(folder, python, port or free_port())
+    """Context manager that runs `nnkit hub` in this folder, and stops it as Ctrl-C does."""
+    hub = start_hub(folder, python, port or free_port())
     try:
         yield hub
     finally:
-        stop(hub)
+        stop_hub(hub)
 
 
-def start(folder: Path, python: str, port: int) -> Hub:
+def start_hub(folder: Path, python: str, port: int) -> Hub:
     command = [python, "-m", "nnkit.cli", "hub", "--folder", str(folder), "--port", str(port)]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -74,24 +74,24 @@ def start(folder: Path, python: str, port: int) -> Hub:
         lines.append(line)
         if line.startswith("Ctrl-C"):
             break
-    said = "".join(lines)
-    address = re.search(r"http://\S+", said)
+    output = "".join(lines)
+    address = re.search(r"http://\S+", output)
     if not address:
         process.communicate(timeout=300)
-        raise AssertionError(said)
-    return Hub(folder, address[0], process, said, dict(re.findall(r"log in as (\S+)\s+with (\S+)", said)))
+        raise AssertionError(output)
+    return Hub(folder, address[0], process, output, dict(re.findall(r"log in as (\S+)\s+with (\S+)", output)))
 
 
-def stop(hub: Hub) -> str:
-    """As Ctrl-C does; what was said meanwhile."""
+def stop_hub(hub: Hub) -> str:
+    """Stop a hub as Ctrl-C does, and return its output since it started."""
     if hub.process.poll() is None:
         hub.process.send_signal(signal.SIGINT)
-    said, _ = hub.process.communicate(timeout=300)
-    return said
+    output, _ = hub.process.communicate(timeout=300)
+    return output
 
 
-def python_with(jupyterhub: str) -> str:
-    """A Python that is like this one, but for its JupyterHub; kept in build/hubs."""
+def build_python_with(jupyterhub: str) -> str:
+    """Return a Python like this one except for its JupyterHub; it is kept in build/hubs."""
     place = ROOT / "build" / "hubs" / f"{jupyterhub}-{sys.version_info.minor}"
     python = place / "bin" / "python"
     if not (place / "ready").exists():
@@ -100,7 +100,7 @@ def python_with(jupyterhub: str) -> str:
         pip = [sys.executable, "-m", "pip", "--python", str(python), "--quiet", "--disable-pip-version-check"]
         subprocess.run([*pip, "install", "--no-deps", f"jupyterhub=={jupyterhub}"], check=True)
         (own,) = place.glob("lib/python*/site-packages")
-        # What is not in it comes from this Python's packages, which come later on the path.
+        # All other packages are this Python's, which come later on the path.
         (own / "others.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
         for folder in ("share/jupyter", "etc/jupyter"):
             shutil.copytree(Path(sys.prefix, folder), place / folder, copy_function=os.link, dirs_exist_ok=True)
@@ -119,7 +119,7 @@ def free_port() -> int:
 
 
 class Visitor:
-    """Somebody who has logged in, and asks for pages as a browser does."""
+    """A user who has logged in, and requests pages as a browser does."""
 
     def __init__(self, hub: Hub, name: str):
         self.hub, self.name = hub, name
@@ -134,13 +134,13 @@ class Visitor:
         return self.web.get(self.hub.address + path, timeout=300, **options)
 
     def start_server(self, of: str = "") -> None:
-        """Start a server and enter it, as a browser does."""
+        """Start a server and open it, as a browser does."""
         of = of or self.name
         self.get(f"/hub/spawn/{of}")
-        until = time.monotonic() + SECONDS
+        until = time.monotonic() + MAX_WAIT_SECONDS
         while time.monotonic() < until:
             answer = self.get(f"/user/{of}/lab")
-            if "/oauth2/authorize" in answer.url:  # another's server: the hub asks whether that is meant
+            if "/oauth2/authorize" in answer.url:  # another user's server: the hub asks for confirmation
                 fields = re.findall(r'<input[^>]*?name="(\w+)"[^>]*?value="([^"]*)"', answer.text)
                 answer = self.web.post(answer.url, data=fields, headers={"Referer": answer.url}, timeout=300)
             if answer.ok and "jupyter-config-data" in answer.text:
@@ -149,14 +149,14 @@ class Visitor:
         raise AssertionError(f"the server of {of} did not start: {answer.status_code} {answer.text[-300:]}")
 
     def call(self, method: str, path: str, of: str = "", **options: Any) -> requests.Response:
-        """A request to somebody's server, as a page on it makes it."""
+        """Send a request to a user's server, as a page on it does."""
         base = f"/user/{of or self.name}/"
         tokens = [cookie.value for cookie in self.web.cookies if cookie.name == "_xsrf" and cookie.path == base]
         headers = {"X-XSRFToken": (tokens or [""])[0] or "", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
         return self.web.request(method, f"{self.hub.address}{base}{path}", headers=headers, timeout=300, **options)
 
     def run(self, code: str, of: str = "") -> str:
-        """What Python code prints in a kernel of somebody's server."""
+        """Return what Python code prints in a kernel of a user's server."""
         started = self.call("POST", "api/kernels", of, json={"name": "python3"})
         assert started.status_code == 201, f"{started.status_code} {started.text}"
         kernel = started.json()["id"]
@@ -174,22 +174,22 @@ class Visitor:
         message = {"header": {**header, "version": "5.3"}, "parent_header": {}, "metadata": {}, "content": content}
         await socket.write_message(json.dumps({**message, "channel": "shell", "buffers": []}))
         try:
-            return await asyncio.wait_for(_printed(socket, header["msg_id"]), SECONDS)
+            return await asyncio.wait_for(_collect_output(socket, header["msg_id"]), MAX_WAIT_SECONDS)
         finally:
             socket.close()
             while await socket.read_message() is not None:
                 pass
 
 
-async def _printed(socket: Any, message: str) -> str:
+async def _collect_output(socket: Any, request: str) -> str:
     printed = ""
     while True:
-        told = await socket.read_message()
-        assert told is not None, "the kernel's connection was closed"
-        if not isinstance(told, str):
+        message = await socket.read_message()
+        assert message is not None, "the kernel's connection was closed"
+        if not isinstance(message, str):
             continue
-        answer = json.loads(told)
-        if answer["parent_header"].get("msg_id") != message:
+        answer = json.loads(message)
+        if answer["parent_header"].get("msg_id") != request:
             continue
         kind, content = answer["msg_type"], answer["content"]
         printed += content["text"] if kind == "stream" else ""
@@ -199,8 +199,8 @@ async def _printed(socket: Any, message: str) -> str:
             return printed
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
+def is_alive(pid: int) -> bool:
+    """Return True if a process runs (a zombie does not)."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
@@ -208,15 +208,15 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-def processes_below(folder: Path) -> list[int]:
-    """The processes that have this folder in their command or their environment."""
+def find_processes(folder: Path) -> list[int]:
+    """Return the processes that have this folder in their command or their environment."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
-                told = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+                text = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
             except OSError:
                 continue
-            if os.fsencode(folder) in told and alive(int(entry.name)):
+            if os.fsencode(folder) in text and is_alive(int(entry.name)):
                 found.append(int(entry.name))
     return found

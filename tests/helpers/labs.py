@@ -1,4 +1,4 @@
-"""What tests of explorers in a browser share: notebooks in a JupyterLab, and what one does in an explorer."""
+"""Helpers of tests of explorers in a browser: notebooks in a JupyterLab, and actions in an explorer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def use_dark_theme(folder: Path, theme: str = "JupyterLab Dark") -> None:
 
 
 class Lab:
-    """A JupyterLab, a browser, and what the browser's console complains of."""
+    """A JupyterLab and a browser; it collects the errors of the browser's console."""
 
     def __init__(self, browser: Browser, address: str, folder: Path):
         self.browser, self.address, self.folder = browser, address, folder
@@ -79,9 +79,9 @@ def enter(one: Locator, field: str, text: str) -> None:
     box.press("Enter")
 
 
-def assert_accessible(page: Page, rooms: str = ".nnx-explorer") -> None:
+def assert_accessible(page: Page, scope: str = ".nnx-explorer") -> None:
     page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = page.evaluate("rooms => axe.run({include: [[rooms]]})", rooms)
+    found = page.evaluate("scope => axe.run({include: [[scope]]})", scope)
     faults = [(f["id"], f["impact"], [n["html"][:150] for n in f["nodes"][:3]]) for f in found["violations"]]
     assert [fault for fault in faults if fault[1] in ("serious", "critical")] == []
 

@@ -58,7 +58,7 @@ def hub() -> Hub:
 
     if not _hub:
         folder = Path(tempfile.mkdtemp(prefix="nnkit-hub-"))
-        _hub.append(hubs.start(folder / "hub", sys.executable, hubs.free_port()))
+        _hub.append(hubs.start_hub(folder / "hub", sys.executable, hubs.free_port()))
     return _hub[0]
 
 
@@ -67,5 +67,5 @@ def stop_hub() -> None:
 
     while _hub:
         stopped = _hub.pop()
-        hubs.stop(stopped)
+        hubs.stop_hub(stopped)
         shutil.rmtree(stopped.folder.parent, ignore_errors=True)

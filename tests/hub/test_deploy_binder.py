@@ -1,4 +1,4 @@
-"""Binder: what it builds from, and what it does with `postBuild`."""
+"""Binder: its build files, and what it does with `postBuild`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRINT = "import json; from jupyterlab_server.config import get_page_config as f;
 
 
 def page(config: Path) -> dict[str, list[str]]:
-    """What JupyterLab would take up with settings from here."""
+    """Return the page configuration that JupyterLab would use with the settings in this folder."""
     kept = {**os.environ, "JUPYTER_CONFIG_PATH": str(config), "JUPYTER_CONFIG_DIR": str(config / "none")}
     done = subprocess.run(
         [sys.executable, "-c", PRINT], env=kept, capture_output=True, text=True, timeout=180, check=True
@@ -40,7 +40,7 @@ def test_post_build_says_what_is_missing() -> None:
 
 
 def test_binder_builds_from_environment_yml() -> None:
-    """Any of these would be taken in its place, or beside it."""
+    """Binder would use any of these in place of it, or beside it."""
     others = ("Dockerfile", "binder", ".binder", "requirements.txt", "setup.py", "apt.txt", "runtime.txt", "Pipfile")
     assert [name for name in others if (ROOT / name).exists()] == []
     assert os.access(ROOT / "postBuild", os.X_OK)

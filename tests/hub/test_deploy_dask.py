@@ -20,8 +20,8 @@ DASK = shutil.which("dask", path=Path(sys.executable).parent)
 
 
 def command(name: str, here: dict[str, str]) -> list[str]:
-    """The command of the manifest's container, with the ports and folders of this machine."""
-    (container,) = clusters.templates(clusters.manifests())[name]["spec"]["containers"]
+    """Return the command of the manifest's container, with the ports and folders of this machine."""
+    (container,) = clusters.list_templates(clusters.load_manifests())[name]["spec"]["containers"]
     assert here.keys() <= set(container["args"])
     return [here.get(word, word) for word in container["args"]] + ["--host", "127.0.0.1"]
 

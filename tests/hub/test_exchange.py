@@ -1,4 +1,4 @@
-"""How work travels on a hub: a real hub, the real exchange, nbgrader's own steps; and who tries what they may not."""
+"""The exchange: a real hub, the real service, nbgrader's own steps; and attempts at what is not allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from nbgrader.server_extensions.assignment_list import handlers
 from nbgrader.utils import parse_utc
 
 from helpers import classes, exchanges
-from helpers.members import Member
 from nnkit import cli
 from nnkit_grader.course import release as courses
 from nnkit_hub.exchange import archive, client, receipts
@@ -34,9 +33,9 @@ LEARNERS = ("ann", "bob", "cleo")
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[exchanges.Hub]:
-    groups = exchanges.of_course(COURSE, LEARNERS, [TA]) | exchanges.of_course("other", [STRANGER], ["prof"])
+    groups = exchanges.create_groups(COURSE, LEARNERS, [TA]) | exchanges.create_groups("other", [STRANGER], ["prof"])
     users = (*LEARNERS, TA, STRANGER, "prof", NOBODY)
-    with exchanges.running(tmp_path_factory.mktemp("hub"), users, groups) as running:
+    with exchanges.run_hub(tmp_path_factory.mktemp("hub"), users, groups) as running:
         yield running
 
 
@@ -46,41 +45,41 @@ def staff_room(hub: exchanges.Hub, tmp_path_factory: pytest.TempPathFactory) -> 
     folder = classes.course(tmp_path_factory.mktemp("course"))
     courses.generate_assignments(folder)
     with pytest.MonkeyPatch.context() as monkeypatch:
-        Member(hub, TA, folder, monkeypatch).do("ReleaseAssignment")
+        exchanges.Member(hub, TA, folder, monkeypatch).run_step("ReleaseAssignment")
     return folder
 
 
-Enter = Callable[..., "Member"]
+Enter = Callable[..., exchanges.Member]
 
 
 @pytest.fixture
 def enter(hub: exchanges.Hub, staff_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Enter:
-    """Somebody at their server, in a folder of their own; the TA in the course's."""
+    """A function that returns a member with a folder of their own; the TA's is the course folder."""
 
-    def as_member(user: str) -> Member:
-        return Member(hub, user, staff_room if user == TA else tmp_path / user, monkeypatch)
+    def as_member(user: str) -> exchanges.Member:
+        return exchanges.Member(hub, user, staff_room if user == TA else tmp_path / user, monkeypatch)
 
     return as_member
 
 
-def kept(hub: exchanges.Hub) -> dict[str, bytes]:
-    """All that the exchange keeps."""
+def read_store(hub: exchanges.Hub) -> dict[str, bytes]:
+    """Return all files of the exchange."""
     top = hub.store / "courses"
     return {str(path.relative_to(top)): path.read_bytes() for path in top.rglob("*") if path.is_file()}
 
 
 def test_from_release_to_feedback(enter: Enter, staff_room: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ann, ta = enter("ann"), enter(TA)
-    assert [(told["assignment_id"], told["status"]) for told in ann.do("List")] == [(HW, "released")]
+    assert [(entry["assignment_id"], entry["status"]) for entry in ann.run_step("List")] == [(HW, "released")]
     first = ann.hand_in(double=classes.DOUBLE)
-    (told,) = ann.do("List")
-    assert (told["status"], told["notebooks"][0]["path"]) == ("fetched", str(ann.work / f"{HW}.ipynb"))
+    (entry,) = ann.run_step("List")
+    assert (entry["status"], entry["notebooks"][0]["path"]) == ("fetched", str(ann.work / f"{HW}.ipynb"))
     last = ann.hand_in(triple=classes.TRIPLE)
-    (told,) = ann.do("List", cached=True)
-    assert [each["timestamp"] for each in told["submissions"]] == [first["time"], last["time"]]
-    assert not told["submissions"][0]["has_exchange_feedback"]
+    (entry,) = ann.run_step("List", cached=True)
+    assert [each["timestamp"] for each in entry["submissions"]] == [first["time"], last["time"]]
+    assert not entry["submissions"][0]["has_exchange_feedback"]
 
-    ta.do("Collect")
+    ta.run_step("Collect")
     place = staff_room / "submitted" / "ann" / HW
     assert (place / "timestamp.txt").read_text() == last["time"]
     assert receipts.check_receipt(place / "receipt.json")[1] == receipts.PROVEN
@@ -90,21 +89,21 @@ def test_from_release_to_feedback(enter: Enter, staff_room: Path, capsys: pytest
         assert book.find_submission(HW, "ann").timestamp == parse_utc(last["time"])
 
     assert not [fault for _, fault in courses.write_feedback(staff_room, HW, ["ann"]) if fault]
-    ta.do("ReleaseFeedback")
-    (told,) = ann.do("List", cached=True)
-    assert [each["has_exchange_feedback"] for each in told["submissions"]] == [False, True]
-    ann.do("FetchFeedback")
-    (told,) = ann.do("List", cached=True)
-    newest = told["submissions"][-1]
+    ta.run_step("ReleaseFeedback")
+    (entry,) = ann.run_step("List", cached=True)
+    assert [each["has_exchange_feedback"] for each in entry["submissions"]] == [False, True]
+    ann.run_step("FetchFeedback")
+    (entry,) = ann.run_step("List", cached=True)
+    newest = entry["submissions"][-1]
     assert newest["has_local_feedback"]
     assert not newest["feedback_updated"]
     page = Path(newest["local_feedback_path"], f"{HW}.html")
     assert page.read_text() == (staff_room / "feedback" / "ann" / HW / f"{HW}.html").read_text()
-    # What was graded again can be released again.
+    # Feedback that has changed can be released again.
     (staff_room / "feedback" / "ann" / HW / f"{HW}.html").write_text("better")
-    ta.do("ReleaseFeedback")
-    assert ann.do("List", cached=True)[0]["submissions"][-1]["feedback_updated"]
-    ann.do("FetchFeedback")
+    ta.run_step("ReleaseFeedback")
+    assert ann.run_step("List", cached=True)[0]["submissions"][-1]["feedback_updated"]
+    ann.run_step("FetchFeedback")
     assert page.read_text() == "better"
 
 
@@ -112,29 +111,29 @@ def test_collect_takes_what_counts(enter: Enter, staff_room: Path) -> None:
     bob, ta = enter("bob"), enter(TA)
     place = staff_room / "submitted" / "bob" / HW / "timestamp.txt"
     first = bob.hand_in()
-    ta.do("Collect", student="bob")
+    ta.run_step("Collect", student="bob")
     second = bob.hand_in()
-    ta.do("Collect", student="bob")
+    ta.run_step("Collect", student="bob")
     assert place.read_text() == first["time"], "without --update, what was collected stays"
-    ta.do("Collect", student="bob", update=True)
+    ta.run_step("Collect", student="bob", update=True)
     assert place.read_text() == second["time"]
     with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
         book.update_or_create_assignment(HW, duedate=parse_utc(first["time"]))
-    ta.do("Collect", student="bob", before_duedate=True)
+    ta.run_step("Collect", student="bob", before_duedate=True)
     assert place.read_text() == first["time"]
     assert not list((staff_room / "submitted" / "bob").glob(".new-*"))
 
 
 def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
     cleo = enter("cleo")
-    cleo.do("FetchAssignment")
+    cleo.run_step("FetchAssignment")
     (cleo.work / "data").mkdir()
     (cleo.work / "data" / "points.csv").write_text("1,2\n")
     (cleo.work / ".ipynb_checkpoints").mkdir()
     (cleo.work / ".ipynb_checkpoints" / "old.ipynb").write_text("")
     (cleo.work / "timestamp.txt").write_text("2001-01-01 00:00:00.000000 UTC")
     with pytest.raises(ExchangeError, match="You are cleo, and can submit only as cleo: leave out --student"):
-        cleo.do("Submit", student="bob")
+        cleo.run_step("Submit", student="bob")
     receipt = cleo.hand_in()
     assert set(receipt["files"]) == {f"{HW}.ipynb", "data/points.csv"}
     (cleo.work / "data" / "points.csv").write_text("3,4\n")
@@ -147,27 +146,27 @@ def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
 def test_a_release_can_be_replaced_and_withdrawn(enter: Enter, staff_room: Path) -> None:
     ta, ann = enter(TA), enter("ann")
     with pytest.raises(ExchangeError, match="hw is already released: add --force"):
-        ta.do("ReleaseAssignment")
+        ta.run_step("ReleaseAssignment")
     extra = staff_room / "assignments" / HW / "extra.txt"
     extra.write_text("new")
-    ta.do("ReleaseAssignment", force=True)
-    ann.do("FetchAssignment")
+    ta.run_step("ReleaseAssignment", force=True)
+    ann.run_step("FetchAssignment")
     assert (ann.work / "extra.txt").read_text() == "new"
     with pytest.raises(ExchangeError, match="You already have a copy"):
-        ann.do("FetchAssignment")
+        ann.run_step("FetchAssignment")
     (ann.work / "extra.txt").unlink()
     (ann.work / f"{HW}.ipynb").write_text("mine")
-    ann.do("FetchAssignment", replace_missing_files=True)
+    ann.run_step("FetchAssignment", replace_missing_files=True)
     assert (ann.work / "extra.txt").read_text() == "new"
     assert (ann.work / f"{HW}.ipynb").read_text() == "mine"
-    assert [told["status"] for told in ta.do("List", remove=True)] == ["removed"]
-    assert ann.do("List") == []
+    assert [entry["status"] for entry in ta.run_step("List", remove=True)] == ["removed"]
+    assert ann.run_step("List") == []
     with pytest.raises(ExchangeError, match="There is no assignment called 'hw'"):
-        ann.do("Submit")
+        ann.run_step("Submit")
     with pytest.raises(ExchangeError, match="Submissions stay"):
-        ta.do("List", remove=True, inbound=True)
+        ta.run_step("List", remove=True, inbound=True)
     extra.unlink()
-    ta.do("ReleaseAssignment")
+    ta.run_step("ReleaseAssignment")
 
 
 def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub) -> None:
@@ -177,7 +176,7 @@ def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub
 
     def nbgrader(*words: str) -> str:
         command = [sys.executable, "-m", "nbgrader", *words, "--course", COURSE]
-        environ = hub.environ("ann")
+        environ = hub.get_environment("ann")
         done = subprocess.run(command, cwd=ann.folder, env=environ, capture_output=True, text=True, timeout=600)
         return f"{done.returncode} {done.stderr}"
 
@@ -187,14 +186,14 @@ def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub
 
 
 def test_assignment_list_shows_one_sentence(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nbgrader's extension of the learner's server answers to the page."""
+    """The test calls the functions with which nbgrader's server extension answers the page."""
     ann = enter("ann")
     lines = "from nnkit_hub.exchange import client\nclient.install(get_config())\n"
     (ann.folder / "nbgrader_config.py").write_text(lines)
     monkeypatch.setattr(handlers, "traceback", handlers.traceback)
     monkeypatch.setattr(handlers, "ExchangeError", handlers.ExchangeError)
     monkeypatch.chdir(ann.folder)
-    ann.sit_down()
+    ann.set_environment()
     page = handlers.AssignmentList()
     page.root_dir = str(ann.folder)
     assert page.list_courses() == {"success": True, "value": [COURSE]}
@@ -204,14 +203,14 @@ def test_assignment_list_shows_one_sentence(enter: Enter, monkeypatch: pytest.Mo
     assert page.submit_assignment(COURSE, HW) == {"success": False, "value": sentence}
     (ann.work / "link").unlink()
     assert page.submit_assignment(COURSE, HW) == {"success": True}
-    monkeypatch.setenv("NNKIT_EXCHANGE_URL", f"http://127.0.0.1:{exchanges.free_ports(1)[0]}/services/exchange/")
+    monkeypatch.setenv("NNKIT_EXCHANGE_URL", f"http://127.0.0.1:{exchanges.find_free_ports(1)[0]}/services/exchange/")
     sentence = "The exchange does not answer: try again in a minute, and tell your teachers if this continues."
     assert page.list_assignments(COURSE) == {"success": False, "value": sentence}
     monkeypatch.delenv("NNKIT_EXCHANGE_URL")
     assert "can only be reached from a server of the hub" in page.list_assignments(COURSE)["value"]
     # A bug still shows its whole traceback.
     monkeypatch.setattr(client.Exchange, "list_released", None)
-    ann.sit_down()
+    ann.set_environment()
     assert "TypeError" in page.list_assignments(COURSE)["value"]
 
 
@@ -220,12 +219,12 @@ def request(hub: exchanges.Hub, user: str | None, method: str, path: str, body: 
     return requests.request(method, hub.address + path, data=body, headers=headers, timeout=30)
 
 
-def packed(files: dict[str, bytes], **more: Any) -> bytes:
+def encode_archive(files: dict[str, bytes], **more: Any) -> bytes:
     line = archive.encode_header({"files": {name: {"bytes": len(content)} for name, content in files.items()}, **more})
     return line + b"".join(files.values())
 
 
-WORK = packed({"hw.ipynb": b"{}"})
+WORK = encode_archive({"hw.ipynb": b"{}"})
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +233,7 @@ def of_bob(hub: exchanges.Hub, staff_room: Path) -> str:
     assert staff_room
     receipt = request(hub, "bob", "POST", f"courses/{COURSE}/submissions/{HW}", WORK).json()
     place = f"{HW}/bob/{receipt['time']}"
-    page = packed({f"{HW}.html": b"well done"})
+    page = encode_archive({f"{HW}.html": b"well done"})
     assert request(hub, TA, "PUT", f"courses/{COURSE}/feedback/{place}", page).status_code == 200
     return place
 
@@ -277,12 +276,12 @@ INTRUDERS = {
 @pytest.mark.parametrize("what", INTRUDERS)
 def test_intruders_are_refused(what: str, hub: exchanges.Hub, of_bob: str) -> None:
     user, method, path, status = INTRUDERS[what]
-    before = kept(hub)
+    before = read_store(hub)
     answer = request(hub, user, method, f"courses/{COURSE}/{path.replace('BOB', of_bob)}", WORK)
     assert answer.status_code == status, answer.text
     assert len(answer.json()["message"]) > 20
     assert b"well done" not in answer.content
-    assert kept(hub) == before
+    assert read_store(hub) == before
 
 
 def test_only_a_token_of_the_hub_counts(hub: exchanges.Hub, of_bob: str) -> None:
@@ -292,7 +291,7 @@ def test_only_a_token_of_the_hub_counts(hub: exchanges.Hub, of_bob: str) -> None
     assert requests.get(address, headers={"Authorization": f"token {token[:-1]}"}, timeout=30).status_code == 401
     assert requests.get(f"{address}?token={token}", timeout=30).status_code == 401
     assert requests.get(address, cookies={"exchange": token, "token": token}, timeout=30).status_code == 401
-    # Through the hub's public address, too.
+    # The same through the hub's public address.
     address_outside = address.replace(hub.given["exchange"], hub.given["public"])
     assert address_outside != address
     answer = requests.get(address_outside, headers={"Authorization": f"token {token}"}, timeout=30)
@@ -300,16 +299,16 @@ def test_only_a_token_of_the_hub_counts(hub: exchanges.Hub, of_bob: str) -> None
     # The service's own token, the tests' registrar's, and a token that may not enter the exchange.
     headers = {"Authorization": f"token {hub.token}"}
     assert requests.get(address, headers=headers, timeout=30).status_code == 401
-    narrow = hub.ask("POST", "/users/bob/tokens", scopes=["read:users:name!user"])["token"]
+    narrow = hub.call_api("POST", "/users/bob/tokens", scopes=["read:users:name!user"])["token"]
     answer = requests.get(address, headers={"Authorization": f"token {narrow}"}, timeout=30)
     assert answer.status_code == 403
     assert "does not let you use the exchange" in answer.json()["message"]
 
 
 def test_name_and_time_are_the_exchanges(hub: exchanges.Hub, of_bob: str) -> None:
-    """What a request says of itself changes nothing."""
+    """Names and times in a request change nothing."""
     line = {"user": "bob", "time": "2001-01-01 00:00:00.000000 UTC", "course": "other", "kind": "release"}
-    body = packed({"hw.ipynb": b"{}"}, **line)
+    body = encode_archive({"hw.ipynb": b"{}"}, **line)
     headers = {"Authorization": f"token {hub.tokens['ann']}", "Date": "Mon, 01 Jan 2001 00:00:00 GMT"}
     headers |= {"X-Forwarded-User": "bob", "Last-Modified": headers["Date"]}
     path = f"courses/{COURSE}/submissions/{HW}?user=bob&time=2001"
@@ -320,40 +319,40 @@ def test_name_and_time_are_the_exchanges(hub: exchanges.Hub, of_bob: str) -> Non
 
 
 BAD = {
-    "no parcel": b"hello",
+    "not an archive": b"hello",
     "nothing": b"",
     "a list": b"[]\n",
     "a negative size": b'{"files": {"a": {"bytes": -1}}}\n',
     "a size that is true": b'{"files": {"a": {"bytes": true}}}\n',
     "brackets without end": b"[" * 100_000 + b"\n",
-    "no files": packed({}),
-    "up": packed({"../a": b""}),
-    "up, later": packed({"a/../../b": b""}),
-    "absolute": packed({"/etc/passwd": b""}),
-    "another system's": packed({"..\\a": b""}),
-    "an empty part": packed({"a//b": b""}),
-    "a zero": packed({"a\0b": b""}),
-    "half a letter": packed({"\ud800": b""}),
-    "a long name": packed({"a" * 256: b""}),
-    "deep": packed({"a/" * archive.MAX_PATH_PARTS + "b": b""}),
-    "many": packed({str(number): b"" for number in range(archive.MAX_ARCHIVE_FILES + 1)}),
-    "a file that is a folder": packed({"a": b"", "a/b": b""}),
-    "the time": packed({"timestamp.txt": b"2001-01-01 00:00:00.000000 UTC"}),
-    "a receipt": packed({"receipt.json": b"{}"}),
-    "too short": packed({"a": b"12"})[:-1],
-    "too long": packed({"a": b"12"}) + b"3",
+    "no files": encode_archive({}),
+    "up": encode_archive({"../a": b""}),
+    "up, later": encode_archive({"a/../../b": b""}),
+    "absolute": encode_archive({"/etc/passwd": b""}),
+    "another system's": encode_archive({"..\\a": b""}),
+    "an empty part": encode_archive({"a//b": b""}),
+    "a zero": encode_archive({"a\0b": b""}),
+    "half a letter": encode_archive({"\ud800": b""}),
+    "a long name": encode_archive({"a" * 256: b""}),
+    "deep": encode_archive({"a/" * archive.MAX_PATH_PARTS + "b": b""}),
+    "many": encode_archive({str(number): b"" for number in range(archive.MAX_ARCHIVE_FILES + 1)}),
+    "a file that is a folder": encode_archive({"a": b"", "a/b": b""}),
+    "the time": encode_archive({"timestamp.txt": b"2001-01-01 00:00:00.000000 UTC"}),
+    "a receipt": encode_archive({"receipt.json": b"{}"}),
+    "too short": encode_archive({"a": b"12"})[:-1],
+    "too long": encode_archive({"a": b"12"}) + b"3",
     "a large one": archive.encode_header({"files": {"a": {"bytes": archive.MAX_ARCHIVE_BYTES + 1}}}),
     "another hash": archive.encode_header({"files": {"a": {"bytes": 0, "sha256": "00"}}}),
 }
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_a_bad_parcel_is_refused_in_a_sentence(what: str, hub: exchanges.Hub, of_bob: str) -> None:
-    before = kept(hub)
+def test_a_bad_archive_is_refused_in_a_sentence(what: str, hub: exchanges.Hub, of_bob: str) -> None:
+    before = read_store(hub)
     answer = request(hub, "bob", "POST", f"courses/{COURSE}/submissions/{HW}", BAD[what])
     assert answer.status_code == 400
     assert answer.json()["message"].endswith((".", "again."))
-    assert kept(hub) == before
+    assert read_store(hub) == before
     assert os.listdir(hub.store / "new") == []
 
 
@@ -370,9 +369,9 @@ def test_a_large_request_is_refused_before_it_is_read(hub: exchanges.Hub) -> Non
     with pytest.raises(requests.RequestException):
         requests.post(address, data=large(), headers=headers, timeout=60).raise_for_status()
     assert len(sent) < 2 * archive.MAX_ARCHIVE_BYTES // 1_000_000
-    told = requests.Request("POST", address, headers={**headers, "Content-Length": str(10**9)}).prepare()
+    prepared = requests.Request("POST", address, headers={**headers, "Content-Length": str(10**9)}).prepare()
     with requests.Session() as session:
-        assert session.send(told, timeout=30).status_code == 413
+        assert session.send(prepared, timeout=30).status_code == 413
     assert os.listdir(hub.store / "new") == []
 
 
@@ -415,7 +414,7 @@ def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Pat
         pass
 
 
-def test_nobody_else_may_enter_the_store(hub: exchanges.Hub, of_bob: str) -> None:
+def test_no_other_user_can_enter_the_store(hub: exchanges.Hub, of_bob: str) -> None:
     assert of_bob
     assert hub.store.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o077 == 0 for path in hub.store.rglob("*"))
@@ -424,7 +423,7 @@ def test_nobody_else_may_enter_the_store(hub: exchanges.Hub, of_bob: str) -> Non
 def add(store: Store, user: str, content: bytes = b"{}") -> dict[str, Any]:
     place = store.get_folder(COURSE, "submissions", HW, user)
     fields = {"kind": receipts.SUBMISSION_KIND, "course": COURSE, "assignment": HW, "user": user}
-    return store.add(place, fields, io.BytesIO(packed({"hw.ipynb": content})))
+    return store.add(place, fields, io.BytesIO(encode_archive({"hw.ipynb": content})))
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """A whole class at once, while the TA collects and grades, and the exchange and the hub are killed: nothing is lost.
 
-What it took is printed: `pytest -s tests/test_exchange_load.py`.
+The figures are printed: `pytest -s tests/hub/test_exchange_load.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from helpers import classes, exchanges
-from helpers.members import Member
 from nnkit_grader.course import release as courses
 from nnkit_hub.exchange import calls, receipts
 from nnkit_hub.exchange.archive import Refusal, list_files, pack_files
@@ -29,36 +28,36 @@ from nnkit_hub.exchange.store import Store
 pytestmark = pytest.mark.hub
 COURSE, HW, TA = exchanges.COURSE, classes.NAME, "tom"
 LEARNERS = [f"learner{number:02}" for number in range(15)]
-TIMES = 3
-"""How often each hands in."""
-DATA = 200_000
-"""Bytes that are handed in beside the notebook."""
-PATIENCE = 600.0
-"""Seconds that a learner goes on trying."""
+SUBMISSIONS = 3
+"""Submissions of each learner."""
+DATA_BYTES = 200_000
+"""Bytes of the file that is handed in beside the notebook."""
+MAX_TRY_SECONDS = 600.0
+"""Seconds for which a learner keeps trying."""
 DOWN = (calls.NO_ANSWER, "The hub does not answer the exchange: try again in a minute.")
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[exchanges.Hub]:
-    groups = exchanges.of_course(COURSE, LEARNERS, [TA])
-    with exchanges.running(tmp_path_factory.mktemp("hub"), [*LEARNERS, TA], groups) as running:
+    groups = exchanges.create_groups(COURSE, LEARNERS, [TA])
+    with exchanges.run_hub(tmp_path_factory.mktemp("hub"), [*LEARNERS, TA], groups) as running:
         yield running
 
 
 @dataclass
 class Log:
-    """What the class met with."""
+    """Events of the run."""
 
     given: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, list[float]] = field(default_factory=lambda: {"fetch": [], "submit": []})
     silences: int = 0
     start: threading.Barrier = field(default_factory=lambda: threading.Barrier(len(LEARNERS)))
     killed: threading.Event = field(default_factory=threading.Event)
-    """Set when the hub is; the last hand-in of each learner comes then."""
+    """Set when the hub is killed; each learner's last submission follows."""
 
 
 class Learner:
-    """Fetches once and hands in several times, trying again as long as the exchange is down."""
+    """A learner who fetches once and submits several times, trying again while the exchange is down."""
 
     def __init__(self, hub: exchanges.Hub, name: str, folder: Path, log: Log) -> None:
         self.name, self.folder, self.log = name, folder, log
@@ -67,12 +66,12 @@ class Learner:
     def work(self) -> None:
         self.log.start.wait()
         with self.client:
-            self.insist("fetch", self.fetch)
-            for attempt in range(TIMES):
-                if attempt == TIMES - 1:
-                    self.log.killed.wait(PATIENCE)
+            self.retry("fetch", self.fetch)
+            for attempt in range(SUBMISSIONS):
+                if attempt == SUBMISSIONS - 1:
+                    self.log.killed.wait(MAX_TRY_SECONDS)
                 self.answer(attempt)
-                self.log.given.append(self.insist("submit", self.submit))
+                self.log.given.append(self.retry("submit", self.submit))
 
     def fetch(self) -> dict[str, Any]:
         return self.client.download(("courses", COURSE, "released", HW), self.folder)
@@ -83,8 +82,8 @@ class Learner:
             save_receipt(receipt, archive, self.folder)
         return receipt
 
-    def insist(self, what: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        until = time.monotonic() + PATIENCE
+    def retry(self, what: str, act: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        until = time.monotonic() + MAX_TRY_SECONDS
         while True:
             began = time.monotonic()
             try:
@@ -98,19 +97,19 @@ class Learner:
                 time.sleep(0.5)
 
     def answer(self, attempt: int) -> None:
-        """The last answer is right; each differs from the one before."""
+        """Write an answer that differs from the one before; the last is right."""
         path = self.folder / f"{HW}.ipynb"
         written = json.loads(path.read_text())
         for cell in written["cells"]:
             if cell["id"] in ("double", "triple"):
                 right = {"double": classes.DOUBLE, "triple": classes.TRIPLE}[cell["id"]]
-                cell["source"] = right if attempt == TIMES - 1 else f"# attempt {attempt}"
+                cell["source"] = right if attempt == SUBMISSIONS - 1 else f"# attempt {attempt}"
         path.write_text(json.dumps(written))
-        (self.folder / "data.bin").write_bytes(f"{self.name} {attempt:02} ".encode() * (DATA // 13))
+        (self.folder / "data.bin").write_bytes(f"{self.name} {attempt:02} ".encode() * (DATA_BYTES // 13))
 
 
 def wait_for(log: Log, number: int) -> None:
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + MAX_TRY_SECONDS
     while len(log.given) < number:
         assert time.monotonic() < until, f"{len(log.given)} of {number}"
         time.sleep(0.005)
@@ -137,37 +136,37 @@ class Grading:
 def test_nothing_is_lost(hub: exchanges.Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = classes.course(tmp_path / "course")
     courses.generate_assignments(folder)
-    ta = Member(hub, TA, folder, monkeypatch)
-    ta.do("ReleaseAssignment")
+    ta = exchanges.Member(hub, TA, folder, monkeypatch)
+    ta.run_step("ReleaseAssignment")
     log = Log()
     with ThreadPoolExecutor(len(LEARNERS)) as pool:
-        everybody = [pool.submit(Learner(hub, name, tmp_path / name, log).work) for name in LEARNERS]
+        everyone = [pool.submit(Learner(hub, name, tmp_path / name, log).work) for name in LEARNERS]
         wait_for(log, 8)
         hub.kill_exchange()
         wait_for(log, 22)
-        ta.do("Collect", update=True)
+        ta.run_step("Collect", update=True)
         grading = Grading(folder)
         before = list(log.given)
         back_up(hub, tmp_path)
         hub.kill()
         log.killed.set()
         hub.start()
-        for each in everybody:
+        for each in everyone:
             each.result()
-    said = [grading.result()]
+    lines = [grading.result()]
 
     began = time.monotonic()
-    ta.do("Collect", update=True)
-    said.append(f"collecting {len(LEARNERS)} took {time.monotonic() - began:.1f} s")
-    said.append(Grading(folder).result())
-    require_all_there(hub, folder, log)
-    require_restored(tmp_path, before)
-    tell(log, said)
+    ta.run_step("Collect", update=True)
+    lines.append(f"collecting {len(LEARNERS)} took {time.monotonic() - began:.1f} s")
+    lines.append(Grading(folder).result())
+    assert_complete(hub, folder, log)
+    assert_restored(tmp_path, before)
+    print_figures(log, lines)
 
 
-def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
-    """Every receipt that was given has its submission, whole; and the last of each was collected and graded."""
-    assert len(log.given) == TIMES * len(LEARNERS)
+def assert_complete(hub: exchanges.Hub, folder: Path, log: Log) -> None:
+    """Assert that each receipt has its submission, complete, and that each learner's last was collected and graded."""
+    assert len(log.given) == SUBMISSIONS * len(LEARNERS)
     with calls.ExchangeClient(hub.address, hub.tokens[TA]) as client:
         submissions = client.request("courses", COURSE, "submissions")["submissions"]
     kept = {(receipt["user"], receipt["time"]): receipt for receipt in submissions}
@@ -175,7 +174,7 @@ def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
     for receipt in log.given:
         assert kept[receipt["user"], receipt["time"]] == {**receipt, "feedback": {}}
     for receipt in kept.values():
-        # Also what was kept while the answer was lost, so that the learner handed in once more.
+        # Also submissions whose answer was lost, so that the learner submitted again.
         assert not list(receipts.find_differences(receipt, top / receipt["user"] / receipt["time"] / "files"))
     assert len(kept) <= len(log.given) + log.silences
     assert list((hub.store / "new").iterdir()) == []
@@ -186,13 +185,13 @@ def require_all_there(hub: exchanges.Hub, folder: Path, log: Log) -> None:
 
 
 def back_up(hub: exchanges.Hub, to: Path) -> None:
-    """As docs/exchange.md says, while everybody is at work."""
+    """Back up as docs/exchange.md says, while everyone is at work."""
     where = ["-C", str(hub.store.parent), "--exclude=exchange/new"]
     subprocess.run(["tar", *where, "-czf", str(to / "exchange.tar.gz"), "exchange"], check=True, timeout=300)
 
 
-def require_restored(folder: Path, given: list[dict[str, Any]]) -> None:
-    """An exchange on the backup has all that was handed in before it was taken, whole, and the key."""
+def assert_restored(folder: Path, given: list[dict[str, Any]]) -> None:
+    """Assert that an exchange on the backup has the key, and all that was handed in before, complete."""
     (folder / "restored").mkdir()
     place = ["-C", str(folder / "restored")]
     subprocess.run(["tar", *place, "-xpzf", str(folder / "exchange.tar.gz")], check=True, timeout=300)
@@ -208,8 +207,8 @@ def require_restored(folder: Path, given: list[dict[str, Any]]) -> None:
     store.close()
 
 
-def tell(log: Log, said: list[str]) -> None:
+def print_figures(log: Log, lines: list[str]) -> None:
     for what, seconds in log.seconds.items():
         ordered = sorted(seconds)
         print(f"{len(ordered)} × {what}: median {ordered[len(ordered) // 2]:.2f} s, longest {ordered[-1]:.2f} s")
-    print(f"the exchange was down {log.silences} times that somebody tried", *said, sep="\n")
+    print(f"the exchange was down {log.silences} times when a learner tried", *lines, sep="\n")

@@ -1,4 +1,4 @@
-"""A backup of a course in use is of one moment, and comes back as it was."""
+"""A backup of a course in use is consistent, and restores it as it was."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nnkit_hub.backup import main, restore_folders, save_folders
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A database in use, with what SQLite keeps beside it, and other files."""
+    """A database in use, with SQLite's files beside it, and other files."""
     folder = tmp_path / "course"
     (folder / "submitted" / "ada").mkdir(parents=True)
     (folder / "submitted" / "ada" / "ps1.ipynb").write_text("{}")
     (folder / "link").symlink_to("submitted")
-    (folder / "notes-wal").write_text("no database's")
+    (folder / "notes-wal").write_text("of no database")
     return folder
 
 

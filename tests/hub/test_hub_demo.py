@@ -1,4 +1,4 @@
-"""`make hub` before anybody logs in: what keeps it from starting is one sentence; the roster; its proxy."""
+"""`make hub` before the first log-in: what prevents a start is one sentence; the roster; the proxy."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from nnkit_hub.demo.demo_hub import describe_hub
 from nnkit_hub.roster import Roster, create_roster_authenticator
 
 
-def started(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) -> str:
-    """What `nnkit hub` says when it does not start."""
+def fail_to_start(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) -> str:
+    """Return the message of `nnkit hub` when it does not start."""
     assert cli.main(["hub", "--folder", str(folder), "--port", str(port)]) == 2
     return capsys.readouterr().err
 
@@ -31,14 +31,14 @@ def test_a_port_in_use_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFix
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         assert not is_port_free(port)
-        said = started(tmp_path / "hub", capsys, port)
-    assert said == f"nnkit: port {port} is in use: choose another, for example `make hub PORT={port + 1}`.\n"
+        message = fail_to_start(tmp_path / "hub", capsys, port)
+    assert message == f"nnkit: port {port} is in use: choose another, for example `make hub PORT={port + 1}`.\n"
 
 
 def test_a_second_hub_in_one_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (tmp_path / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        assert "a hub is already running in" in started(tmp_path, capsys)
+        assert "a hub is already running in" in fail_to_start(tmp_path, capsys)
 
 
 def test_a_proxy_that_npm_cannot_bring_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +53,7 @@ def test_a_proxy_that_npm_cannot_bring_is_one_sentence(tmp_path: Path, monkeypat
     assert not (tmp_path / "proxy" / "node_modules").exists()
 
 
-def test_where_there_is_no_node_the_wheels_serves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_there_is_no_node_the_wheels_node_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     node, npm = proxy.find_node()
     assert npm[0] == node
@@ -66,7 +66,7 @@ def test_where_there_is_no_node_the_wheels_serves(tmp_path: Path, monkeypatch: p
     assert proxy.find_node()[0] == node  # not the old one
 
 
-def test_without_a_wall_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_sandbox_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = create_site(tmp_path, ("proxy",), {"public": 8000})
     assert sandbox_command.find_fault(tmp_path) == ""
     assert "walled" not in describe_hub(here, tmp_path, "")
@@ -77,29 +77,29 @@ def test_without_a_wall_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert f"not walled off from each other, because bubblewrap does not work here: {fault}" in described
 
 
-def test_a_roster_gives_groups_and_keeps_out_who_is_not_in_it(tmp_path: Path) -> None:
+def test_a_roster_gives_groups_and_keeps_out_all_others(tmp_path: Path) -> None:
     path = tmp_path / "roster.csv"
     path.write_text("course,user,role\na,ada,learner\nb,ada,grader\na, Tom ,grader\n")
     roster = Roster(path, ["a", "b"])
     assert roster.find_groups("ada") == ["formgrade-b", "nbgrader-a"]
     assert roster.find_groups("tom") == ["formgrade-a"]
     assert roster.find_groups("grader-b") == ["formgrade-b"]
-    gate = create_roster_authenticator(Authenticator, roster)()
+    authenticator = create_roster_authenticator(Authenticator, roster)()
     login = {"name": "x"}
-    assert [gate.check_allowed(name, login) for name in ("ada", "eve", "grader-a")] == [True, False, False]
-    assert gate.check_allowed("grader-a") is True  # when the hub makes it, and nobody logs in
-    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="eve"))) is False
+    assert [authenticator.check_allowed(name, login) for name in ("ada", "eve", "grader-a")] == [True, False, False]
+    assert authenticator.check_allowed("grader-a") is True  # when the hub creates it, without a log-in
+    assert asyncio.run(authenticator.refresh_user(SimpleNamespace(name="eve"))) is False
     path.write_text("course,user,role\na,eve,learner\n")
-    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="eve")))["groups"] == ["nbgrader-a"]
-    assert asyncio.run(gate.refresh_user(SimpleNamespace(name="ada"))) is False
+    assert asyncio.run(authenticator.refresh_user(SimpleNamespace(name="eve")))["groups"] == ["nbgrader-a"]
+    assert asyncio.run(authenticator.refresh_user(SimpleNamespace(name="ada"))) is False
     path.write_text("nonsense")
-    assert roster.find_groups("eve") == ["nbgrader-a"]  # as it was
+    assert roster.find_groups("eve") == ["nbgrader-a"]  # the previous content
 
 
-def test_the_wall_is_built_of_folders_that_are_there(tmp_path: Path) -> None:
+def test_the_sandbox_shows_only_folders_that_exist(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("x")
     (tmp_path.parent / "others").write_text("x")
-    code = f"import os; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
+    code = f"import os, nnkit_hub; print(*map(os.path.exists, ('{tmp_path}/mine', '{tmp_path.parent}/others')))"
     words = [*sandbox_command.build_command(tmp_path), sys.executable, "-c", code]
-    told = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
-    assert told == ["True", "False"]
+    output = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    assert output == ["True", "False"]

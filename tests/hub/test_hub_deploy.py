@@ -1,4 +1,4 @@
-"""deploy/machine: its configuration, executed, sets what JupyterHub and its parts know, and as little as it must."""
+"""hub/deploy/machine: its configuration sets only options that JupyterHub and its parts have, and few permissions."""
 
 from __future__ import annotations
 
@@ -34,18 +34,16 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
     variables["NNKIT_HUB_COURSES"] = "nnkit=/srv/nnkit/nnkit,other=/srv/nnkit/other"
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(
-        proxy, "install_proxy", lambda folder: ["configurable-http-proxy"]
-    )  # npm's part has a test of its own
+    monkeypatch.setattr(proxy, "install_proxy", lambda folder: ["configurable-http-proxy"])  # npm has a test of its own
     return variables
 
 
-def configuration() -> Config:
+def load_configuration() -> Config:
     return PyFileConfigLoader("jupyterhub_config.py", path=str(DEPLOY)).load_config()
 
 
-def unknown(c: Config) -> set[str]:
-    """The settings that none of the classes has."""
+def find_unknown(c: Config) -> set[str]:
+    """Return the settings that none of the classes has."""
     known = {cls.__name__: set(cls.class_trait_names(config=True)) for cls in CLASSES}
     return {
         f"{name}.{option}" for name, section in c.items() for option in section if option not in known.get(name, ())
@@ -53,14 +51,14 @@ def unknown(c: Config) -> set[str]:
 
 
 def test_every_setting_is_one_that_its_class_has(environment: dict[str, str]) -> None:
-    c = configuration()
-    assert unknown(c) == set()
+    c = load_configuration()
+    assert find_unknown(c) == set()
     c.Spawner.mem_limits = "2G"
-    assert unknown(c) == {"Spawner.mem_limits"}
+    assert find_unknown(c) == {"Spawner.mem_limits"}
 
 
 def test_limits_https_and_accounts_are_as_the_environment_says(environment: dict[str, str]) -> None:
-    c = configuration()
+    c = load_configuration()
     assert c.JupyterHub.bind_url == "https://0.0.0.0:443"
     assert c.JupyterHub.ssl_key == environment["NNKIT_HUB_TLS_KEY"]
     assert (c.SystemdSpawner.mem_limit, c.SystemdSpawner.cpu_limit) == ("2G", 2.0)
@@ -76,9 +74,9 @@ def test_without_a_certificate_it_answers_only_to_this_machine(
 ) -> None:
     monkeypatch.delenv("NNKIT_HUB_TLS_CERT")
     with pytest.raises(ValueError, match="without HTTPS"):
-        configuration()
+        load_configuration()
     monkeypatch.setenv("NNKIT_HUB_IP", "127.0.0.1")
-    assert configuration().JupyterHub.bind_url == "http://127.0.0.1:443"
+    assert load_configuration().JupyterHub.bind_url == "http://127.0.0.1:443"
 
 
 @pytest.mark.parametrize(
@@ -89,17 +87,15 @@ def test_without_a_certificate_it_answers_only_to_this_machine(
         ("a,b", "2 fields"),
     ],
 )
-def test_a_fault_in_the_roster_is_told(environment: dict[str, str], line: str, sentence: str) -> None:
+def test_a_fault_in_the_roster_is_reported(environment: dict[str, str], line: str, sentence: str) -> None:
     with Path(environment["NNKIT_HUB_ROSTER"]).open("a") as roster:
         roster.write(f"{line}\n")
     with pytest.raises(ValueError, match=re.escape(sentence)):
-        configuration()
+        load_configuration()
 
 
 def test_no_scope_reaches_further_than_it_must(environment: dict[str, str]) -> None:
-    roles: Any = (
-        configuration().JupyterHub.load_roles
-    )  # a list that is still to be added to JupyterHub's own, empty one
+    roles: Any = load_configuration().JupyterHub.load_roles  # a lazy list, which JupyterHub adds to its own, empty one
     granted = {role["name"]: set(role["scopes"]) for role in roles.get_value([])}
     assert not any(scope.startswith("admin") for scopes in granted.values() for scope in scopes)
     assert granted["learn-nnkit"] == {"access:services!service=exchange"}

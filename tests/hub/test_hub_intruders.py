@@ -1,4 +1,4 @@
-"""What a learner of a hub tries and must not get; and a hub that is killed in the middle of it all."""
+"""Attempts of a learner on a hub that must fail; and a hub that is killed in the middle of its work."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ class Class:
 
     def __init__(self, hub: hubs.Hub):
         self.hub = hub
-        self.ada, self.ben, self.tom = (hub.visitor(name) for name in ("ada", "ben", "tom"))
+        self.ada, self.ben, self.tom = (hub.log_in(name) for name in ("ada", "ben", "tom"))
         self.ada.start_server()
         self.ben.start_server()
         self.tom.start_server(hubs.GRADER)
-        self.said = self.ada.run(hubs.HAND_IN)
+        self.output = self.ada.run(hubs.HAND_IN)
 
-    def asks(self, who: hubs.Visitor, base: str, *calls: str, of: str = "") -> list[tuple[int, str]]:
-        """What calls such as `ask("GET", "users")` from a kernel in somebody's server are answered."""
+    def call(self, who: hubs.Visitor, base: str, *calls: str, of: str = "") -> list[tuple[int, str]]:
+        """Return the answers to calls like `ask("GET", "users")` from a kernel in a user's server."""
         code = ASK.format(base=base) + "".join(f"print(json.dumps({call}))\n" for call in calls)
         return [tuple(json.loads(line)) for line in who.run(code, of).splitlines()]
 
@@ -86,9 +86,9 @@ def test_a_learner_starts_and_stops_nobody_elses_server(there: Class) -> None:
     assert stopped.status_code in (403, 404)
 
 
-def test_the_token_in_a_server_says_who_one_is_and_no_more(there: Class) -> None:
+def test_the_token_in_a_server_identifies_its_owner_and_no_more(there: Class) -> None:
     base = f"{there.hub.address}/hub/api/"
-    me, *others = there.asks(
+    me, *others = there.call(
         there.ben,
         base,
         'ask("GET", "user")',
@@ -110,13 +110,13 @@ def test_the_token_in_a_server_says_who_one_is_and_no_more(there: Class) -> None
     assert {status for status, _ in others} <= {403, 404}
 
 
-def test_the_exchange_gives_and_takes_only_ones_own(there: Class) -> None:
-    assert "receipt" in there.said.lower(), there.said
+def test_the_exchange_serves_only_the_users_own_work(there: Class) -> None:
+    assert "receipt" in there.output.lower(), there.output
     mine = 'ask("GET", "courses/nnkit/submissions?user=ada")'
-    ((status, told),) = there.asks(there.ada, there.exchange, mine)
+    ((status, text),) = there.call(there.ada, there.exchange, mine)
     assert status == 200
-    at = json.loads(told)["submissions"][0]["time"] if len(told) < 2000 else told.split('"time": "')[1].split('"')[0]
-    denied = there.asks(
+    at = json.loads(text)["submissions"][0]["time"] if len(text) < 2000 else text.split('"time": "')[1].split('"')[0]
+    denied = there.call(
         there.ben,
         there.exchange,
         mine,
@@ -141,8 +141,8 @@ headers = {"X-Forwarded-User": "ada", "Date": "Wed, 01 Jan 2020 00:00:00 GMT"}
 print(json.dumps(ask("POST", path, data=body, headers=headers)))
 """
     before = time.time()
-    told = there.ben.run(ASK.format(base=there.exchange) + forged)
-    status, text = json.loads(told)
+    output = there.ben.run(ASK.format(base=there.exchange) + forged)
+    status, text = json.loads(output)
     if status == 200:
         receipt = json.loads(text)
         assert receipt["user"] == "ben"
@@ -160,7 +160,7 @@ def test_a_learners_server_sees_no_folder_but_its_own(there: Class) -> None:
     places += [hubs.ROOT / "solutions", hub / f"homes/{hubs.GRADER}", hub / "state/cookie_secret"]
     code = f"import os\nprint([place for place in {list(map(str, places))} if os.path.lexists(place)])\n"
     assert all(place.exists() for place in places)
-    assert there.tom.run(code, hubs.GRADER).strip() == str(list(map(str, places)))  # it is not behind the wall
+    assert there.tom.run(code, hubs.GRADER).strip() == str(list(map(str, places)))  # it is not in a sandbox
     assert there.ben.run(code).strip() == "[]"
     processes = """import os
 words = [open(f"/proc/{p}/cmdline", "rb").read() for p in os.listdir("/proc") if p.isdigit()]
@@ -170,15 +170,15 @@ print(sum(b"jupyterhub" in line for line in words))
     assert int(there.tom.run(processes, hubs.GRADER)) > 3
 
 
-def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
+def test_a_killed_hub_continues_where_it_was(there: Class) -> None:
     work = Path(there.hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "ps1.ipynb").read_bytes()
     port = int(there.hub.address.rsplit(":", 1)[1])
-    (process,) = [pid for pid in hubs.processes_below(there.hub.folder) if b"jupyterhub\0-f" in _words(pid)]
+    (process,) = [pid for pid in hubs.find_processes(there.hub.folder) if b"jupyterhub\0-f" in _words(pid)]
     os.kill(process, signal.SIGKILL)
-    said, _ = there.hub.process.communicate(timeout=300)
-    assert "the hub ended unexpectedly" in said
-    again = hubs.start(there.hub.folder, sys.executable, port)
-    there.hub.process = again.process  # for the end
+    output, _ = there.hub.process.communicate(timeout=300)
+    assert "the hub ended unexpectedly" in output
+    again = hubs.start_hub(there.hub.folder, sys.executable, port)
+    there.hub.process = again.process  # for the fixture to stop
     assert again.passwords == there.hub.passwords
     assert (there.hub.folder / "homes" / "ada" / "nnkit" / "ps1" / "ps1.ipynb").read_bytes() == work
     there.ada.start_server()
@@ -188,8 +188,8 @@ def test_a_hub_that_was_killed_goes_on_where_it_was(there: Class) -> None:
 
 
 def test_a_hub_that_is_stopped_leaves_no_process(there: Class) -> None:
-    hubs.stop(there.hub)
-    assert hubs.processes_below(there.hub.folder) == []
+    hubs.stop_hub(there.hub)
+    assert hubs.find_processes(there.hub.folder) == []
 
 
 def _words(pid: int) -> bytes:

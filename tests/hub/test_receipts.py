@@ -1,4 +1,4 @@
-"""A receipt proves what was handed in, and nothing that is changed or made up passes for one."""
+"""A receipt proves what was handed in; changed or forged ones are found."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def write(folder: Path, receipt: Any) -> Path:
     return path
 
 
-def test_a_receipt_is_told_in_plain_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_receipt_is_described_in_plain_words(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["receipt", str(folder / "receipt.json"), "--key", PUBLIC]) == PROVEN
     assert capsys.readouterr().out.splitlines() == [
         "ps1 of nnkit, from ann, at 2026-11-24 15:58:23.948203 UTC:",
@@ -59,7 +59,7 @@ def test_a_receipt_is_told_in_plain_words(folder: Path, capsys: pytest.CaptureFi
     ]
 
 
-def test_other_files_are_told(folder: Path, tmp_path: Path) -> None:
+def test_other_files_are_reported(folder: Path, tmp_path: Path) -> None:
     (folder / "ps1.ipynb").write_text("[]")
     (folder / "data" / "a.csv").unlink()
     (folder / "extra.txt").write_text("")
@@ -74,7 +74,7 @@ def test_other_files_are_told(folder: Path, tmp_path: Path) -> None:
     assert lines[-1] == "But 2 of 2 files are not what was handed in."
 
 
-def test_a_file_more_disproves_nothing(folder: Path) -> None:
+def test_an_extra_file_disproves_nothing(folder: Path) -> None:
     (folder / "extra.txt").write_text("")
     assert receipts.check_receipt(folder / "receipt.json", key=PUBLIC)[1] == PROVEN
 
@@ -144,7 +144,7 @@ NO_RECEIPTS = {
 
 
 @pytest.mark.parametrize("what", NO_RECEIPTS)
-def test_what_is_no_receipt_is_told_so(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_files_are_not_taken_for_receipts(tmp_path: Path, what: str, capsys: pytest.CaptureFixture[str]) -> None:
     content: Any = NO_RECEIPTS[what]
     path = tmp_path / "receipt.json"
     path.write_bytes(
@@ -154,6 +154,6 @@ def test_what_is_no_receipt_is_told_so(tmp_path: Path, what: str, capsys: pytest
     assert capsys.readouterr().err == f"nnkit: {path} is not a receipt of a submission.\n"
 
 
-def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["receipt", str(tmp_path / "none.json")]) == 2
     assert "none.json" in capsys.readouterr().err

@@ -68,7 +68,7 @@ def boxes(root: ElementTree.Element) -> list[Box]:
 
 
 def labels(root: ElementTree.Element) -> list[Box]:
-    """The rooms that the wires' labels take, by a guess at the font that is not the drawing's own."""
+    """Return the boxes of the wires' labels, by an estimate of the font that is not the drawing's own."""
     found = []
     for text in root.iter(f"{SVG}text"):
         if text.get("class") == "nnk-symbol":
@@ -80,13 +80,13 @@ def labels(root: ElementTree.Element) -> list[Box]:
 
 
 def pieces(root: ElementTree.Element) -> list[str]:
-    """The straight pieces and bends of all wires."""
+    """Return the straight pieces and bends of all wires."""
     paths = [e.get("d", "") for e in root.iter() if e.get("class") == "nnk-wire"]
     return [piece for path in paths for piece in path.split("M")[1:]]
 
 
 def points(root: ElementTree.Element) -> list[tuple[float, float]]:
-    """Points along every wire."""
+    """Return points along every wire."""
     found: list[tuple[float, float]] = []
     for piece in pieces(root):
         numbers = [float(n) for n in re.findall(r"-?[\d.]+", piece)]
@@ -100,7 +100,7 @@ def points(root: ElementTree.Element) -> list[tuple[float, float]]:
 
 
 def overlap(a: Box, b: Box) -> bool:
-    """Do they share more than an edge? (Coordinates are written to a tenth.)"""
+    """Return True if the boxes share more than an edge. (Coordinates are written to a tenth.)"""
     slack = 0.2
     return a[0] + slack < b[2] and b[0] + slack < a[2] and a[1] + slack < b[3] and b[1] + slack < a[3]
 

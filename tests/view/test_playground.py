@@ -30,7 +30,7 @@ from nnkit.view.explorers.widget import FrameStream
 
 @pytest.fixture(autouse=True)
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However busy the machine is, a frame makes all its updates."""
+    """Let a frame make all its updates, however busy the machine is."""
     monkeypatch.setattr(explore_playground, "MAX_FRAME_SECONDS", math.inf)
 
 
@@ -40,7 +40,7 @@ def circles() -> PlaygroundActor:
 
 
 def weights(actor: PlaygroundActor, buffers: list[bytes]) -> list[np.ndarray]:
-    """The pictures of the layers, as a page takes them apart."""
+    """Return the images of the layers, as a page unpacks them."""
     numbers, layers = np.frombuffer(buffers[1], np.float32), []
     for rows, columns in actor.reply({})[0]["shapes"]:
         layers.append(numbers[: rows * columns].reshape(rows, columns))
@@ -263,7 +263,7 @@ def test_a_call_that_makes_no_playground_is_refused(message: dict[str, Any], sai
 
 
 def test_a_stream_ends_with_what_was_granted() -> None:
-    """A page that has gone grants nothing, and so nothing is trained."""
+    """A page that is gone grants no frames, so training stops."""
     sent: list[dict[str, Any]] = []
     actor = PlaygroundActor(PlaygroundSettings("circles"), (4,))
 

@@ -1,4 +1,4 @@
-"""The lectures' figures: the numbers in picture and words, nothing fetched, nothing said by colour alone."""
+"""The lectures' figures: numbers in picture and description, no external resources, no meaning by colour alone."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
 
 def external(text: str) -> list[str]:
-    """The addresses that a page would fetch from elsewhere."""
+    """Return the external addresses that a page would fetch."""
     return re.findall(r"""(?:https?:)?//[\w.-]+\.\w{2,}[^\s"'<>)]*""", re.sub(r"base64,[\w+/=\\\n]+", "", text))
 
 

@@ -28,7 +28,7 @@ every_gate = pytest.mark.parametrize("gate", activation_curves.GALLERY, ids=str)
 
 
 def curves(picture: Picture, panel: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The lines of a panel that a legend names: label → (x, y)."""
+    """Return the lines of a panel that the legend names: label → (x, y)."""
     lines = picture.figure.axes[panel].lines
     return {str(line.get_label()): line.get_data() for line in lines if not str(line.get_label()).startswith("_")}
 

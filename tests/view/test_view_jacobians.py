@@ -1,4 +1,4 @@
-"""The figures of lecture 03: the numbers drawn are those of the mathematics, and are described in words."""
+"""The figures of lecture 03: the numbers drawn are mathematically right, and are described in words."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 
 
 def cells(axes: Any) -> np.ndarray:
-    """The numbers of a table as it is drawn, row by row; a dot counts as NaN."""
+    """Return the numbers of a drawn table, row by row; a dot counts as NaN."""
     drawn = sorted((text.get_position()[::-1], text.get_text()) for text in axes.texts if text.get_gid() == "cell")
     rows = sorted({position[0] for position, _ in drawn})
     numbers = [float("nan") if text == "·" else float(text.replace("−", "-")) for _, text in drawn]

@@ -173,7 +173,7 @@ def test_seconds_are_read_in_a_unit_that_suits_them(seconds: float, text: str) -
 
 
 class Promise:
-    """What a compiled function returns: it is there at once, its numbers are not."""
+    """The result of a compiled function: it is returned at once, its numbers are not ready."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds

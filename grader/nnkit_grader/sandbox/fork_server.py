@@ -45,7 +45,7 @@ class ForkServerSettings:
 
     control: int
     kind: str
-    place: str
+    base: str
     """An empty folder, in which children get folders of their own."""
     readable: list[str]
     serves: str
@@ -74,17 +74,17 @@ class ForkServer:
     def __init__(self, settings: ForkServerSettings):
         self.settings = settings
         self.control = socket.socket(fileno=settings.control)
-        self.readable = [Path(place) for place in settings.readable]
-        self.place = Path(settings.place)
-        self.beside = os.open(self.place.parent, os.O_PATH)
+        self.readable = [Path(path) for path in settings.readable]
+        self.base = Path(settings.base)
+        self.parent_folder = os.open(self.base.parent, os.O_PATH)
         self.users: Iterator[int | None] = itertools.repeat(None)
         self.running: dict[int, RunningChild] = {}
         self.selector = selectors.DefaultSelector()
 
     def main(self) -> NoReturn:
         """Warm up, then serve requests until the parent hangs up."""
-        if self.settings.kind == "kernel" and mounts.enter_new_root(self.place, self.readable):
-            self.place = Path("/tmp")
+        if self.settings.kind == "kernel" and mounts.enter_new_root(self.base, self.readable):
+            self.base = Path("/tmp")
         self.users = list_users(self.readable) if self.settings.kind != "none" else itertools.repeat(None)
         warm_up(self.settings.serves, self.settings.preload)
         self.control.send(b"ready")
@@ -121,7 +121,7 @@ class ForkServer:
 
     def start_child(self, limits: dict[str, Any], channel: int, leash: socket.socket) -> None:
         """Fork a child with these limits."""
-        scratch = self.place / f"learner-{secrets.token_hex(8)}"
+        scratch = self.base / f"learner-{secrets.token_hex(8)}"
         confinement = lockdown.Confinement(
             scratch, Limits.from_json(limits), next(self.users), self.settings.kind != "none"
         )
@@ -138,7 +138,7 @@ class ForkServer:
             os.waitpid(number, 0)
             remove_scratch(running.confinement)
         with contextlib.suppress(OSError):  # the parent does this, unless it was killed
-            os.rmdir(Path(self.settings.place).name, dir_fd=self.beside)
+            os.rmdir(Path(self.settings.base).name, dir_fd=self.parent_folder)
         os._exit(0)
 
     # ---- ends

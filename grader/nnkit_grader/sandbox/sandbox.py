@@ -112,7 +112,7 @@ class Sandbox:
         self._serves = serves
         self._modules = [str(folder.absolute()) for folder in modules]
         self._namespaces = False
-        self._place: str | None
+        self._base: str | None
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._open()
@@ -150,8 +150,8 @@ class Sandbox:
                 self._process.wait(2)
             self._process.kill()
             self._process.wait()
-            if self._place is not None:
-                shutil.rmtree(self._place, ignore_errors=True)
+            if self._base is not None:
+                shutil.rmtree(self._base, ignore_errors=True)
 
     def _request_child(self, control: socket.socket, request: bytes) -> Child:
         with contextlib.ExitStack() as undo:
@@ -180,10 +180,10 @@ class Sandbox:
                 self._open()
 
     def _open(self) -> None:
-        self._place = None
+        self._base = None
         if self.kind != "bwrap":
-            self._place = tempfile.mkdtemp(prefix="nnkit-sandbox-")
-            os.chmod(self._place, 0o1733)
+            self._base = tempfile.mkdtemp(prefix="nnkit-sandbox-")
+            os.chmod(self._base, 0o1733)
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs, tempfile.TemporaryFile() as stderr:
             self._process = self._launch(theirs.fileno(), stderr)
@@ -196,13 +196,13 @@ class Sandbox:
 
     def _launch(self, control: int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
         readable = [*visible_paths.list_readable(), *map(Path, self._modules)]
-        place = self._place or "/tmp"  # a new folder inside bubblewrap
-        environment = visible_paths.make_environment(Path(place))
+        base = self._base or "/tmp"  # a new folder inside bubblewrap
+        environment = visible_paths.make_environment(Path(base))
         settings = json.dumps(
             {
                 "control": control,
                 "kind": self.kind,
-                "place": place,
+                "base": base,
                 "readable": [str(path) for path in readable],
                 "serves": self._serves,
                 "preload": self._preload,

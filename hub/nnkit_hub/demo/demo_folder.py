@@ -67,14 +67,14 @@ def _copy_course(folder: Path, source: Path) -> Path:
     """Return the course folder. It is created at the first start; later the graders' changes are kept."""
     from nnkit_grader.course.release import copy_course, generate_assignments
 
-    place, fresh = folder / "course", folder / "course.new"
-    if not place.exists():
+    target, fresh = folder / "course", folder / "course.new"
+    if not target.exists():
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir()
         copy_course(source, fresh)
         generate_assignments(fresh)
-        fresh.rename(place)
-    return place
+        fresh.rename(target)
+    return target
 
 
 def _release_assignment(exchange: Path, course: Path) -> None:
@@ -83,8 +83,8 @@ def _release_assignment(exchange: Path, course: Path) -> None:
     from nnkit_hub.exchange.store import Store
 
     store = Store(exchange)
-    place = store.get_folder(COURSE, "released", RELEASED_ASSIGNMENT)
-    if not store.read_newest(place):
+    folder = store.get_folder(COURSE, "released", RELEASED_ASSIGNMENT)
+    if not store.read_newest(folder):
         assignment = course / "assignments" / RELEASED_ASSIGNMENT
         fields = {
             "kind": "release",
@@ -93,7 +93,7 @@ def _release_assignment(exchange: Path, course: Path) -> None:
             "user": get_course_account(COURSE),
         }
         with pack_files(assignment, list_files(assignment)) as archive:
-            store.add(place, fields, archive)
+            store.add(folder, fields, archive)
     store.close()
 
 
@@ -101,10 +101,10 @@ def _choose_ports(path: Path) -> dict[str, int]:
     """Return the ports of the hub's parts, the same at each start, because running servers know them."""
     names = ("proxy", "hub", "exchange", f"course-{COURSE}")
     if not path.exists():
-        held = [socket.create_server(("127.0.0.1", 0)) for _ in names]
-        path.write_text(json.dumps({name: one.getsockname()[1] for name, one in zip(names, held)}))
-        for one in held:
-            one.close()
+        sockets = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+        path.write_text(json.dumps({name: each.getsockname()[1] for name, each in zip(names, sockets)}))
+        for each in sockets:
+            each.close()
     return dict(json.loads(path.read_text()))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hmac
 import json
-import os
 import secrets
 from pathlib import Path
 from typing import Any
 
 from jupyterhub.auth import Authenticator
 from traitlets import Dict
+
+from nnkit.atomic_files import replace_file
 
 COURSE = "nnkit"
 DEMO_CLASS = {"tom": "grader", "ada": "learner", "ben": "learner", "cleo": "learner"}
@@ -19,11 +20,8 @@ DEMO_CLASS = {"tom": "grader", "ada": "learner", "ben": "learner", "cleo": "lear
 def load_logins(path: Path) -> dict[str, str]:
     """Return user → password from a file that only its owner can read, and which is created at the first call."""
     if not path.exists():
-        drawn = {user: secrets.token_urlsafe(9) for user in DEMO_CLASS}
-        fresh = path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            json.dump(drawn, file, indent=1)
-        fresh.replace(path)
+        passwords = {user: secrets.token_urlsafe(9) for user in DEMO_CLASS}
+        replace_file(path, json.dumps(passwords, indent=1), mode=0o600)
     return dict(json.loads(path.read_text()))
 
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+import nnkit_hub
 from nnkit_grader.sandbox import visible_paths
 
 _ETC_FILES = ("hosts", "resolv.conf", "nsswitch.conf", "passwd", "group", "ssl", "ca-certificates", "pki", "mime.types")
@@ -35,8 +36,8 @@ def build_command(home: Path, readable: Iterable[Path] = ()) -> list[str]:
 
 
 def _list_server_paths() -> list[Path]:
-    """Return what a server reads beyond what a submission does: extensions, and names of hosts and users."""
-    wanted = [Path("/etc", name) for name in _ETC_FILES]
+    """Return what a server reads beyond what a submission does: nnkit_hub, extensions, names of hosts and users."""
+    wanted = [Path(nnkit_hub.__path__[0]), *(Path("/etc", name) for name in _ETC_FILES)]
     wanted += [Path(prefix, "etc", "jupyter") for prefix in (sys.prefix, sys.base_prefix)]
     return [path for path in wanted if path.exists()]
 

@@ -64,9 +64,9 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):  # type: ignore[misc]
             self.log.warning("No submissions of %s in %s to collect", self.assignment, self.course)
         for user, receipt in sorted(self.src_records.items()):
             step = self.coursedir.submitted_directory
-            place = Path(self.coursedir.format_path(step, require_name(user, "a user"), self.assignment))
-            if not place.exists() or self._should_replace(self.coursedir.get_existing_timestamp(str(place)), receipt):
-                self._collect_submission(receipt, place)
+            target = Path(self.coursedir.format_path(step, require_name(user, "a user"), self.assignment))
+            if not target.exists() or self._should_replace(self.coursedir.get_existing_timestamp(str(target)), receipt):
+                self._collect_submission(receipt, target)
             else:
                 self.log.info("Nothing newer to collect, or --update was not given: %s %s", user, self.assignment)
 
@@ -75,9 +75,9 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):  # type: ignore[misc]
         at = parse_utc(receipt["time"])
         return bool((self.update and (existing is None or at > existing)) or (self.before_duedate and existing != at))
 
-    def _collect_submission(self, receipt: Mapping[str, Any], place: Path) -> None:
+    def _collect_submission(self, receipt: Mapping[str, Any], target: Path) -> None:
         path = ("courses", self.course, "submissions", self.assignment, receipt["user"], receipt["time"])
-        with replace_folder(place) as folder:
+        with replace_folder(target) as folder:
             receipt = self.client.download(path, folder)
             # The time of submission for nbgrader, and the proof of it.
             write_timestamp(folder, receipt["time"])

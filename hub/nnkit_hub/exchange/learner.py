@@ -72,19 +72,19 @@ def save_receipt(receipt: Mapping[str, Any], archive: IO[bytes], folder: Path) -
     """Write a receipt and the submitted files below `folder`/receipts, and return the receipt's path."""
     archive.seek(0)
     # Some systems do not allow colons in file names.
-    place = folder / "receipts" / str(receipt["time"]).replace(":", ".")
-    with replace_folder(place) as fresh:
+    target = folder / "receipts" / str(receipt["time"]).replace(":", ".")
+    with replace_folder(target) as fresh:
         unpack_files(archive, fresh, mode=0o444)
         (fresh / RECEIPT_FILE).write_text(json.dumps(receipt, indent=1))
-    return place / RECEIPT_FILE
+    return target / RECEIPT_FILE
 
 
 class ExchangeFetchFeedback(default.ExchangeFetchFeedback, Exchange):  # type: ignore[misc]
     """`nbgrader fetch_feedback`"""
 
     def init_src(self) -> None:
-        asked = self.coursedir.student_id
-        self.user = self.client.request()["user"] if asked in ("*", "") else asked
+        student = self.coursedir.student_id
+        self.user = self.client.request()["user"] if student in ("*", "") else student
 
     def copy_files(self) -> None:
         receipts = self.list_submissions(self.course, self.user, self.assignment)
@@ -92,9 +92,9 @@ class ExchangeFetchFeedback(default.ExchangeFetchFeedback, Exchange):  # type: i
         if not ready:
             self.log.warning("There is no feedback on %s yet.", self.assignment)
         for receipt in ready:
-            place = Path(self.dest_path, receipt["time"])
-            if not has_same_files(receipt["feedback"], place):
+            target = Path(self.dest_path, receipt["time"])
+            if not has_same_files(receipt["feedback"], target):
                 path = ("courses", self.course, "feedback", self.assignment, self.user, receipt["time"])
-                with replace_folder(place) as folder:
+                with replace_folder(target) as folder:
                     self.client.download(path, folder)
-            self.log.info("Fetched feedback: %s", place)
+            self.log.info("Fetched feedback: %s", target)

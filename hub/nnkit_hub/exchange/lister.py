@@ -34,20 +34,20 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
         """Return the entries in the form that nbgrader's extensions expect."""
         if self.cached or self.inbound:
             return self._describe_submissions()
-        found = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
-        for entry in found:
+        entries = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
+        for entry in entries:
             self.log.info("%s %s (%s)", entry["course_id"], entry["assignment_id"], entry["status"])
-        return found
+        return entries
 
     def remove_files(self) -> list[ListEntry]:
         """Withdraw released assignments. Submissions stay, because their learners have receipts for them."""
         if self.cached or self.inbound:
             raise Refusal("Submissions stay in the exchange, because their learners have receipts for them.")
-        found = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
-        for entry in found:
+        entries = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
+        for entry in entries:
             self.client.request("courses", entry["course_id"], "released", entry["assignment_id"], method="DELETE")
             self.log.info("Withdrawn: %s %s", entry["course_id"], entry["assignment_id"])
-        return [{**entry, "status": "removed"} for entry in found]
+        return [{**entry, "status": "removed"} for entry in entries]
 
     def _matches_assignment(self, assignment: str) -> bool:
         return self.assignment in ("", "*", assignment)
@@ -72,23 +72,23 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
 
     def _describe_submissions(self) -> list[ListEntry]:
         whose = self.coursedir.student_id if self.inbound else self.user
-        found = [
+        entries = [
             self._describe_submission(receipt)
             for course in self.courses
             for receipt in self.list_submissions(course, "" if whose == "*" else whose)
             if self._matches_assignment(receipt["assignment"])
         ]
-        groups = groupby(found, lambda entry: (entry["course_id"], entry["student_id"], entry["assignment_id"]))
+        groups = groupby(entries, lambda entry: (entry["course_id"], entry["student_id"], entry["assignment_id"]))
         return [_group_submissions(list(submissions)) for _, submissions in groups]
 
     def _describe_submission(self, receipt: Mapping[str, Any]) -> ListEntry:
-        place = self.get_local_folder(receipt["course"], receipt["assignment"]) / "feedback" / receipt["time"]
-        notebooks = [self._describe_notebook(name, receipt, place) for name in _list_notebooks(receipt)]
+        folder = self.get_local_folder(receipt["course"], receipt["assignment"]) / "feedback" / receipt["time"]
+        notebooks = [self._describe_notebook(name, receipt, folder) for name in _list_notebooks(receipt)]
         is_here = bool(notebooks) and all(notebook["has_local_feedback"] for notebook in notebooks)
         is_there = bool(notebooks) and all(notebook["has_exchange_feedback"] for notebook in notebooks)
-        what = "already fetched" if is_here else "ready to fetch" if is_there else "not available yet"
+        feedback = "already fetched" if is_here else "ready to fetch" if is_there else "not available yet"
         names = (receipt["course"], receipt["user"], receipt["assignment"], receipt["time"])
-        self.log.info("%s %s %s %s (feedback is %s)", *names, what)
+        self.log.info("%s %s %s %s (feedback is %s)", *names, feedback)
         return {
             **dict(zip(("course_id", "student_id", "assignment_id", "timestamp"), names)),
             "status": "submitted",
@@ -97,20 +97,20 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
             "has_local_feedback": is_here,
             "has_exchange_feedback": is_there,
             "feedback_updated": any(notebook["feedback_updated"] for notebook in notebooks),
-            "local_feedback_path": str(place) if is_here else None,
+            "local_feedback_path": str(folder) if is_here else None,
         }
 
-    def _describe_notebook(self, name: str, receipt: Mapping[str, Any], place: Path) -> ListEntry:
+    def _describe_notebook(self, name: str, receipt: Mapping[str, Any], folder: Path) -> ListEntry:
         page = f"{name[:-6]}.html"
         there = {page: receipt["feedback"][page]} if page in receipt["feedback"] else {}
-        is_here = (place / page).is_file()
+        is_here = (folder / page).is_file()
         return {
             "notebook_id": name[:-6],
             "path": str(self.get_local_folder(receipt["course"], receipt["assignment"]) / name),
             "has_local_feedback": is_here,
             "has_exchange_feedback": bool(there),
-            "local_feedback_path": str(place / page) if is_here else None,
-            "feedback_updated": is_here and bool(there) and not has_same_files(there, place),
+            "local_feedback_path": str(folder / page) if is_here else None,
+            "feedback_updated": is_here and bool(there) and not has_same_files(there, folder),
         }
 
 

@@ -144,10 +144,9 @@ def _judge_signature(receipt: Mapping[str, Any], key: str) -> tuple[str, int]:
     if not has_valid_signature(receipt):
         return "The signature is not valid: this receipt was changed, or did not come from the exchange.", DISPROVEN
     if not key:
-        sentence = (
-            "The receipt is intact, but its key cannot be compared with the exchange's here: run this on the hub,"
-        )
-        return f"{sentence} or give the exchange's key with --key. It was signed with {receipt['key']}.", UNKNOWN
+        sentence = "The receipt is intact, but its key cannot be compared with the exchange's here:"
+        advice = "run this on the hub, or give the exchange's key with --key."
+        return f"{sentence} {advice} It was signed with {receipt['key']}.", UNKNOWN
     if key != receipt["key"]:
         return "The signature is not the exchange's: it was made with another key.", DISPROVEN
     return "The signature is valid: the exchange issued this receipt, and nothing in it has changed since.", PROVEN

@@ -60,8 +60,8 @@ class HTTPRefusal(web.HTTPError):
 def parse_roles(groups: list[str]) -> dict[str, str]:
     """Return course → role of a member of these groups of the hub."""
     found: dict[str, str] = {}
-    for what, group in ((LEARNER, get_learner_group("")), (GRADER, get_grader_group(""))):
-        found |= {name.removeprefix(group): what for name in groups if name.startswith(group) and name != group}
+    for role, group in ((LEARNER, get_learner_group("")), (GRADER, get_grader_group(""))):
+        found |= {name.removeprefix(group): role for name in groups if name.startswith(group) and name != group}
     return found
 
 
@@ -143,26 +143,26 @@ class ExchangeHandler(web.RequestHandler):
         self.body.seek(0)
         return self.body
 
-    async def store_body(self, place: Path, fields: dict[str, Any]) -> None:
+    async def store_body(self, folder: Path, fields: dict[str, Any]) -> None:
         """Store the uploaded archive, and answer with its receipt."""
-        receipt = await self.run_in_thread(self.store.add, place, {**fields, "user": self.user}, self.rewind_body())
+        receipt = await self.run_in_thread(self.store.add, folder, {**fields, "user": self.user}, self.rewind_body())
         log.info("%s: %s of %s by %s", *(receipt[name] for name in ("kind", "assignment", "course", "user")))
         self.finish(receipt)
 
-    async def send_archive(self, place: Path, at: str = "") -> None:
+    async def send_archive(self, folder: Path, at: str = "") -> None:
         """Answer with the files kept in a folder: those of one time, or the newest."""
-        receipt = (
-            await self.run_in_thread(self.store.read_receipt, place, at)
-            if at
-            else await self.run_in_thread(self.store.read_newest, place)
-        )
+        receipt: dict[str, Any] | None
+        if at:
+            receipt = await self.run_in_thread(self.store.read_receipt, folder, at)
+        else:
+            receipt = await self.run_in_thread(self.store.read_newest, folder)
         if receipt is None:
             raise Refusal("The exchange has nothing by that name.")
         self.set_header("Content-Type", "application/octet-stream")
         self.write(encode_header(receipt))
         try:
             for path, entry in receipt["files"].items():
-                for chunk in read_chunks(place / receipt["time"] / "files", path, entry["bytes"]):
+                for chunk in read_chunks(folder / receipt["time"] / "files", path, entry["bytes"]):
                     self.write(chunk)
                     await self.flush()
         except (StreamClosedError, Refusal):
@@ -232,9 +232,9 @@ class SubmitHandler(ExchangeHandler):
     async def post(self, course: str, assignment: str) -> None:
         if not await self.run_in_thread(self.store.read_newest, self.store.get_folder(course, "released", assignment)):
             raise HTTPRefusal(404, f"There is no assignment called {assignment!r} in {course}.")
-        place = self.store.get_folder(course, "submissions", assignment, self.user)
-        await self.run_in_thread(self.store.require_quota, place)
-        await self.store_body(place, {"kind": receipts.SUBMISSION_KIND, "course": course, "assignment": assignment})
+        folder = self.store.get_folder(course, "submissions", assignment, self.user)
+        await self.run_in_thread(self.store.require_quota, folder)
+        await self.store_body(folder, {"kind": receipts.SUBMISSION_KIND, "course": course, "assignment": assignment})
 
 
 class SubmissionHandler(ExchangeHandler):

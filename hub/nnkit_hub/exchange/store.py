@@ -94,25 +94,25 @@ class Store:
         """Return an open temporary file for an incoming archive."""
         return tempfile.TemporaryFile(dir=self.incoming)
 
-    def add(self, place: Path, fields: Mapping[str, Any], archive: IO[bytes]) -> dict[str, Any]:
+    def add(self, folder: Path, fields: Mapping[str, Any], archive: IO[bytes]) -> dict[str, Any]:
         """Store an archive and return its receipt: `fields`, files and time. After a Refusal, nothing is stored."""
         fresh = Path(tempfile.mkdtemp(dir=self.incoming))
         try:
             _, files = unpack_files(archive, fresh / "files", mode=0o600)
             with self.lock:
-                at = self._choose_time(place)
+                at = self._choose_time(folder)
                 receipt = receipts.sign_receipt({**fields, "time": at, "files": files}, self.key)
                 _write_file(fresh / receipts.RECEIPT_FILE, json.dumps(receipt, indent=1).encode())
-                self._move_into_place(fresh, place / at)
+                self._move_into_place(fresh, folder / at)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
         return receipt
 
-    def _choose_time(self, place: Path) -> str:
+    def _choose_time(self, folder: Path) -> str:
         """Return the current time, or, after the clock was set back, a time just after the newest."""
         now = datetime.now(UTC)
-        for newest in self.list_times(place)[-1:]:
+        for newest in self.list_times(folder)[-1:]:
             now = max(now, datetime.strptime(newest, TIME_FORMAT).replace(tzinfo=UTC) + timedelta(microseconds=1))
         return now.strftime(TIME_FORMAT)
 
@@ -127,20 +127,20 @@ class Store:
             if folder == self.folder:
                 return
 
-    def list_times(self, place: Path) -> list[str]:
+    def list_times(self, folder: Path) -> list[str]:
         """Return the times of the versions in a folder, oldest first."""
-        return _list_names(place)
+        return _list_names(folder)
 
-    def read_receipt(self, place: Path, at: str) -> dict[str, Any]:
+    def read_receipt(self, folder: Path, at: str) -> dict[str, Any]:
         """Return the receipt of one version. Raises Refusal if it does not exist."""
         try:
-            return dict(json.loads((place / require_name(at, "a time") / receipts.RECEIPT_FILE).read_bytes()))
+            return dict(json.loads((folder / require_name(at, "a time") / receipts.RECEIPT_FILE).read_bytes()))
         except FileNotFoundError:
             raise Refusal("The exchange has nothing by that name.") from None
 
-    def read_newest(self, place: Path) -> dict[str, Any] | None:
+    def read_newest(self, folder: Path) -> dict[str, Any] | None:
         """Return the newest receipt in a folder, or None."""
-        return next((self.read_receipt(place, at) for at in self.list_times(place)[-1:]), None)
+        return next((self.read_receipt(folder, at) for at in self.list_times(folder)[-1:]), None)
 
     def list_released(self, course: str) -> Iterator[dict[str, Any]]:
         """Yield the newest receipt of each released assignment."""
@@ -153,26 +153,26 @@ class Store:
         top = self.get_folder(course, "submissions")
         for name in [assignment] if assignment else _list_names(top):
             for who in [user] if user else _list_names(self.get_folder(course, "submissions", name)):
-                place = self.get_folder(course, "submissions", name, who)
-                for at in self.list_times(place):
+                folder = self.get_folder(course, "submissions", name, who)
+                for at in self.list_times(folder):
                     feedback = self.read_newest(self.get_folder(course, "feedback", name, who, at))
-                    yield {**self.read_receipt(place, at), "feedback": feedback["files"] if feedback else {}}
+                    yield {**self.read_receipt(folder, at), "feedback": feedback["files"] if feedback else {}}
 
-    def require_quota(self, place: Path) -> None:
+    def require_quota(self, folder: Path) -> None:
         """Raise Refusal if a learner has no room for another submission."""
-        times = self.list_times(place)
-        kept = sum(entry["bytes"] for at in times for entry in self.read_receipt(place, at)["files"].values())
+        times = self.list_times(folder)
+        kept = sum(entry["bytes"] for at in times for entry in self.read_receipt(folder, at)["files"].values())
         if len(times) >= MAX_SUBMISSIONS or kept >= MAX_TOTAL_BYTES:
             raise Refusal("You have handed in this assignment too often: ask your teachers for more room.")
 
-    def remove(self, place: Path) -> None:
+    def remove(self, folder: Path) -> None:
         """Remove a folder with all versions in one step. Raises Refusal if it does not exist."""
         gone = Path(tempfile.mkdtemp(dir=self.incoming)) / "gone"
         try:
-            place.rename(gone)
+            folder.rename(gone)
         except FileNotFoundError:
             raise Refusal("The exchange has nothing by that name.") from None
-        sync_folder(place.parent)
+        sync_folder(folder.parent)
         shutil.rmtree(gone.parent, ignore_errors=True)
 
 

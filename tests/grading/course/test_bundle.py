@@ -260,7 +260,7 @@ def test_an_assignment_can_be_checked(python: list[str], unpacked: Path, tmp_pat
 )
 def test_commands_of_graders_say_what_to_install(python: list[str], unpacked: Path, verb: str, package: str) -> None:
     done = learner(python, unpacked, "-m", "nnkit.cli", verb)
-    wanted = f"nnkit: `nnkit {verb}` comes with {package}, which is not installed: pip install {package}\n"
+    wanted = f"nnkit: `nnkit {verb}` is part of {package}, which is not installed: pip install {package}\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", wanted)
 
 

@@ -94,9 +94,9 @@ class Ordinary(Inside):
         from nnkit_grader.sandbox import lockdown, mounts
         visible = [Path(path) for path in (*readable, "/dev/tty")]
         assert mounts.enter_new_root(Path(tempfile.mkdtemp(dir="/tmp")), visible)
-        place = json.loads(sys.argv[-2])["place"]  # made outside, and not visible from the new root
-        os.makedirs(place, exist_ok=True)
-        os.chown(place, {NOBODY}, {NOBODY})
+        base = json.loads(sys.argv[-2])["base"]  # made outside, and not visible from the new root
+        os.makedirs(base, exist_ok=True)
+        os.chown(base, {NOBODY}, {NOBODY})
         os.setgroups([])
         os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
         os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
@@ -575,7 +575,7 @@ def test_how_a_process_ended_is_told(sandbox: Sandbox, code: str, how: str) -> N
 
 def test_a_killed_process_leaves_nothing_behind(sandbox: Sandbox) -> None:
     def around() -> Any:
-        return family(sandbox._process.pid), sorted(Path(sandbox._place or "/nowhere").glob("learner-*"))
+        return family(sandbox._process.pid), sorted(Path(sandbox._base or "/nowhere").glob("learner-*"))
 
     before = around()
     child = sandbox.start()

@@ -1,6 +1,6 @@
-"""A JupyterHub's configuration as Zero to JupyterHub makes it of values, as far as hub/deploy/kubernetes sets any.
+"""JupyterHub configuration as Zero to JupyterHub makes it of values, as far as hub/deploy/kubernetes sets any.
 
-The values are in the file $VALUES, as JSON. The chart's own does the same in the hub's pod.
+The values are in the file $VALUES, as JSON. The chart's own configuration does the same in the hub's pod.
 """
 
 import json
@@ -11,7 +11,7 @@ values = json.loads(Path(os.environ["VALUES"]).read_text(encoding="utf-8"))
 
 
 def get_config(key, default=None):
-    """What the values say at a.b.c."""
+    """Return the value at a.b.c."""
     found = values
     for part in key.split("."):
         found = found.get(part, default) if isinstance(found, dict) else default

@@ -1,6 +1,6 @@
-"""The pods that a hub with these values would ask Kubernetes for:   python pods.py CONFIG USER[=PROFILE] ...   as JSON.
+"""Print as JSON the pods that a hub would ask Kubernetes for: `python pods.py CONFIG USER[=PROFILE] ...`
 
-The hub, its authenticator and KubeSpawner are the real ones; there is only nobody to ask for the pod.
+The hub, its authenticator and KubeSpawner are the real ones; only Kubernetes is missing.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ async def main(config, *wanted):
         spawner.user_options = {"profile": profile} if profile else {}
         await maybe_future(spawner.pre_spawn_hook(spawner))
         await spawner.load_user_options()
-        for _ in "twice":  # a server that is started again gets the same
+        for _ in "twice":  # a restarted server gets the same pod
             pod = await maybe_future(spawner.modify_pod_hook(spawner, await spawner.get_pod_manifest()))
         async with ApiClient() as client:
             pods[words] = client.sanitize_for_serialization(pod)
