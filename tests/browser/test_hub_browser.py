@@ -74,7 +74,7 @@ def cycle(hub: hubs.Hub, ta: Person, learner: Person) -> None:
 
 @dataclass
 class Person:
-    """Somebody with a browser of their own; `page` is the tab that they look at."""
+    """A user with their own browser; `page` is the tab in front."""
 
     def __init__(self, hub: hubs.Hub, browser: Browser, name: str):
         self.name = name
