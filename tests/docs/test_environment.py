@@ -275,6 +275,30 @@ def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[st
     assert installed == ([[needs[name] for name in needs if name not in here]] if set(needs) - set(here) else [])
 
 
+@pytest.mark.parametrize(
+    ("others", "runs"),
+    [
+        ((), ["test"]),
+        (("3.9", "3.12", "3.13"), ["test PYTHON={}/python3.13 VENV=.venv-3.13", "test"]),
+        (("3.10",), ["test"]),
+    ],
+)
+def test_ci_runs_the_newest_python_at_hand_as_well(tmp_path: Path, others: tuple[str, ...], runs: list[str]) -> None:
+    for tool in ("bash", "dirname", "id", "find", "grep", "sort", "tail"):
+        (tmp_path / tool).symlink_to(shutil.which(tool) or tool)
+    stubs = {"make": 'echo "make $@"', "python3": "echo 3.11", "apt-get": "", "sudo": "", "chromium": "", "bwrap": ""}
+    stubs |= {f"python{version}": f"echo {version}" for version in others}
+    for name, body in stubs.items():
+        (tmp_path / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(ROOT / ".ci" / "run", tmp_path / ".ci")
+    environ = {"PATH": str(tmp_path)}
+    done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
+    made = [line.removeprefix("make ") for line in done.stdout.splitlines() if line.startswith("make ")]
+    assert made == [run.format(tmp_path) for run in runs]
+
+
 def test_what_runs_leave_behind_is_ignored() -> None:
     leavings = ["submitted/a/ps1/ps1.ipynb", "gradebook.db", "grades.csv", "demo_class_ps1.json", "build/demo/x"]
     done = subprocess.run(["git", "check-ignore", *leavings], cwd=ROOT, capture_output=True, text=True, check=False)

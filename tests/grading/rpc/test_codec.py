@@ -72,6 +72,8 @@ def same(a, b):
         return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, set | frozenset):  # NaN is not itself
+        return type(a) is type(b) and sorted(map(repr, a)) == sorted(map(repr, b))
     return type(a) is type(b) and a == b
 
 
