@@ -1,6 +1,6 @@
-"""Hostile submissions of ps1: each gains nothing, costs nobody else anything, reaches nothing.
+"""Hostile submissions of ps1: none gains points, reaches a target, or harms other submissions.
 
-Attacks on the sandbox are run in both kinds of it, the others in one of them, by turns.
+Attacks on the sandbox run in both kinds of sandbox, the others in one of them, in turn.
 """
 
 from __future__ import annotations

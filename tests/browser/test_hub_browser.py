@@ -18,7 +18,7 @@ from nnkit_hub.exchange.receipts import RECEIPT_FILE
 
 SECONDS = 300_000
 LEARNER = "cleo"
-"""Who comes to the hub when nobody else has; test_hub_intruders.py has others."""
+"""The learner of this test; test_hub_intruders.py has the others."""
 MULTIPLY = """class MultiplyGate:
     def forward(self, x, y):
         return x * y, (x, y)

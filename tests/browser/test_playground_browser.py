@@ -158,7 +158,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
     page.wait_for_timeout(1000)
     lab.close(page)
 
-    page = lab.page(height=1400)  # nobody looked for a while
+    page = lab.page(height=1400)  # no page showed it for a while
     open_notebook(page, lab.address, "playground.ipynb")
     expect(count(explorer(page))).to_contain_text(re.compile(r"[1-9]\d* updates"))
     left = count(explorer(page)).inner_text()

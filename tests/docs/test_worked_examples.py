@@ -176,7 +176,7 @@ def found_right(sources: list[str], calls: list[lectures.Call]) -> Lecture:
 
 @functools.cache
 def lecture_of(lecture: str) -> Lecture:
-    """As test_notebooks.py has run it too."""
+    """Return what the one run of this lecture gave; test_notebooks.py uses the same run."""
     (path,) = ROOT.glob(f"notebooks/{lecture}_*.ipynb")
     return found_right(code_of(lecture), lectures.run(path).calls)
 
@@ -207,7 +207,7 @@ BARE = re.compile(r"((np|jnp)\.(array|asarray|float32|float64)|float|int|list|tu
 
 
 def is_literal(node: ast.expr, names: set[str]) -> bool:
-    """Whether it is numbers that somebody wrote, perhaps under a name."""
+    """Return True for numbers that are written out, directly or under one of `names`."""
     match node:
         case ast.Constant():
             return True
