@@ -233,7 +233,7 @@ def run_pytest(root: Path, arguments: Sequence[str], seconds: float) -> int | No
     command = [str(own) if own.exists() else sys.executable, "-m", "pytest", *arguments]
     process = subprocess.Popen(
         command, cwd=root, env=_environment(root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL, start_new_session=True,
+        stderr=subprocess.DEVNULL, process_group=0,
     )  # fmt: skip
     try:
         return process.wait(seconds)
@@ -322,6 +322,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for fault in faults:
             print(f"{fault.area:<16} {fault.id:<32} {fault.breaks}{'  (survives)' if fault.survives else ''}")
         return 0
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of `&` ignores it, and so would the tests
     began, outcomes = time.monotonic(), []
     for one in try_all(faults, args.jobs, args.seconds, args.all_tests):
         outcomes.append(one)
