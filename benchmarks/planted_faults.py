@@ -4,7 +4,7 @@
 
 The faults are in `benchmarks/faults/AREA.toml`: what is broken, the file, the text that is replaced, the text that
 replaces it, and the tests that should notice. A fault is *caught* if one of these tests fails with the fault and passes
-again without it. The copy has its own virtual environment, made of hard links, so that console scripts, sandboxes and
+without it. The copy has its own virtual environment, made of hard links, so that console scripts, sandboxes and
 workers import the copy as well; this is verified before the first fault is planted.
 
 The last line of output is JSON. The exit status is 1 if a fault survived that has no `survives` entry (the reason why
@@ -27,21 +27,21 @@ import tempfile
 import time
 import tomllib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = Path(__file__).resolve().parent / "faults"
 SECONDS = 900.0
 """Time limit of one selection of tests."""
 STATUSES = ("caught", "survived", "timeout", "broken", "does not apply")
 """Outcomes: `broken` means that the tests fail without the fault too."""
-FAILED = 1
-"""Exit status of pytest if tests failed."""
-INTERRUPTED = 2
-"""Exit status of pytest if a test file could not be imported."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ def _write_source(path: Path, text: str) -> None:
 
 
 def try_fault(fault: Fault, root: Path, seconds: float = SECONDS, all_tests: bool = False) -> Outcome:
-    """Run the fault's tests with it and, if one fails, this one without it."""
+    """Run the fault's tests with it; `caught` is to be confirmed (`unconfirmed`)."""
     began = time.monotonic()
 
     def outcome(status: str, note: str = "") -> Outcome:
@@ -210,27 +210,38 @@ def try_fault(fault: Fault, root: Path, seconds: float = SECONDS, all_tests: boo
 
     with tempfile.TemporaryDirectory() as cache:
         tests = ["tests"] if all_tests else list(fault.tests)
-        run = ["-x", "-q", "-o", "addopts=", "-o", f"cache_dir={cache}", *tests]
         try:
             with planted(fault, root):
-                code = run_pytest(root, run, seconds)
+                code = run_pytest(root, Path(cache), ["-x", *tests], seconds)
         except DoesNotApply as reason:
             return outcome("does not apply", str(reason))
         if code is None:
             return outcome("timeout")
         if code == 0:
             return outcome("survived")
-        failed = _last_failed(Path(cache))
-        again = ["--last-failed", *run] if code == FAILED and failed else ["--collect-only", *run]
-        if code not in (FAILED, INTERRUPTED) or run_pytest(root, again, seconds) != 0:
-            return outcome("broken", f"pytest ends with {code}, and not with 0 without the fault: {failed}")
-        return outcome("caught", failed or "the tests cannot be imported")
+        failed = next(iter(_read_failed(Path(cache))), "")
+        return outcome("caught" if failed else "broken", failed or f"pytest ends with {code}, and no test failed")
 
 
-def run_pytest(root: Path, arguments: Sequence[str], seconds: float) -> int | None:
-    """Return the exit status of pytest in a copy, None after the time limit."""
+def unconfirmed(outcomes: Sequence[Outcome], root: Path, seconds: float = SECONDS) -> list[Outcome]:
+    """Run the tests that caught faults again, without any fault; return the outcomes of those that fail here too."""
+    caught = [one for one in outcomes if one.status == "caught"]
+    if not caught:
+        return []
+    with tempfile.TemporaryDirectory() as cache:
+        _failed_file(Path(cache)).parent.mkdir(parents=True)
+        _failed_file(Path(cache)).write_text(json.dumps({one.note: True for one in caught}))
+        files = sorted({one.note.partition("::")[0] for one in caught})
+        code = run_pytest(root, Path(cache), ["--last-failed", *files], seconds)
+        failed = [] if code == 0 else _read_failed(Path(cache))
+    return [replace(one, status="broken") for one in caught if one.note in failed]
+
+
+def run_pytest(root: Path, cache: Path, arguments: Sequence[str], seconds: float) -> int | None:
+    """Return the exit status of pytest in a copy, None after the time limit; `cache` gets the tests that failed."""
     own = root / ".venv" / "bin" / "python"
-    command = [str(own) if own.exists() else sys.executable, "-m", "pytest", *arguments]
+    python = str(own) if own.exists() else sys.executable
+    command = [python, "-m", "pytest", "-q", "-o", "addopts=", "-o", f"cache_dir={cache}", *arguments]
     process = subprocess.Popen(
         command, cwd=root, env=_environment(root), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL, process_group=0,
@@ -245,16 +256,23 @@ def run_pytest(root: Path, arguments: Sequence[str], seconds: float) -> int | No
         process.wait()
 
 
-def _last_failed(cache: Path) -> str:
-    path = cache / "v" / "cache" / "lastfailed"
-    return next(iter(json.loads(path.read_text())), "") if path.exists() else ""
+def _failed_file(cache: Path) -> Path:
+    return cache / "v" / "cache" / "lastfailed"
+
+
+def _read_failed(cache: Path) -> list[str]:
+    path = _failed_file(cache)
+    return list(json.loads(path.read_text())) if path.exists() else []
 
 
 # ---- all of them ------------------------------------------------------------------------------------
 
 
 def try_all(faults: Sequence[Fault], jobs: int, seconds: float, all_tests: bool) -> Iterator[Outcome]:
-    """Try each fault in one of as many copies as there are jobs; yield outcomes as they come, in order."""
+    """Try each fault in one of as many copies as there are jobs; yield outcomes as they come, area by area.
+
+    An outcome that is not confirmed comes a second time, as `broken`.
+    """
     with tempfile.TemporaryDirectory(prefix="nnkit-faults-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # sandboxes run as other users
         copies: queue.SimpleQueue[Path] = queue.SimpleQueue()
@@ -265,15 +283,21 @@ def try_all(faults: Sequence[Fault], jobs: int, seconds: float, all_tests: bool)
             require_own_imports(root)
             copies.put(root)
 
-        def in_some_copy(fault: Fault) -> Outcome:
+        def in_some_copy(work: Callable[[Path], T]) -> T:
             root = copies.get()
             try:
-                return try_fault(fault, root, seconds, all_tests)
+                return work(root)
             finally:
                 copies.put(root)
 
         with ThreadPoolExecutor(jobs) as executor:
-            yield from executor.map(in_some_copy, faults)
+            for _, same in groupby(faults, key=lambda fault: fault.area):
+                tasks = [partial(try_fault, fault, seconds=seconds, all_tests=all_tests) for fault in same]
+                found = []
+                for one in executor.map(in_some_copy, tasks):
+                    found.append(one)
+                    yield one
+                yield from in_some_copy(partial(unconfirmed, found, seconds=seconds))
 
 
 def summarise(faults: Sequence[Fault], outcomes: Sequence[Outcome], before: Iterable[Outcome]) -> dict[str, object]:
@@ -323,13 +347,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{fault.area:<16} {fault.id:<32} {fault.breaks}{'  (survives)' if fault.survives else ''}")
         return 0
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a job of `&` ignores it, and so would the tests
-    began, outcomes = time.monotonic(), []
+    began, outcomes = time.monotonic(), {}
     for one in try_all(faults, args.jobs, args.seconds, args.all_tests):
-        outcomes.append(one)
+        outcomes[one.id] = one
         print(f"{one.status:<15} {one.area:<16} {one.id:<32} {one.seconds:6.1f} s  {one.note}", flush=True)
         if args.results:
             write_results(args.results, [one])
-    figures = summarise(faults, outcomes, before)
+    figures = summarise(faults, list(outcomes.values()), before)
     print(json.dumps({**figures, "seconds": round(time.monotonic() - began, 1)}))
     wrong = ("unexpected", "timeout", "broken", "does not apply", "lost")
     return 1 if any(figures[name] for name in wrong) else 0
