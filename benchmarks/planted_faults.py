@@ -5,7 +5,7 @@
 The faults are in `benchmarks/faults/AREA.toml`: what is broken, the file, the text that is replaced, the text that
 replaces it, and the tests that should notice. A fault is *caught* if one of these tests fails with the fault and passes
 without it. The copy has its own virtual environment, made of hard links, so that console scripts, sandboxes and
-workers import the copy as well; this is verified before the first fault is planted.
+workers import the copy as well; for Python and the console script this is verified before the first fault is planted.
 
 The last line of output is JSON. The exit status is 1 if a fault survived that has no `survives` entry (the reason why
 no test notices it), if one could not be tried, or, with --before, if one is no longer caught.
