@@ -100,7 +100,7 @@ def done(answer: requests.Response) -> None:
 
 @dataclass
 class Person:
-    """Somebody with a browser of their own; `page` is the tab that they look at."""
+    """A user with their own browser; `page` is the tab in front."""
 
     def __init__(self, hub: hubs.Hub, browser: Browser, name: str):
         self.name = name
