@@ -5,7 +5,8 @@
 The faults are in `benchmarks/faults/AREA.toml`: what is broken, the file, the text that is replaced, the text that
 replaces it, and the tests that should notice. A fault is *caught* if one of these tests fails with the fault and passes
 without it. The copy has its own virtual environment, made of hard links, so that console scripts, sandboxes and
-workers import the copy as well; for Python and the console script this is verified before the first fault is planted.
+workers import the copy of each package as well. For Python and the console script this is verified before the first
+fault is planted.
 
 The last line of output is JSON. The exit status is 1 if a fault survived that has no `survives` entry (the reason why
 no test notices it), if one could not be tried, or, with --before, if one is no longer caught.
@@ -38,6 +39,8 @@ from typing import TypeVar
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = Path(__file__).resolve().parent / "faults"
+PACKAGES = ("nnkit", "grader/nnkit_grader", "hub/nnkit_hub")
+"""Folders of the packages, each of a distribution of its own."""
 SECONDS = 900.0
 """Time limit of one selection of tests."""
 STATUSES = ("caught", "survived", "timeout", "broken", "does not apply")
@@ -155,19 +158,23 @@ def _rewrite(path: Path, replacements: dict[str, str]) -> None:
 
 
 def require_own_imports(root: Path) -> None:
-    """Raise RuntimeError unless Python and the console script of the copy import the copy, from any folder."""
-    package, token = root / "nnkit" / "__init__.py", f"planted-{uuid.uuid4().hex}"
-    original = package.read_text(encoding="utf-8")
+    """Raise RuntimeError unless Python and the console script of the copy import its packages, from any folder."""
     bin = root / ".venv" / "bin"
-    commands = ([str(bin / "python"), "-I", "-c", "import nnkit"], [str(bin / "nnkit"), "doctor"])
-    package.write_text(f"{original}\nraise SystemExit({token!r})\n", encoding="utf-8")
-    try:
-        for command in commands:
-            done = subprocess.run(command, cwd="/", env=_environment(root), capture_output=True, text=True, check=False)
-            if token not in done.stderr:
-                raise RuntimeError(f"{' '.join(command)} does not import the copy in {root}: {done.stderr[-300:]}")
-    finally:
-        package.write_text(original, encoding="utf-8")
+    for folder in PACKAGES:
+        package, token = root / folder / "__init__.py", f"planted-{uuid.uuid4().hex}"
+        original = package.read_text(encoding="utf-8")
+        # The console script imports all packages, to collect their verbs.
+        commands = ([str(bin / "python"), "-I", "-c", f"import {package.parent.name}"], [str(bin / "nnkit"), "--help"])
+        _write_source(package, f"{original}\nraise SystemExit({token!r})\n")
+        try:
+            for command in commands:
+                done = subprocess.run(
+                    command, cwd="/", env=_environment(root), capture_output=True, text=True, check=False
+                )
+                if token not in done.stderr:
+                    raise RuntimeError(f"{' '.join(command)} does not import the copy in {root}: {done.stderr[-300:]}")
+        finally:
+            _write_source(package, original)
 
 
 def _environment(root: Path) -> dict[str, str]:
@@ -202,7 +209,7 @@ def _write_source(path: Path, text: str) -> None:
 
 
 def try_fault(fault: Fault, root: Path, seconds: float = SECONDS, all_tests: bool = False) -> Outcome:
-    """Run the fault's tests with it; `caught` is to be confirmed (`unconfirmed`)."""
+    """Run the fault's tests with it. The outcome `caught` holds if `unconfirmed` does not return it."""
     began = time.monotonic()
 
     def outcome(status: str, note: str = "") -> Outcome:
@@ -340,8 +347,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         faults = choose_faults(read_faults(), args.only)
         before = read_results(args.before) if args.before else []
-    except (OSError, ValueError) as fault:
-        parser.error(str(fault))
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     if args.list:
         for fault in faults:
             print(f"{fault.area:<16} {fault.id:<32} {fault.breaks}{'  (survives)' if fault.survives else ''}")
