@@ -80,7 +80,6 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("new", "expression", "status"),
     [
@@ -91,7 +90,10 @@ def small(tmp_path: Path) -> Path:
         ("3 * x", "test_that_is_not_there", "broken"),
     ],
 )
-def test_the_outcome_of_a_fault(small: Path, new: str, expression: str, status: str) -> None:
+def test_the_outcome_of_a_fault(
+    small: Path, monkeypatch: pytest.MonkeyPatch, new: str, expression: str, status: str
+) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # which would take two seconds a run
     before = (small / "double.py").read_text()
     fault = Fault("id", "area", "", "double.py", "2 * x", new, ("tests", "-k", expression))
     seconds = 1 if status == "timeout" else 60
