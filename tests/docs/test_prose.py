@@ -222,7 +222,7 @@ REGISTRIES = (
 
 
 def machine_bound(text: str) -> list[str]:
-    """Absolute paths of one machine, and hosts of package registries; in code and outputs too."""
+    """Return absolute paths of one machine and hosts of package registries; in code and outputs too."""
     return [found[0] for pattern in (*MACHINE, *REGISTRIES) for found in re.finditer(pattern, text, re.IGNORECASE)]
 
 

@@ -207,7 +207,7 @@ BARE = re.compile(r"((np|jnp)\.(array|asarray|float32|float64)|float|int|list|tu
 
 
 def is_literal(node: ast.expr, names: set[str]) -> bool:
-    """Return True for numbers that are written out, directly or under one of `names`."""
+    """Return whether the expression is written-out numbers, perhaps under a name."""
     match node:
         case ast.Constant():
             return True
