@@ -75,23 +75,35 @@ def open_notebook(page: Page, lab: str, path: str) -> None:
 def run_all_cells(page: Page, last: Locator | None = None) -> None:
     """Run all cells, until `last` appears (or the number or star of the first cell).
 
-    It tries again, because a kernel that has just started may miss the first request, or a part of it.
+    It tries again when the kernel has been idle for a while without that, because a kernel that has just started may
+    miss the first request, or a part of it.
     """
     begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
-    select = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
-    for _ in range(3):
+    until = time.monotonic() + PATIENCE / 1000
+    while time.monotonic() < until:
         page.keyboard.press("Escape")
         with suppress(TimeoutError):  # on a busy machine JupyterLab may put a dialog in the way; Escape closes it
             page.get_by_text("Run", exact=True).first.click(timeout=15_000)
             page.get_by_text("Run All Cells", exact=True).click(timeout=15_000)
-            for _ in range(240):
-                if select.count():  # it has no kernel yet, asks for one, and then runs the cells
-                    select.first.click(timeout=5_000)
-                if (last or begun).count():
-                    return
-                page.wait_for_timeout(500)
+            if _appears(page, last or begun):
+                return
     page.screenshot(path=str(PICTURES / "did_not_run.png"))
     raise AssertionError(f"the cells did not run; dialogs: {page.locator('.jp-Dialog').all_text_contents()}")
+
+
+def _appears(page: Page, wanted: Locator) -> bool:
+    """Wait for `wanted`; return False once the kernel has been idle for eight seconds without it."""
+    select = page.locator(".jp-Dialog", has_text="Select Kernel").locator(".jp-mod-accept")
+    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    quiet = 0
+    while quiet < 16:
+        if select.count():  # it has no kernel yet, asks for one, and then runs the cells
+            select.first.click(timeout=5_000)
+        if wanted.count():
+            return True
+        quiet = quiet + 1 if idle.count() else 0
+        page.wait_for_timeout(500)
+    return False
 
 
 def wait_until_quiet(page: Page) -> None:
