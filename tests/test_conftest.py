@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 CONFTEST = next(folder / "conftest.py" for folder in Path(__file__).parents if (folder / "conftest.py").exists())
 SKIPPED = "import pytest\n\n\ndef test_nothing():\n    pytest.skip('on purpose')\n"
 PASSED = "def test_something():\n    assert True\n"

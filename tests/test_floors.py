@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -66,13 +67,19 @@ def module_name(package: str, path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@cache
+def find_imports(text: str) -> list[ast.Import | ast.ImportFrom]:
+    """Return the import statements anywhere in a module's text."""
+    return [statement for statement in ast.walk(ast.parse(text)) if isinstance(statement, ast.Import | ast.ImportFrom)]
+
+
 def imported(name: str, text: str, texts: dict[str, str]) -> set[str]:
     """Return the packages' modules that the module `name` imports, anywhere in its text."""
     found: set[str] = set()
-    for statement in ast.walk(ast.parse(text)):
+    for statement in find_imports(text):
         if isinstance(statement, ast.Import):
             found |= {alias.name for alias in statement.names}
-        elif isinstance(statement, ast.ImportFrom):
+        else:
             origin = _origin(name, statement, texts)
             found |= {_module(f"{origin}.{alias.name}", origin, texts) for alias in statement.names}
     return {module for module in found if module.split(".")[0] in PACKAGES} - {name}

@@ -188,6 +188,7 @@ def test_float32_stays_float32(activation: Any) -> None:
     assert {loss.dtype, *(p.dtype for p in (*parameters.values(), *gradients.values()))} == {np.dtype("float32")}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("activation", ACTIVATIONS, ids=repr)
 def test_the_same_network_runs_on_jax_arrays_under_jit_and_vmap(activation: Any) -> None:
     model = MLP((4, 5, 3), activation)

@@ -13,6 +13,8 @@ import pytest
 
 from helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 PRINT = "import json; from jupyterlab_server.config import get_page_config as f; print(json.dumps(f([], [])))"
 
 

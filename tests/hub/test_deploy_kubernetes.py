@@ -16,6 +16,8 @@ import yaml
 from helpers import clusters
 from helpers.clusters import SIZES, can_reach, change_value, find_weaknesses, list_policies
 
+pytestmark = pytest.mark.slow
+
 CHARTS = Path(os.environ.get("NNKIT_CHARTS", clusters.ROOT.parent / "shared" / "charts"))
 SCHEMA = CHARTS / "zero-to-jupyterhub.values.schema.yaml"
 CHECKED = json.loads((clusters.CHART / "checked.json").read_text(encoding="utf-8"))

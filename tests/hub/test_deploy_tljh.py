@@ -20,6 +20,8 @@ import pytest
 
 from helpers.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "hub" / "deploy" / "tljh"
 SPECIFIED = {
     "tljh_extra_user_conda_packages": "",

@@ -22,6 +22,8 @@ from nnkit.mlp import MLP
 from nnkit.train import SGD, cosine
 from nnkit.view.figures.sweeps import heat_map
 
+pytestmark = pytest.mark.slow
+
 MODEL = MLP((2, 8, 3))
 X, LABELS = spiral(15, rng=1)
 SETTINGS: Any = {

@@ -28,6 +28,8 @@ from nnkit.mlp import MLP
 from nnkit.train import SGD, CheckpointError, History, cosine, step_decay, warmup
 from nnkit.train import fit as fit_numpy
 
+pytestmark = pytest.mark.slow
+
 MODEL = MLP((2, 8, 3))
 START = MODEL.init(0)
 X, LABELS = spiral(15, rng=1)

@@ -21,6 +21,8 @@ from nnkit.mlp import MLP
 from nnkit.train import SGD
 from nnkit.train import fit as fit_numpy
 
+pytestmark = pytest.mark.slow
+
 draw = np.random.default_rng(5)
 X, Y = draw.normal(size=(3, 4)), draw.normal(size=(3, 4))
 POSITIVE = np.exp(X)

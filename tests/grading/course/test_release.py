@@ -27,6 +27,8 @@ from nnkit_grader.course.demo_class import make_class
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.demo import format_demo_table
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
