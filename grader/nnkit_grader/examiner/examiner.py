@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.context import checking
+from nnkit.check.context import checking, sharing_context
 from nnkit.check.evidence.limits import alarm
 from nnkit.check.points import describe_bad_value, earn_points, read_value
 from nnkit.check.verdict import collecting_verdicts
@@ -213,7 +213,8 @@ class Examination:
         deadline = self.compute_deadline()
         self.learner.set_deadline(deadline)
         ours = max(0.1, deadline - self.learner.clock()) + 5  # the call's own limit comes first
-        with checking(remote=lambda: self.learner.current, clock=self.learner.clock), alarm(ours, CellTimeout):
+        here = checking(remote=lambda: self.learner.current, clock=self.learner.clock)
+        with here, sharing_context(), alarm(ours, CellTimeout):
             yield
 
     def make_result(

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from nnkit.check.context import sharing_context
 from nnkit.check.notebook.ipython_shell import CellRun, CellShell, make_shell
 from nnkit.check.points import CellValue, read_value
 from nnkit.check.verdict import collecting_verdicts
@@ -174,7 +175,7 @@ def _send(channel: IO[str], outcome: Outcome) -> None:
 
 def _run_cell(shell: CellShell, index: int, source: str) -> Outcome:
     started = time.perf_counter()
-    with collecting_verdicts() as verdicts:
+    with collecting_verdicts() as verdicts, sharing_context():
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             run = shell.run(index + 1, source)  # counted as in a kernel: by it a line of a traceback tells its cell
