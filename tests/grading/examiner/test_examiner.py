@@ -203,6 +203,20 @@ def test_a_check_in_a_thread_of_the_test_cell_counts_too(graded):
     assert [verdict["passed"] for verdict in result.verdicts] == [False]
 
 
+def test_a_value_that_cannot_be_printed_costs_its_own_points(graded):
+    silent = "class Silent:\n    def __repr__(self):\n        raise ValueError('no')"
+    result = graded([("silent", "given", silent), ("test", "test", "Silent()"), ("more", "test", "assert True")])
+    assert result.scores() == {"test": 0.0, "more": 4.0}
+    assert cell(result, "test").outputs[-1]["data"] == {"text/plain": "a Silent"}
+
+
+def test_a_bare_verdict_is_shown_and_counts(graded):
+    result = graded(one("a = 1", "check_value(a, 2)"))
+    assert result.score == 0.0
+    assert [verdict["passed"] for verdict in cell(result, "test").verdicts] == [False]
+    assert cell(result, "test").bad_value == ""
+
+
 def test_the_learners_process_never_has_the_hidden_tests(graded):
     test = """
         assert look("visible part")
