@@ -49,7 +49,7 @@ def seconds(name, path):
 
 def main():
     if not (BIN / "nbgrader").exists():
-        sys.exit("nbgrader is not installed: pip install nnkit-grader")
+        sys.exit("nbgrader is not installed: pip install -e ./grader")
     with tempfile.TemporaryDirectory() as folder:
         path = solved(Path(folder))
         for name in COMMANDS:

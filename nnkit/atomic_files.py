@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-READABLE = 0o644
 UNFINISHED = ".new-"
 """Prefix of a file's name while it is being written."""
+UNSUPPORTED_ERRNOS = {errno.EACCES, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
+"""Errors of systems that can write a file, but not set its permissions, or not open or sync a folder: Windows, CIFS."""
 
 
-def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting: bool = True) -> None:
+def replace_file(path: Path, content: bytes | str, mode: int | None = None, lasting: bool = True) -> None:
     """Replace a file in one step; its folder is made if it does not exist.
 
-    With `lasting`, the file survives a power cut once this returns. Raises OSError.
+    Its permissions are `mode`, by default what the umask allows. With `lasting`, the file survives a power cut once
+    this returns. Raises OSError.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with open_replacement(path, mode, lasting) as file:
@@ -25,22 +28,28 @@ def replace_file(path: Path, content: bytes | str, mode: int = READABLE, lasting
 
 
 @contextmanager
-def open_replacement(path: Path, mode: int = READABLE, lasting: bool = True) -> Iterator[IO[bytes]]:
+def open_replacement(
+    path: Path, mode: int | None = None, lasting: bool = True, prefix: str = UNFINISHED
+) -> Iterator[IO[bytes]]:
     """Context manager that yields a binary file, which replaces `path` in one step if the block succeeds.
 
-    With `lasting`, the file survives a power cut after the block. Raises OSError.
+    Its permissions are `mode`, by default what the umask allows; until then its name starts with `prefix`. With
+    `lasting`, the file survives a power cut after the block. Raises OSError.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+    fresh = path.with_name(prefix + secrets.token_hex(8))
+    created = 0o666 if mode is None else mode
     try:
-        with open(handle, "wb") as file:
+        with open(fresh, "xb", opener=lambda name, flags: os.open(name, flags, created)) as file:
             yield file
-            os.fchmod(handle, mode)
+            file.flush()
+            if mode is not None and hasattr(os, "fchmod"):  # what the umask took away; Windows has no such permissions
+                with _ignore_unsupported():
+                    os.fchmod(file.fileno(), mode)
             if lasting:
-                file.flush()
-                os.fsync(handle)
-        os.replace(name, path)
+                os.fsync(file.fileno())
+        os.replace(fresh, path)
     except BaseException:
-        os.unlink(name)
+        fresh.unlink(missing_ok=True)
         raise
     if lasting:
         sync_folder(path.parent)
@@ -53,9 +62,20 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a folder's list of files survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+    """Make a folder's list of files survive a power cut, where the system can. Raises OSError if the disk fails."""
+    with _ignore_unsupported():
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+@contextmanager
+def _ignore_unsupported() -> Iterator[None]:
+    """Context manager that ignores errors which mean that the system cannot do this at all."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        if error.errno not in UNSUPPORTED_ERRNOS:
+            raise

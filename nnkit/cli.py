@@ -12,17 +12,10 @@ import atexit
 import gc
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-COMMANDS_GROUP = "nnkit.commands"
-
-VERBS_ELSEWHERE = {
-    **dict.fromkeys(("autograde", "bundle", "demo", "demo-class", "release", "report"), "nnkit-grader"),
-    **dict.fromkeys(("hub", "receipt"), "nnkit-hub"),
-}
-"""Verb → distribution that adds it, for the message that says what to install."""
+from nnkit.plugins import VERBS_ELSEWHERE, describe_missing_verb, find_install_command, load_plugins
 
 DISTRIBUTIONS = {
     "nnkit_grader": "nnkit-grader",
@@ -58,13 +51,20 @@ def check(args: argparse.Namespace) -> int:
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, set[str]]:
-    """Return the parser of the command line and its verbs: those of all installed packages."""
+    """Return the parser of the command line and its verbs: those of all installed packages.
+
+    A package that cannot be imported is named on stderr and left out.
+    """
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     _add_check(verbs)
     add_verb(verbs, doctor)
-    for plugin in sorted(entry_points(group=COMMANDS_GROUP)):
-        plugin.load()(verbs)
+    functions, errors = load_plugins()
+    for add_commands in functions.values():
+        add_commands(verbs)
+    for distribution, error in errors.items():
+        fix = find_install_command(distribution)
+        print(f"nnkit: the commands of {distribution} are left out ({error}): {fix}", file=sys.stderr)
     return top, set(verbs.choices)
 
 
@@ -98,10 +98,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     parser, verbs = build_parser()
     if words and words[0] not in verbs and words[0] in VERBS_ELSEWHERE:
-        verb, wanted = words[0], VERBS_ELSEWHERE[words[0]]
-        print(
-            f"nnkit: `nnkit {verb}` is part of {wanted}, which is not installed: pip install {wanted}", file=sys.stderr
-        )
+        print(f"nnkit: {describe_missing_verb(words[0])}", file=sys.stderr)
         return 2
     args = parser.parse_args(words)
     atexit.register(gc.freeze)  # else collecting all of nbgrader at exit takes half a second
@@ -117,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as missing_module:
         name = str(missing_module.name)
         wanted = DISTRIBUTIONS.get(name.partition(".")[0], "nnkit[learn]")
-        print(f"nnkit: {name} is not installed: pip install '{wanted}'", file=sys.stderr)
+        print(f"nnkit: {name} is not installed: {find_install_command(wanted)}", file=sys.stderr)
         return 2
 
 

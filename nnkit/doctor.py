@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from nnkit.plugins import find_install_command, load_plugins
+
 MAX_ANSWER_SECONDS = 60.0
 """Longest time that a program may take to answer."""
 
@@ -56,6 +58,7 @@ def examine() -> list[MachineFinding]:
         lambda: _check_package("JupyterLab", "jupyterlab", "learners, TAs"),
         _check_widgets,
         lambda: _check_package("nbgrader", "nbgrader", "TAs"),
+        _check_commands,
         _check_browser,
         _check_sandbox,
         _check_fonts,
@@ -150,6 +153,16 @@ def _check_widgets() -> MachineFinding:
     return MachineFinding(
         "widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners"
     )
+
+
+def _check_commands() -> MachineFinding:
+    """Check that every package that adds commands to `nnkit` can be imported."""
+    functions, errors = load_plugins()
+    if not errors:
+        return MachineFinding("commands", True, f"of {', '.join(['nnkit', *functions])}", "", "TAs, admins")
+    detail = "; ".join(f"{distribution} has an error: {error}" for distribution, error in errors.items())
+    fix = " && ".join(f"python -m {find_install_command(distribution)}" for distribution in errors)
+    return MachineFinding("commands", False, detail, fix, "TAs, admins")
 
 
 def _check_browser() -> MachineFinding:

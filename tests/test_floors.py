@@ -29,7 +29,7 @@ grader    nnkit_grader.cli
           nnkit_grader.examiner
           nnkit_grader.intake nnkit_grader.sandbox nnkit_grader.record
           nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader.compat nnkit_grader
-command   nnkit.cli nnkit.doctor nnkit
+command   nnkit.cli nnkit.doctor nnkit.plugins nnkit
 view      nnkit.view
           nnkit.view.explorers
           nnkit.view.figures

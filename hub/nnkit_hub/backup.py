@@ -11,6 +11,8 @@ safe as those.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import fcntl
 import os
 import sqlite3
 import sys
@@ -20,23 +22,37 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from nnkit.atomic_files import open_replacement
+from nnkit.atomic_files import UNFINISHED, open_replacement
 
 SQLITE_HEADER = b"SQLite format 3\0"
 SQLITE_SUFFIXES = ("-wal", "-shm", "-journal")
 """Endings of the files that SQLite keeps beside an open database. A backup needs none of them."""
+UNFINISHED_BACKUP = f"{UNFINISHED}backup-"
+"""Prefix of a backup's name while it is being written, and locked by the process that writes it."""
 
 
 def save_folders(file: Path, folders: Iterable[Path]) -> int:
     """Write a backup of these folders and return the number of files in it. Raises OSError or sqlite3.Error.
 
-    Only its owner can read the file, and it appears whole or not at all.
+    Only its owner can read the file, and it appears whole or not at all. The partial files of backups that were killed
+    are deleted.
     """
+    _remove_abandoned(file.parent)
     number = 0
-    with open_replacement(file, mode=0o600) as raw, tarfile.open(fileobj=raw, mode="w:gz") as archive:
-        for path in (path for folder in folders for path in _list_paths(folder.absolute())):
-            number += _add_path(archive, path)
+    with open_replacement(file, mode=0o600, prefix=UNFINISHED_BACKUP) as raw:
+        fcntl.flock(raw, fcntl.LOCK_EX)
+        with tarfile.open(fileobj=raw, mode="w:gz") as archive:
+            for path in (path for folder in folders for path in _list_paths(folder.absolute())):
+                number += _add_path(archive, path)
     return number
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Delete the partial backups in a folder that no process is writing: those that it can lock."""
+    for path in folder.glob(f"{UNFINISHED_BACKUP}*"):
+        with contextlib.suppress(OSError), path.open("rb") as partial:
+            fcntl.flock(partial, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
 
 
 def _list_paths(folder: Path) -> Iterator[Path]:

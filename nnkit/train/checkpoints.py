@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_namespace
-from nnkit.atomic_files import replace_file
+from nnkit.atomic_files import open_replacement
 from nnkit.train.history import PER_EPOCH, History
 
 FORMAT_VERSION = 1
@@ -48,9 +47,9 @@ def save_checkpoint(path: Path, state: TrainingState, history: History, training
     arrays |= {f"history/{name}": np.asarray(getattr(history, name)) for name in ("loss", *PER_EPOCH)}
     facts = {"format": FORMAT_VERSION, "step": state.step, "epoch": state.epoch, "batch": state.batch, "rng": state.rng}
     arrays["facts"] = np.array(json.dumps({**facts, "training": training}, default=encode_value))
-    content = io.BytesIO()
-    np.savez(content, allow_pickle=False, **arrays)
-    replace_file(path, content.getvalue())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open_replacement(path) as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_checkpoint(path: Path, start: TrainingState, training: Mapping[str, Any]) -> tuple[TrainingState, History]:

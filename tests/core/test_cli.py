@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+from collections.abc import Iterator
 from importlib.metadata import entry_points, requires
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from helpers.paths import ROOT
-from nnkit import cli
+from nnkit import cli, plugins
 
 OWN_VERBS = {"check", "doctor"}
 PLUGIN = '''
@@ -47,8 +48,8 @@ def site_packages(place: Path) -> Path:
     return packages
 
 
-def run(python: Path, *words: str) -> tuple[int, str, str]:
-    done = subprocess.run([python, "-m", "nnkit.cli", *words], capture_output=True, text=True)
+def run(python: Path, *words: str, cwd: Path = ROOT) -> tuple[int, str, str]:
+    done = subprocess.run([python, "-m", "nnkit.cli", *words], cwd=cwd, capture_output=True, text=True)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -63,10 +64,27 @@ def test_nnkit_alone_has_its_own_verbs(python: Path) -> None:
     assert (code, verbs_in(page)) == (0, OWN_VERBS)
 
 
-@pytest.mark.parametrize(("verb", "wanted"), [("autograde", "nnkit-grader"), ("receipt", "nnkit-hub")])
-def test_a_verb_of_a_package_that_is_not_installed_says_what_to_install(python: Path, verb: str, wanted: str) -> None:
-    sentence = f"nnkit: `nnkit {verb}` is part of {wanted}, which is not installed: pip install {wanted}\n"
-    assert run(python, verb, "ps1") == (2, "", sentence)
+@pytest.mark.parametrize(
+    ("verb", "distribution", "folders"),
+    [("autograde", "nnkit-grader", ["grader"]), ("receipt", "nnkit-hub", ["grader", "hub"])],
+)
+def test_a_verb_of_a_package_that_is_not_installed_says_how_to_install_it_from_the_clone(
+    python: Path, verb: str, distribution: str, folders: list[str], tmp_path: Path
+) -> None:
+    start = f"nnkit: `nnkit {verb}` is part of {distribution}, which is not installed: pip install "
+    assert run(python, verb, "ps1", cwd=ROOT) == (2, "", f"{start}{' '.join(f'-e ./{one}' for one in folders)}\n")
+    elsewhere = " ".join(f"-e {ROOT / one}" for one in folders)
+    assert run(python, verb, "ps1", cwd=tmp_path) == (2, "", f"{start}{elsewhere}\n")
+    assert all((ROOT / one / "pyproject.toml").is_file() for one in folders)
+
+
+def test_a_library_with_an_extra_is_installed_from_the_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert plugins.find_install_command("nnkit[learn]") == "pip install -e '.[learn]'"
+    assert plugins.find_install_command("nnkit-grader[cluster]") == "pip install -e './grader[cluster]'"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(plugins, "__file__", str(tmp_path / "site-packages" / "nnkit" / "plugins.py"))
+    assert plugins.find_install_command("nnkit[learn]") == "pip install 'nnkit[learn]'"
 
 
 def test_an_unknown_verb_is_refused(python: Path) -> None:
@@ -79,34 +97,60 @@ def test_a_library_that_is_not_installed_is_named(python: Path) -> None:
     code, out, error = run(python, "check", str(ROOT / "assignments/ps1/ps1.ipynb"))
     assert (code, out) == (2, "")
     assert error.startswith("nnkit: ")
-    assert error.endswith(" is not installed: pip install 'nnkit[learn]'\n")
+    assert error.endswith(" is not installed: pip install -e '.[learn]'\n")
     assert error.count("\n") == 1
 
 
-def test_a_plugin_adds_its_verb(python: Path) -> None:
+@pytest.fixture
+def plugin(python: Path) -> Iterator[Path]:
+    """A package with a verb, installed beside nnkit; the path of its module."""
     packages = site_packages(python.parents[1])
-    (packages / "greetings.py").write_text(PLUGIN)
     facts = packages / "greetings-1.0.dist-info"
-    facts.mkdir()
+    facts.mkdir(exist_ok=True)
+    (packages / "greetings.py").write_text(PLUGIN)
     (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: greetings\nVersion: 1.0\n")
     (facts / "entry_points.txt").write_text("[nnkit.commands]\ngreetings = greetings:add_commands\n")
-    try:
-        _, page, _ = run(python, "--help")
-        assert verbs_in(page) == {*OWN_VERBS, "greet-class"}
-        assert "greet a class by its name\n" in page
-        assert "\nGreet a class by its name.\n" in run(python, "greet-class", "--help")[1]
-        assert run(python, "greet-class", "ps1") == (7, "hello ps1\n", "")
-    finally:
-        (facts / "entry_points.txt").unlink()
+    yield packages / "greetings.py"
+    (facts / "entry_points.txt").unlink()
+
+
+def test_a_plugin_adds_its_verb(python: Path, plugin: Path) -> None:
+    _, page, _ = run(python, "--help")
+    assert verbs_in(page) == {*OWN_VERBS, "greet-class"}
+    assert "greet a class by its name\n" in page
+    assert "\nGreet a class by its name.\n" in run(python, "greet-class", "--help")[1]
+    assert run(python, "greet-class", "ps1") == (7, "hello ps1\n", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("import nnkit_absent\n", "ModuleNotFoundError: No module named 'nnkit_absent'"),
+        ("from nnkit.cli import absent\n", "ImportError: cannot import name 'absent' from "),
+        ("", "AttributeError: module 'greetings' has no attribute 'add_commands'"),
+    ],
+)
+def test_a_plugin_that_cannot_be_imported_breaks_no_other_verb(
+    python: Path, plugin: Path, text: str, error: str
+) -> None:
+    plugin.write_text(text)
+    code, page, complaint = run(python, "--help")
+    assert (code, verbs_in(page)) == (0, OWN_VERBS)
+    assert complaint.startswith(f"nnkit: the commands of greetings are left out ({error}")
+    assert complaint.endswith("): pip install greetings\n")
+    assert complaint.count("\n") == 1
+    (line,) = [line for line in run(python, "doctor")[1].splitlines() if line[9:].startswith("commands")]
+    assert line.startswith("missing  commands")
+    assert f"greetings has an error: {error}" in line
 
 
 def test_every_verb_of_another_package_is_known_by_its_distribution() -> None:
     added = {}
-    for plugin in entry_points(group=cli.COMMANDS_GROUP):
+    for plugin in entry_points(group=plugins.COMMANDS_GROUP):
         verbs = argparse.ArgumentParser().add_subparsers()
         plugin.load()(verbs)
         added |= dict.fromkeys(verbs.choices, plugin.dist.name)
-    assert added == cli.VERBS_ELSEWHERE
+    assert added == plugins.VERBS_ELSEWHERE
     assert cli.build_parser()[1] == {*OWN_VERBS, *added}
 
 

@@ -11,7 +11,7 @@ import pytest
 from nnkit import doctor
 from nnkit.doctor import MachineFinding, examine, report
 
-NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "browser", "sandbox", "fonts"]
+NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "commands", "browser", "sandbox", "fonts"]
 
 
 def by_name(findings: list[MachineFinding]) -> dict[str, MachineFinding]:
@@ -30,6 +30,7 @@ def test_this_machine_is_described_as_it_is(here: list[MachineFinding]) -> None:
         assert found[name].ok, found[name]
     assert found["NumPy"].detail == np.__version__
     assert " on " in found["JAX"].detail
+    assert found["commands"].detail == "of nnkit, nnkit-grader, nnkit-hub"
 
 
 def test_what_is_missing_has_a_command_and_what_works_has_none(here: list[MachineFinding]) -> None:

