@@ -71,6 +71,7 @@ def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
     lines += [tally.sandbox] if tally.sandbox else []
     lines += _format_list("not run, so 0 points by tests", tally.refused)
     lines += _format_list("need review", {who: " ".join(why) for who, why in tally.needs_review.items()})
+    lines += _format_list("of the course's tests ended with a value that gives no points", _describe_bad_values(tally))
     lines += _format_list("NOT GRADED, through no fault of theirs", tally.ungraded)
     if tally.score_changes:
         changes = (_indent(str(change)) for change in tally.score_changes)
@@ -79,8 +80,14 @@ def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
     return "\n".join(lines)
 
 
+def _describe_bad_values(tally: RunSummary) -> dict[str, str]:
+    """Return a line for each test whose value was no number of points in some submissions."""
+    counted = {test: (said[0], format_count(len(said), "submission")) for test, said in tally.bad_values.items()}
+    return {test: f"{sentence}: no points in {number}." for test, (sentence, number) in counted.items()}
+
+
 def _format_list(head: str, reasons: dict[str, str]) -> list[str]:
-    lines = [f"  {student}: {why}" for student, why in sorted(reasons.items())]
+    lines = [f"  {name}: {why}" for name, why in sorted(reasons.items())]
     return [f"{len(reasons)} {head}:", *lines] if reasons else []
 
 

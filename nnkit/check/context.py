@@ -38,13 +38,14 @@ class CheckContext:
     """Called with each verdict that is asserted, or counted by `partial_credit`."""
 
 
-DEFAULT_CONTEXT = CheckContext()
-_CONTEXT: ContextVar[CheckContext] = ContextVar("nnkit.check", default=DEFAULT_CONTEXT)
+_CONTEXT: ContextVar[CheckContext | None] = ContextVar("nnkit.check", default=None)
+_process_context = CheckContext()
+"""The surroundings in a thread that has none of its own."""
 
 
 def current_context() -> CheckContext:
     """Return the surroundings of a check that starts now."""
-    return _CONTEXT.get()
+    return _CONTEXT.get() or _process_context
 
 
 @contextmanager
@@ -55,3 +56,17 @@ def checking(**changes: Any) -> Iterator[CheckContext]:
         yield current_context()
     finally:
         _CONTEXT.reset(token)
+
+
+@contextmanager
+def sharing_context() -> Iterator[None]:
+    """Use the current surroundings in all threads of this process, also in those that start meanwhile.
+
+    Meant for a process that runs one test cell at a time: a new thread does not inherit what `checking` sets.
+    """
+    global _process_context
+    before, _process_context = _process_context, current_context()
+    try:
+        yield
+    finally:
+        _process_context = before

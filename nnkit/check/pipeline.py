@@ -147,7 +147,8 @@ def _find_wrong_value(case: Case) -> Finding | None:
         return _explain_not_finite(case, expected is not None)
     if expected is None:
         return None
-    return find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
+    different = find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
+    return replace(different, inputs=case.inputs) if isinstance(different, WrongValue) else different
 
 
 def _explain_not_finite(case: Case, trusted: bool) -> Finding:
@@ -300,8 +301,8 @@ def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding
     if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
         return None
     different = find_difference(case.what, out, expected, floor=_rounding_floor(others))
-    if different:
-        return different
+    if isinstance(different, WrongValue):
+        return replace(different, inputs=others)
     exact = bool(case.comparisons) and case.comparisons[0].exact
     # A large array always has a kink somewhere on the way; it has been looked at where it was given.
     if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact) or case.is_large:
@@ -407,7 +408,7 @@ def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[str, ...]:
 
 def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
     of = case.subject.of
-    mistakes = find_value_mistakes(of, case.inputs, finding.value) if of else ()
+    mistakes = find_value_mistakes(of, finding.inputs, finding.value) if of else ()
     return messages.add_mistakes(finding, mistakes) if mistakes else finding
 
 

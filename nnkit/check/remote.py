@@ -8,6 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
+class RemoteObject:
+    """Base class of what stands here for a learner's object in another process."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class ResultRef:
     """Placeholder argument: item `item` of the result of call `call` in the same batch."""

@@ -197,6 +197,12 @@ def announce(verdict: Verdict) -> None:
         listener(verdict)
 
 
+def list_verdicts(heard: Iterable[Verdict], value: Any) -> list[Verdict]:
+    """Return a test cell's verdicts: those that were heard, and its value if that is one more."""
+    heard = list(heard)
+    return [*heard, value] if type(value) is Verdict and all(value is not one for one in heard) else heard
+
+
 # -- words -----------------------------------------------------------------------------------------
 
 

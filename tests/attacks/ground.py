@@ -65,7 +65,7 @@ class Graded:
             return self.ended
         theirs = [cell["outputs"] for cell in self.result["cells"] if cell["kind"] != "test"]
         tests = [[cell["outputs"], cell["verdicts"], cell["trouble"]] for cell in self.result["cells"]]
-        return json.dumps([theirs, tests, self.result["events"], self.result["repairs"], self.result["human"]])
+        return json.dumps([theirs, tests, self.result["events"], self.result["repairs"], self.result["needs_review"]])
 
 
 class Ground:

@@ -14,6 +14,7 @@ from nnkit.check import (
     WrongDerivative,
     check_backward,
     check_gradient,
+    check_graph,
     check_jacobian,
     check_order,
     check_value,
@@ -254,3 +255,32 @@ def test_a_verdict_has_html_and_json_forms() -> None:
 def test_the_same_rng_gives_the_same_verdict() -> None:
     gate = Product(WRONG["sign"])
     assert str(check_backward(gate, *pair(), rng=7)) == str(check_backward(gate, *pair(), rng=7))
+
+
+def test_a_mistake_that_the_point_hides_is_named_from_nearby() -> None:
+    """At zeros a softmax along the wrong axis of a square matrix is right; only nearby it is not."""
+
+    def softmax(x: Any, axis: int) -> Any:
+        e = np.exp(x)
+        return e / e.sum(axis=axis, keepdims=True)
+
+    class WrongAxis:
+        def forward(self, x: Any) -> Any:
+            return softmax(x, 0), softmax(x, 1)
+
+        def backward(self, upstream: Any, p: Any) -> Any:
+            return p * (upstream - (upstream * p).sum(axis=1, keepdims=True))
+
+    verdict = check_backward(WrongAxis(), np.zeros((2, 2)), of=lambda x: softmax(x, 1))
+    assert verdict.mistakes == ("softmax-wrong-axis",)
+
+
+def test_a_backward_of_a_graph_that_fails_is_called_once() -> None:
+    calls = []
+
+    def backward(needs: Any, local: Any, output: Any) -> Any:
+        calls.append(output)
+        raise ValueError("no")
+
+    assert check_graph(backward).status == "error"
+    assert len(calls) == 1

@@ -11,7 +11,7 @@ from nnkit_grader.rpc.connection import ProcessLost
 
 
 def format_outputs(
-    verdicts: list[Verdict], printed: str, fault: BaseException | None, value: Any, count: int
+    verdicts: list[Verdict], printed: str, fault: BaseException | None, value: str, count: int
 ) -> Iterator[dict[str, Any]]:
     """Yield a test cell's outputs: lines for checks that passed, what was printed, a card for each other, the error."""
     for verdict in verdicts:
@@ -25,10 +25,10 @@ def format_outputs(
             yield {"output_type": "display_data", "data": data, "metadata": {}}
     if fault is not None:
         yield make_error_output(type(fault).__name__, *_describe_error(fault))
-    elif value is not None:
+    elif value:
         yield {
             "output_type": "execute_result",
-            "data": {"text/plain": f"{value}"},
+            "data": {"text/plain": value},
             "metadata": {},
             "execution_count": count,
         }

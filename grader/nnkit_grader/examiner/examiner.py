@@ -18,10 +18,10 @@ from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit.check.context import checking
+from nnkit.check.context import checking, sharing_context
 from nnkit.check.evidence.limits import alarm
-from nnkit.check.points import describe_bad_value, earn_points, read_value
-from nnkit.check.verdict import collecting_verdicts
+from nnkit.check.points import CellValue, describe_bad_value, earn_points, read_value
+from nnkit.check.verdict import collecting_verdicts, list_verdicts
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.examiner.cell_outputs import describe_failure, format_outputs
@@ -188,23 +188,26 @@ class Examination:
         began, printed = time.monotonic(), io.StringIO()
         self.prepare_test()
         fault: BaseException | None = None
-        value = None
+        ended, value = None, CellValue()
         with collecting_verdicts() as verdicts, contextlib.redirect_stdout(printed):
             try:
                 with self.limit_time():
-                    value = run_cell(course.source, f"<test {course.id}>", self.names)
+                    ended = run_cell(course.source, f"<test {course.id}>", self.names)
+                value = read_value(ended)
             except BaseException as raised:
                 fault = raised
         if isinstance(fault, KeyboardInterrupt):
             raise fault
         self.learner.finish_test()
-        score = 0.0 if fault is not None else earn_points(read_value(value), course.points)
-        shown_value = value if score != course.points else None
+        verdicts = list_verdicts(verdicts, ended)
+        score = 0.0 if fault is not None else earn_points(value, course.points)
+        shown_value = str(value) if score != course.points else ""
         outputs = list(format_outputs(verdicts, printed.getvalue(), fault, shown_value, count))
         result = self.make_result(cell, count, outputs, began)
         result.source, result.points, result.score = course.source, course.points, score
         result.verdicts = [{**v.to_dict(), "text": str(v)} for v in verdicts if not v.passed]
-        result.trouble = describe_failure(fault) or describe_bad_value(read_value(value), course.points)
+        result.bad_value = "" if fault is not None else describe_bad_value(value, course.points)
+        result.trouble = describe_failure(fault) or result.bad_value
         return result
 
     @contextlib.contextmanager
@@ -213,7 +216,8 @@ class Examination:
         deadline = self.compute_deadline()
         self.learner.set_deadline(deadline)
         ours = max(0.1, deadline - self.learner.clock()) + 5  # the call's own limit comes first
-        with checking(remote=lambda: self.learner.current, clock=self.learner.clock), alarm(ours, CellTimeout):
+        here = checking(remote=lambda: self.learner.current, clock=self.learner.clock)
+        with here, sharing_context(), alarm(ours, CellTimeout):
             yield
 
     def make_result(

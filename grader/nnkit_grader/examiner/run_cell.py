@@ -56,11 +56,23 @@ def run_cell(source: str, name: str, names: dict[str, Any]) -> Any:
 @lru_cache(1000)
 def compile_cell(source: str, name: str) -> tuple[CodeType, CodeType | None]:
     """Compile a cell's statements and its last expression. Cached: the course's cells run with every submission."""
-    lines = ("" if line.startswith(("%", "!")) else line for line in source.splitlines())  # magics only display
-    tree = ast.parse("\n".join(lines))
+    tree = _parse_cell(source)
     last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
     value = compile(ast.Expression(last.value), name, "eval") if isinstance(last, ast.Expr) else None
     return compile(tree, name, "exec"), value
+
+
+def _parse_cell(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return ast.parse("\n".join(map(_replace_magic, source.splitlines())))
+
+
+def _replace_magic(line: str) -> str:
+    """Return a line with `None` for a magic, which only displays; as the last line it is the cell's value."""
+    code = line.lstrip()
+    return line[: len(line) - len(code)] + "None" if code.startswith(("%", "!")) else line
 
 
 @contextlib.contextmanager

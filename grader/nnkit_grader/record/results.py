@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-FORMAT = 1
-"""Version of the JSON form; a journal of another version is graded again."""
-JSON_NAMES = {"needs_review": "human"}
-"""Fields that have another name in the JSON form."""
+FORMAT = 2
+"""Version of the JSON form and of the rule for points; a journal of another version is graded again."""
 
 
 @dataclass
@@ -32,7 +30,9 @@ class CellResult:
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     """Verdicts of the checks that did not pass: `Verdict.to_dict`, with the text under "text"."""
     trouble: str = ""
-    """The error that ended a test cell, if it was not a verdict."""
+    """The error that ended a test cell, if it was not a verdict; else `bad_value`."""
+    bad_value: str = ""
+    """A sentence on a test cell's value that is no number of points, so that it gave none."""
     seconds: float = 0.0
     execution_count: int | None = None
 
@@ -69,15 +69,12 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data, without copying it (`asdict` copies, which takes milliseconds)."""
-        data = {JSON_NAMES.get(name, name): value for name, value in vars(self).items()}
-        return {**data, "cells": [vars(cell) for cell in self.cells]}
+        return {**vars(self), "cells": [vars(cell) for cell in self.cells]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Result:
         """Return the result that `to_json` wrote. Raises ValueError if it is of another format."""
-        names = {JSON_NAMES.get(f.name, f.name): f.name for f in fields(cls)}
-        if data.get("format") != FORMAT or set(data) != set(names):
+        if data.get("format") != FORMAT or set(data) != {f.name for f in fields(cls)}:
             raise ValueError(f"This result is not of format {FORMAT}.")
-        texts = {names[name]: tuple(data[name]) for name in ("events", "repairs", "human")}
-        others = {names[name]: value for name, value in data.items() if names[name] not in texts}
-        return cls(**{**others, **texts, "cells": tuple(CellResult(**cell) for cell in data["cells"])})
+        texts = {name: tuple(data[name]) for name in ("events", "repairs", "needs_review")}
+        return cls(**{**data, **texts, "cells": tuple(CellResult(**cell) for cell in data["cells"])})

@@ -10,6 +10,7 @@ import inspect
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+from nnkit.check.remote import RemoteObject
 from nnkit_grader.rpc import codec
 
 
@@ -26,7 +27,7 @@ class RemoteAccess(codec.ObjectTable, Protocol):
         """Set an attribute of an object in the learner's process, or raise what that raised."""
 
 
-class RemoteProxy:
+class RemoteProxy(RemoteObject):
     """A learner's function, class or object, as a test cell holds it."""
 
     __slots__ = ("__name__", "_connection", "_kind", "_methods", "_number", "_path")

@@ -24,6 +24,7 @@ from nnkit_grader.workers.executor import Executor
 from nnkit_grader.workers.worker_client import CannotStart, WorkerDied
 
 if TYPE_CHECKING:
+    from nnkit_grader.record.results import Result
     from nnkit_grader.record.writer import ResultWriter
 
 MAX_EXAMINER_FAILURES = 2
@@ -48,6 +49,8 @@ class RunSummary:
     """Reasons why a grader should look at submissions, by student."""
     ungraded: dict[str, str] = field(default_factory=dict)
     """Reasons why submissions have no result, by student; never a learner's mistake."""
+    bad_values: dict[str, list[str]] = field(default_factory=dict)
+    """Sentences on values that are no numbers of points, one for each submission, by test: mistakes of the course."""
     score_changes: list[ScoreChange] = field(default_factory=list)
     sandbox: str = ""
     """Description of the sandbox that protected the machine."""
@@ -57,6 +60,12 @@ class RunSummary:
     def done(self) -> int:
         """Number of submissions that need no more work in this run."""
         return self.graded + self.unchanged + len(self.ungraded)
+
+    def collect_bad_values(self, result: Result) -> None:
+        """Collect the sentences on a submission's bad values."""
+        for cell in result.cells:
+            if cell.bad_value:
+                self.bad_values.setdefault(cell.grade_id, []).append(cell.bad_value)
 
 
 @dataclass
@@ -122,6 +131,7 @@ class Scheduler:
             self.waiting.append(GradingJob(student))
             return
         self.summary.unchanged += 1
+        self.summary.collect_bad_values(entry.result)
         if not self.writer.is_recorded(entry):
             self.writer.queue(entry)
         self.show_progress(self.summary)
@@ -182,6 +192,7 @@ class Scheduler:
         before = self.writer.journal.read_entry(job.student)
         result = self.writer.accept(answer).result
         self.summary.graded += 1
+        self.summary.collect_bad_values(result)
         if result.refused:
             self.summary.refused[job.student] = result.refused
         if result.needs_review:

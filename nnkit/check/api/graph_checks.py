@@ -96,9 +96,10 @@ def _check_graph(
 
 
 def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Locals, output: str) -> GraphRun | Finding:
-    first, second = (_run(backward, needs, local, output) for _ in range(2))
+    first = _run(backward, needs, local, output)
     if isinstance(first, Finding):
         return first
+    second = _run(backward, needs, local, output)
     if isinstance(second, Finding):
         return second
     run = GraphRun(name, needs, local, output, first)

@@ -37,6 +37,8 @@ class WrongValue(Finding):
     """The learner's value is not that of the trusted function."""
 
     value: np.ndarray = field(default_factory=lambda: np.zeros(()))
+    inputs: tuple[Any, ...] = ()
+    """The inputs at which it is the value."""
 
 
 @dataclass(frozen=True, eq=False)

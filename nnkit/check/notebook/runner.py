@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from nnkit.check.context import sharing_context
 from nnkit.check.notebook.ipython_shell import CellRun, CellShell, make_shell
 from nnkit.check.points import CellValue, read_value
-from nnkit.check.verdict import collecting_verdicts
+from nnkit.check.verdict import collecting_verdicts, list_verdicts
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
@@ -49,7 +50,7 @@ class Outcome:
     code: str = ""
     verdicts: list[dict[str, Any]] = field(default_factory=list)
     """The verdicts that did not pass in their JSON form, with their text under "text"."""
-    value: CellValue = None
+    value: CellValue = field(default_factory=CellValue)
     """The value of the cell's last expression."""
     printed: str = ""
     warned: str = ""
@@ -137,7 +138,8 @@ def _pump(process: subprocess.Popen[str], cells: str, inbox: queue.SimpleQueue[A
         process.stdin.write(cells)
         process.stdin.close()
     for line in process.stdout:
-        inbox.put(Outcome(**json.loads(line)))
+        data = json.loads(line)
+        inbox.put(Outcome(**{**data, "value": CellValue(**data["value"])}))
     inbox.put(None)
 
 
@@ -174,7 +176,7 @@ def _send(channel: IO[str], outcome: Outcome) -> None:
 
 def _run_cell(shell: CellShell, index: int, source: str) -> Outcome:
     started = time.perf_counter()
-    with collecting_verdicts() as verdicts:
+    with collecting_verdicts() as verdicts, sharing_context():
         try:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             run = shell.run(index + 1, source)  # counted as in a kernel: by it a line of a traceback tells its cell
@@ -183,7 +185,8 @@ def _run_cell(shell: CellShell, index: int, source: str) -> Outcome:
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
     outcome = Outcome(value=read_value(run.value), printed=run.printed, warned=run.warned)
-    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in verdicts if not verdict.passed]
+    failed = [verdict for verdict in list_verdicts(verdicts, run.value) if not verdict.passed]
+    outcome.verdicts = [{**verdict.to_dict(), "text": str(verdict)} for verdict in failed]
     outcome.seconds = time.perf_counter() - started
     if run.error is not None:
         outcome.kind = type(run.error).__name__

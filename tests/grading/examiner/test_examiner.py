@@ -1,6 +1,5 @@
 """The examiner on a real sandbox: scores are those of an ordinary kernel, and a failure costs only its own points."""
 
-
 import random
 import textwrap
 
@@ -15,6 +14,8 @@ from helpers.machines import busy
 from helpers.paths import ROOT
 from nnkit.check.context import checking
 from nnkit.check.notebook.command import check_notebook
+from nnkit.check.notebook.runner import run
+from nnkit.check.points import earn_points
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.course.planted_answers import read_answers
@@ -162,6 +163,58 @@ def test_a_test_cell_gives_the_same_points_as_nnkit_check(graded, tmp_path):
     assert result.scores() == checked == {f"test-{number}": end.points for number, end in enumerate(CELL_ENDS)}
     (bad,) = (c for c in result.cells if c.source == "'0.5'")
     assert bad.trouble.startswith("its test ends with the text '0.5'")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "1.5\n%matplotlib inline",
+        "1.5\n!true",
+        "if True:\n    %matplotlib inline\n1.5",
+        "text = '''\n% of\n'''\nlen(text) - 4",
+        "(11\n % 4)",
+    ],
+)
+def test_a_magic_is_a_line_without_a_value_as_in_nnkit_check(graded, tmp_path, source):
+    course = [("test", "test", source)]
+    (outcome,) = run([source], tmp_path)
+    assert outcome.error == ""
+    assert graded(course).scores() == {"test": earn_points(outcome.value, POINTS)}
+
+
+def test_a_check_in_a_thread_of_the_test_cell_counts_too(graded):
+    """A new thread has the same listeners, process and clock."""
+    test = """
+        import threading
+        def run():
+            try:
+                verdicts.append(bool(check_backward(Double(), rng.normal(size=3), of=lambda x: 2 * x)))
+            except AssertionError:
+                pass
+            partial_credit(1, check_value(1, 2))
+        verdicts = []
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+        assert verdicts == [True]
+    """
+    result = cell(graded(one(DOUBLE, test)), "test")
+    assert result.score == 4.0
+    assert [verdict["passed"] for verdict in result.verdicts] == [False]
+
+
+def test_a_value_that_cannot_be_printed_costs_its_own_points(graded):
+    silent = "class Silent:\n    def __repr__(self):\n        raise ValueError('no')"
+    result = graded([("silent", "given", silent), ("test", "test", "Silent()"), ("more", "test", "assert True")])
+    assert result.scores() == {"test": 0.0, "more": 4.0}
+    assert cell(result, "test").outputs[-1]["data"] == {"text/plain": "a Silent"}
+
+
+def test_a_bare_verdict_is_shown_and_counts(graded):
+    result = graded(one("a = 1", "check_value(a, 2)"))
+    assert result.score == 0.0
+    assert [verdict["passed"] for verdict in cell(result, "test").verdicts] == [False]
+    assert cell(result, "test").bad_value == ""
 
 
 def test_the_learners_process_never_has_the_hidden_tests(graded):

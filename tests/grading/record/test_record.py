@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 import threading
@@ -359,3 +360,12 @@ def test_a_transaction_that_fails_leaves_nothing(folder: Path) -> None:
         other = Assignment("other", "other", assignment.cells)
         with pytest.raises(LookupError, match="has no assignment other"):
             gradebook.run_transaction(lambda session: AssignmentGrades(session, other))
+
+
+def test_a_result_by_an_earlier_rule_for_points_is_not_read() -> None:
+    result = Result("hw", "submission", "tests", 1, (), needs_review=("a sentence",))
+    data = json.loads(json.dumps(result.to_json()))
+    assert data["needs_review"] == ["a sentence"]
+    assert Result.from_json(data) == result
+    with pytest.raises(ValueError, match="not of format"):
+        Result.from_json({**data, "format": 1})

@@ -493,6 +493,16 @@ def test_students_are_chosen_by_pattern_and_excluded_by_the_configuration(folder
     assert set(entries(folder)) == {"s0", "cut"}
 
 
+def test_a_test_that_ends_with_no_number_of_points_is_named_once(folder: Path) -> None:
+    classes.write_solution(folder, classes.notebook(test_triple="triple(2.0) == 6.0"))
+    line = "  test-triple: its test ends with a bool, and should end with an assertion or a number of points: "
+    for _ in range(2):  # the second time, from the journal
+        said = run(folder, "--student", "s[0-2]").stdout
+        assert "1 of the course's tests ended with a value that gives no points:" in said
+        assert said.count("test-triple") == 1
+        assert f"{line}no points in 3 submissions.\n" in said
+
+
 # -- the journal ----------------------------------------------------------------------------------------------
 
 
