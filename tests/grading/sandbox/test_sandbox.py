@@ -592,7 +592,7 @@ def test_a_killed_process_leaves_nothing_behind(sandbox: Sandbox) -> None:
     started_at = time.perf_counter()
     child.kill()
     assert time.perf_counter() - started_at < 50
-    assert child.ended() == "was ended by the grader"
+    assert child.check_end() == "was ended by the grader"
     child.kill()
     assert around() == before
 
