@@ -34,7 +34,7 @@ test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suit
 	$(BIN)/mypy
 	$(PYTEST) $(PYTEST_ARGS)
 # The tests of a file stay in one process, and slow files are begun first (tests/conftest.py).
-PYTEST = $(BIN)/pytest -n auto --dist loadgroup --no-loadscope-reorder
+PYTEST = $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder
 
 test-fast: $(VENV)/.dev  ## run the tests that take a second at most: no browser, hub, notebook or escape from the sandbox
 	$(PYTEST) -m "not (browser or hub or notebook or escape or slow)" $(PYTEST_ARGS)

@@ -18,10 +18,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 from helpers import shared
 
@@ -74,27 +76,46 @@ def pytest_xdist_auto_num_workers() -> int:
     return cores + 1
 
 
+TOGETHER = {
+    **dict.fromkeys(("test_hub_browser", "test_hub_intruders"), "hub"),
+    **dict.fromkeys(("test_notebooks", "test_worked_examples"), "notebooks"),
+}
+"""Test file → group of files that share something costly: a demo hub, the runs of the lectures. The files of the folder
+browser/ are one group, which shares a Chromium and a JupyterLab; each other file is a group of its own."""
+
+
+def find_group(nodeid: str) -> str:
+    """Return the group of a test. The tests of a group run in one process, for they share what they set up."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    return TOGETHER.get(path.stem) or ("browser" if path.parent.name == "browser" else str(path))
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Whole groups of tests for each process of a run, in order; xdist's own groups have no effect with pytest 9.2."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return find_group(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
+    return GroupScheduling(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file stay in one process, for they share what they set up; and slow files are begun first, so that
-    none is left when the other processes have nothing more to do."""
+    """Mark what shares a browser or draws from a seed, and begin slow groups first, so that none is left when the other
+    processes have nothing more to do."""
     for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
         if {"browser", "lab"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.browser)
         if "corpus_seed" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.corpus)
     groups: dict[str, int] = {}
     for item in items:
-        groups[_group(item)] = min(groups.get(_group(item), len(SLOW)), _place(item))
-    items.sort(key=lambda item: groups[_group(item)])
-
-
-def _group(item: pytest.Item) -> str:
-    marker = item.get_closest_marker("xdist_group")
-    assert marker
-    return str(marker.args[0])
+        group = find_group(item.nodeid)
+        groups[group] = min(groups.get(group, len(SLOW)), _place(item))
+    items.sort(key=lambda item: groups[find_group(item.nodeid)])
 
 
 def _place(item: pytest.Item) -> int:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import shutil
 
-import pytest
-
 from helpers.browsers import PATIENCE, PICTURES, ROOT, open_notebook, run_all_cells, wait_until_quiet
 from helpers.labs import Lab
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 
 def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 
 import nbformat
-import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Locator, Page, expect
 
 from helpers.browsers import PATIENCE, PICTURES, run_all_cells
 from helpers.kernels import Client
 from helpers.labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme, write
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 GRAPHS = """
 import numpy as np

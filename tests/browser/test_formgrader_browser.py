@@ -14,7 +14,6 @@ from helpers.labs import Lab
 from nnkit_grader.course import release as courses
 from nnkit_grader.run import GradingRequest, grade_class, open_course
 
-pytestmark = pytest.mark.xdist_group("browser")
 SCRIPT = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
 SHOWN = f"""from IPython.display import HTML, Javascript, display
 display(HTML({SCRIPT!r}), Javascript('window.pwned = 1'))

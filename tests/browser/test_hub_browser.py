@@ -38,7 +38,7 @@ WRITTEN = "The upstream gradient says how the loss changes with the output; wher
 COMMENT = "Say why the two ways add."
 
 
-pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.hub
 
 
 def test_a_class_on_a_hub(browser: Browser, demo_hub: hubs.Hub) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import re
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from helpers.browsers import open_notebook
 from helpers.labs import Lab, assert_accessible, enter, explorer, picture, press, sentence, use_dark_theme
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 CELLS = ("from nnkit import view\nview.playground('circles')",)
 VERDICT = """

@@ -5,14 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
-import pytest
 from nbconvert import HTMLExporter
 from playwright.sync_api import Browser, Page
 
 from helpers.browsers import PATIENCE, PICTURES, open_notebook, run_all_cells, wait_until_quiet
 from helpers.labs import Lab, use_dark_theme
-
-pytestmark = pytest.mark.xdist_group("browser")
 
 MAKE = """
 import numpy as np

@@ -14,7 +14,6 @@ import pytest
 from helpers.lectures import run
 from helpers.paths import ROOT
 
-pytestmark = pytest.mark.xdist_group("notebooks")
 PATHS = sorted([*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("solutions/*/*.ipynb")])
 
 notebooks = pytest.mark.parametrize("path", PATHS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -23,7 +23,7 @@ from helpers import lectures
 from helpers.paths import ROOT
 from nnkit.check.notebook.runner import run
 
-pytestmark = [pytest.mark.notebook, pytest.mark.xdist_group("notebooks")]
+pytestmark = pytest.mark.notebook
 
 
 # ---- the table --------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ import pytest
 
 from helpers import hubs
 
-pytestmark = [pytest.mark.hub, pytest.mark.xdist_group("hub")]
+pytestmark = pytest.mark.hub
 ASK = """
 import json, os, requests
 def ask(method, path, base={base!r}, **options):
