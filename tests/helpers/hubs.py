@@ -15,6 +15,7 @@ import sysconfig
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -161,7 +162,10 @@ class Visitor:
         assert started.status_code == 201, f"{started.status_code} {started.text}"
         kernel = started.json()["id"]
         try:
-            return asyncio.run(self._run(f"/user/{of or self.name}/api/kernels/{kernel}/channels", code))
+            # In a thread of its own: beside an open browser this one has Playwright's event loop.
+            path = f"/user/{of or self.name}/api/kernels/{kernel}/channels"
+            with ThreadPoolExecutor(1) as pool:
+                return pool.submit(lambda: asyncio.run(self._run(path, code))).result()
         finally:
             self.call("DELETE", f"api/kernels/{kernel}", of)
 
