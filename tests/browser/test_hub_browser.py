@@ -161,8 +161,10 @@ def work(learner: Person) -> None:
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for()
     write(page, "class MultiplyGate", MULTIPLY)
     write(page, "class SubtractGate", SUBTRACT)
-    page.get_by_text("YOUR ANSWER HERE").last.dblclick()
-    write(page, "YOUR ANSWER HERE", WRITTEN)
+    # A rendered cell may or may not have its hidden editor in the page yet: press what is seen.
+    answer = page.locator(".jp-MarkdownCell", has_text="YOUR ANSWER HERE").last
+    answer.locator(".jp-MarkdownOutput").dblclick()
+    fill(answer, WRITTEN)
     page.keyboard.press("Control+s")
     learner.look("work")
     page.locator(".jp-NotebookPanel-toolbar").get_by_text("Validate").click()
@@ -179,10 +181,14 @@ def work(learner: Person) -> None:
 
 def write(page: Page, begins: str, source: str) -> None:
     """Type into the cell with this text."""
-    cell = page.locator(".jp-Cell", has=page.locator(".cm-content", has_text=begins)).first
+    fill(page.locator(".jp-Cell", has=page.locator(".cm-content", has_text=begins)).first, source)
+
+
+def fill(cell: Locator, source: str) -> None:
+    """Replace the text of a cell whose editor is open."""
     cell.locator(".cm-content").click()
-    page.keyboard.press("Control+a")
-    page.keyboard.insert_text(source)
+    cell.page.keyboard.press("Control+a")
+    cell.page.keyboard.insert_text(source)
 
 
 def open_list(page: Page) -> None:
