@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from nnkit.check.context import current_context
-from nnkit.check.diagnosis.diagnose import Diagnosis, find_mistakes, find_value_mistakes
+from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.evidence import sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.finding import CallFault, Finding, WrongGradient, WrongValue
+from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
@@ -370,40 +371,38 @@ def diagnose(case: Case, finding: Finding | None) -> Finding | None:
 
 def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
     comparison, k = finding.first
-    overflow = _find_overflow(case.subject, comparison, k)
-    if overflow:
-        return replace(finding, mistakes=overflow)
-    found = _find_mistakes(case, comparison.inputs, finding.comparisons)
-    mistakes = found.mistakes
-    if not mistakes and comparison.returned[k].shape != comparison.targets[k].value.shape:
-        mistakes = _find_mistakes_in_square(case, comparison.inputs)
-    return replace(finding, mistakes=mistakes, gradients=found.gradients)
+    if _is_overflow(case.subject, comparison, k):
+        return replace(finding, faults=(GradientFault((k,), (BY_ID["overflow"].explain(""),)),))
+    faults = _find_mistakes(case, comparison.inputs, finding.comparisons)
+    if not list_explanations(faults) and comparison.returned[k].shape != comparison.targets[k].value.shape:
+        faults = _find_mistakes_in_square(case, comparison.inputs)
+    return replace(finding, faults=faults)
 
 
-def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> Diagnosis:
-    """Return the mistakes that explain these comparisons and further ones; none if that takes too long, for the
-    gradient is wrong anyway."""
+def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
+    """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
+    wrong anyway."""
     try:
         with time_limit():
             subjects = (case.subject, *case.subject.variations())
             more = [c for subject in subjects for c in sampling.compare_varied(subject, inputs, case.rng)]
             return find_mistakes([*comparisons, *more])
     except OutOfTime:
-        return Diagnosis()
-
-
-def _find_overflow(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
-    """Return "overflow" if what is NaN or infinite here is right for moderate inputs."""
-    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
         return ()
+
+
+def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
+    """Return True if what is NaN or infinite here is right for moderate inputs."""
+    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
+        return False
     calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
-    return () if isinstance(calm, Finding) or calm[0].is_wrong(k) else ("overflow",)
+    return not isinstance(calm, Finding) and not calm[0].is_wrong(k)
 
 
-def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[str, ...]:
-    """Return the mistakes that explain examples in which all sizes are equal: no product fails for its shapes there."""
+def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[GradientFault, ...]:
+    """Return what explains examples in which all sizes are equal: no product fails for its shapes there."""
     comparisons = sampling.compare_square(case.subject, inputs, case.rng)
-    return find_mistakes(comparisons).mistakes if comparisons else ()
+    return find_mistakes(comparisons) if comparisons else ()
 
 
 def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
@@ -414,7 +413,7 @@ def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
 
 def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     """Name the mistake of a product that failed for its shapes."""
-    mistakes = _find_mistakes_in_square(case, case.inputs)
+    mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
     if not mistakes:
         return finding
     rule = shape_messages.describe_products(case.subject, case.inputs)
@@ -434,7 +433,6 @@ def render(case: Case, finding: Finding | None) -> Verdict:
     if not isinstance(finding, WrongGradient):
         return messages.describe_finding(subject.title, finding)
     comparison, k = finding.first
-    named = [subject.name(subject.wrt[i]) for i in finding.gradients]
     has_shape = comparison.returned[k].shape == comparison.targets[k].value.shape
     describe = messages.describe_wrong if has_shape else messages.describe_wrong_shape
-    return describe(subject, comparison, k, finding.mistakes, named)
+    return describe(subject, comparison, k, finding.faults)

@@ -87,6 +87,10 @@ class Verdict:
     error_map: ErrorMap | None = None
     mistakes: tuple[str, ...] = ()
     """The ids of the catalogue's mistakes: one if exactly one explains what was returned, two if two together do."""
+    explained_as: tuple[str, ...] = ()
+    """The ids of descriptions of what is wrong, where the catalogue has no name for it."""
+    explanation: tuple[str, ...] = ()
+    """What is wrong and why, a sentence or two each."""
     hints: tuple[str, ...] = ()
     """To be opened one at a time: a nudge first, then nearly the answer."""
     lesson: str = ""
@@ -116,7 +120,7 @@ class Verdict:
             lines += [f"    {'  '.join(row).rstrip()}" for row in self.table()]
         if self.error_map is not None:
             lines += [f"  {line}" for line in _map(self.error_map)]
-        lines += [_paragraph(note) for note in self.notes]
+        lines += [_paragraph(sentence) for sentence in (*self.explanation, *self.notes)]
         lines += [_paragraph(f"Lesson: {self.lesson}")] if self.lesson else []
         lines += [_paragraph(f"{'More' if i else 'Hint'}: {hint}") for i, hint in enumerate(self.hints)]
         return "\n".join(lines)
@@ -157,6 +161,8 @@ class Verdict:
             ],
             "error_map": self.error_map.to_dict() if self.error_map else None,
             "mistakes": list(self.mistakes),
+            "explained_as": list(self.explained_as),
+            "explanation": list(self.explanation),
             "hints": list(self.hints),
             "lesson": self.lesson,
             "notes": list(self.notes),
@@ -174,6 +180,8 @@ class Verdict:
             entries=tuple(Entry(e["where"], float(e["yours"]), float(e["expected"])) for e in data["entries"]),
             error_map=ErrorMap.from_dict(data["error_map"]) if data["error_map"] else None,
             mistakes=tuple(data["mistakes"]),
+            explained_as=tuple(data["explained_as"]),
+            explanation=tuple(data["explanation"]),
             hints=tuple(data["hints"]),
             lesson=data["lesson"],
             notes=tuple(data["notes"]),

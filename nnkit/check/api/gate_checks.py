@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
-from nnkit.check.diagnosis.diagnose import find_mistakes
+from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.finding import Finding, WrongGradient, find_placeholder
+from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, GateSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
-from nnkit.check.rendering.messages import catalogue_fields, join_titles
+from nnkit.check.rendering.messages import explain_fields, join_titles
 from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
@@ -146,18 +147,18 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
 
 def _find_jacobian_mistakes(
     returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int
-) -> tuple[str, ...]:
+) -> tuple[Explanation, ...]:
     """Search row by row, each being what a backward gives for a one-hot upstream gradient; then the Jacobian as an
     array of its own, which can be transposed."""
     out = np.asarray(of(*inputs), dtype=float)
     if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
         rows = [_compare_row(returned, target, of, inputs, wrt, out, k) for k in range(out.size)]
-        found = find_mistakes(rows).mistakes
+        found = list_explanations(find_mistakes(rows))
         if found:
             return found
     right, one = (target.value,), np.ones(())
     whole = Comparison(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
-    return find_mistakes([whole]).mistakes
+    return list_explanations(find_mistakes([whole]))
 
 
 def _compare_row(
@@ -173,23 +174,24 @@ def _compare_row(
     return Comparison(of, inputs, (wrt,), onehot, out, (np.asarray(returned[i]),), (part,), right, right)
 
 
-def _describe_wrong_jacobian(title: str, returned: np.ndarray, target: Target, mistakes: tuple[str, ...]) -> Verdict:
+def _describe_wrong_jacobian(
+    title: str, returned: np.ndarray, target: Target, explanations: tuple[Explanation, ...]
+) -> Verdict:
     right = target.value
     if returned.shape != right.shape:
         sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
-        named = mistakes or ("wrong-shape",)
-        return Verdict(title, "wrong", sentence, mistakes=named, **catalogue_fields(named))
+        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [BY_ID["wrong-shape"]]))
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
     headline = (
-        f"J is wrong: {join_titles(mistakes)}."
-        if mistakes
+        f"J is wrong: {join_titles(explanations)}."
+        if explanations
         else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
     )
     return Verdict(
         title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
-        ErrorMap.of("J", returned, right, wrong), mistakes, **catalogue_fields(mistakes),
+        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
     )  # fmt: skip
 
 

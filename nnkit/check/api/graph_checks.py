@@ -15,7 +15,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.tolerance import make_table
 from nnkit.check.pipeline import guard_check
-from nnkit.check.rendering.messages import catalogue_fields
+from nnkit.check.rendering.messages import explain_fields
 from nnkit.check.verdict import Verdict
 from nnkit.graph import topological_order
 
@@ -160,10 +160,9 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
     )
     found = BY_ID[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is off"
     drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
-    why = (BY_ID[mistakes[0]].why,) if mistakes else ()
     return Verdict(
         title, "wrong", f"on {run.name}, {found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
-        mistakes=mistakes, **catalogue_fields(mistakes), notes=(*why, f"The graph: {drawn}."),
+        **explain_fields([BY_ID[id] for id in mistakes]), notes=(f"The graph: {drawn}.",),
     )  # fmt: skip
 
 

@@ -1,56 +1,63 @@
-"""The search for the mistake: named only if exactly one entry of the catalogue, or one pair, explains everything."""
+"""The search for the mistake: named only if exactly one entry of the catalogue, or one pair, explains everything.
+
+What no name explains is described, if something in `nnkit.check.diagnosis.explanations` gives the same numbers.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes import BY_ID, CATALOGUE, UNDO, Variants
-from nnkit.check.diagnosis.mistakes.base import same
+from nnkit.check.diagnosis.explanations import EXPLANATIONS
+from nnkit.check.diagnosis.mistakes import BY_ID, CATALOGUE, UNDO, Mistake, Variants
+from nnkit.check.diagnosis.mistakes.base import Key, same
 from nnkit.check.diagnosis.mistakes.inject import forward_with
 from nnkit.check.diagnosis.mistakes.local import FORWARDS
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation, GradientFault
 from nnkit.check.evidence.function_graph import recognise_gate, trace_function
 
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One mistake, two that are made on top of each other or in different gradients, or none."""
-
-    mistakes: tuple[str, ...] = ()
-    """Ids; the first is that of the first gradient that is wrong."""
-    gradients: tuple[int, ...] = ()
-    """The position of the first gradient that has each, if they are in different gradients."""
+Table = list[Variants]
+"""What one mistake would have returned in each comparison."""
+MIN_PAIR_ERROR = 1e-4
+"""Error, as a share of the largest entry, up to which two mistakes explain nothing together: they undo each other."""
 
 
-def find_mistakes(comparisons: Sequence[Comparison]) -> Diagnosis:
-    """Return the one mistake, or the one pair, that explains every comparison; none where several do: no guessing."""
+def find_mistakes(comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
+    """Return what is wrong with each wrong gradient: the one mistake, or the one pair, that explains every comparison;
+    where no name does, or several do (no guessing), a description that fits; else nothing."""
     # A mistake can be invisible in one comparison (a symmetric product hides a transpose): ask for the gradients
     # that are wrong in any comparison, in all of them.
     wrong = [i for i in range(len(comparisons[0].targets)) if any(comparison.is_wrong(i) for comparison in comparisons)]
     if not wrong:
-        return Diagnosis()
+        return ()
     with np.errstate(all="ignore"):
-        tables = _collect_variants(comparisons)
-        together = _find_single(comparisons, tables, wrong)
+        tables = _collect_tables(comparisons)
+        together = _take_only(_find_single(comparisons, tables, wrong))
         if together:
-            return Diagnosis(_take_only(together))
-        apart = [_find_single(comparisons, tables, [i]) for i in wrong]
-        if all(apart):
-            return _combine_gradients(wrong, [_take_only(found) for found in apart])
-        return Diagnosis(_find_pair(comparisons, tables, wrong))
+            return (GradientFault(tuple(wrong), together),)
+        apart = [_take_only(_find_single(comparisons, tables, [i])) for i in wrong]
+        if not all(apart):
+            pair = _find_pair(comparisons, tables, wrong)
+            if pair:
+                return (GradientFault(tuple(wrong), pair),)
+            apart = _describe_unnamed(comparisons, wrong, apart)
+        return _merge_faults(wrong, apart)
 
 
-def _combine_gradients(wrong: Sequence[int], named: Sequence[tuple[str, ...]]) -> Diagnosis:
-    first: dict[str, int] = {}
-    for i, found in zip(wrong, named):
-        if not found:
-            return Diagnosis()
-        first.setdefault(found[0], i)
-    return Diagnosis(tuple(first), tuple(first.values()) if len(first) > 1 else ()) if len(first) <= 2 else Diagnosis()
+def list_explanations(faults: Iterable[GradientFault]) -> tuple[Explanation, ...]:
+    """Return the different explanations of these faults, in their order."""
+    return tuple(dict.fromkeys(explanation for fault in faults for explanation in fault.explanations))
+
+
+def _merge_faults(wrong: Sequence[int], found: Sequence[tuple[Explanation, ...]]) -> tuple[GradientFault, ...]:
+    gradients: dict[tuple[Explanation, ...], list[int]] = {}
+    for i, explanations in zip(wrong, found):
+        gradients.setdefault(explanations, []).append(i)
+    return tuple(GradientFault(tuple(at), explanations) for explanations, at in gradients.items())
 
 
 def find_value_mistakes(function: Callable[..., Any], inputs: Sequence[Any], value: np.ndarray) -> tuple[str, ...]:
@@ -62,36 +69,50 @@ def find_value_mistakes(function: Callable[..., Any], inputs: Sequence[Any], val
             spots = [place for place in graph.places if type(place.gate) in forwards] if graph else []
             if graph and any(same(value, forward_with(graph, spot, forwards[type(spot.gate)])) for spot in spots):
                 found.add(id)
-    return _take_only(found)
+    return tuple(found) if len(found) == 1 else ()
 
 
-def _collect_variants(comparisons: Sequence[Comparison]) -> dict[str, list[Variants]]:
+# ---- names ------------------------------------------------------------------------------------------
+
+
+def _collect_tables(comparisons: Sequence[Comparison]) -> dict[str, Table]:
     """Return the variants of each mistake, by its id, in each comparison."""
     varied = len({comparison.batch for comparison in comparisons}) > 1
     claimed = [m for m in CATALOGUE if varied or not m.needs_batches]
     return {m.id: [m.variants(comparison) for comparison in comparisons] for m in claimed}
 
 
-def _find_single(comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]) -> set[str]:
-    """Return the ids that explain these gradients in all comparisons, without those that another one refines."""
+def _find_single(
+    comparisons: Sequence[Comparison], tables: dict[str, Table], wrong: list[int]
+) -> dict[str, Explanation]:
+    """Return what explains these gradients in all comparisons, by its id, without what another one refines."""
     every = list(range(len(comparisons[0].targets)))
-    checked = {id: every if BY_ID[id].whole else wrong for id in tables}
-    found = {id for id, variants in tables.items() if _find_explaining(comparisons, variants, checked[id])}
-    return found - {id for precise in found for id in BY_ID[precise].refines}
+    found = {}
+    for id, table in tables.items():
+        keys = _find_explaining(comparisons, table, every if BY_ID[id].whole else wrong)
+        if keys and _holds(BY_ID[id], comparisons, wrong):
+            found[id] = BY_ID[id].explain(keys[0])
+    refined = {id for precise in found for id in BY_ID[precise].refines}
+    return {id: explanation for id, explanation in found.items() if id not in refined}
 
 
-def _find_explaining(comparisons: Sequence[Comparison], variants: list[Variants], wrong: list[int]) -> set[str]:
+def _holds(mistake: Mistake, comparisons: Sequence[Comparison], wrong: Iterable[int]) -> bool:
+    """Return True if the mistake's claim is borne out by the numbers of every wrong gradient."""
+    return all(mistake.holds(comparison, i) for comparison in comparisons for i in wrong if comparison.is_wrong(i))
+
+
+def _find_explaining(comparisons: Sequence[Comparison], table: Table, wrong: Sequence[int]) -> list[Key]:
     """Return the variants that give what came back in every comparison, and that are wrong in at least one."""
-    common = set.intersection(*(set(v) for v in variants))
-    return {
+    common = [key for key in table[0] if all(key in variants for variants in table[1:])]
+    return [
         key
         for key in common
-        if all(_explains(t, v[key], wrong) for t, v in zip(comparisons, variants))
-        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(comparisons, variants) for i in wrong)
-    }
+        if all(_explains(t, v[key], wrong) for t, v in zip(comparisons, table))
+        and any(t.targets[i].misses(v[key][i]).any() for t, v in zip(comparisons, table) for i in wrong)
+    ]
 
 
-def _explains(comparison: Comparison, would: tuple, wrong: list[int]) -> bool:
+def _explains(comparison: Comparison, would: tuple[Any, ...], wrong: Sequence[int]) -> bool:
     return len(would) == len(comparison.returned) and all(
         would[i] is not None and same(comparison.returned[i], would[i]) and _better_than_right(comparison, would[i], i)
         for i in wrong
@@ -106,25 +127,37 @@ def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:
     return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
 
 
-def _take_only(found: set[str]) -> tuple[str, ...]:
-    return tuple(found) if len(found) == 1 else ()
+def _take_only(found: dict[str, Explanation]) -> tuple[Explanation, ...]:
+    return tuple(found.values()) if len(found) == 1 else ()
+
+
+# ---- pairs ------------------------------------------------------------------------------------------
 
 
 def _find_pair(
-    comparisons: Sequence[Comparison], tables: dict[str, list[Variants]], wrong: list[int]
-) -> tuple[str, ...]:
+    comparisons: Sequence[Comparison], tables: dict[str, Table], wrong: Sequence[int]
+) -> tuple[Explanation, ...]:
     """Return two mistakes, one on top of the other, if exactly one pair explains every comparison."""
+    if not all(_is_far_off(comparison, i) for comparison in comparisons for i in wrong if comparison.is_wrong(i)):
+        return ()
     pairs = set()
     for second, undo in UNDO:
         undone = [_undo(comparison, undo) for comparison in comparisons]
-        for first in tables.keys() - {second, "low-precision", "regularisation"}:
+        for first in tables.keys() - {second, "low-precision", "regularisation", "not-filled-in"}:
             mistake = BY_ID[first]
-            variants = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
+            table = [mistake.variants(t) for t in undone] if mistake.reads_returned else tables[first]
             checked = range(len(comparisons[0].targets)) if mistake.whole else wrong
-            if _find_explaining(undone, variants, list(checked)):
+            if _find_explaining(undone, table, list(checked)):
                 pairs.add(frozenset((first, second)))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
-    return tuple(sorted(left.pop())) if len(left) == 1 else ()
+    return tuple(BY_ID[id].explain("") for id in sorted(left.pop())) if len(left) == 1 else ()
+
+
+def _is_far_off(comparison: Comparison, i: int) -> bool:
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.shape != right.shape:
+        return True
+    return float(np.max(np.abs(returned - right))) > MIN_PAIR_ERROR * float(np.max(np.abs(right), initial=0.0))
 
 
 def _undo(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
@@ -135,3 +168,30 @@ def _refines(precise: frozenset[str], plain: frozenset[str]) -> bool:
     """Return True if one pair is the other with a more precise name for one of the two."""
     (new,), (old,) = (precise - plain, plain - precise) if len(precise & plain) == 1 else ({""}, {""})
     return old in BY_ID[new].refines if new else False
+
+
+# ---- descriptions -----------------------------------------------------------------------------------
+
+
+def _describe_unnamed(
+    comparisons: Sequence[Comparison], wrong: Sequence[int], named: Sequence[tuple[Explanation, ...]]
+) -> list[tuple[Explanation, ...]]:
+    """Return the explanations of each wrong gradient, with the first description that fits for those without a name;
+    one that fits all of these before one that fits each."""
+    unnamed = [i for i, names in zip(wrong, named) if not names]
+    tables: dict[str, Table] = {}
+    together = _find_description(comparisons, unnamed, tables)
+    found = {i: together or _find_description(comparisons, [i], tables) for i in unnamed}
+    return [names or found[i] for i, names in zip(wrong, named)]
+
+
+def _find_description(
+    comparisons: Sequence[Comparison], wrong: list[int], tables: dict[str, Table]
+) -> tuple[Explanation, ...]:
+    for entry in EXPLANATIONS:
+        if entry.id not in tables:
+            tables[entry.id] = [entry.variants(comparison) for comparison in comparisons]
+        keys = _find_explaining(comparisons, tables[entry.id], wrong)
+        if keys and _holds(entry, comparisons, wrong):
+            return (entry.explain(keys[0]),)
+    return ()

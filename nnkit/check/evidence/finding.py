@@ -11,6 +11,32 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.verdict import Entry, Status
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """One mistake in words, as a verdict has them."""
+
+    id: str
+    title: str
+    """Follows "dx is wrong: "."""
+    why: str
+    nudge: str
+    hint: str
+    """Nearly the answer."""
+    lesson: str
+    named: bool = field(default=True, kw_only=True)
+    """It is the name of a mistake; False: a description of what the numbers show."""
+
+
+@dataclass(frozen=True)
+class GradientFault:
+    """What is wrong with these gradients."""
+
+    gradients: tuple[int, ...]
+    """Their positions in the comparisons."""
+    explanations: tuple[Explanation, ...] = ()
+    """One; two that were made on top of each other; none where nothing is known."""
+
+
 @dataclass(frozen=True, eq=False)
 class Finding:
     """A reason why a check does not pass: the verdict's status and sentence, named mistakes, and what shows it."""
@@ -46,8 +72,8 @@ class WrongGradient(Finding):
     """At least one gradient of these comparisons is wrong."""
 
     comparisons: tuple[Comparison, ...] = ()
-    gradients: tuple[int, ...] = ()
-    """The position of the first gradient that has each of the mistakes, if these are in different gradients."""
+    faults: tuple[GradientFault, ...] = ()
+    """All gradients that are wrong, the first one first."""
 
     @property
     def first(self) -> tuple[Comparison, int]:

@@ -26,9 +26,10 @@ def card(verdict: Verdict) -> str:
     """Return the whole card, one `div`."""
     colour = _COLOURS[verdict.status]
     style = f"border:1px solid {_FAINT};border-left:5px solid {colour};border-radius:4px;padding:.6em 1em;margin:.4em 0"
-    parts = [_headline(verdict, colour), _evidence(verdict), _hints(verdict.hints)]
+    parts = [_headline(verdict, colour), _evidence(verdict)]
+    parts += [_line(_text(sentence)) for sentence in (*verdict.explanation, *verdict.notes)]
     parts += [_line(f"<b>Lesson:</b> {_text(verdict.lesson)}")] if verdict.lesson else []
-    parts += [_line(_text(note)) for note in verdict.notes]
+    parts += [_hints(verdict.hints)]
     style += ";max-width:62em;overflow-x:auto;line-height:1.5;text-align:left"
     return f'<div class="nnkit-verdict" style="{style}">{"".join(parts)}</div>'
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.diagnosis.diagnose import list_explanations
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.finding import Explanation, Finding, GradientFault
 from nnkit.check.evidence.subjects import GateSubject, Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
@@ -27,32 +28,54 @@ def describe_finding(title: str, finding: Finding) -> Verdict:
         largest_error=finding.error,
         where=finding.entries[0].where if finding.entries else "",
         entries=finding.entries,
-        mistakes=finding.mistakes,
-        **catalogue_fields(finding.mistakes),
+        **explain_fields([BY_ID[id] for id in finding.mistakes]),
         notes=finding.notes,
     )
 
 
 def add_mistakes(finding: Finding, mistakes: tuple[str, ...]) -> Finding:
     """Return the finding with these mistakes named, in its sentence too."""
-    headline = f"{finding.headline.rstrip('.')}: {join_titles(mistakes)}."
+    headline = f"{finding.headline.rstrip('.')}: {join_titles([BY_ID[id] for id in mistakes])}."
     return replace(finding, headline=headline, mistakes=mistakes)
 
 
-def catalogue_fields(mistakes: Sequence[str]) -> dict[str, Any]:
-    """Return the fields of a `Verdict` that the catalogue has for these mistakes: hints and lesson."""
-    if not mistakes or mistakes == ("not-attempted",):
-        return {}
-    named = [BY_ID[id] for id in mistakes]
-    nudges, hints = " ".join(m.nudge for m in named), " ".join(m.hint for m in named)
-    return {"hints": (nudges, hints), "lesson": named[0].lesson}
+def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[str, Any]:
+    """Return the fields of a `Verdict` for the faults of several gradients: each sentence says which gradient it is
+    about, if not all of them."""
+    fields = explain_fields(list_explanations(faults))
+    if len(faults) < 2:
+        return fields
+    sentences = [
+        f"{join_names([subject.name(subject.wrt[i]) for i in fault.gradients])}: {e.why}"
+        for fault in faults
+        for e in fault.explanations
+        if e.why
+    ]
+    return {**fields, "explanation": tuple(sentences)}
 
 
-def join_titles(mistakes: Sequence[str], names: Sequence[str] = ()) -> str:
-    """Return the titles of the mistakes as one phrase; `names` are the gradients that they are in, if these differ."""
-    titles = [BY_ID[id].title for id in mistakes]
-    named = [f"{name}: {title}" for name, title in zip(names[1:], titles[1:])] if names else titles[1:]
-    return "; and ".join([*titles[:1], *named])
+def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
+    """Return the fields of a `Verdict` that these explanations give: ids, explanation, hints and lesson."""
+    named = tuple(e.id for e in explanations if e.named)
+    if not explanations or named == ("not-attempted",):
+        return {"mistakes": named}
+    return {
+        "mistakes": named,
+        "explained_as": tuple(dict.fromkeys(e.id for e in explanations if not e.named)),
+        "explanation": tuple(e.why for e in explanations if e.why),
+        "hints": (" ".join(e.nudge for e in explanations), " ".join(e.hint for e in explanations)),
+        "lesson": explanations[0].lesson,
+    }
+
+
+def join_titles(explanations: Sequence[Explanation]) -> str:
+    """Return the titles as one phrase."""
+    return "; and ".join(e.title for e in explanations)
+
+
+def join_names(names: Sequence[str]) -> str:
+    """Return names as people list them: "dx", "dx and dw", "dx, dw and db"."""
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
 def describe_right(subject: Subject, kinks: int) -> Verdict:
@@ -60,16 +83,12 @@ def describe_right(subject: Subject, kinks: int) -> Verdict:
     where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
     notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
     names = [subject.name(i) for i in subject.wrt]
-    listed = names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
     verb = "agrees" if len(names) == 1 else "agree"
-    return Verdict(subject.title, "right", f"{listed} {verb} with the numerical derivative.", notes=notes)
+    return Verdict(subject.title, "right", f"{join_names(names)} {verb} with the numerical derivative.", notes=notes)
 
 
-def describe_wrong(
-    subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]
-) -> Verdict:
-    """Return the verdict on the k-th gradient, which has wrong entries; `named` are the gradients that the mistakes are
-    in, if these differ."""
+def describe_wrong(subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Verdict:
+    """Return the verdict on the k-th gradient, which has wrong entries; `faults` are those of all gradients."""
     i, target = subject.wrt[k], comparison.targets[k]
     name, returned = subject.name(i), comparison.returned[k]
     yours, expected = (subject.shown(i, comparison.inputs, a) for a in (returned, target.value))
@@ -79,54 +98,57 @@ def describe_wrong(
     return Verdict(
         subject.title,
         "wrong",
-        f"{name} is wrong: {join_titles(mistakes, named)}."
-        if mistakes
-        else _headline(name, yours, missed, index, error),
+        _describe_faults(subject, k, faults, _describe_errors(yours, missed, index, error, name)),
         largest_error=error,
         where=format_place(name, index),
         entries=make_table(name, yours, expected, missed),
         error_map=ErrorMap.of(name, yours, expected, missed),
-        mistakes=mistakes,
-        **catalogue_fields(mistakes),
-        notes=(*_why(mistakes), *_handed(subject, comparison)),
+        **explain_faults(subject, faults),
+        notes=_handed(subject, comparison),
     )
 
 
-def describe_wrong_shape(
-    subject: Subject, comparison: Comparison, k: int, mistakes: tuple[str, ...], named: Sequence[str]
-) -> Verdict:
+def describe_wrong_shape(subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Verdict:
     """Return the verdict on the k-th gradient, which does not have its input's shape."""
     i = subject.wrt[k]
     shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
     sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
     rule = shape_messages.describe_only_order(subject, comparison, k)
-    headline = f"{sentence[:-1]}: {join_titles(mistakes, named)}." if mistakes else sentence
-    mistakes = mistakes or ("wrong-shape",)
+    explanations = list_explanations(faults)
+    headline = f"{sentence[:-1]}: {join_titles(explanations)}." if explanations else sentence
     return Verdict(
         subject.title,
         "wrong",
         headline,
         where=subject.name(i),
-        mistakes=mistakes,
-        **catalogue_fields(mistakes),
-        notes=(*_why(mistakes), *shape_messages.describe_origins(subject, comparison, k), *rule),
+        **(explain_faults(subject, faults) if explanations else explain_fields([BY_ID["wrong-shape"]])),
+        notes=(*shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 
 
-def _headline(name: str, returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float) -> str:
-    at = f" at {format_place(name, index)}" if index else ""
+def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], errors: str) -> str:
+    """Return one sentence on all gradients that are wrong; `errors` describes those of the k-th one, which is shown."""
+    parts = []
+    for fault in faults or [GradientFault((k,))]:
+        names = [subject.name(subject.wrt[i]) for i in fault.gradients]
+        start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
+        if fault.explanations:
+            parts.append(f"{start}: {join_titles(fault.explanations)}")
+        else:
+            parts.append(f"{start}: {errors}" if k in fault.gradients else start)
+    return "; ".join(parts) + "."
+
+
+def _describe_errors(returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, name: str) -> str:
+    """Describe how many entries are off and by how much."""
     if not np.isfinite(returned[index]):
-        return f"{name} is {returned[index]}{at}."
+        return f"{format_place(name, index)} is {returned[index]}"
     count = int(wrong.sum())
     if wrong.size == 1:
-        return f"{name} is wrong: it is off by {error:.3g}."
+        return f"it is off by {error:.3g}"
     verb = "is" if count == 1 else "are"
     where = format_place(name, index)
-    return f"{name} is wrong: {count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {where})."
-
-
-def _why(mistakes: Sequence[str]) -> tuple[str, ...]:
-    return tuple(BY_ID[id].why for id in mistakes)
+    return f"{count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {where})"
 
 
 def _handed(subject: Subject, comparison: Comparison) -> tuple[str, ...]:

@@ -42,7 +42,7 @@ class VerdictActor:
             "hints": [replace_unprintable(hint) for hint in verdict.hints],
             "notes": [
                 *([f"Lesson: {replace_unprintable(verdict.lesson)}"] if verdict.lesson else []),
-                *map(replace_unprintable, verdict.notes),
+                *map(replace_unprintable, (*verdict.explanation, *verdict.notes)),
             ],
         }
         return setup, {}

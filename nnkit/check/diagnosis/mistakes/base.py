@@ -9,29 +9,28 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Explanation
 
-Variants = dict[str, Arrays]
+Key = str | Explanation
+Variants = dict[Key, Arrays]
 """The gradients that a mistake would have given, one array (or None: no claim) for each gradient that is
-checked. A mistake that can be made in several places has a variant for each, under a name that is the same in
-every comparison: only a variant that explains every comparison explains anything."""
+checked. A mistake that can be made in several places has a variant for each, under a key that is the same in
+every comparison: only a variant that explains every comparison explains anything. A key that is an `Explanation` has
+better words for its variant than the mistake has."""
 
 
 def _none(comparison: Comparison) -> Variants:
     return {}
 
 
+def _always(comparison: Comparison, i: int) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
-class Mistake:
+class Mistake(Explanation):
     """One mistake: what happened, why it is wrong, two hints, where the course explains it, and what it returns."""
 
-    id: str
-    title: str
-    """Follows "dx is wrong: "."""
-    why: str
-    nudge: str
-    hint: str
-    """Nearly the answer."""
-    lesson: str
     variants: Callable[[Comparison], Variants] = _none
     """Empty for a mistake that shows in the code's behaviour, not in what it returns."""
     undo: Callable[[Any, Comparison], Any] | None = None
@@ -44,6 +43,13 @@ class Mistake:
     """Ids of less precise mistakes that explain the same numbers."""
     needs_batches: bool = False
     """Claimed only if the evidence has batches of different sizes."""
+    holds: Callable[[Comparison, int], bool] = _always
+    """Checks the claim on the numbers of one gradient, without the variants: a name that these refute is not said."""
+
+    def explain(self, key: Key, **better: str) -> Explanation:
+        """Return the words for this variant; `better` ones (title=..., hint=...) replace the mistake's own."""
+        own = {"title": self.title, "why": self.why, "nudge": self.nudge, "hint": self.hint, "lesson": self.lesson}
+        return key if isinstance(key, Explanation) else Explanation(self.id, **{**own, **better}, named=self.named)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -55,6 +55,7 @@ MISTAKES = (
         "Multiply the local derivative by `upstream`: downstream = upstream × local.",
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
+        refines=("not-filled-in",),
     ),
     Mistake(
         "upstream-twice",

@@ -1,0 +1,13 @@
+"""Descriptions of a wrong gradient that has no name in the catalogue: which factor, path or slope is wrong.
+
+An entry is a `Mistake` whose variants are `Explanation`s: each says in words what it is that gives its numbers. They
+are tried in this order, and the first that explains every comparison is shown. It names no mistake: a verdict lists
+its id under `explained_as`.
+"""
+
+from nnkit.check.diagnosis.mistakes.base import Mistake
+
+EXPLANATIONS: tuple[Mistake, ...] = ()
+BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}
+
+__all__ = ["BY_ID", "EXPLANATIONS"]
