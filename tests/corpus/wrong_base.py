@@ -112,9 +112,7 @@ def gate(*ids: str, at: Draw, of: Any = None) -> Any:
     """A class with forward and backward, made anew for each check."""
 
     def decorate(answer: Any) -> Any:
-        register(
-            ids, "check_backward", _words(answer), lambda rng: Call((answer(), *at(rng)), _options(rng, of, True))
-        )
+        register(ids, "check_backward", _words(answer), lambda rng: Call((answer(), *at(rng)), _options(rng, of, True)))
         return answer
 
     return decorate

@@ -74,13 +74,13 @@ def a_small_constant_added(upstream, x):
 # ---- nonsense -----------------------------------------------------------------------------------------
 
 
-@backward(on=f.MULTIPLY)
+@backward("not-filled-in", on=f.MULTIPLY)
 def zeros(upstream, cache):
     x, y = cache
     return np.zeros(x.shape), np.zeros(y.shape)
 
 
-@backward(on=f.TANH)
+@backward("not-filled-in", on=f.TANH)
 def ones(upstream, cache):
     return np.ones(upstream.shape)
 
@@ -324,7 +324,7 @@ edited(of=RELU_NET, line="h = np.maximum(0, z)", by="h = np.maximum(0.1 * z, z)"
 edited(of=TANH_NET, line="1 - a**2", by="1 - a")
 edited(of=TANH_NET, line="dW1 = x.T.dot(dz)", by="dW1 = x.T.dot(dz)\n    dW1[0] = 0")
 edited(of=SIGMOID_NET, line="grad_h * h * (1 - h)", by="grad_h * (h > 0.5)")
-edited(of=RELU_STEP, line='for k in parameters}', by='for k in parameters if k != "b1"} | {"b1": b1 * 0.9}')
+edited(of=RELU_STEP, line="for k in parameters}", by='for k in parameters if k != "b1"} | {"b1": b1 * 0.9}')
 
 # ---- the value is wrong -------------------------------------------------------------------------------
 
@@ -372,10 +372,10 @@ def divided_by_the_gradient(W, dW, step_size):
     return W - step_size / dW
 
 
-def _jacobian(name: str, of: Any, wrong: Any) -> None:
-    register((), "check_jacobian", name, lambda rng: Call((wrong, rng.normal(size=4)), {"of": of}))
+def _jacobian(name: str, of: Any, wrong: Any, *ids: str) -> None:
+    register(ids, "check_jacobian", name, lambda rng: Call((wrong, rng.normal(size=4)), {"of": of}))
 
 
 _jacobian("off-diagonal entries left out", lambda x: x * np.sum(x**2), lambda x: np.diag(np.sum(x**2) + 2 * x**2))
 _jacobian("squares on the diagonal", lambda x: x**2, lambda x: np.diag(x**2))
-_jacobian("ones", np.tanh, np.ones((4, 4)))
+_jacobian("ones", np.tanh, np.ones((4, 4)), "not-filled-in")

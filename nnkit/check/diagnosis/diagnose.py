@@ -44,7 +44,8 @@ def find_mistakes(comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...
             pair = _find_pair(comparisons, tables, wrong)
             if pair:
                 return (GradientFault(tuple(wrong), pair),)
-            apart = _describe_unnamed(comparisons, wrong, apart)
+            single = [names if names and BY_ID[names[0].id].single else () for names in apart]
+            apart = _describe_unnamed(comparisons, wrong, single)
         return _merge_faults(wrong, apart)
 
 

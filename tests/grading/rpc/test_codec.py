@@ -1,7 +1,5 @@
 """The protocol between examiner and sandbox: values survive it unchanged, and malformed replies are recognised."""
 
-
-
 import contextlib
 import math
 import socket

@@ -6,8 +6,9 @@ its id under `explained_as`.
 """
 
 from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
-EXPLANATIONS: tuple[Mistake, ...] = ()
+EXPLANATIONS: tuple[Mistake, ...] = (CONSTANT,)
 BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}
 
 __all__ = ["BY_ID", "EXPLANATIONS"]

@@ -41,6 +41,8 @@ class Mistake(Explanation):
     """It explains every gradient or none: those that came out right must agree with it too."""
     refines: tuple[str, ...] = ()
     """Ids of less precise mistakes that explain the same numbers."""
+    single: bool = False
+    """Its claim is about one gradient, whatever the others are: said of one even where another has no name."""
     needs_batches: bool = False
     """Claimed only if the evidence has batches of different sizes."""
     holds: Callable[[Comparison, int], bool] = _always

@@ -141,6 +141,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         _unsummed,
         reads_returned=True,
+        single=True,
     ),
     Mistake(
         "bias-mean",
@@ -152,6 +153,7 @@ MISTAKES = (
         on_right(_mean_for_sum),
         refines=("no-batch-mean",),
         needs_batches=True,
+        single=True,
     ),
     Mistake(
         "sum-all",
@@ -161,6 +163,7 @@ MISTAKES = (
         "Give `sum` the batch's axis: `upstream.sum(axis=0)`.",
         "lecture 03, Broadcasting and the bias",
         _sum_all_variants,
+        single=True,
     ),
     Mistake(
         "kept-dims",
@@ -171,6 +174,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         _kept_dims,
         reads_returned=True,
+        single=True,
     ),
     Mistake(
         "transposed",
@@ -181,6 +185,7 @@ MISTAKES = (
         "lecture 03, Matrix products",
         on_right(_transposed),
         undo=lambda w, comparison: w.T if np.ndim(w) >= 2 else None,
+        single=True,
     ),
     Mistake(
         "wrong-order-product",

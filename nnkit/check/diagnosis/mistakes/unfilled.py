@@ -1,7 +1,9 @@
-"""Gradients that were never computed: every entry is the same number, wherever the inputs are."""
+"""Gradients that were never computed: every entry is 0, or NaN, wherever the inputs are."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +13,30 @@ from nnkit.check.evidence.comparison import Comparison
 
 
 def _unfilled(comparison: Comparison) -> Variants:
-    """Claim what came back where all entries are one number; the variant for NaN, 0 or another number has it in its
-    title, so that only the same number in every comparison explains anything."""
+    """Claim what came back where every entry is 0 or NaN."""
+    return _of_one_number(comparison, lambda number: number in ("0", "NaN"))
+
+
+def _constant(comparison: Comparison) -> Variants:
+    """Claim what came back where every entry is one other number: often that of np.ones. Other mistakes give that, too."""
+    return _of_one_number(comparison, lambda number: number not in ("", "0", "NaN"))
+
+
+def _of_one_number(comparison: Comparison, wanted: Callable[[str], bool]) -> Variants:
+    """Return a variant for each number that is all entries of a gradient. The number is in its title, so that only the
+    same number in every comparison explains anything."""
     numbers = [_find_number(w) for w in comparison.returned]
     return {
-        MISTAKES[0].explain("", title=f"every entry is {number}, it was not filled in"): tuple(
+        MISTAKES[0].explain("", title=_describe_number(number)): tuple(
             w if own == number else None for own, w in zip(numbers, comparison.returned)
         )
         for number in dict.fromkeys(numbers)
-        if number
+        if wanted(number)
     }
+
+
+def _describe_number(number: str) -> str:
+    return f"every entry is {number}, it was not filled in"
 
 
 def _find_number(returned: Any) -> str:
@@ -51,5 +67,8 @@ MISTAKES = (
             "regularisation", "overwritten-branch", "softmax-diagonal", "own-input",
         ),
         holds=_is_one_number,
+        single=True,
     ),
 )  # fmt: skip
+CONSTANT = replace(MISTAKES[0], variants=_constant, refines=())
+"""The same where every entry is another number: said only if nothing else explains it."""

@@ -56,6 +56,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
         refines=("not-filled-in",),
+        single=True,
     ),
     Mistake(
         "upstream-twice",
@@ -65,6 +66,7 @@ MISTAKES = (
         "downstream = upstream × local, with `upstream` once in every term.",
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.squared},
+        single=True,
     ),
     Mistake(
         "swapped-inputs",
@@ -85,6 +87,7 @@ MISTAKES = (
         "lecture 01, Four patterns to read gradients off a picture",
         on_right(lambda r, comparison, i: -r),
         undo=lambda w, comparison: -w,
+        single=True,
     ),
     Mistake(
         "factor",
@@ -95,6 +98,7 @@ MISTAKES = (
         "lecture 01, Staged computation: no formula is too long",
         _factor,
         reads_returned=True,
+        single=True,
     ),
     Mistake(
         "no-batch-mean",
