@@ -18,7 +18,7 @@ def _unfilled(comparison: Comparison) -> Variants:
 
 
 def _constant(comparison: Comparison) -> Variants:
-    """Claim what came back where every entry is one other number: often that of np.ones. Other mistakes give that, too."""
+    """Claim what came back where every entry is one other number: often np.ones. Other mistakes give it too."""
     return _of_one_number(comparison, lambda number: number not in ("", "0", "NaN"))
 
 
