@@ -92,7 +92,7 @@ def _find_single(
     for id, table in tables.items():
         keys = _find_explaining(comparisons, table, every if BY_ID[id].whole else wrong)
         if keys and _holds(BY_ID[id], comparisons, wrong):
-            found[id] = BY_ID[id].explain(keys[0])
+            found[id] = BY_ID[id].explain(keys[0], **BY_ID[id].words(comparisons[0]))
     refined = {id for precise in found for id in BY_ID[precise].refines}
     return {id: explanation for id, explanation in found.items() if id not in refined}
 
@@ -157,7 +157,7 @@ def _find_pair(
             if _find_explaining(undone, table, list(checked)):
                 pairs.add(frozenset((first, second)))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
-    return tuple(BY_ID[id].explain("") for id in sorted(left.pop())) if len(left) == 1 else ()
+    return tuple(BY_ID[id].explain("", **BY_ID[id].words(comparisons[0])) for id in sorted(left.pop())) if len(left) == 1 else ()
 
 
 def _is_far_off(comparison: Comparison, i: int) -> bool:
