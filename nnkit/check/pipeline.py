@@ -439,11 +439,12 @@ def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
 
 def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     """Name the mistake of a product that failed for its shapes."""
-    mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
-    if not mistakes:
+    named = tuple(e for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
+    if not named:
         return finding
     rule = shape_messages.describe_products(case.subject, case.inputs)
-    return replace(messages.add_mistakes(finding, mistakes), status="wrong", notes=rule)
+    explained = messages.add_mistakes(finding, tuple(e.id for e in named))
+    return replace(explained, status="wrong", notes=rule, explanations=named)
 
 
 # ---- step 5: render ---------------------------------------------------------------------------------

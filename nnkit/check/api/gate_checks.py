@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
-from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.explanations.jacobians import describe_jacobian
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
@@ -140,7 +140,9 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
             return Verdict(title, "right", "J agrees with the numerical derivative.")
-        return _describe_wrong_jacobian(title, returned, target, _explain_jacobian(returned, target, of, xs, wrt, names))
+        return _describe_wrong_jacobian(
+            title, returned, target, _explain_jacobian(returned, target, of, xs, wrt, names)
+        )
 
     return guard_check(title, check)
 
@@ -148,8 +150,8 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
 def _explain_jacobian(
     returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, names: Sequence[str]
 ) -> tuple[Explanation, ...]:
-    """Return the mistake, or a description of what came back. Search row by row, each being what a backward gives for a one-hot upstream gradient; then the Jacobian as an
-    array of its own, which can be transposed."""
+    """Return the mistake, or a description of what came back. Search row by row, each being what a backward gives for
+    a one-hot upstream gradient; then the Jacobian as an array of its own, which can be transposed."""
     out = np.asarray(of(*inputs), dtype=float)
     if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
         rows = [_compare_row(returned, target, of, inputs, wrt, out, k, tuple(names)) for k in range(out.size)]
@@ -157,13 +159,21 @@ def _explain_jacobian(
         if found:
             return found
     right, one = (target.value,), np.ones(())
-    whole = Comparison(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
+    whole = Comparison(
+        lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True, names=("J",)
+    )
     found = list_explanations(find_mistakes([whole]))
     return found or (describe_jacobian(returned, target.value, out, inputs[wrt]),)
 
 
 def _compare_row(
-    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, out: np.ndarray, k: int,
+    returned: np.ndarray,
+    target: Target,
+    of: Function,
+    inputs: tuple[Any, ...],
+    wrt: int,
+    out: np.ndarray,
+    k: int,
     names: tuple[str, ...],
 ) -> Comparison:
     i = np.unravel_index(k, out.shape)
@@ -187,8 +197,9 @@ def _describe_wrong_jacobian(
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
+    headline = f"J is wrong: {join_titles(explanations)}."
     return Verdict(
-        title, "wrong", f"J is wrong: {join_titles(explanations)}.", error, format_place("J", index), make_table("J", returned, right, wrong),
+        title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
         ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
     )  # fmt: skip
 

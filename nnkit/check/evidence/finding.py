@@ -49,6 +49,8 @@ class Finding:
     notes: tuple[str, ...] = ()
     subject: str = ""
     """The part of what is checked that it is about; "": all of it."""
+    explanations: tuple[Explanation, ...] = ()
+    """The words for the mistakes where these have better ones than their own."""
 
 
 @dataclass(frozen=True, eq=False)

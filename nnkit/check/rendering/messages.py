@@ -31,7 +31,7 @@ def describe_finding(title: str, finding: Finding) -> Verdict:
         largest_error=finding.error,
         where=finding.entries[0].where if finding.entries else "",
         entries=finding.entries,
-        **explain_fields([BY_ID[id] for id in finding.mistakes]),
+        **explain_fields(finding.explanations or [BY_ID[id] for id in finding.mistakes]),
         notes=finding.notes,
     )
 
@@ -59,7 +59,7 @@ def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[st
 
 def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
     """Return the fields of a `Verdict` that these explanations give: ids, explanation, hints and lesson."""
-    named = tuple(e.id for e in explanations if e.named)
+    named = tuple(dict.fromkeys(e.id for e in explanations if e.named))
     if not explanations or named == ("not-attempted",):
         return {"mistakes": named}
     return {
@@ -122,14 +122,23 @@ def describe_wrong_shape(
     shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
     sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
     rule = shape_messages.describe_only_order(subject, comparison, k)
-    explanations = list_explanations(faults)
-    headline = f"{sentence[:-1]}: {join_titles(explanations)}." if explanations else sentence
+    others = [fault for fault in faults if k not in fault.gradients]
+    own = list_explanations([fault for fault in faults if k in fault.gradients])
+    shape = f"{subject.name(i)} is {shapes[0]}, but {subject.names[i]} is {shapes[1]}"
+    headline = f"{shape}: {join_titles(own)}." if own else sentence
+    if others:
+        headline = f"{headline[:-1]}; {_describe_faults(subject, k, others, '')}"
+    if not any(e.named for e in own):
+        faults = [GradientFault((k,), own or (BY_ID["wrong-shape"],)), *others]
+    fields = explain_faults(subject, faults)
+    if not any(e.named for e in own) and "wrong-shape" not in fields["mistakes"]:
+        fields["mistakes"] = (*fields["mistakes"], "wrong-shape")
     return Verdict(
         subject.title,
         "wrong",
         headline,
         where=subject.name(i),
-        **(explain_faults(subject, faults) if explanations else explain_fields([BY_ID["wrong-shape"]])),
+        **fields,
         notes=(*shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 

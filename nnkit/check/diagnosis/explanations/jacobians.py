@@ -48,8 +48,7 @@ def _name_content(returned: Any, right: Any, out: Any) -> Explanation | None:
     square = right.ndim == 2 and right.shape[0] == right.shape[1]
     if square and same(returned, np.diagonal(right)):
         return _explain("it is the diagonal of the Jacobian alone",
-                        "The slopes of each output for its own input are right; the Jacobian has those for the others too, "
-                        "zeros or not.",
+                        "The Jacobian has the slopes of each output for the other inputs too, zeros or not.",
                         "`np.diag(d)` makes a matrix of the diagonal d.")  # fmt: skip
     if square and same(returned, np.diag(np.diagonal(right))):
         return _explain("only its diagonal is right, the rest is 0",
@@ -69,7 +68,7 @@ def _describe_entries(returned: Any, right: Any, out: Any) -> Explanation:
     if wrong.any() and not np.any(right[wrong]):
         return _explain("entries that should be 0 are not",
                         f"No output depends on these inputs. {measured}",
-                        "Start from zeros, and write only the entries where the output depends on the input.")  # fmt: skip
+                        "Start from zeros; write only the entries where the output depends on the input.")  # fmt: skip
     if same(returned[wrong], -right[wrong]):
         title = f"{int(wrong.sum())} of {wrong.size} entries have the wrong sign"
         return _explain(title, measured, "Differentiate again and mind each minus.")

@@ -51,6 +51,8 @@ class Mistake(Explanation):
     """Claimed only if the evidence has batches of different sizes."""
     holds: Callable[[Comparison, int], bool] = _always
     """Checks the claim on the numbers of one gradient, without the variants: a name that these refute is not said."""
+    before_pairs: bool = False
+    """A description that is closer to the numbers than two names together."""
     words: Callable[[Comparison], dict[str, str]] = _no_words
     """Better words for what is checked there (title=..., hint=...): the formulas of the product at hand."""
 

@@ -103,8 +103,9 @@ def _write_rule(node: Node, names: Names) -> str:
     left, right = _name_factor(x, names) or "A", _name_factor(w, names) or "B"
     whole = f"{left} @ {right}" + (" + b" if isinstance(node.gate, gates.Affine) else "")
     start = f"For out = {whole}" if node is node.graph.nodes[-1] else f"For {whole}, with the upstream gradient there"
-    dx, dw = _write_left(left, right, np.ndim(x.value), np.ndim(w.value)), _write_right(
-        left, right, np.ndim(x.value), np.ndim(w.value)
+    dx, dw = (
+        _write_left(left, right, np.ndim(x.value), np.ndim(w.value)),
+        _write_right(left, right, np.ndim(x.value), np.ndim(w.value)),
     )
     return f"{start}: {dx} and {dw}."
 

@@ -25,7 +25,8 @@ def _constant(comparison: Comparison) -> Variants:
 def _of_one_number(comparison: Comparison, wanted: Callable[[str], bool]) -> Variants:
     """Return a variant for each number that is all entries of a gradient. The number is in its title, so that only the
     same number in every comparison explains anything."""
-    numbers = [_find_number(w) for w in comparison.returned]
+    pairs = zip(comparison.returned, comparison.right)
+    numbers = [_find_number(w) if np.ndim(w) >= min(np.ndim(r), 1) else "" for w, r in pairs]
     return {
         MISTAKES[0].explain("", title=_describe_number(number)): tuple(
             w if own == number else None for own, w in zip(numbers, comparison.returned)
@@ -70,5 +71,5 @@ MISTAKES = (
         single=True,
     ),
 )  # fmt: skip
-CONSTANT = replace(MISTAKES[0], variants=_constant, refines=())
+CONSTANT = replace(MISTAKES[0], variants=_constant, refines=(), before_pairs=True)
 """The same where every entry is another number: said only if nothing else explains it."""
