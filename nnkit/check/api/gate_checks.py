@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
-from nnkit.check.diagnosis.explanations.jacobians import describe_jacobian
+from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,15 @@ class Target:
     error_bound: np.ndarray
     """The error bound of `value` itself (infinite at a kink); the interval also has room for the learner's rounding."""
     kinks: int
+    columns: tuple[Estimate, ...] = field(default=(), repr=False)
+    """The derivatives from which it was made: parts of the Jacobian, where they were kept."""
+
+    @property
+    def jacobian(self) -> np.ndarray | None:
+        """The derivative of each entry of the output (flat) by each entry of the input (flat)."""
+        if not self.columns:
+            return None
+        return np.concatenate([c.value.reshape(len(c.value), -1) for c in self.columns]).T
 
     def misses(self, returned: Any) -> np.ndarray:
         """Return True where `returned` lies outside the interval (NaN always does); everywhere if its shape differs."""
@@ -60,7 +69,7 @@ def vjp_targets(
     slack = _rounding_room(value, _find_coupled(columns, weights, value), scale) + np.ravel(rounding)
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
     return [
-        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
+        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), tuple(columns))
         for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
 
