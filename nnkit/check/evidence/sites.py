@@ -15,6 +15,8 @@ from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node
 
 MAX_SHARES = 300_000
+NOISE = 1e-8
+"""Share of the largest entry of a measured Jacobian below which another one is 0."""
 MAX_OUTPUTS = 400
 """Entries of a gate's output up to which the share of each is followed back by itself."""
 
@@ -50,7 +52,8 @@ def _find_whole(comparison: Comparison, i: int) -> Iterator[Site]:
     jacobian = comparison.targets[i].jacobian
     upstream = np.asarray(comparison.upstream)
     if jacobian is not None and upstream.ndim and jacobian.size <= MAX_SHARES and len(jacobian) == upstream.size:
-        shares = (jacobian * upstream.reshape(-1, 1)).reshape(*upstream.shape, -1)
+        measured = np.where(np.abs(jacobian) > NOISE * np.max(np.abs(jacobian), initial=0.0), jacobian, 0.0)
+        shares = (measured * upstream.reshape(-1, 1)).reshape(*upstream.shape, -1)
         yield Site("the output", shares, np.shape(comparison.given[i]))
 
 

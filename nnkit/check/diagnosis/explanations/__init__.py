@@ -5,7 +5,7 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import axes, chains, overlaps, paths
+from nnkit.check.diagnosis.explanations import axes, chains, overlaps, paths, windows
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
@@ -13,6 +13,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     CONSTANT,
     *axes.EXPLANATIONS,
     overlaps.REPLACED,
+    *windows.EXPLANATIONS,
     overlaps.LEFT_OUT,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,

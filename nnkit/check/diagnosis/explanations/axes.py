@@ -60,14 +60,14 @@ def _list_ranks(
 
 
 def _find_copied(site: Site) -> tuple[int, ...]:
-    """Return the axes of the output along which the input was copied; none where it was not broadcast."""
+    """Return the axes of the output along which the input was copied; none where it was not copied along whole axes."""
     full = site.shares.shape[:-1]
-    shape = (1,) * (len(full) - len(site.shape)) + site.shape
-    if len(shape) != len(full) or any(a not in (1, b) for a, b in zip(shape, full)):
+    source = np.argmax(np.abs(site.shares), axis=-1)
+    if (np.count_nonzero(site.shares, axis=-1) != 1).any():
         return ()
-    if (np.count_nonzero(site.shares, axis=-1) > 1).any():
-        return ()
-    return tuple(k for k, (a, b) in enumerate(zip(shape, full)) if a == 1 < b)
+    copied = tuple(a for a in range(len(full)) if full[a] > 1 and (source == source.take([0], axis=a)).all())
+    left = source[tuple(0 if a in copied else slice(None) for a in range(len(full)))]
+    return copied if np.array_equal(np.ravel(left), np.arange(site.shares.shape[-1])) else ()
 
 
 def _describe_sum(name: str, site: Site, axes: tuple[int, ...], copied: tuple[int, ...], word: str) -> Explanation:
@@ -130,9 +130,8 @@ def _list_shifted(comparison: Comparison) -> Claims:
 def _list_mixed(comparison: Comparison) -> Claims:
     """Yield axes in another order, and slices along an axis in another order."""
     for i, (right, returned) in enumerate(zip(comparison.right, comparison.returned)):
-        orders = list(permutations(range(np.ndim(right))))[1:] if 3 <= np.ndim(right) <= 4 else []
-        for order in orders:
-            yield _describe_move("the right numbers with the axes in another order"), i, np.transpose(right, order)
+        for axes in list(permutations(range(np.ndim(right))))[1:] if 3 <= np.ndim(right) <= 4 else []:
+            yield _describe_move("the right numbers with the axes in another order"), i, np.transpose(right, axes)
         if np.shape(returned) != np.shape(right):
             continue
         for axis in range(np.ndim(right)):
