@@ -1,9 +1,10 @@
-"""Wrong answers made at random, each verdict judged by its own numbers: does it claim what they refute?
+"""Wrong answers made at random: does a verdict on one claim what its own numbers refute?
 
     python benchmarks/verdicts.py [--count 20000] [--seed 0] [--jobs 2] [--show 10]
 
-`tests/corpus/random_answers.py` makes the answers (mutants, zeros, shuffled, scaled, cut, other containers, other gates'
-formulas, formulas of a small grammar); `tests/helpers/judge.py` judges, and knows nothing of how a mistake is found.
+`tests/corpus/random_answers.py` makes the answers (mutants, zeros, shuffled, scaled, cut, other containers, other
+gates' formulas, formulas of a small grammar); `tests/helpers/judge.py` judges, and knows nothing of how a mistake is
+found.
 Goals: 0 false claims, 0 accepted although wrong. The last line of output is JSON.
 """
 
@@ -20,8 +21,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-for library in ("OMP", "OPENBLAS", "MKL"):  # one thread each, set before NumPy starts its own
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"  # one thread each, set before NumPy starts its own
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ["MKL_NUM_THREADS"] = "1"
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from corpus.random_answers import make_answer
@@ -36,7 +38,7 @@ class Result:
     seed: int
     how: str
     kind: str
-    """accepted | named | explained | measured (a lesson, but neither name nor explanation) | bare | error | not attempted"""
+    """accepted | named | explained | measured (a lesson alone) | bare | crashed | error | not attempted"""
     false: tuple[str, ...]
     text: str
     seconds: float
@@ -80,7 +82,8 @@ def tell(results: list[Result], show: int) -> None:
     print(", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
     for how in dict.fromkeys(result.how for result in results):
         own = [result for result in results if result.how == how]
-        print(f"{how:<24}{len(own):>7}  " + ", ".join(f"{k} {n}" for k, n in Counter(r.kind for r in own).most_common()))
+        counts = Counter(result.kind for result in own).most_common()
+        print(f"{how:<24}{len(own):>7}  " + ", ".join(f"{kind} {count}" for kind, count in counts))
     false = [result for result in results if result.false]
     print(f"\n{len(false)} verdicts with a false claim")
     for result in false[:show]:

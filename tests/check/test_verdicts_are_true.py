@@ -1,6 +1,6 @@
-"""No verdict claims what its own numbers refute: wrong answers made at random, judged independently; and the judge judged.
+"""No verdict claims what its own numbers refute; and a judge that says so is judged himself.
 
-benchmarks/verdicts.py is the whole of it: 20,000 answers.
+benchmarks/verdicts.py is the whole of it: 20,000 answers made at random.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def judged_as(answer: Answer, mistake: str, says: str, gradient: str = "dx", why
         ("swapped-inputs", "the gradients of the inputs changed places", "upstream * x", None),
         ("own-input", "each input was multiplied by itself, not by the other one", "upstream * x", "upstream * x**2"),
         ("not-filled-in", "every entry is the same number, it was not filled in", "0 * x", "np.round(x) * 0.1"),
-        ("bias-mean", "it was averaged over the batch where it must be summed", "upstream * y / 3", "upstream * y / 7"),
+        ("bias-mean", "it was averaged over the batch where it must be summed", "upstream * y / len(y)", "upstream * y / 7"),
         ("low-precision", "it was computed with too few digits", "np.float32(upstream * y)", "0 * x"),
         ("relu-no-mask", "the gradient passes everywhere, the mask is missing", None, "upstream"),
         ("max-to-both", "max sends the upstream gradient to both inputs", None, "upstream"),
@@ -131,7 +131,8 @@ def test_an_update_over_which_the_wrong_sign_is_false_is_refuted() -> None:
 
 
 def test_a_first_line_is_read_by_gradients() -> None:
-    parts = split_headline("dx and dw are wrong: the sign is wrong; and it is late; db is wrong: 1 is off.", ("dx", "dw", "db"))
+    line = "dx and dw are wrong: the sign is wrong; and it is late; db is wrong: 1 is off."
+    parts = split_headline(line, ("dx", "dw", "db"))
     assert [(part.gradients, part.says) for part in parts] == [
         (("dx", "dw"), "the sign is wrong; and it is late"),
         (("db",), "1 is off"),

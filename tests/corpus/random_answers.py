@@ -1,6 +1,6 @@
-"""Wrong answers made at random: right backward passes with a piece changed, as text, each with the inputs it is asked at.
+"""Wrong answers made at random: right backward passes with a piece changed, as text, each with its inputs.
 
-`make_answer(seed)` returns one. Some of them are right by chance, or because the change changes nothing: `helpers/judge.py`
+`make_answer(seed)` returns one. Some are right by chance, or because the change changes nothing; `helpers/judge.py`
 says which.
 """
 
@@ -65,7 +65,8 @@ GATES = (
     Source("ReLU", "z", "nd", "out = np.maximum(0, z)", "dz = upstream * (z > 0)"),
     Source("LeakyReLU", "z", "nd", "out = np.where(z > 0, z, 0.1 * z)", "dz = upstream * np.where(z > 0, 1.0, 0.1)"),
     Source("Softplus", "z", "n", "out = np.log1p(np.exp(z))", "dz = upstream / (1 + np.exp(-z))"),
-    Source("ELU", "z", "n", "out = np.where(z > 0, z, np.exp(z) - 1)", "dz = upstream * np.where(z > 0, 1.0, np.exp(z))"),
+    Source("ELU", "z", "n", "out = np.where(z > 0, z, np.exp(z) - 1)",
+           "dz = upstream * np.where(z > 0, 1.0, np.exp(z))"),
     Source("Swish", "z", "n", "s = 1 / (1 + np.exp(-z))\nout = z * s",
            "s = 1 / (1 + np.exp(-z))\ndz = upstream * (s + z * s * (1 - s))"),
     Source("Max", "x y", "n n", "out = np.maximum(x, y)", "dx = upstream * (x > y)\ndy = upstream * (y > x)"),
@@ -113,7 +114,8 @@ FUNCTIONS = (
            "dW = 0.6 * W + 1 - np.tanh(W)**2", "check_gradient"),
     Source("mean_squares", "prediction target", "nd nd", "out = np.mean((prediction - target)**2)",
            "dprediction = 2 * (prediction - target) / prediction.size", "check_loss"),
-    Source("half_squares", "prediction target", "nd nd", "out = 0.5 * np.sum((prediction - target)**2) / len(prediction)",
+    Source("half_squares", "prediction target", "nd nd",
+           "out = 0.5 * np.sum((prediction - target)**2) / len(prediction)",
            "dprediction = (prediction - target) / len(prediction)", "check_loss"),
     Source("softmax_loss", "scores labels", "nc n:c",
            "e = np.exp(scores - scores.max(axis=1, keepdims=True))\np = e / e.sum(axis=1, keepdims=True)\n"
@@ -162,7 +164,8 @@ class RandomAnswer:
         forward, backward = (_indent(text, 8) for text in (self.source.forward, self.backward))
         if self.source.check == "check_backward":
             return (
-                f"class {self.source.name}:\n    def forward(self, {names}):\n{forward}\n        return out, ({names}, out)\n"
+                f"class {self.source.name}:\n"
+                f"    def forward(self, {names}):\n{forward}\n        return out, ({names}, out)\n"
                 f"    def backward(self, upstream, cache):\n        {names}, out = cache\n{backward}\n"
                 f"        return {self.returned}\n\nanswer = {self.source.name}()\n"
             )
@@ -259,16 +262,18 @@ def mutated(source: Source, rng: Generator) -> tuple[str, str]:
 
 
 TRANSFORMS = (
-    "np.zeros_like({w})", "np.ones_like({w})", "np.full(np.shape({w}), np.nan)", "0.5 * np.ones(np.shape({w}))", "0.0",
-    "2 * {w}", "0.5 * {w}", "-{w}", "{w} * 1.1", "{w} + 1", "{w} + 0.01", "{w} ** 2", "abs({w})", "1 / {w}", "np.sign({w})",
-    "np.transpose({w})", "np.sum({w})", "np.mean({w})", "np.sum({w}, axis=0)", "np.mean({w}, axis=0)",
+    "np.zeros_like({w})", "np.ones_like({w})", "np.full(np.shape({w}), np.nan)", "0.5 * np.ones(np.shape({w}))",
+    "0.0", "2 * {w}", "0.5 * {w}", "-{w}", "{w} * 1.1", "{w} + 1", "{w} + 0.01", "{w} ** 2", "abs({w})", "1 / {w}",
+    "np.sign({w})", "np.transpose({w})", "np.sum({w})", "np.mean({w})", "np.sum({w}, axis=0)", "np.mean({w}, axis=0)",
     "np.atleast_2d({w})", "np.squeeze({w})", "np.ravel({w})", "np.expand_dims({w}, 0)", "np.expand_dims({w}, -1)",
     "np.asarray({w}).astype(int)", "np.asarray({w}).astype(np.float32)", "np.round({w}, 3)", "np.round({w}, 1)",
     "np.trunc({w})", "np.flip({w})", "np.sort({w}, axis=None).reshape(np.shape({w}))", "np.roll({w}, 1)",
     "np.roll({w}, 1, axis=0)", "np.ravel({w})[:-1]", "np.concatenate([np.ravel({w}), [0.0]])",
-    "np.cumsum({w}).reshape(np.shape({w}))", "np.maximum({w}, 0)", "np.where(np.arange(np.size({w})).reshape(np.shape({w})) "
-    "== 0, 0.0, {w})", "np.where(np.arange(np.size({w})).reshape(np.shape({w})) == 1, 2 * {w}, {w})", "np.tanh({w})",
-    "np.clip({w}, -0.5, 0.5)", "{w} / np.size({w})", "{w} * np.size({w})", "{w} - np.mean({w})", "{w} * len(np.atleast_1d({w}))",
+    "np.cumsum({w}).reshape(np.shape({w}))", "np.maximum({w}, 0)",
+    "np.where(np.arange(np.size({w})).reshape(np.shape({w})) == 0, 0.0, {w})",
+    "np.where(np.arange(np.size({w})).reshape(np.shape({w})) == 1, 2 * {w}, {w})", "np.tanh({w})",
+    "np.clip({w}, -0.5, 0.5)", "{w} / np.size({w})", "{w} * np.size({w})", "{w} - np.mean({w})",
+    "{w} * len(np.atleast_1d({w}))",
 )  # fmt: skip
 
 
@@ -277,7 +282,8 @@ def transformed(source: Source, rng: Generator) -> tuple[str, str]:
     names = parameters(source)
     form = TRANSFORMS[rng.integers(len(TRANSFORMS))]
     chosen = set(names) if rng.random() < 0.4 else {names[rng.integers(len(names))]}
-    return source.backward, return_gradients(source, [form.format(w=name) if name in chosen else name for name in names])
+    changed = [form.format(w=name) if name in chosen else name for name in names]
+    return source.backward, return_gradients(source, changed)
 
 
 UPSTREAMS = (
@@ -300,8 +306,9 @@ def with_other_upstream(source: Source, rng: Generator) -> tuple[str, str]:
 
 
 CONTAINERS = (
-    "[{all}]", "{{'x': {first}}}", "np.array([{all}])", "({all}, None)", "None", "({first},)", "[[{all}]]", "({all}, {first})",
-    "str({first})", "iter([{all}])", "({all},)[::-1]", "print({first})", "(({all},),)", "lambda: {first}", "[*np.ravel({first})]",
+    "[{all}]", "{{'x': {first}}}", "np.array([{all}])", "({all}, None)", "None", "({first},)", "[[{all}]]",
+    "({all}, {first})", "str({first})", "iter([{all}])", "({all},)[::-1]", "print({first})", "(({all},),)",
+    "lambda: {first}", "[*np.ravel({first})]",
 )  # fmt: skip
 
 
@@ -332,8 +339,12 @@ def from_grammar(source: Source, rng: Generator) -> tuple[str, str]:
     return "\n".join([*lines, f"{chosen} = {_expression(source, rng, 3)}"]), return_gradients(source)
 
 
-UNARY = ("-{a}", "np.exp({a})", "np.tanh({a})", "({a})**2", "1 / ({a})", "1 - {a}", "({a}).T", "abs({a})", "({a} > 0)")
-BINARY = ("{a} * {b}", "{a} + {b}", "{a} - {b}", "{a} / ({b})", "({a}) * (1 - {b})", "({a}) @ ({b})", "({a}) * ({b} > 0)")
+UNARY = (
+    "-{a}", "np.exp({a})", "np.tanh({a})", "({a})**2", "1 / ({a})", "1 - {a}", "({a}).T", "abs({a})", "({a} > 0)",
+)  # fmt: skip
+BINARY = (
+    "{a} * {b}", "{a} + {b}", "{a} - {b}", "{a} / ({b})", "({a}) * (1 - {b})", "({a}) @ ({b})", "({a}) * ({b} > 0)",
+)  # fmt: skip
 
 
 def _expression(source: Source, rng: Generator, depth: int) -> str:

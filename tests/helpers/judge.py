@@ -1,7 +1,8 @@
-"""An independent judge of verdicts: which of a verdict's claims do its own numbers refute?
+"""An independent judge: which of a verdict's claims do its own numbers refute?
 
-It knows the guides (docs/verdict.md, docs/mistakes.md), the learner's code, which it asks again, and central differences;
-nothing of how the checker finds a mistake. `predicates.py` says what each name claims, `sentences.py` what sentences claim.
+It knows the guides (docs/verdict.md, docs/mistakes.md), the learner's code, which it asks again, and central
+differences; nothing of how the checker finds a mistake. `predicates.py` says what each name claims, `sentences.py` what
+sentences claim.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def list_false(answer: Answer, verdict: Verdict) -> list[str]:
         found += _judge_parts(answer, verdict, parts, shown)
         if shown is not None:
             found += _judge_shown(verdict, shown, k, {name for part in parts for name in part.gradients})
-    return found + list(refuted_sentences(verdict, shown, k))
+    return found + list(refuted_sentences(answer, verdict, shown, k))
 
 
 # ---- the first line -----------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def titles() -> dict[str, str]:
 
 
 def find_ids(says: str, verdict: Verdict) -> tuple[str, ...]:
-    """Return the names that a part of the first line gives; a title that is in no guide is that of the name left over."""
+    """Return the names that a part of the first line gives; an unknown title is that of the name left over."""
     phrases = re.split(r"; and |; (?=the |it |a )", says)
     known = tuple(titles()[p] for p in phrases if titles().get(p) in verdict.mistakes)
     if known or len(verdict.mistakes) != 1 or _says_numbers(says):
@@ -121,36 +122,42 @@ def find_shown(answer: Answer, verdict: Verdict) -> tuple[Point | None, int]:
     yours = np.array(verdict.error_map.yours, dtype=float)
     for point in answer.points:
         w = point.returned[k]
-        if w.shape == tuple(verdict.error_map.shape) and w.size == yours.size:
-            if np.array_equal(w.ravel(), yours.ravel(), equal_nan=True):
-                return point, k
+        whole = w.shape == tuple(verdict.error_map.shape) and w.size == yours.size
+        if whole and np.array_equal(w.ravel(), yours.ravel(), equal_nan=True):
+            return point, k
     return None, k
 
 
 def judge_table(verdict: Verdict) -> Iterator[str]:
     """Judge what the first line counts, and that the names which follow from the table alone hold there."""
-    if verdict.error_map is None or not verdict.error_map.whole:
+    shown = verdict.error_map
+    if shown is None or not shown.whole:
         return
-    yours, expected = (np.array(a, dtype=float).ravel() for a in (verdict.error_map.yours, verdict.error_map.expected))
-    wrong = np.array(verdict.error_map.wrong, dtype=bool).ravel()
-    counted = re.search(r"(\d+) of (\d+) entries (?:is|are) off, by up to (\S+) \(at (.+?)\)[.;]", verdict.headline + ";")
+    yours, expected = (np.array(a, dtype=float).ravel() for a in (shown.yours, shown.expected))
+    wrong = np.array(shown.wrong, dtype=bool).ravel()
     error = float(np.nanmax(np.abs(yours - expected)[wrong], initial=0.0)) if wrong.any() else 0.0
-    if counted and f"(at {verdict.where})" in counted[0]:
-        if (int(counted[1]), int(counted[2])) != (wrong.sum(), wrong.size):
-            yield f"it counts {counted[1]} of {counted[2]} entries, the map {wrong.sum()} of {wrong.size}"
+    yield from _judge_counts(verdict, int(wrong.sum()), wrong.size, error)
+    for entry in verdict.entries:
+        if np.isclose(entry.yours, entry.expected, rtol=1e-13, atol=0):
+            yield f"{entry.where} is in the table of wrong entries, but yours is what is expected"
+    finite = np.isfinite(yours).all() and np.isfinite(expected).all()
+    if verdict.mistakes == ("sign",) and finite and not shown.name.startswith("the new "):
+        scale = 1e-4 * float(np.max(np.abs(expected), initial=1e-9))
+        if np.any(np.abs(yours + expected)[wrong] > scale):
+            yield "sign: the numbers shown are not each other's negatives"
+
+
+def _judge_counts(verdict: Verdict, wrongs: int, entries: int, error: float) -> Iterator[str]:
+    pattern = r"(\d+) of (\d+) entries (?:is|are) off, by up to (\S+) \(at (.+?)\)[.;]"
+    counted = re.search(pattern, f"{verdict.headline};")
+    if counted and counted[4] == verdict.where:
+        if (int(counted[1]), int(counted[2])) != (wrongs, entries):
+            yield f"it counts {counted[1]} of {counted[2]} entries, the map {wrongs} of {entries}"
         if not np.isclose(float(counted[3]), error, rtol=0.01, equal_nan=True):
             yield f"it says off by {counted[3]}, the map says {error:.3g}"
     alone = re.search(r"it is off by ([^\s.;]+(?:\.\d+)?(?:e[+-]\d+)?)", verdict.headline)
     if alone and not np.isclose(float(alone[1]), error, rtol=0.01, equal_nan=True):
         yield f"it says off by {alone[1]}, the map says {error:.3g}"
-    for entry in verdict.entries:
-        if np.isclose(entry.yours, entry.expected, rtol=1e-13, atol=0):
-            yield f"{entry.where} is in the table of wrong entries, but yours is what is expected"
-    if np.isfinite(yours).all() and np.isfinite(expected).all() and not verdict.subject.startswith(("update", "step")):
-        scale = 1e-4 * float(np.max(np.abs(expected), initial=1e-9))
-        if verdict.mistakes == ("sign",) and np.any(np.abs(yours + expected)[wrong] > scale):
-            if not verdict.error_map.name.startswith("the new "):
-                yield "sign: the numbers shown are not each other's negatives"
 
 
 def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Iterator[str]:
@@ -197,9 +204,9 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
     points = _choose_points(answer, shown)
     for part in parts:
         gradients = [answer.names.index(name) for name in part.gradients]
-        for k in gradients:
-            if points and not any(p.is_wrong(k) for p in points) and not set(verdict.mistakes) & BEHAVIOUR:
-                if not _is_tiny(verdict) and not any(p.is_wrong(k) for p in answer.points[: 8 * MAX_POINTS]):
+        if points and not set(verdict.mistakes) & BEHAVIOUR and not _is_tiny(verdict):
+            for k in gradients:
+                if not any(p.is_wrong(k) for p in (*points, *answer.points[: 8 * MAX_POINTS])):
                     yield f"{answer.names[k]} is right at every point that was asked about"
         ids = find_ids(part.says, verdict)
         for point in points:
@@ -295,7 +302,8 @@ def is_clearly_wrong(answer: Answer, points: int = 3) -> bool:
     rng = np.random.default_rng(11)
     for turn in range(points):
         inputs = tuple(
-            x + 0.1 * turn * rng.normal(size=np.shape(x)) if np.asarray(x).dtype.kind == "f" else x for x in answer.inputs
+            x + 0.1 * turn * rng.normal(size=np.shape(x)) if np.asarray(x).dtype.kind == "f" else x
+            for x in answer.inputs
         )
         try:
             out = np.asarray(answer.value(inputs), dtype=float)

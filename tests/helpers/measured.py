@@ -29,7 +29,7 @@ def quiet() -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One backward pass: its inputs, the upstream gradient, and what came back for each input that is differentiated."""
+    """One backward pass: its inputs, the upstream gradient, and the gradients that came back."""
 
     answer: Answer
     inputs: tuple[Any, ...]
@@ -126,13 +126,17 @@ class Answer:
     def names(self) -> tuple[str, ...]:
         """The names of the gradients."""
         before = "the new " if self.check == "check_step" else "d"
-        if self.is_network:
-            return tuple(f"{before}{key}" for key in self.call.args[1])
+        return tuple(f"{before}{self.input_names[i]}" for i in self.wrt)
+
+    @cached_property
+    def input_names(self) -> tuple[str, ...]:
+        """The names of all inputs; parameters go by their keys."""
         function = self.call.args[0].forward if self.check == "check_backward" else self.call.args[0]
         own = list(inspect.signature(function).parameters)
+        if self.is_network:
+            own = [*self.call.args[1], *own[1:]]
         count = len(self.inputs)
-        own = own if len(own) == count else [f"x{i + 1}" if count > 1 else "x" for i in range(count)]
-        return tuple(f"d{own[i]}" for i in self.wrt)
+        return tuple(own if len(own) == count else [f"x{i + 1}" if count > 1 else "x" for i in range(count)])
 
     def value(self, inputs: tuple[Any, ...]) -> Any:
         """Return the trusted value, or the learner's own."""

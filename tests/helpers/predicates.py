@@ -1,7 +1,8 @@
 """What each name of docs/mistakes.md claims about numbers, as the judge of verdicts reads it.
 
-A predicate takes a `Point` and the position of a gradient, and returns True (the numbers agree with the claim), False (they
-refute it) or None (they cannot say). It knows what came back, central differences, and the code, which it may ask again.
+A predicate takes a `Point` and the position of a gradient, and returns True (the numbers agree with the claim), False
+(they refute it) or None (they cannot say). It knows what came back, central differences, and the code, which it may ask
+again.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def kept_dims(point: Point, k: int) -> Judgement:
 def transposed(point: Point, k: int) -> Judgement:
     """w = rᵀ."""
     w, r = point.returned[k], point.right[k]
-    return r.ndim >= 2 and near(w, np.swapaxes(r, -1, -2)) or near(w, r.T)
+    return (r.ndim >= 2 and near(w, np.swapaxes(r, -1, -2))) or near(w, r.T)
 
 
 def swapped_inputs(point: Point, k: int) -> Judgement:
@@ -359,7 +360,8 @@ def softmax_no_label(point: Point, k: int) -> Judgement:
     """In a loss of scores, w − r has one entry a row, the same in all."""
     if point.answer.check not in ("check_loss", "check_backward") or point.right[k].ndim != 2:
         return None
-    if not any(np.asarray(x).dtype.kind in "iu" for x in point.inputs) or point.returned[k].shape != point.right[k].shape:
+    labels = any(np.asarray(x).dtype.kind in "iu" for x in point.inputs)
+    if not labels or point.returned[k].shape != point.right[k].shape:
         return None
     residual = point.returned[k] - point.right[k]
     here = np.abs(residual) > point.tolerance(k) * 10
