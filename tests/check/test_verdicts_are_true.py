@@ -20,6 +20,7 @@ from nnkit.check.context import checking
 
 PARTS = 8
 EACH = 50
+MEAN = "it was averaged over the batch where it must be summed"
 
 
 @pytest.mark.slow
@@ -81,7 +82,7 @@ def judged_as(answer: Answer, mistake: str, says: str, gradient: str = "dx", why
         ("swapped-inputs", "the gradients of the inputs changed places", "upstream * x", None),
         ("own-input", "each input was multiplied by itself, not by the other one", "upstream * x", "upstream * x**2"),
         ("not-filled-in", "every entry is the same number, it was not filled in", "0 * x", "np.round(x) * 0.1"),
-        ("bias-mean", "it was averaged over the batch where it must be summed", "upstream * y / len(y)", "upstream * y / 7"),
+        ("bias-mean", MEAN, "upstream * y / len(y)", "upstream * y / 7"),
         ("low-precision", "it was computed with too few digits", "np.float32(upstream * y)", "0 * x"),
         ("relu-no-mask", "the gradient passes everywhere, the mask is missing", None, "upstream"),
         ("max-to-both", "max sends the upstream gradient to both inputs", None, "upstream"),
