@@ -35,6 +35,8 @@ class Comparison:
     """The right gradients for the upstream multiplied by itself."""
     batch: int = 0
     """The size of the axis that is varied as the batch; 0 if there is none."""
+    names: tuple[str, ...] = ()
+    """The inputs' names."""
     resized: bool = False
     """Its sizes are not those that were given, and its batch axis is the only one of its size."""
     parameters: bool = False

@@ -19,6 +19,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.arrays import Array, unbroadcast
+from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, Min, fit_rectifiers
 from nnkit.gates.base import Gate, Gradients
 from nnkit.graph import Graph, Node
 
@@ -75,6 +76,10 @@ class Softmax(Gate):
         return (cache * (upstream - (upstream * cache).sum(axis=-1, keepdims=True)),)
 
 
+def _elementary(name: str, x: Any) -> Any:
+    return _record(Elementwise(name), x)
+
+
 UFUNCS: dict[Any, Callable[..., Any]] = {
     np.add: operator.add,
     np.subtract: operator.sub,
@@ -90,7 +95,12 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.log: lambda x: gates.Log()(x),
     np.tanh: lambda x: gates.Tanh()(x),
     np.maximum: lambda x, y: _maximum(x, y),
-    np.absolute: lambda x: x * np.sign(x.value),
+    np.minimum: lambda x, y: _record(Min(), x, y),
+    np.logaddexp: lambda x, y: _log_add_exp(x, y),
+    np.absolute: lambda x: _record(Elementwise("abs"), x),
+    np.log2: lambda x: gates.Log()(x) / np.log(2),
+    np.log10: lambda x: gates.Log()(x) / np.log(10),
+    **{getattr(np, name): partial(_elementary, name) for name in ELEMENTARY if hasattr(np, name) and name != "abs"},
     np.greater: lambda x, y: _value_of(x) > _value_of(y),
     np.greater_equal: lambda x, y: _value_of(x) >= _value_of(y),
     np.less: lambda x, y: _value_of(x) < _value_of(y),
@@ -103,6 +113,13 @@ def _maximum(x: Any, y: Any) -> Any:
     if not isinstance(zero, Node) and np.ndim(zero) == 0 and zero == 0:
         return gates.ReLU()(other)
     return _record(gates.Max(), x, y)
+
+
+def _log_add_exp(x: Any, y: Any) -> Any:
+    if isinstance(x, Node):
+        x, y = y, x
+    rise = _elementary("softplus", y if np.ndim(x) == 0 and not isinstance(x, Node) and x == 0 else y - x)
+    return rise if rise.inputs[0] is y else rise + x
 
 
 def _record(gate: Gate, *inputs: Any) -> Node:
@@ -157,6 +174,12 @@ class Wire(Node):
     def dot(self, other: Any) -> Any:
         return self @ other
 
+    def __abs__(self) -> Any:
+        return _elementary("abs", self)
+
+    def __rpow__(self, base: Any) -> Any:
+        return gates.Exp()(self * np.log(base))
+
     def copy(self) -> Node:
         return self
 
@@ -199,6 +222,7 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.transpose: lambda x: x.T,
     np.reshape: lambda x, shape: x.reshape(shape),
     np.where: _where,
+    np.clip: lambda x, low, high: np.minimum(np.maximum(x, low), high),
     np.shape: lambda x: x.shape,
     np.size: lambda x: x.size,
     np.ndim: lambda x: x.ndim,
@@ -244,7 +268,8 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
 
 def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
     """Return the graph of one gate that gives this output, for a function that cannot be traced."""
-    for gate in (*_make_gates(), Softmax()):
+    fitted = fit_rectifiers(*inputs, out) if len(inputs) == 1 else ()
+    for gate in (*_make_gates(), Softmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
         graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:
             return graph
@@ -305,19 +330,22 @@ _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
     """Return the gates that have the same output as one of these nodes, which is of another gate."""
     known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _try_gates_at(graph, z)]
-    return [
+    found = [
         Place(gate, (z,), node, labels)
         for node in nodes
         for z, gate, labels, value in known
         if z.index < node.index and type(gate) is not type(node.gate) and _is_near(value, node.value)
     ]
+    wires = [z for z in graph.nodes if not z.constant]
+    pairs = [(z, node) for node in nodes for z in wires if z.index < node.index]
+    return found + [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
 
 
 def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ...], Array | None]]:
     """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
-    for gate in (*_ELEMENTWISE, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
+    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
         yield gate, (), _run_forward(gate, (z.value,))
     for labels in graph.labels:
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
@@ -339,10 +367,16 @@ class FaultyGate:
 
 @dataclass(frozen=True)
 class UnsummedBranch:
-    """An injected fault: the branches of this wire are not added; the first share is kept, or the last."""
+    """An injected fault: the branches of this wire are not added. The first share is kept, or the last; or they are
+    combined in another way."""
 
     wire: Node
     keep: str
+    """"first", "last", "product" or "difference"."""
+
+
+COMBINE: dict[str | None, Callable[[Any, Any], Any]] = {"product": operator.mul, "difference": operator.sub}
+"""Wrong ways to combine the shares of two branches."""
 
 
 def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
@@ -361,7 +395,7 @@ def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate |
             before, keep = grads[x.index], unsummed.get(x.index)
             if share is None or (before is not None and keep == "first"):
                 continue
-            grads[x.index] = share if before is None or keep == "last" else before + share
+            grads[x.index] = share if before is None or keep == "last" else COMBINE.get(keep, operator.add)(before, share)
     return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
 
 
