@@ -35,8 +35,6 @@ class Comparison:
     """The right gradients for the upstream multiplied by itself."""
     batch: int = 0
     """The size of the axis that is varied as the batch; 0 if there is none."""
-    names: tuple[str, ...] = ()
-    """The inputs' names."""
     resized: bool = False
     """Its sizes are not those that were given, and its batch axis is the only one of its size."""
     parameters: bool = False
@@ -47,6 +45,8 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    names: tuple[str, ...] = ()
+    """The names of all inputs."""
 
     @property
     def right(self) -> Arrays:

@@ -367,16 +367,10 @@ class FaultyGate:
 
 @dataclass(frozen=True)
 class UnsummedBranch:
-    """An injected fault: the branches of this wire are not added. The first share is kept, or the last; or they are
-    combined in another way."""
+    """An injected fault: the branches of this wire are not added; the first share is kept, or the last."""
 
     wire: Node
     keep: str
-    """"first", "last", "product" or "difference"."""
-
-
-COMBINE: dict[str | None, Callable[[Any, Any], Any]] = {"product": operator.mul, "difference": operator.sub}
-"""Wrong ways to combine the shares of two branches."""
 
 
 def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
@@ -395,7 +389,7 @@ def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate |
             before, keep = grads[x.index], unsummed.get(x.index)
             if share is None or (before is not None and keep == "first"):
                 continue
-            grads[x.index] = share if before is None or keep == "last" else COMBINE.get(keep, operator.add)(before, share)
+            grads[x.index] = share if before is None or keep == "last" else before + share
     return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
 
 

@@ -55,12 +55,12 @@ def compare_at(
                 squared=tuple(targets[2 * k + 1].value for targets in by_input),
                 unweighted=tuple(targets[-1].value for targets in by_input),
                 batch=batch,
-                names=subject.names,
                 resized=resized,
                 parameters=subject.parameters,
                 step_size=subject.step_size,
                 opaque=subject.opaque,
                 exact=exact,
+                names=subject.names,
             )
         )
     return comparisons

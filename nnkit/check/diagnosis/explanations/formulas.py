@@ -12,9 +12,12 @@ import numpy as np
 
 from nnkit import gates
 
+NUMPY = (
+    "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "log1p", "expm1", "sign", "where",
+)  # fmt: skip
 FUNCTIONS: dict[str, Any] = {
-    **{f: getattr(np, f) for f in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{f: getattr(np, f) for f in ("abs", "sign", "where", "arctanh")},
+    **{name: getattr(np, name) for name in NUMPY},
+    "abs": np.abs,
     "sigmoid": lambda x: gates.Sigmoid().forward(np.asarray(x, dtype=float))[0],
     "sum": lambda x: np.sum(x, axis=-1, keepdims=True),
     "total": np.sum,
@@ -34,30 +37,20 @@ def _compile(formula: str) -> CodeType:
 
 
 def write_formula(formula: str, names: Mapping[str, str]) -> str:
-    """Return a formula as it is written by hand, with other names: "1 - out**2" becomes "1 − a²" for out = a."""
-    return prettify(_rename(formula, names))
+    """Return a formula as code with other names: "exp(x)" becomes "np.exp(a + b)" for x = a + b."""
+    if formula in names:
+        return names[formula]
 
+    def rename(found: re.Match[str]) -> str:
+        text = names.get(found[0])
+        if text is None:
+            return f"np.{found[0]}" if found[0] in NUMPY else found[0]
+        inside = formula[: found.start()].endswith("(") and formula[found.end() :].startswith(")")
+        return text if inside else bracket(text)
 
-def _rename(formula: str, names: Mapping[str, str]) -> str:
-    whole = re.fullmatch(r"\w+", formula)
-
-    def name(found: re.Match[str]) -> str:
-        text = names.get(found[0], found[0])
-        before, after = formula[: found.start()], formula[found.end() :]
-        bare = whole or re.fullmatch(r"[\w.]+(\([^()]*\))?", text) or (before.endswith("(") and after.startswith(")"))
-        return text if bare else f"({text})"
-
-    return re.sub(r"[A-Za-z_]\w*", name, formula)
-
-
-def prettify(formula: str) -> str:
-    """Return Python's notation as people write it: x², a · b, a − b."""
-    formula = re.sub(r"\*\*2(?![\d.])", "²", formula)
-    formula = re.sub(r"\*\*3(?![\d.])", "³", formula)
-    formula = re.sub(r"(?<=[\w)²³]) ?\* ?(?=[\w(−-])", " · ", formula)
-    return formula.replace("-", "−")
+    return re.sub(r"[A-Za-z_]\w*", rename, formula)
 
 
 def bracket(formula: str) -> str:
     """Return a formula as a factor: in parentheses unless it is a single value or call."""
-    return formula if re.fullmatch(r"[\w.]+(\([^()]*\))?|\([^()]*\)", formula) else f"({formula})"
+    return formula if re.fullmatch(r"[\w.]+(\([^()]*\)|\[[^\[\]]*\])?|\([^()]*\)", formula) else f"({formula})"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
+from nnkit import gates
 from nnkit.check.diagnosis.explanations.formulas import bracket, compute_formula
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, Spot, Values, find_spots, inject, name_node
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
@@ -15,22 +17,31 @@ Slip = tuple[int, str, Callable[[Values], Any]]
 
 
 def _wrong_slopes(comparison: Comparison) -> Variants:
-    return _vary(comparison, "wrong-slope", _list_wrong_slopes)
+    return _vary(comparison, "wrong-slope", lambda spot: _list_wrong_slopes(spot) if not _is_inner_sum(spot) else ())
+
+
+def _wrong_inner_sums(comparison: Comparison) -> Variants:
+    return _vary(comparison, "wrong-term", lambda spot: _list_wrong_slopes(spot) if _is_inner_sum(spot) else ())
+
+
+def _is_inner_sum(spot: Spot) -> bool:
+    """Return True for arithmetic inside a larger function, where other explanations are likelier."""
+    return not spot.is_whole and isinstance(spot.places[0].gate, gates.Add | gates.Subtract | gates.Multiply | gates.Negate)
 
 
 def _other_points(comparison: Comparison) -> Variants:
-    return _vary(comparison, "other-point", _list_other_points)
+    return _vary(comparison, "other-point", lambda spot: _list_other_points(comparison, spot))
 
 
-def _vary(comparison: Comparison, id: str, slips: Callable[[Comparison, Spot], Iterator[Slip]]) -> Variants:
+def _vary(comparison: Comparison, id: str, slips: Callable[[Spot], Iterable[Slip]]) -> Variants:
     found = LazyVariants()
     for spot in find_spots(comparison):
-        for i, title, compute in slips(comparison, spot):
-            found.add(spot.explain(id, title), inject(comparison, spot.graph, spot.faults(i, compute)))
+        for i, title, compute in slips(spot):
+            found.add(spot.explain(id, title), inject(comparison, spot.graph, spot.faults({i: compute})))
     return found
 
 
-def _list_wrong_slopes(comparison: Comparison, spot: Spot) -> Iterator[Slip]:
+def _list_wrong_slopes(spot: Spot) -> Iterator[Slip]:
     for i in spot.inputs:
         right = spot.slopes.right[i]
         for formula in spot.slopes.wrong[i]:
@@ -61,7 +72,7 @@ def _list_other_points(comparison: Comparison, spot: Spot) -> Iterator[Slip]:
 
     name = spot.name(0)
     yield 0, f"the slope of {name} is taken at the output, not at {at}", take(lambda values: values["out"])
-    yield 0, f"the slope of {name} is taken at upstream · {at}, not at {at}", take(lambda v: v["upstream"] * v["x"])
+    yield 0, f"the slope of {name} is taken at upstream * {at}, not at {at}", take(lambda v: v["upstream"] * v["x"])
     if len(spot.places) > 1:
         return
     written = {place.node.index: place for place in spot.graph.places}
@@ -82,6 +93,7 @@ SLOPES = Mistake(
     _wrong_slopes,
     named=False,
 )
+ARITHMETIC = replace(SLOPES, id="wrong-term", variants=_wrong_inner_sums)
 POINTS = Mistake(
     "other-point",
     "the slope of a gate is taken at another value",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,12 +14,13 @@ from nnkit.check.diagnosis.mistakes.base import Key
 from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, UnsummedBranch, vjp_with_faults
+from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node
 
 LETTERS = "xy"
 MAX_VARIANTS = 600
-MAX_TEXT_CHARS = 16
+MAX_TEXT_CHARS = 20
 """Characters up to which a value is called by its formula."""
 Values = dict[str, Any]
 """A gate's values by their letters in a formula: x, y, out, upstream, alpha."""
@@ -84,25 +85,30 @@ class Spot:
         why = f"{self.slopes.why}{note}"
         return Explanation(id, title, why, self.slopes.nudge, self.slopes.hint, self.slopes.lesson, named=False)
 
-    def faults(self, i: int, compute: Callable[[Values], Any]) -> list[FaultyGate]:
-        """Return the faults of gates that have another gradient for their i-th input."""
-        return [FaultyGate(place, self._backward(place, i, compute)) for place in self.places]
+    def slope(self, i: int, values: Values) -> Any:
+        """Return the right slope in the i-th input."""
+        return compute_formula(self.slopes.right[i], values)
 
-    def _backward(self, place: Place, i: int, compute: Callable[[Values], Any]) -> Any:
+    def faults(self, changed: Mapping[int, Callable[[Values], Any]]) -> list[FaultyGate]:
+        """Return the faults of gates that have other gradients for some of their inputs."""
+        return [FaultyGate(place, self._backward(place, changed)) for place in self.places]
+
+    def _backward(self, place: Place, changed: Mapping[int, Callable[[Values], Any]]) -> Any:
+        def right(i: int) -> Callable[[Values], Any]:
+            return lambda values: values["upstream"] * self.slope(i, values)
+
         def backward(upstream: Any, inputs: tuple[Any, ...], out: Any) -> Sequence[Any]:
-            values = read_values(place, upstream, inputs, out)
-            shares = [upstream * compute_formula(slope, values) for slope in self.slopes.right]
-            shares[i] = compute(values)
-            return [np.zeros(np.shape(out)) + share for share in shares]
+            values = {**read_values(place, inputs, out), "upstream": np.asarray(upstream)}
+            return [np.zeros(np.shape(out)) + changed.get(i, right(i))(values) for i in range(len(inputs))]
 
         return backward
 
 
-def read_values(place: Place, upstream: Any, inputs: tuple[Any, ...], out: Any) -> Values:
-    """Return a gate's values by their letters."""
+def read_values(place: Place, inputs: tuple[Any, ...], out: Any) -> Values:
+    """Return a gate's values by their letters, without the upstream gradient."""
     alpha = getattr(place.gate, "slope", getattr(place.gate, "alpha", 0.0))
     arrays = {letter: np.asarray(x, dtype=float) for letter, x in zip(LETTERS, inputs)}
-    return {**arrays, "out": np.asarray(out), "upstream": np.asarray(upstream), "alpha": alpha}
+    return {**arrays, "out": np.asarray(out), "alpha": alpha, "node": place.node}
 
 
 def find_spots(comparison: Comparison) -> list[Spot]:
@@ -114,8 +120,9 @@ def find_spots(comparison: Comparison) -> list[Spot]:
 
 def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
     written = {place.node.index: place for place in graph.places}
-    alone, kinds = [], {}
-    for place in graph.places:
+    alone: list[Spot] = []
+    kinds: dict[str, list[Spot]] = {}
+    for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
         if slopes is None or all(x.constant for x in place.inputs):
             continue
@@ -139,21 +146,18 @@ def _name_values(graph: Trace, place: Place, inputs: Sequence[str], written: dic
 
 def name_node(graph: Trace, node: Node, inputs: Sequence[str], written: dict[int, Place]) -> str:
     """Return what a value is called: an input by its name, another by its formula; "" if that is long."""
-    if node.constant:
-        return f"{float(node.value):g}" if np.ndim(node.value) == 0 else ""
-    own = [name for name, wire in zip(inputs, graph.wires) if wire is node]
-    if own:
-        return own[0]
+    names = name_wires(graph, inputs)
     place = written.get(node.index)
     slopes = find_slopes(place.gate) if place else None
-    if place is None or slopes is None:
-        return ""
+    if node.index in names or place is None or slopes is None:
+        text = format_wire(node, names)
+        return text if len(text) <= MAX_TEXT_CHARS and "…" not in text else ""
     texts = {letter: name_node(graph, x, inputs, written) for letter, x in zip(LETTERS, place.inputs)}
     text = write_formula(slopes.formula, texts) if all(texts.values()) else ""
     return text if len(text) <= MAX_TEXT_CHARS else ""
 
 
-def inject(comparison: Comparison, graph: Trace, faults: Sequence[FaultyGate | UnsummedBranch]) -> Callable[[], Arrays]:
+def inject(comparison: Comparison, graph: Trace, faults: Sequence[FaultyGate]) -> Callable[[], Arrays]:
     """Return a function that computes the gradients with these faults; None for each if shapes do not fit."""
 
     def compute() -> Arrays:
