@@ -268,7 +268,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
 
 def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
     """Return the graph of one gate that gives this output, for a function that cannot be traced."""
-    fitted = fit_rectifiers(*inputs, out) if len(inputs) == 1 else ()
+    fitted = fit_rectifiers(inputs[0], out) if len(inputs) == 1 else ()
     for gate in (*_make_gates(), Softmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
         graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:

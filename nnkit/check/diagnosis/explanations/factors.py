@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import combinations
 from typing import Any
 
@@ -16,6 +17,7 @@ from nnkit.check.diagnosis.explanations.spots import (
     Values,
     find_spots,
     inject,
+    list_written,
     name_node,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
@@ -27,20 +29,20 @@ MAX_ALIKE = 4
 Change = Callable[[Values, Any], Any]
 """(a gate's values, its right slope) ↦ the wrong gradient of its input."""
 OF_SLOPE: dict[str, Change] = {
-    "{slope}, is missing": lambda v, s: v["upstream"],
-    "the upstream gradient is added to {slope}, not multiplied by it": lambda v, s: v["upstream"] + s,
-    "{slope}, is multiplied in twice": lambda v, s: v["upstream"] * s * s,
-    "the upstream gradient is divided by {slope}, not multiplied by it": lambda v, s: v["upstream"] / s,
-    "{slope}, is divided by the upstream gradient, not multiplied by it": lambda v, s: s / v["upstream"],
-    "{slope}, is subtracted from the upstream gradient, not multiplied by it": lambda v, s: v["upstream"] - s,
-    "{slope}, is doubled": lambda v, s: 2 * v["upstream"] * s,
-    "{slope}, is halved": lambda v, s: v["upstream"] * s / 2,
-    "{slope}, is multiplied in without its sign": lambda v, s: v["upstream"] * np.abs(s),
+    "{slope} is missing": lambda v, s: v["upstream"],
+    "the upstream gradient is added to {slope} where it must be multiplied": lambda v, s: v["upstream"] + s,
+    "{slope} is multiplied in twice": lambda v, s: v["upstream"] * s * s,
+    "the upstream gradient is divided by {slope} where it must be multiplied": lambda v, s: v["upstream"] / s,
+    "{slope} is divided by the upstream gradient where it must be multiplied": lambda v, s: s / v["upstream"],
+    "{slope} is subtracted from the upstream gradient where it must be multiplied": lambda v, s: v["upstream"] - s,
+    "{slope} is doubled": lambda v, s: 2 * v["upstream"] * s,
+    "{slope} is halved": lambda v, s: v["upstream"] * s / 2,
+    "{slope} is multiplied in without its sign": lambda v, s: v["upstream"] * np.abs(s),
 }
 """Changes of a slope that is not 1."""
 OF_ANY: dict[str, Change] = {
-    "{slope}, has the wrong sign": lambda v, s: -v["upstream"] * s,
-    "{slope}, is passed on without what arrives from above": lambda v, s: s,
+    "{slope} has the wrong sign": lambda v, s: -v["upstream"] * s,
+    "{slope} is passed on without what arrives from above": lambda v, s: s,
     "upstream is multiplied in without its sign at {gate}": lambda v, s: np.abs(v["upstream"]) * s,
     "only the sign of upstream is multiplied in at {gate}": lambda v, s: np.sign(v["upstream"]) * s,
     "{x} is multiplied in once too often at {gate}": lambda v, s: v["upstream"] * s * v["x"],
@@ -60,9 +62,10 @@ def _at_gates(comparison: Comparison) -> Variants:
     for spot in find_spots(comparison):
         choices = [spot.inputs] if len(spot.inputs) > 1 else []
         for chosen in (*choices, *([i] for i in spot.inputs)):
-            for words, change in _list_changes(spot, chosen):
+            for title, change in _list_changes(spot, chosen):
                 faults = spot.faults({i: _apply(spot, i, change) for i in chosen})
-                found.add(spot.explain("wrong-factor", _say(spot, chosen, words)), inject(comparison, spot.graph, faults))
+                words = spot.explain("wrong-factor", _say(spot, chosen, title))
+                found.add(words, inject(comparison, spot.graph, faults))
     return found
 
 
@@ -77,19 +80,18 @@ def _apply(spot: Spot, i: int, change: Change) -> Callable[[Values], Any]:
 
 
 def _say(spot: Spot, chosen: Sequence[int], words: str) -> str:
-    """Return the words with the names of this gate: "the slope of tanh(x), 1 − out², is missing"."""
+    """Return the words with the names of this gate: "the slope of np.tanh(x), 1 - out**2, is missing"."""
     many = len(chosen) > 1
     rights = " and ".join(spot.write(spot.slopes.right[i]) for i in chosen)
     gate = spot.write(spot.slopes.formula)
-    slope = f"the {'slopes' if many else 'slope'} of {gate if many else spot.name(chosen[0])}, {rights}"
     if spot.slopes.formula == "x * y":
         slope = f"the {'factors' if many else 'factor'} {rights} of {gate}"
-        words = words.replace("{slope},", "{slope}")
-    elif not words.startswith("{slope}"):
-        words = words.replace("{slope}", "{slope},").removesuffix(",")
-    if many and words.startswith("{slope}"):
-        words = words.replace(" is ", " are ", 1).replace(" has ", " have ", 1)
+    else:
+        slope = f"the {'slopes' if many else 'slope'} of {gate if many else spot.name(chosen[0])}, {rights},"
+    if many:
         words = words.replace("by it", "by them").replace("its sign", "their signs")
+        if words.startswith("{slope}"):
+            words = words.replace(" is ", " are ", 1).replace(" has ", " have ", 1)
     return words.format(slope=slope, gate=gate, x=spot.write("x"), out=spot.write("out"))
 
 
@@ -142,27 +144,32 @@ def _replace_arriving(spot: Spot, i: int, arriving: Callable[[], list[Any]]) -> 
 
 # ---- on the whole gradient ----------------------------------------------------------------------------
 
+OF_GRADIENT: dict[str, Callable[[Any, Any], Any]] = {
+    "{name} is multiplied in once too often": operator.mul,
+    "the factor {name} is missing, or the gradient is divided by it": lambda value, right: right / value,
+    "{name} is added to the gradient": operator.add,
+    "{name} is subtracted from the gradient": lambda value, right: right - value,
+}
+"""Changes of a right gradient by a value: (value, gradient) ↦ the wrong gradient."""
+
 
 def _on_gradients(comparison: Comparison) -> Variants:
     """Return a variant for each value with a name that is a factor too much, or too little, of a whole gradient."""
     found = LazyVariants()
+    if comparison.opaque:
+        return found
     for name, value in _list_named_values(comparison).items():
-        changes: tuple[tuple[str, Callable[[Any], Any]], ...] = (
-            (f"{name} is multiplied in once too often", lambda r, v=value: r * v),
-            (f"the factor {name} is missing, or the gradient was divided by it", lambda r, v=value: r / v),
-            (f"{name} is added to the gradient", lambda r, v=value: r + v),
-            (f"{name} is subtracted from the gradient", lambda r, v=value: r - v),
-        )
-        for title, change in changes:
-            found.add(WHOLE.explain("", title=title), _change_right(comparison, change))
+        for title, change in OF_GRADIENT.items():
+            words = WHOLE.explain("", title=title.format(name=name))
+            found.add(words, _change_right(comparison, partial(change, value)))
     return found
 
 
 def _list_named_values(comparison: Comparison) -> dict[str, Any]:
     values = {name: np.asarray(x) for name, x in zip(comparison.names, comparison.inputs)}
-    values = {**values, "out": comparison.out, **({"upstream": comparison.upstream} if np.ptp(comparison.upstream) else {})}
+    values["out"] = comparison.out
     for graph in comparison.graphs:
-        written = {place.node.index: place for place in graph.places}
+        written = list_written(graph)
         for node in graph.nodes:
             name = "" if node.constant else name_node(graph, node, comparison.names, written)
             if name:
@@ -208,7 +215,7 @@ WHOLE = replace(
     AT_GATES,
     id="extra-factor",
     why="The right gradient, with this one value changed, is what came back.",
-    nudge="Write the formula down, and cross off one factor for each gate on the way. Which one is left over, or not there?",
+    nudge="Write the formula down, and cross off one factor for each gate on the way. Which one is left over?",
     variants=_on_gradients,
 )
 EXPLANATIONS = (AT_GATES, AT_SOME, IN_TERMS, WHOLE)

@@ -13,7 +13,8 @@ import numpy as np
 from nnkit import gates
 
 NUMPY = (
-    "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "log1p", "expm1", "sign", "where",
+    "exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "log1p", "expm1", "sign",
+    "where",
 )  # fmt: skip
 FUNCTIONS: dict[str, Any] = {
     **{name: getattr(np, name) for name in NUMPY},

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.formulas import bracket, compute_formula
-from nnkit.check.diagnosis.explanations.spots import LazyVariants, Spot, Values, find_spots, inject, name_node
+from nnkit.check.diagnosis.explanations.spots import (
+    LazyVariants,
+    Spot,
+    Values,
+    find_spots,
+    inject,
+    list_written,
+    name_node,
+)
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.graph import Node
 
 Slip = tuple[int, str, Callable[[Values], Any]]
 """The input whose gradient is another one, the words for it, and that gradient."""
@@ -26,7 +36,8 @@ def _wrong_inner_sums(comparison: Comparison) -> Variants:
 
 def _is_inner_sum(spot: Spot) -> bool:
     """Return True for arithmetic inside a larger function, where other explanations are likelier."""
-    return not spot.is_whole and isinstance(spot.places[0].gate, gates.Add | gates.Subtract | gates.Multiply | gates.Negate)
+    kinds = (gates.Add, gates.Subtract, gates.Multiply, gates.Negate)
+    return not spot.is_whole and isinstance(spot.places[0].gate, kinds)
 
 
 def _other_points(comparison: Comparison) -> Variants:
@@ -75,12 +86,15 @@ def _list_other_points(comparison: Comparison, spot: Spot) -> Iterator[Slip]:
     yield 0, f"the slope of {name} is taken at upstream * {at}, not at {at}", take(lambda v: v["upstream"] * v["x"])
     if len(spot.places) > 1:
         return
-    written = {place.node.index: place for place in spot.graph.places}
+    written = list_written(spot.graph)
     for node in spot.graph.nodes:
         text = name_node(spot.graph, node, comparison.names, written)
         if text and not node.constant and text not in (at, "out"):
-            value = node.value
-            yield 0, f"the slope of {name} is taken at {text}, not at {at}", take(lambda values, value=value: value)
+            yield 0, f"the slope of {name} is taken at {text}, not at {at}", take(partial(_value_of, node))
+
+
+def _value_of(node: Node, values: Values) -> Any:
+    return node.value
 
 
 SLOPES = Mistake(

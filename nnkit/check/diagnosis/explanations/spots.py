@@ -119,7 +119,7 @@ def find_spots(comparison: Comparison) -> list[Spot]:
 
 
 def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
-    written = {place.node.index: place for place in graph.places}
+    written = list_written(graph)
     alone: list[Spot] = []
     kinds: dict[str, list[Spot]] = {}
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
@@ -135,6 +135,11 @@ def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
         if len(spots) > 1
     ]
     return alone + together
+
+
+def list_written(graph: Trace) -> dict[int, Place]:
+    """Return the gate that each value is the output of, by its index: as it is written, if that is one gate."""
+    return {place.node.index: place for place in reversed(graph.places)}
 
 
 def _name_values(graph: Trace, place: Place, inputs: Sequence[str], written: dict[int, Place]) -> dict[str, str]:
