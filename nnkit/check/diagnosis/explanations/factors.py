@@ -1,4 +1,4 @@
-"""Where in the formula: a factor of the chain rule that is missing, there too often, or not a factor but a summand."""
+"""Factors of the chain rule: one that is missing, there too often, or not a factor but a summand."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Slopes:
     nudge: str
     lesson: str = CHAIN
     code: str = ""
-    """What backward should compute, where it is not the slope as it stands here."""
+    """The line of backward, where it is not simply upstream times the slope."""
 
     @property
     def hint(self) -> str:
@@ -167,10 +167,10 @@ def _power(n: float) -> Slopes:
     wrong = _split(
         f"{one_less}; {p} * x**{p}; {p} * x; x**{p}; x**{more} / {more}; x**{more}; {p}; x / 2; {less} * {one_less}; "
         f"{less} * x**{p}; {p} * x**{more}; x**{p} * log(x); {p} * log(x); x**{p} / {p}; {p} * x**{p} - 1; x**{p} - 1; "
-        f"{p} + x; {p} * abs({one_less}); {p} * {one_less.replace('x', 'out')}; {p} * x + 1; {p} * x - 1; {p} * (x - 1); "
-        f"-{p} * {one_less}; {p} * upstream + {one_less}; -{p} * x; (upstream * x)**{p}; {p}**x; {p} * {p} * x; "
-        f"{p} * {one_less.replace('x', '(upstream * x)')}; upstream + {p} * {one_less}; upstream * {p} * x - 1; "
-        f"({p} * upstream)**{p}; upstream + {one_less}; {p} * x * upstream**{p}; abs({one_less})"
+        f"{p} + x; {p} * abs({one_less}); {p} * {one_less.replace('x', 'out')}; {p} * x + 1; {p} * x - 1; "
+        f"{p} * (x - 1); -{p} * {one_less}; {p} * upstream + {one_less}; -{p} * x; (upstream * x)**{p}; {p}**x; "
+        f"{p} * {p} * x; {p} * {one_less.replace('x', '(upstream * x)')}; upstream + {p} * {one_less}; "
+        f"upstream * {p} * x - 1; ({p} * upstream)**{p}; upstream + {one_less}; {p} * x * upstream**{p}"
     )
     if n == 0.5:
         return _find_sqrt(wrong)

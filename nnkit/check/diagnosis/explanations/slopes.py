@@ -1,4 +1,4 @@
-"""Which slip: an elementary gate whose slope is another one, or is taken at another point."""
+"""Slips at an elementary gate: its slope is another one, or is taken at another point."""
 
 from __future__ import annotations
 
