@@ -29,7 +29,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class GradientFault:
-    """What is wrong with these gradients."""
+    """Gradients that are wrong in the same way, and what explains them."""
 
     gradients: tuple[int, ...]
     """Their positions in the comparisons."""
