@@ -45,6 +45,8 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    names: tuple[str, ...] = ()
+    """The names of all inputs."""
 
     @property
     def right(self) -> Arrays:
