@@ -51,7 +51,7 @@ class Finding:
     notes: tuple[str, ...] = ()
     subject: str = ""
     """The part of what is checked that it is about; "": all of it."""
-    words: Mapping[str, str] = field(default_factory=dict)
+    words: Mapping[str, Any] = field(default_factory=dict)
     """Better words than those of its first id: title, why, nudge, hint or lesson."""
 
 
@@ -71,6 +71,13 @@ class CallFault(Finding):
         """The beginning of a sentence: "backward raised KeyError in the line `x = cache['y']`"."""
         place = f" in the line `{self.line}`" if self.line else ""
         return f"{self.method} raised {type(self.fault).__name__}{place}"
+
+
+@dataclass(frozen=True, eq=False)
+class GradientOfFixed(Finding):
+    """A gradient came back for inputs that are held fixed, at these positions."""
+
+    inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

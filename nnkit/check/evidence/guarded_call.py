@@ -108,7 +108,7 @@ def never_returns(function: Callable[..., Any] | None) -> bool:
         return False
     steps = list(dis.get_instructions(code))
     names = [step.opname for step in steps]
-    computes = any(name.startswith(("BINARY_OP", "STORE_SUBSCR")) for name in names)
+    computes = any(name in ("BINARY_OP", "COMPARE_OP", "FOR_ITER", "STORE_SUBSCR") for name in names)
     ends = [k for k, name in enumerate(names) if name in ("RETURN_VALUE", "RETURN_CONST")]
     empty = all((steps[k] if names[k] == "RETURN_CONST" else steps[k - 1]).argval is None for k in ends)
     return computes and empty and all(names[k] == "RETURN_CONST" or names[k - 1] == "LOAD_CONST" for k in ends)
@@ -193,7 +193,7 @@ def read_numbers(name: str, value: Any, shape: tuple[int, ...] | None = None) ->
     if isinstance(array, Finding):
         return array
     if array.dtype.kind not in "biuf":
-        return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.")
+        return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.", ("not-numbers",))
     if array.size > MAX_RESULT_ENTRIES:
         return Finding("wrong", f"{name} has {array.size} entries, far too many.", ("wrong-shape",))
     if shape is not None and array.shape != shape:
@@ -214,12 +214,13 @@ def read_float64(name: str, value: Any) -> np.ndarray | Finding:
 
 
 def _read_rectangular(name: str, value: Any, status: Status = "wrong") -> np.ndarray | Finding:
+    mistakes = ("not-numbers",) if status == "wrong" else ()
     if isinstance(value, str | bytes | dict | set) or hasattr(value, "__next__"):
-        return Finding(status, f"{name} must hold numbers, not {describe_kind(value)}.")
+        return Finding(status, f"{name} must hold numbers, not {describe_kind(value)}.", mistakes)
     try:
         return np.asarray(value)
     except Exception:  # ragged lists, or an object whose __array__ fails
-        return Finding(status, f"{name} must be a rectangular array of numbers.")
+        return Finding(status, f"{name} must be a rectangular array of numbers.", mistakes)
 
 
 def find_difference(
@@ -237,7 +238,8 @@ def find_difference(
     index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
     entries = make_table("value", value, expected, wrong)
-    return WrongValue("wrong", f"{name} is not what it should be.", entries=entries, error=error, value=value)
+    sentence = f"{name} is not what it should be."
+    return WrongValue("wrong", sentence, ("wrong-value",), entries=entries, error=error, value=value)
 
 
 def describe_kind(value: Any) -> str:

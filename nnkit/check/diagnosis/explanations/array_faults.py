@@ -21,12 +21,14 @@ TRACERS = (
     FaultKind(
         "if-under-tracer",
         "Python was asked to decide about a tracer",
-        "jit runs your function once, without numbers, so there is nothing yet that `if`, `and` or `max` could look at.",
+        "jit runs your function once, without numbers, so `if`, `and` and `max` have nothing to look at.",
         "Which part of this line depends on the numbers in the array?",
         "Compute both branches and choose entry by entry: `jnp.where(x > 0, a, b)`; for max, `jnp.maximum(a, b)`.",
         "lecture 05, What cannot be compiled",
         cases=(
-            Case(r"TracerBoolConversionError", "use jnp.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("),
+            Case(
+                r"TracerBoolConversionError", "use jnp.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("
+            ),
             Case(r"TracerBoolConversionError", "use jnp.where in place of `if`", r"\b(?:if|while)\b"),
             Case(r"TracerBoolConversionError", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),
             Case(r"TracerBoolConversionError", "use jnp.where: a tracer is neither true nor false"),
@@ -41,8 +43,15 @@ TRACERS = (
         "Leave out float(), int() and .item(); take sizes from `x.shape`, or mark the argument in static_argnums.",
         "lecture 05, What jit does: it runs your function once, without numbers",
         cases=(
-            Case(r"ConcretizationTypeError|TracerIntegerConversionError", "leave out {call}()", r"(?P<call>float|int|item)\("),
-            Case(r"ConcretizationTypeError|TracerIntegerConversionError|concrete values", "under jit this number is not known yet"),
+            Case(
+                r"ConcretizationTypeError|TracerIntegerConversionError",
+                "leave out {call}()",
+                r"(?P<call>float|int|item)\(",
+            ),
+            Case(
+                r"ConcretizationTypeError|TracerIntegerConversionError|concrete values",
+                "under jit this number is not known yet",
+            ),
             Case(r"UnexpectedTracerError", "a value of an earlier jit run was kept: return it instead"),
         ),
     ),
@@ -57,14 +66,14 @@ TRACERS = (
             Case(r"No VJP defined", "`defvjp` was not called, so JAX does not know your backward"),
             Case(r"bwd rule must produce.*container", "the backward rule must return a tuple: `return (dx,)`"),
             Case(
-                r"bwd rule must produce.*output of type \w+(?P<got>\[[\d,]*\]).*input of type \w+(?P<wanted>\[[\d,]*\])",
+                r"bwd rule must.*output of type \w+(?P<got>\[[\d,]*\]).*input of type \w+(?P<wanted>\[[\d,]*\])",
                 "the rule gives {got} for an input of {wanted}; are its arguments (cache, upstream)?",
             ),
             Case(r"bwd rule must produce", "the backward rule gives another shape than its input has"),
             Case(r"fwd rule .* must produce a pair", "the forward rule must return the pair (out, cache)"),
         ),
     ),
-)  # fmt: skip
+)
 SHAPES = (
     FaultKind(
         "product-shapes",
@@ -92,9 +101,15 @@ SHAPES = (
         "lecture 03, Broadcasting and the bias",
         cases=(
             Case(r"broadcast together with shapes (?P<a>\([\d,]*\)) (?P<b>\([\d,]*\))", "{a} and {b} do not broadcast"),
-            Case(r"Incompatible shapes for broadcasting: shapes=\[(?P<a>\(.*?\)), (?P<b>\(.*?\))\]", "{a} and {b} do not broadcast"),
+            Case(
+                r"Incompatible shapes for broadcasting: shapes=\[(?P<a>\(.*?\)), (?P<b>\(.*?\))\]",
+                "{a} and {b} do not broadcast",
+            ),
             Case(r"input array from shape (?P<a>\([\d,]*\)) into shape (?P<b>\([\d,]*\))", "{a} does not fit into {b}"),
-            Case(r"operand with shape (?P<a>\([\d,]*\)) doesn't match the broadcast shape (?P<b>\([\d,]*\))", "{b} does not fit into {a}"),
+            Case(
+                r"operand with shape (?P<a>\([\d,]*\)) doesn't match the broadcast shape (?P<b>\([\d,]*\))",
+                "{b} does not fit into {a}",
+            ),
             Case(r"setting an array element with a sequence\.$", "a whole array does not fit into one entry"),
             Case(r"inhomogeneous shape", "lists of different lengths are no array"),
         ),
@@ -107,15 +122,24 @@ SHAPES = (
         "Take the sizes from the array itself: `N, D = x.shape`; the last axis is axis=-1.",
         "lecture 03, Batches",
         cases=(
-            Case(r"axis (?P<axis>-?\d+) is out of bounds for array of dimension (?P<n>\d+)", "there is no axis {axis} in an array with {n} of them"),
-            Case(r"cannot reshape array of size (?P<n>\d+) into shape (?P<shape>\(.*?\))", "{n} numbers do not fill the shape {shape}"),
-            Case(r"all the input array|all input arrays must|zero-dimensional arrays cannot", "these arrays do not fit side by side"),
+            Case(
+                r"axis (?P<axis>-?\d+) is out of bounds for array of dimension (?P<n>\d+)",
+                "there is no axis {axis} in an array with {n} of them",
+            ),
+            Case(
+                r"cannot reshape array of size (?P<n>\d+) into shape (?P<shape>\(.*?\))",
+                "{n} numbers do not fill the shape {shape}",
+            ),
+            Case(
+                r"all the input array|all input arrays must|zero-dimensional arrays cannot",
+                "these arrays do not fit side by side",
+            ),
         ),
     ),
     FaultKind(
         "truth-of-array",
         "an array was asked for one truth value",
-        "A comparison of arrays is an array of True and False, one for each entry; Python's `if`, `and` and `max` want one.",
+        "Comparing arrays gives True or False for each entry; Python's `if`, `and` and `max` want a single one.",
         "Which entries of the array does the line decide about: one, or each by itself?",
         "Decide entry by entry: np.where(x > 0, a, b), np.maximum(x, y), & for `and`, | for `or`.",
         "lecture 02, A switch for each entry",
@@ -151,5 +175,5 @@ SHAPES = (
             Case(r"Integers to negative integer powers", "whole numbers have no negative powers: write 2.0 for 2"),
         ),
     ),
-)  # fmt: skip
+)
 FAULTS = (*TRACERS, *SHAPES)

@@ -17,8 +17,13 @@ PYTHON_FAULTS = (
         "If it is not misspelled, return it in forward's cache and unpack it at the top of backward: `x, y = cache`.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(r"name '(?P<name>np|jnp|jax|math)' is not defined", "`{name}` was not imported: run the first code cell"),
-            Case(r"^backward raised NameError: name '(?P<name>\w+)'", "backward has no `{name}`: take it out of the cache"),
+            Case(
+                r"name '(?P<name>np|jnp|jax|math)' is not defined", "`{name}` was not imported: run the first code cell"
+            ),
+            Case(
+                r"^backward raised NameError: name '(?P<name>\w+)'",
+                "backward has no `{name}`: take it out of the cache",
+            ),
             Case(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
             Case(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),
         ),
@@ -28,10 +33,13 @@ PYTHON_FAULTS = (
         "something was asked for that the object does not have",
         "After a dot stands what the object itself has: an array, a number, a tuple and a gate each have others.",
         "What kind of thing stands before the dot? Print its type.",
-        "What backward needs from forward belongs in the cache, not on `self`; for a formula that NumPy lacks, write it.",
+        "What backward needs from forward belongs in the cache, not on `self`. What NumPy lacks, write as a formula.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(r"module '(?P<kind>[\w.]+)' has no attribute '(?P<name>\w+)'", "{kind} has no `{name}`: write its formula"),
+            Case(
+                r"module '(?P<kind>[\w.]+)' has no attribute '(?P<name>\w+)'",
+                "{kind} has no `{name}`: write its formula",
+            ),
             Case(r"has no attribute '(?P<name>\w+)'", "`self.{name}` was never set: use the cache", r"\bself\."),
             Case(r"'tuple' object has no attribute '(?P<name>\w+)'", "a tuple has no `.{name}`: unpack it first"),
             Case(r"'NoneType' object has no attribute '(?P<name>\w+)'", "what stands before `.{name}` is None"),
@@ -48,9 +56,13 @@ PYTHON_FAULTS = (
         "lecture 01, Upstream × local",
         cases=(
             Case(
-                r"expected (?P<n>\d+), got (?P<got>\d+)", "the cache has {got} of the {n} values that it unpacks", r"=\s*cache\b"
+                r"expected (?P<n>\d+), got (?P<got>\d+)",
+                "the cache has {got} of the {n} values that it unpacks",
+                r"=\s*cache\b",
             ),
-            Case(r"too many values to unpack \(expected (?P<n>\d+)", "the cache has more than {n} values", r"=\s*cache\b"),
+            Case(
+                r"too many values to unpack \(expected (?P<n>\d+)", "the cache has more than {n} values", r"=\s*cache\b"
+            ),
             Case(r"cannot unpack non-iterable NoneType", "the cache is None: forward has to return it", r"=\s*cache\b"),
             Case(r"cannot unpack non-iterable|over a 0-d array", "the cache is one value: `x = cache`", r"=\s*cache\b"),
             Case(r"expected (?P<n>\d+), got (?P<got>\d+)", "it unpacks {n} values where there are {got}"),
@@ -64,18 +76,25 @@ PYTHON_FAULTS = (
         "a function was called with other arguments than it takes",
         "Names and number of the arguments are those of the `def` line, or of NumPy's documentation.",
         "Which arguments does the function take, and in which order?",
-        "The methods are `forward(self, ...)` with the inputs, and `backward(self, upstream, cache)`; NumPy's are `axis` and `keepdims`.",
+        "A gate has `forward(self, x)` and `backward(self, upstream, cache)`; NumPy says `axis` and `keepdims`.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(r"unexpected keyword argument '(?P<name>axes|dim|dims)'", "the argument is called `axis`, not `{name}`"),
+            Case(
+                r"unexpected keyword argument '(?P<name>axes|dim|dims)'", "the argument is called `axis`, not `{name}`"
+            ),
             Case(r"unexpected keyword argument '(?P<name>keepdim|keep_dims)'", "it is called `keepdims`, not `{name}`"),
-            Case(r"(?P<f>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'", "{f}() has no argument `{name}`"),
+            Case(
+                r"(?P<f>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'", "{f}() has no argument `{name}`"
+            ),
             Case(
                 r"(?P<f>\w+)\(\) takes (?P<n>\d+) positional arguments? but (?P<got>\d+)",
                 "{f} takes {n} arguments and got {got}; is `self` the first one?",
                 r"^$",
             ),
-            Case(r"(?P<f>\w+)\(\) takes .*?(?P<n>\d+) positional arguments? but (?P<got>\d+)", "{f}() takes {n} arguments, not {got}"),
+            Case(
+                r"(?P<f>\w+)\(\) takes .*?(?P<n>\d+) positional arguments? but (?P<got>\d+)",
+                "{f}() takes {n} arguments, not {got}",
+            ),
             Case(r"(?P<f>\w+)\(\) missing \d+ required .*?: (?P<names>.+)", "{f}() was called without {names}"),
         ),
     ),
@@ -89,9 +108,18 @@ PYTHON_FAULTS = (
         cases=(
             Case(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\b"),
             Case(r"KeyError: (?P<key>.+)", "there is no key {key}"),
-            Case(r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)", "axis {axis} has {n} entries, so there is no entry {i}"),
-            Case(r"too many indices.*is (?P<n>\d+)-dimensional, but (?P<got>\d+)", "it uses {got} indices on an array with {n} axes"),
-            Case(r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable", "a single number has no entries"),
+            Case(
+                r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)",
+                "axis {axis} has {n} entries, so there is no entry {i}",
+            ),
+            Case(
+                r"too many indices.*is (?P<n>\d+)-dimensional, but (?P<got>\d+)",
+                "it uses {got} indices on an array with {n} axes",
+            ),
+            Case(
+                r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
+                "a single number has no entries",
+            ),
             Case(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
             Case(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
         ),
@@ -106,11 +134,20 @@ PYTHON_FAULTS = (
         cases=(
             Case(r"for \^:|bitwise_xor|xor does not accept", "a power is written **, and ^ is something else"),
             Case(r"object is not callable", "`.T` takes no ( )", r"\.T\(\)"),
-            Case(r"'(?:numpy\.ndarray|float|numpy\.float64|int|tuple|ArrayImpl)' object is not callable", "what stands before ( is no function: is a * missing?"),
-            Case(r"ufunc' object is not subscriptable|function.*is not subscriptable", "a function is called with ( ), not with [ ]"),
+            Case(
+                r"'(?:numpy\.ndarray|float|numpy\.float64|int|tuple|ArrayImpl)' object is not callable",
+                "what stands before ( is no function: is a * missing?",
+            ),
+            Case(
+                r"ufunc' object is not subscriptable|function.*is not subscriptable",
+                "a function is called with ( ), not with [ ]",
+            ),
             Case(r"builtin_function_or_method|'method'", "the ( ) of a call are missing"),
             Case(r"(?:unsupported operand|bad operand).*'NoneType'", "one side is None: is a `return` missing?"),
-            Case(r"(?:unsupported operand|bad operand).*'(?P<kind>tuple|dict|list|str)'", "one side is a {kind}, not a number"),
+            Case(
+                r"(?:unsupported operand|bad operand).*'(?P<kind>tuple|dict|list|str)'",
+                "one side is a {kind}, not a number",
+            ),
             Case(r"can't multiply sequence", "one side is a tuple or a list, not an array"),
         ),
     ),
@@ -127,7 +164,7 @@ PYTHON_FAULTS = (
             Case(r"destination is read-only", "this array can only be read: copy it with np.array"),
         ),
     ),
-)  # fmt: skip
+)
 RAISED = FaultKind(
     "raised",
     "the code raised an error",
