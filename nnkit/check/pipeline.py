@@ -13,7 +13,7 @@ import numpy as np
 
 from nnkit.check.context import current_context
 from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
-from nnkit.check.diagnosis.explanations import explain_fault
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
@@ -34,6 +34,8 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
+"""Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
 
@@ -154,7 +156,7 @@ def _find_other_value(case: Case) -> Finding | None:
         return again
     if equal_arrays(case.out, again):
         return None
-    sentence = f"{case.what} gives something else each time: is something random, or kept?"
+    sentence = f"{case.what} gives another result each time: is something random, or kept?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
@@ -211,7 +213,7 @@ def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Findin
         return None
     if all(_was_added(case, k, first[k], second[k]) for k in changed):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    sentence = "a second call with the same arguments gives something else: what is kept, or changed?"
+    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
@@ -382,7 +384,7 @@ def diagnose(case: Case, finding: Finding | None) -> Finding | None:
             return _diagnose_gradient(case, finding)
         case WrongValue():
             return _diagnose_value(case, finding)
-        case CallFault() if explain_fault(finding).id == "product-shapes":
+        case CallFault() if explain_fault(finding).id in NAMED_FAULTS:
             return _diagnose_fault(case, finding)
         case _:
             return finding
@@ -458,6 +460,9 @@ def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     """Name the mistake of a product that failed for its shapes."""
     rule = shape_messages.describe_products(case.subject, case.inputs)
     mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
+    possible = NAMED_FAULTS[explain_fault(finding).id]
+    if not mistakes or (possible and not possible.issuperset(mistakes)):
+        return finding
     return replace(finding, status="wrong", mistakes=mistakes, notes=rule)
 
 

@@ -107,7 +107,7 @@ def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Loc
         return run
     if _same({n: second[n] - first[n] for n in needs}, run.expected()):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    sentence = "a second call with the same arguments gives something else: what is kept, or changed?"
+    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 

@@ -217,12 +217,16 @@ class _Network:
             faults = [f"missing: {', '.join(missing)}"] if missing else []
             faults += [f"too many: {', '.join(extra)}"] if extra else []
             sentence = f"the keys must be {', '.join(self.keys)}; {'; '.join(faults)}."
-            return Finding("wrong", sentence, ("wrong-keys",), words=self._words())
+            return Finding("wrong", sentence, ("wrong-count",), words=self._words())
         return tuple(found[key] for key in self.keys)
 
 
     def _words(self) -> dict[str, str]:
-        return {"hint": f"Return a dict with exactly the keys of the parameters: {', '.join(self.keys)}."}
+        return {
+            "why": "The caller looks each entry up by the name of its parameter.",
+            "nudge": "Which keys do the parameters have, and which has the dict that you return?",
+            "hint": f"Return a dict with exactly the keys of the parameters: {', '.join(self.keys)}.",
+        }
 
 
 def _examine_step(

@@ -44,9 +44,12 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
     if _is_array_of_gradients(returned, count, inputs):
         returned = list(returned)
     if not isinstance(returned, tuple | list):
-        return _wrong_count(subject, f"it returned {guarded_call.describe_kind(returned)}")
+        sentence = f"it returned {guarded_call.describe_kind(returned)}; the gradients belong in a tuple"
+        return _wrong_count(subject, f"{sentence}, ({_join_gradients(subject)}).")
     if len(returned) not in subject.counts(count):
-        return _wrong_count(subject, f"it returned {len(returned)}")
+        wanted = f"the {count} inputs {_join(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
+        plural = "gradient" if len(returned) == 1 else "gradients"
+        return _wrong_count(subject, f"it returned {len(returned)} {plural} for {wanted}.")
     missing = find_placeholder(None, "every gradient") if all(g is None for g in returned) else None
     fixed = [i for i in range(count) if i not in subject.wrt and len(returned) == count]
     finding = missing or _find_gradient_of_fixed(returned, subject, inputs, fixed)
@@ -73,9 +76,10 @@ def _is_zero(gradient: Any, shape: tuple[int, ...]) -> bool:
 
 
 def _read_each(gradients: Sequence[Any], subject: Gradients) -> Arrays | Finding:
+    names = ", ".join(subject.names)
     for i, gradient in zip(subject.wrt, gradients):
         if gradient is None:
-            return _wrong_count(subject, f"{subject.name(i)} is None")
+            return _wrong_count(subject, f"{subject.name(i)} is None, but each input ({names}) needs its gradient.")
     arrays = []
     for i, gradient in zip(subject.wrt, gradients):
         array = guarded_call.read_numbers(subject.name(i), gradient)
@@ -101,13 +105,15 @@ def _is_array_of_gradients(returned: Any, count: int, inputs: Arrays) -> bool:
 # ---- the wrong container ----------------------------------------------------------------------------
 
 
-def _wrong_count(subject: Gradients, returned: str) -> Finding:
-    names = ", ".join(subject.names)
-    sentence = f"there must be one gradient for each input ({names}), in a tuple; {returned}."
+def _wrong_count(subject: Gradients, sentence: str) -> Finding:
     gradients = _join_gradients(subject)
     line = f"return {gradients}" if subject.takes_upstream else f"return value, ({gradients})"
     hint = f"Return the gradients in a tuple, in the order of the inputs: `{line}`."
     return Finding("wrong", sentence, ("wrong-count",), words={"hint": hint})
+
+
+def _join(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _join_gradients(subject: Gradients) -> str:

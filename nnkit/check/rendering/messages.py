@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import ShapeError
+from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import list_explanations
-from nnkit.check.diagnosis.explanations import DESCRIPTIONS, explain_fault
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
@@ -42,7 +43,7 @@ def describe_finding(title: str, finding: Finding) -> Verdict:
 
 def _explain_ids(finding: Finding) -> list[Explanation]:
     """Return the explanations that a finding has ids for, the first with the finding's own words."""
-    found = [BY_ID[id] if id in BY_ID else DESCRIPTIONS[id] for id in finding.mistakes]
+    found = [ENTRIES[id] for id in finding.mistakes]
     return [replace(found[0], **finding.words), *found[1:]] if finding.words else found
 
 
@@ -148,14 +149,16 @@ def describe_wrong_shape(
     sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
     rule = shape_messages.describe_only_order(subject, comparison, k)
     explanations = list_explanations(faults)
-    headline = f"{sentence[:-1]}: {join_titles(explanations)}." if explanations else sentence
+    shapes_alone, _, detail = sentence.partition(": ")
+    headline = f"{shapes_alone}: {join_titles(explanations)}." if explanations else sentence
+    details = (f"{detail[0].upper()}{detail[1:]}",) if explanations and detail else ()
     return Verdict(
         subject.title,
         "wrong",
         headline,
         where=subject.name(i),
         **(explain_faults(subject, faults) if explanations else explain_fields([BY_ID["wrong-shape"]])),
-        notes=(*shape_messages.describe_origins(subject, comparison, k), *rule),
+        notes=(*details, *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 
 

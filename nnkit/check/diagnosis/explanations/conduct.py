@@ -34,7 +34,7 @@ CONDUCT = (
     ),
     Explanation(
         "changes-by-itself",
-        "the same call gives something else each time",
+        "the same call gives another result each time",
         "The same arguments must give the same result; something random, or kept from the last call, comes in.",
         "What does the method read that is not among its arguments?",
         "Start from new arrays in each call, keep nothing on `self`, and draw random numbers from a fixed seed.",

@@ -57,18 +57,20 @@ PYTHON_FAULTS = (
         cases=(
             Case(
                 r"expected (?P<n>\d+), got (?P<got>\d+)",
-                "the cache has {got} of the {n} values that it unpacks",
+                "the cache has {got} values, this line unpacks {n}",
                 r"=\s*cache\b",
             ),
             Case(
-                r"too many values to unpack \(expected (?P<n>\d+)", "the cache has more than {n} values", r"=\s*cache\b"
+                r"too many values to unpack \(expected (?P<n>\d+)",
+                "the cache has more values than the {n} unpacked here",
+                r"=\s*cache\b",
             ),
             Case(r"cannot unpack non-iterable NoneType", "the cache is None: forward has to return it", r"=\s*cache\b"),
             Case(r"cannot unpack non-iterable|over a 0-d array", "the cache is one value: `x = cache`", r"=\s*cache\b"),
-            Case(r"expected (?P<n>\d+), got (?P<got>\d+)", "it unpacks {n} values where there are {got}"),
-            Case(r"too many values to unpack \(expected (?P<n>\d+)", "it unpacks {n} values where there are more"),
-            Case(r"cannot unpack non-iterable (?P<kind>[\w.]+)", "it unpacks several values from one {kind}"),
-            Case(r"over a 0-d array|object is not iterable", "it goes through the entries of a single number"),
+            Case(r"expected (?P<n>\d+), got (?P<got>\d+)", "{n} values are unpacked where there are {got}"),
+            Case(r"too many values to unpack \(expected (?P<n>\d+)", "{n} values are unpacked where there are more"),
+            Case(r"cannot unpack non-iterable (?P<kind>[\w.]+)", "several values are unpacked from one {kind}"),
+            Case(r"over a 0-d array|object is not iterable", "a single number is unpacked as if it had entries"),
         ),
     ),
     FaultKind(
@@ -106,7 +108,7 @@ PYTHON_FAULTS = (
         "Write the key as forward wrote it; count indices from 0, and use one index for each axis.",
         "lecture 00, Predict, then run",
         cases=(
-            Case(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\b"),
+            Case(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\[['\"]"),
             Case(r"KeyError: (?P<key>.+)", "there is no key {key}"),
             Case(
                 r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)",
@@ -114,7 +116,7 @@ PYTHON_FAULTS = (
             ),
             Case(
                 r"too many indices.*is (?P<n>\d+)-dimensional, but (?P<got>\d+)",
-                "it uses {got} indices on an array with {n} axes",
+                "{got} indices are used on an array with {n} axes",
             ),
             Case(
                 r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
@@ -173,6 +175,7 @@ RAISED = FaultKind(
     "Run the method by hand in a cell of its own, on small numbers, and read the traceback from its last line upwards.",
     "lecture 00, Check, and read what the checker says",
 )
+MAX_MESSAGE_CHARS = 160
 FAULTS = (*ARRAY_FAULTS, *PYTHON_FAULTS, RAISED)
 
 
@@ -184,6 +187,6 @@ def explain_fault(call: CallFault) -> Explanation:
             found = case.match(text, call.line)
             if found is not None:
                 return Explanation(kind.id, found, kind.why, kind.nudge, kind.hint, kind.lesson, named=False)
-    said = re.sub(r"[.!\s]+$", "", call.message)
+    said = re.sub(r"[.!\s]+$", "", call.message[:MAX_MESSAGE_CHARS])
     title = said or "Python gives no reason"
     return Explanation(RAISED.id, title, RAISED.why, RAISED.nudge, RAISED.hint, RAISED.lesson, named=False)

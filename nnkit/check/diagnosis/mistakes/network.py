@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.graph import Node
 
 
 def _overwritten(comparison: Comparison) -> Variants:
@@ -30,8 +32,23 @@ def _overwritten(comparison: Comparison) -> Variants:
                 for keep in ("first", "last")
             }
             if not _exclusive(*kept.values()):
-                found |= {f"{g}:{keep} of {[wire.index for wire in group]}": grads for keep, grads in kept.items()}
+                found |= {_name_kept(comparison, graph, group, keep, g): grads for keep, grads in kept.items()}
     return found
+
+
+def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: str, g: int) -> Key:
+    """Return words for a branch of two paths of which one is kept: they say which one is missing."""
+    uses = [node for node in graph.nodes for x in node.inputs if x is group[0]]
+    if len(group) > 1 or len(uses) != 2 or uses[0] is uses[1]:
+        return f"{g}:{keep} of {[wire.index for wire in group]}"
+    names = name_wires(graph, comparison.names)
+    wire, through = format_wire(group[0], names), format_wire(uses[0 if keep == "first" else 1], names)
+    own = MISTAKES[0]
+    return own.explain(
+        "",
+        title=f"{own.title}, the path through {through} is missing",
+        hint=f"Add the gradient that comes back through {through} to the other one at {wire}: `+=` in place of `=`.",
+    )
 
 
 def _exclusive(first: Arrays, last: Arrays) -> bool:
