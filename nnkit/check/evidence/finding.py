@@ -30,7 +30,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class GradientFault:
-    """What is wrong with these gradients."""
+    """The fault of these gradients."""
 
     gradients: tuple[int, ...]
     """Their positions in the comparisons."""

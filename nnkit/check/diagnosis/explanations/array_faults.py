@@ -1,8 +1,8 @@
-"""What NumPy and JAX raise in a learner's code: shapes that do not fit, truth values of arrays, tracers."""
+"""Exceptions of NumPy and JAX in a learner's code: shapes that do not fit, truth values of arrays, tracers."""
 
 from __future__ import annotations
 
-from nnkit.check.diagnosis.explanations.fault_kind import Case, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
 
 TRACERS = (
     FaultKind(
@@ -13,9 +13,9 @@ TRACERS = (
         "Write `jnp.` for `np.` and for `math.` in all that is compiled.",
         "lecture 05, What cannot be compiled",
         cases=(
-            Case(r"TracerArrayConversionError", "use jnp.{call} in place of np.{call}", r"\bnp\.(?P<call>\w+)"),
-            Case(r"TracerArrayConversionError", "use jnp in place of NumPy"),
-            Case(r"ConcretizationTypeError", "use jnp.{call} in place of math.{call}", r"\bmath\.(?P<call>\w+)"),
+            FaultCase(r"TracerArrayConversionError", "use jnp.{call} in place of np.{call}", r"\bnp\.(?P<call>\w+)"),
+            FaultCase(r"TracerArrayConversionError", "use jnp in place of NumPy"),
+            FaultCase(r"ConcretizationTypeError", "use jnp.{call} in place of math.{call}", r"\bmath\.(?P<call>\w+)"),
         ),
     ),
     FaultKind(
@@ -26,13 +26,13 @@ TRACERS = (
         "Compute both branches and choose entry by entry: `jnp.where(x > 0, a, b)`; for max, `jnp.maximum(a, b)`.",
         "lecture 05, What cannot be compiled",
         cases=(
-            Case(
+            FaultCase(
                 r"TracerBoolConversionError", "use jnp.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("
             ),
-            Case(r"TracerBoolConversionError", "use jnp.where in place of `if`", r"\b(?:if|while)\b"),
-            Case(r"TracerBoolConversionError", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),
-            Case(r"TracerBoolConversionError", "use jnp.where: a tracer is neither true nor false"),
-            Case(r"NonConcreteBooleanIndexError", "use jnp.where: a mask cannot be an index under jit"),
+            FaultCase(r"TracerBoolConversionError", "use jnp.where in place of `if`", r"\b(?:if|while)\b"),
+            FaultCase(r"TracerBoolConversionError", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),
+            FaultCase(r"TracerBoolConversionError", "use jnp.where: a tracer is neither true nor false"),
+            FaultCase(r"NonConcreteBooleanIndexError", "use jnp.where: a mask cannot be an index under jit"),
         ),
     ),
     FaultKind(
@@ -43,16 +43,16 @@ TRACERS = (
         "Leave out float(), int() and .item(); take sizes from `x.shape`, or mark the argument in static_argnums.",
         "lecture 05, What jit does: it runs your function once, without numbers",
         cases=(
-            Case(
+            FaultCase(
                 r"ConcretizationTypeError|TracerIntegerConversionError",
                 "leave out {call}()",
                 r"(?P<call>float|int|item)\(",
             ),
-            Case(
+            FaultCase(
                 r"ConcretizationTypeError|TracerIntegerConversionError|concrete values",
                 "under jit this number is not known yet",
             ),
-            Case(r"UnexpectedTracerError", "a value of an earlier jit run was kept: return it instead"),
+            FaultCase(r"UnexpectedTracerError", "a value of an earlier jit run was kept: return it instead"),
         ),
     ),
     FaultKind(
@@ -63,14 +63,14 @@ TRACERS = (
         "Write `def backward(cache, upstream): return (dx,)` and hand both over: `f.defvjp(forward, backward)`.",
         "lecture 05, Teach JAX your backward: custom_vjp",
         cases=(
-            Case(r"No VJP defined", "`defvjp` was not called, so JAX does not know your backward"),
-            Case(r"bwd rule must produce.*container", "the backward rule must return a tuple: `return (dx,)`"),
-            Case(
+            FaultCase(r"No VJP defined", "`defvjp` was not called, so JAX does not know your backward"),
+            FaultCase(r"bwd rule must produce.*container", "the backward rule must return a tuple: `return (dx,)`"),
+            FaultCase(
                 r"bwd rule must.*output of type \w+(?P<got>\[[\d,]*\]).*input of type \w+(?P<wanted>\[[\d,]*\])",
                 "the rule gives {got} for an input of {wanted}; are its arguments (cache, upstream)?",
             ),
-            Case(r"bwd rule must produce", "the backward rule gives another shape than its input has"),
-            Case(r"fwd rule .* must produce a pair", "the forward rule must return the pair (out, cache)"),
+            FaultCase(r"bwd rule must produce", "the backward rule gives another shape than its input has"),
+            FaultCase(r"fwd rule .* must produce a pair", "the forward rule must return the pair (out, cache)"),
         ),
     ),
 )
@@ -83,13 +83,15 @@ SHAPES = (
         "The gradient has its input's shape: only one order of the factors, and one choice of .T, gives it.",
         "lecture 03, The shape rule",
         cases=(
-            Case(
+            FaultCase(
                 r"matmul: .*\(size (?P<rows>\d+) is different from (?P<columns>\d+)\)",
                 "the left factor has {columns} columns, the right one {rows} rows",
             ),
-            Case(r"shapes (?P<a>\([\d, ]*\)) and (?P<b>\([\d, ]*\)) not aligned", "{a} @ {b} does not fit"),
-            Case(r"dot_general requires.*got \((?P<a>\d+),?\) and \((?P<b>\d+),?\)", "the inner sizes are {a} and {b}"),
-            Case(r"matmul: .*does not have enough dimensions|for @:", "@ is for arrays; for single numbers use *"),
+            FaultCase(r"shapes (?P<a>\([\d, ]*\)) and (?P<b>\([\d, ]*\)) not aligned", "{a} @ {b} does not fit"),
+            FaultCase(
+                r"dot_general requires.*got \((?P<a>\d+),?\) and \((?P<b>\d+),?\)", "the inner sizes are {a} and {b}"
+            ),
+            FaultCase(r"matmul: .*does not have enough dimensions|for @:", "@ is for arrays; for single numbers use *"),
         ),
     ),
     FaultKind(
@@ -100,18 +102,22 @@ SHAPES = (
         "Give it that axis with size 1: `keepdims=True` in the sum or mean, or `a[:, None]`.",
         "lecture 03, Broadcasting and the bias",
         cases=(
-            Case(r"broadcast together with shapes (?P<a>\([\d,]*\)) (?P<b>\([\d,]*\))", "{a} and {b} do not broadcast"),
-            Case(
+            FaultCase(
+                r"broadcast together with shapes (?P<a>\([\d,]*\)) (?P<b>\([\d,]*\))", "{a} and {b} do not broadcast"
+            ),
+            FaultCase(
                 r"Incompatible shapes for broadcasting: shapes=\[(?P<a>\(.*?\)), (?P<b>\(.*?\))\]",
                 "{a} and {b} do not broadcast",
             ),
-            Case(r"input array from shape (?P<a>\([\d,]*\)) into shape (?P<b>\([\d,]*\))", "{a} does not fit into {b}"),
-            Case(
+            FaultCase(
+                r"input array from shape (?P<a>\([\d,]*\)) into shape (?P<b>\([\d,]*\))", "{a} does not fit into {b}"
+            ),
+            FaultCase(
                 r"operand with shape (?P<a>\([\d,]*\)) doesn't match the broadcast shape (?P<b>\([\d,]*\))",
                 "{b} does not fit into {a}",
             ),
-            Case(r"setting an array element with a sequence\.$", "a whole array does not fit into one entry"),
-            Case(r"inhomogeneous shape", "lists of different lengths are no array"),
+            FaultCase(r"setting an array element with a sequence\.$", "a whole array does not fit into one entry"),
+            FaultCase(r"inhomogeneous shape", "lists of different lengths are no array"),
         ),
     ),
     FaultKind(
@@ -122,15 +128,15 @@ SHAPES = (
         "Take the sizes from the array itself: `N, D = x.shape`; the last axis is axis=-1.",
         "lecture 03, Batches",
         cases=(
-            Case(
+            FaultCase(
                 r"axis (?P<axis>-?\d+) is out of bounds for array of dimension (?P<n>\d+)",
                 "there is no axis {axis} in an array with {n} of them",
             ),
-            Case(
+            FaultCase(
                 r"cannot reshape array of size (?P<n>\d+) into shape (?P<shape>\(.*?\))",
                 "{n} numbers do not fill the shape {shape}",
             ),
-            Case(
+            FaultCase(
                 r"all the input array|all input arrays must|zero-dimensional arrays cannot",
                 "these arrays do not fit side by side",
             ),
@@ -144,10 +150,12 @@ SHAPES = (
         "Decide entry by entry: np.where(x > 0, a, b), np.maximum(x, y), & for `and`, | for `or`.",
         "lecture 02, A switch for each entry",
         cases=(
-            Case(r"truth value of an array", "use np.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("),
-            Case(r"truth value of an array", "use np.where in place of `if`", r"\b(?:if|elif|while)\b"),
-            Case(r"truth value of an array", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),
-            Case(r"truth value of an array", "use np.where, or & and |, entry by entry"),
+            FaultCase(
+                r"truth value of an array", "use np.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("
+            ),
+            FaultCase(r"truth value of an array", "use np.where in place of `if`", r"\b(?:if|elif|while)\b"),
+            FaultCase(r"truth value of an array", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),
+            FaultCase(r"truth value of an array", "use np.where, or & and |, entry by entry"),
         ),
     ),
     FaultKind(
@@ -158,9 +166,11 @@ SHAPES = (
         "Use np.exp, np.log, np.sqrt ...; leave out float() and int().",
         "lecture 02, A switch for each entry",
         cases=(
-            Case(r"converted to Python scalars", "use np.{call} in place of math.{call}", r"\bmath\.(?P<call>\w+)"),
-            Case(r"converted to Python scalars", "leave out {call}()", r"\b(?P<call>float|int)\("),
-            Case(r"converted to Python scalars", "an array stands where one number is wanted"),
+            FaultCase(
+                r"converted to Python scalars", "use np.{call} in place of math.{call}", r"\bmath\.(?P<call>\w+)"
+            ),
+            FaultCase(r"converted to Python scalars", "leave out {call}()", r"\b(?P<call>float|int)\("),
+            FaultCase(r"converted to Python scalars", "an array stands where one number is wanted"),
         ),
     ),
     FaultKind(
@@ -171,8 +181,10 @@ SHAPES = (
         "Make it with np.zeros(shape), or convert it with `.astype(float)`.",
         "lecture 05, Seven digits or sixteen",
         cases=(
-            Case(r"Cannot cast ufunc .* output from dtype\('float", "the array on the left holds whole numbers only"),
-            Case(r"Integers to negative integer powers", "whole numbers have no negative powers: write 2.0 for 2"),
+            FaultCase(
+                r"Cannot cast ufunc .* output from dtype\('float", "the array on the left holds whole numbers only"
+            ),
+            FaultCase(r"Integers to negative integer powers", "whole numbers have no negative powers: write 2.0 for 2"),
         ),
     ),
 )

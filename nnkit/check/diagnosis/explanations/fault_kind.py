@@ -9,7 +9,7 @@ from nnkit.check.evidence.finding import Explanation
 
 
 @dataclass(frozen=True)
-class Case:
+class FaultCase:
     """One form of a kind: the text by which it is recognised, and what is said of it."""
 
     raised: str
@@ -30,4 +30,4 @@ class FaultKind(Explanation):
     """A kind of exception in words. Its title is the general one, for tables; each case has a sentence of its own."""
 
     named: bool = field(default=False, kw_only=True)
-    cases: tuple[Case, ...] = ()
+    cases: tuple[FaultCase, ...] = ()

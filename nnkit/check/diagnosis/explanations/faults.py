@@ -1,11 +1,11 @@
-"""What Python raises in a learner's code, in words: a table of kinds, each recognised by the text of the exception."""
+"""Exceptions of Python in a learner's code, in words: a table of kinds, recognised by their text."""
 
 from __future__ import annotations
 
 import re
 
 from nnkit.check.diagnosis.explanations.array_faults import FAULTS as ARRAY_FAULTS
-from nnkit.check.diagnosis.explanations.fault_kind import Case, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
 from nnkit.check.evidence.finding import CallFault, Explanation
 
 PYTHON_FAULTS = (
@@ -17,15 +17,15 @@ PYTHON_FAULTS = (
         "If it is not misspelled, return it in forward's cache and unpack it at the top of backward: `x, y = cache`.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(
+            FaultCase(
                 r"name '(?P<name>np|jnp|jax|math)' is not defined", "`{name}` was not imported: run the first code cell"
             ),
-            Case(
+            FaultCase(
                 r"^backward raised NameError: name '(?P<name>\w+)'",
                 "backward has no `{name}`: take it out of the cache",
             ),
-            Case(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
-            Case(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),
+            FaultCase(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
+            FaultCase(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),
         ),
     ),
     FaultKind(
@@ -36,15 +36,15 @@ PYTHON_FAULTS = (
         "What backward needs from forward belongs in the cache, not on `self`. What NumPy lacks, write as a formula.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(
+            FaultCase(
                 r"module '(?P<kind>[\w.]+)' has no attribute '(?P<name>\w+)'",
                 "{kind} has no `{name}`: write its formula",
             ),
-            Case(r"has no attribute '(?P<name>\w+)'", "`self.{name}` was never set: use the cache", r"\bself\."),
-            Case(r"'tuple' object has no attribute '(?P<name>\w+)'", "a tuple has no `.{name}`: unpack it first"),
-            Case(r"'NoneType' object has no attribute '(?P<name>\w+)'", "what stands before `.{name}` is None"),
-            Case(r"'(?:float|int)' object has no attribute '(?P<name>\w+)'", "a Python number has no `.{name}`"),
-            Case(r"'(?P<kind>[\w.]+)' object has no attribute '(?P<name>\w+)'", "{kind} has no `{name}`"),
+            FaultCase(r"has no attribute '(?P<name>\w+)'", "`self.{name}` was never set: use the cache", r"\bself\."),
+            FaultCase(r"'tuple' object has no attribute '(?P<name>\w+)'", "a tuple has no `.{name}`: unpack it first"),
+            FaultCase(r"'NoneType' object has no attribute '(?P<name>\w+)'", "what stands before `.{name}` is None"),
+            FaultCase(r"'(?:float|int)' object has no attribute '(?P<name>\w+)'", "a Python number has no `.{name}`"),
+            FaultCase(r"'(?P<kind>[\w.]+)' object has no attribute '(?P<name>\w+)'", "{kind} has no `{name}`"),
         ),
     ),
     FaultKind(
@@ -55,22 +55,28 @@ PYTHON_FAULTS = (
         "Write the same names on both sides: `return out, (x, y)` in forward, and `x, y = cache` in backward.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(
+            FaultCase(
                 r"expected (?P<n>\d+), got (?P<got>\d+)",
                 "the cache has {got} values, this line unpacks {n}",
                 r"=\s*cache\b",
             ),
-            Case(
+            FaultCase(
                 r"too many values to unpack \(expected (?P<n>\d+)",
                 "the cache has more values than the {n} unpacked here",
                 r"=\s*cache\b",
             ),
-            Case(r"cannot unpack non-iterable NoneType", "the cache is None: forward has to return it", r"=\s*cache\b"),
-            Case(r"cannot unpack non-iterable|over a 0-d array", "the cache is one value: `x = cache`", r"=\s*cache\b"),
-            Case(r"expected (?P<n>\d+), got (?P<got>\d+)", "{n} values are unpacked where there are {got}"),
-            Case(r"too many values to unpack \(expected (?P<n>\d+)", "{n} values are unpacked where there are more"),
-            Case(r"cannot unpack non-iterable (?P<kind>[\w.]+)", "several values are unpacked from one {kind}"),
-            Case(r"over a 0-d array|object is not iterable", "a single number is unpacked as if it had entries"),
+            FaultCase(
+                r"cannot unpack non-iterable NoneType", "the cache is None: forward has to return it", r"=\s*cache\b"
+            ),
+            FaultCase(
+                r"cannot unpack non-iterable|over a 0-d array", "the cache is one value: `x = cache`", r"=\s*cache\b"
+            ),
+            FaultCase(r"expected (?P<n>\d+), got (?P<got>\d+)", "{n} values are unpacked where there are {got}"),
+            FaultCase(
+                r"too many values to unpack \(expected (?P<n>\d+)", "{n} values are unpacked where there are more"
+            ),
+            FaultCase(r"cannot unpack non-iterable (?P<kind>[\w.]+)", "several values are unpacked from one {kind}"),
+            FaultCase(r"over a 0-d array|object is not iterable", "a single number is unpacked as if it had entries"),
         ),
     ),
     FaultKind(
@@ -81,23 +87,25 @@ PYTHON_FAULTS = (
         "A gate has `forward(self, x)` and `backward(self, upstream, cache)`; NumPy says `axis` and `keepdims`.",
         "lecture 01, Upstream × local",
         cases=(
-            Case(
+            FaultCase(
                 r"unexpected keyword argument '(?P<name>axes|dim|dims)'", "the argument is called `axis`, not `{name}`"
             ),
-            Case(r"unexpected keyword argument '(?P<name>keepdim|keep_dims)'", "it is called `keepdims`, not `{name}`"),
-            Case(
+            FaultCase(
+                r"unexpected keyword argument '(?P<name>keepdim|keep_dims)'", "it is called `keepdims`, not `{name}`"
+            ),
+            FaultCase(
                 r"(?P<f>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'", "{f}() has no argument `{name}`"
             ),
-            Case(
+            FaultCase(
                 r"(?P<f>\w+)\(\) takes (?P<n>\d+) positional arguments? but (?P<got>\d+)",
                 "{f} takes {n} arguments and got {got}; is `self` the first one?",
                 r"^$",
             ),
-            Case(
+            FaultCase(
                 r"(?P<f>\w+)\(\) takes .*?(?P<n>\d+) positional arguments? but (?P<got>\d+)",
                 "{f}() takes {n} arguments, not {got}",
             ),
-            Case(r"(?P<f>\w+)\(\) missing \d+ required .*?: (?P<names>.+)", "{f}() was called without {names}"),
+            FaultCase(r"(?P<f>\w+)\(\) missing \d+ required .*?: (?P<names>.+)", "{f}() was called without {names}"),
         ),
     ),
     FaultKind(
@@ -108,22 +116,22 @@ PYTHON_FAULTS = (
         "Write the key as forward wrote it; count indices from 0, and use one index for each axis.",
         "lecture 00, Predict, then run",
         cases=(
-            Case(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\[['\"]"),
-            Case(r"KeyError: (?P<key>.+)", "there is no key {key}"),
-            Case(
+            FaultCase(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\[['\"]"),
+            FaultCase(r"KeyError: (?P<key>.+)", "there is no key {key}"),
+            FaultCase(
                 r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)",
                 "axis {axis} has {n} entries, so there is no entry {i}",
             ),
-            Case(
+            FaultCase(
                 r"too many indices.*is (?P<n>\d+)-dimensional, but (?P<got>\d+)",
                 "{got} indices are used on an array with {n} axes",
             ),
-            Case(
+            FaultCase(
                 r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
                 "a single number has no entries",
             ),
-            Case(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
-            Case(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
+            FaultCase(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
+            FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
         ),
     ),
     FaultKind(
@@ -134,23 +142,23 @@ PYTHON_FAULTS = (
         "Unpack a tuple first (`x, y = cache`), write a call with its ( ), and a product with its *.",
         "lecture 00, Predict, then run",
         cases=(
-            Case(r"for \^:|bitwise_xor|xor does not accept", "a power is written **, and ^ is something else"),
-            Case(r"object is not callable", "`.T` takes no ( )", r"\.T\(\)"),
-            Case(
+            FaultCase(r"for \^:|bitwise_xor|xor does not accept", "a power is written **, and ^ is something else"),
+            FaultCase(r"object is not callable", "`.T` takes no ( )", r"\.T\(\)"),
+            FaultCase(
                 r"'(?:numpy\.ndarray|float|numpy\.float64|int|tuple|ArrayImpl)' object is not callable",
                 "what stands before ( is no function: is a * missing?",
             ),
-            Case(
+            FaultCase(
                 r"ufunc' object is not subscriptable|function.*is not subscriptable",
                 "a function is called with ( ), not with [ ]",
             ),
-            Case(r"builtin_function_or_method|'method'", "the ( ) of a call are missing"),
-            Case(r"(?:unsupported operand|bad operand).*'NoneType'", "one side is None: is a `return` missing?"),
-            Case(
+            FaultCase(r"builtin_function_or_method|'method'", "the ( ) of a call are missing"),
+            FaultCase(r"(?:unsupported operand|bad operand).*'NoneType'", "one side is None: is a `return` missing?"),
+            FaultCase(
                 r"(?:unsupported operand|bad operand).*'(?P<kind>tuple|dict|list|str)'",
                 "one side is a {kind}, not a number",
             ),
-            Case(r"can't multiply sequence", "one side is a tuple or a list, not an array"),
+            FaultCase(r"can't multiply sequence", "one side is a tuple or a list, not an array"),
         ),
     ),
     FaultKind(
@@ -161,9 +169,9 @@ PYTHON_FAULTS = (
         "Make an array of your own first: `dx = np.zeros(x.shape)` or `np.array(x)`.",
         "lecture 01, When is W actually updated?",
         cases=(
-            Case(r"JAX arrays are immutable", "a JAX array cannot be written into: `x = x.at[i].set(y)`"),
-            Case(r"'(?P<kind>[\w.]+)' object does not support item assignment", "a {kind} cannot be written into"),
-            Case(r"destination is read-only", "this array can only be read: copy it with np.array"),
+            FaultCase(r"JAX arrays are immutable", "a JAX array cannot be written into: `x = x.at[i].set(y)`"),
+            FaultCase(r"'(?P<kind>[\w.]+)' object does not support item assignment", "a {kind} cannot be written into"),
+            FaultCase(r"destination is read-only", "this array can only be read: copy it with np.array"),
         ),
     ),
 )
