@@ -30,7 +30,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class GradientFault:
-    """The fault of these gradients."""
+    """Gradients that are wrong in the same way, and what explains them."""
 
     gradients: tuple[int, ...]
     """Their positions in the comparisons."""

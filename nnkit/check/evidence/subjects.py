@@ -59,7 +59,7 @@ class Subject:
     takes_upstream: ClassVar[bool] = False
     """The learner's code is handed an upstream gradient; else it is 1."""
     output: ClassVar[str] = "the value"
-    """The name of the output in a sentence."""
+    """Name of the output in a sentence."""
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         """Return the learner's value in float64."""

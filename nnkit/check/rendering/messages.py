@@ -85,7 +85,7 @@ def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[st
 
 def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
     """Return the fields of a `Verdict` that these explanations give: ids, explanation, hints and lesson."""
-    named = tuple(e.id for e in explanations if e.named)
+    named = tuple(dict.fromkeys(e.id for e in explanations if e.named))
     if not explanations or named == ("not-attempted",):
         return {"mistakes": named}
     return {

@@ -21,7 +21,7 @@ MAX_PAIRED_PATHS = 10
 BRANCH = "lecture 01, Where a wire branches"
 STAGES = "lecture 01, Staged computation: no formula is too long"
 COUNTS = (0.0, 2.0, -1.0, 3.0, 4.0, 0.5, 0.25, -2.0)
-"""How often a path is counted, where people get it wrong."""
+"""Numbers of times that people count a path."""
 
 
 @dataclass(frozen=True)

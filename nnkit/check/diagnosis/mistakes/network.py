@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
+from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
 from nnkit.check.evidence.wire_text import format_wire, name_wires
@@ -88,32 +89,6 @@ def _updated_first(comparison: Comparison) -> Variants:
     return at_gates(comparison, {gates.MatMul: through_new, gates.Affine: through_new})
 
 
-def _regularisation(comparison: Comparison) -> Variants:
-    """Claim what came back if it is off by one constant times the weights, or times the biases."""
-    if not comparison.parameters:
-        return {}
-    constants: dict[bool, set[str]] = {True: set(), False: set()}
-    claims = []
-    for value, right, returned in zip(comparison.given, comparison.right, comparison.returned):
-        c = _multiple_of(value, right, returned)
-        claims.append(None if c is None else returned)
-        if c is not None:
-            constants[np.ndim(value) >= 2].add(f"{c:.4g}")
-    consistent = all(len(found) <= 1 for found in constants.values())
-    return {f"{constants}": tuple(claims)} if consistent else {}
-
-
-def _multiple_of(value: Any, right: Any, returned: Any) -> float | None:
-    """Return the c of returned - right = c · value, if there is one and right itself is not a multiple of value."""
-    if np.shape(returned) != np.shape(right) or np.size(value) < 2 or not np.any(value):
-        return None
-    difference = returned - right
-    largest = np.unravel_index(np.argmax(np.abs(value)), np.shape(value))
-    c = float(difference[largest] / value[largest])
-    own = right[largest] / value[largest]
-    return c if abs(c) > 1e-9 and same(difference, c * value) and not same(right, own * value) else None
-
-
 MISTAKES = (
     Mistake(
         "overwritten-branch",
@@ -142,15 +117,5 @@ MISTAKES = (
         "lecture 01, When is W actually updated?",
         _updated_first,
     ),
-    Mistake(
-        "regularisation",
-        "the regularisation term is missing, doubled, or on the wrong parameters",
-        "The difference is a constant times the parameter itself.",
-        "What does λ/2 · ‖W‖² add to the gradient of W? And to that of the bias?",
-        "dW += lam * W, once, for each weight matrix; nothing for the biases.",
-        "lecture 04, Over- and underfitting",
-        _regularisation,
-        reads_returned=True,
-        refines=("gradient-for-value", "overwritten-branch"),
-    ),
+    REGULARISATION,
 )
