@@ -231,7 +231,10 @@ class Answer:
     def _point(self, inputs: tuple[Any, ...], upstream: Any, returned: Any) -> Point | None:
         if isinstance(returned, dict):
             returned = tuple(returned.get(key) for key in self.call.args[1]) if self.is_network else ()
-        several = isinstance(returned, tuple) or (isinstance(returned, list) and len(self.wrt) > 1)
+        several = isinstance(returned, tuple) or (isinstance(returned, list | np.ndarray) and len(self.wrt) > 1)
+        if isinstance(returned, list) and len(self.wrt) == 1:
+            shape = np.shape(inputs[self.wrt[0]])
+            several = any(part is None or (shape and np.shape(part) == shape) for part in returned)
         parts = list(returned) if several else [returned]
         if len(parts) == len(self.inputs) != len(self.wrt):
             parts = [parts[i] for i in self.wrt]
