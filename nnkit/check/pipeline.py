@@ -7,6 +7,7 @@ mistake, the last makes the `Verdict`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -33,6 +34,10 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+SHARE_FOR_MORE = 0.15
+"""Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
+SHARE_FOR_EXAMPLE = 0.05
+"""Share of the time limit for the search for a smaller example."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
 
@@ -399,7 +404,7 @@ def _explain_first(
 
 def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
     try:
-        with time_limit():
+        with time_limit(SHARE_FOR_EXAMPLE):
             return find_smallest(case.subject, comparison, k, case.rng)
     except OutOfTime:
         return None
@@ -408,11 +413,13 @@ def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | No
 def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
     """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
     wrong anyway."""
+    found = list(comparisons)
+    with suppress(OutOfTime), time_limit(SHARE_FOR_MORE):
+        for subject in (case.subject, *case.subject.variations()):
+            found.extend(sampling.compare_varied(subject, inputs, case.rng))
     try:
         with time_limit():
-            subjects = (case.subject, *case.subject.variations())
-            more = [c for subject in subjects for c in sampling.compare_varied(subject, inputs, case.rng)]
-            return find_mistakes([*comparisons, *more])
+            return find_mistakes(found)
     except OutOfTime:
         return ()
 

@@ -19,9 +19,10 @@ class OutOfTime(BaseException):
 
 
 @contextmanager
-def time_limit() -> Iterator[None]:
-    """Raise `OutOfTime` in this thread after the context's `seconds`, and again every tenth of them if it is caught."""
-    seconds = current_context().seconds
+def time_limit(share: float = 1.0) -> Iterator[None]:
+    """Raise `OutOfTime` in this thread after this share of the context's `seconds`; if it is caught, again every tenth
+    of it."""
+    seconds = share * current_context().seconds
     if seconds <= 0:
         yield
     elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
