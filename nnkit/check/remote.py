@@ -31,7 +31,7 @@ class CallResult:
     returned: Any = None
     fault: BaseException | None = None
     mutated: str = ""
-    """Its effect on the object behind a `ResultRef`: "changed" an array in it, or "taken" one out; else ""."""
+    """Its effect on the object behind a `ResultRef`: "changed" an array in it, "taken" or "added" one; else ""."""
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

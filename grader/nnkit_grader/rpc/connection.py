@@ -124,7 +124,7 @@ class Connection:
 
     def _read_result(self, given: tuple[Any, ...], reply: list[Any], log: codec.ArgumentLog) -> CallResult:
         mutated, outcome = reply
-        if mutated not in ("", "changed", "taken"):
+        if mutated not in ("", "added", "changed", "taken"):
             raise BadReply("a call that mutated something in an unknown way.")
         try:
             return CallResult(given, self._read_outcome(outcome, log), mutated=mutated)

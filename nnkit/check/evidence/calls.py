@@ -73,7 +73,9 @@ def array_bytes(value: Any) -> list[bytes]:
 def find_mutation(value: Any, before: Sequence[bytes]) -> str:
     """Return what was done to a value since `array_bytes` gave `before`; see `CallResult.mutated`."""
     after = array_bytes(value)
-    return "taken" if len(after) != len(before) else "changed" if after != before else ""
+    if len(after) < len(before):
+        return "taken"
+    return "changed" if after[: len(before)] != list(before) else "added" if len(after) > len(before) else ""
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:

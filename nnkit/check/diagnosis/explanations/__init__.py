@@ -5,11 +5,20 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, paths
+from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
-EXPLANATIONS: tuple[Mistake, ...] = (CONSTANT, *chains.EXPLANATIONS, *paths.EXPLANATIONS, chains.VALUE)
+EXPLANATIONS: tuple[Mistake, ...] = (
+    CONSTANT,
+    slopes.SLOPES,
+    *chains.EXPLANATIONS,
+    *paths.EXPLANATIONS,
+    slopes.POINTS,
+    *factors.EXPLANATIONS,
+    slopes.ARITHMETIC,
+    chains.VALUE,
+)
 BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}
 
 __all__ = ["BY_ID", "EXPLANATIONS"]
