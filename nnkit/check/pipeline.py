@@ -23,7 +23,7 @@ from nnkit.check.evidence import sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
-from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
+from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit, working_time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
 from nnkit.check.evidence.tolerance import Target, vjp_targets
 from nnkit.check.rendering import messages, shape_messages
@@ -423,7 +423,7 @@ def _explain_first(
 
 def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
     try:
-        with time_limit(SHARE_FOR_EXAMPLE):
+        with working_time_limit(SHARE_FOR_EXAMPLE):
             return find_smallest(case.subject, comparison, k, case.rng)
     except OutOfTime:
         return None
@@ -433,7 +433,7 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
     """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
     wrong anyway."""
     more: list[Comparison] = []
-    with suppress(OutOfTime), time_limit(SHARE_FOR_MORE):
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
         for subject in (case.subject, *case.subject.variations()):
             more.extend(sampling.compare_varied(subject, inputs, case.rng))
     try:
