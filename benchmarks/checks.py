@@ -5,7 +5,8 @@
 First the corpus of `tests/corpus/`, with what is reported in public: how many wrong gradients does each accept, how
 many right ones does it reject, how many mistakes does it name, and how many of its names are false? Then the time that
 right answers take, for arrays of 10 to 10,000 entries. Goals: 0 accepted, 0 rejected, 98 % named, 0 false names, faster
-than gradcheck. The last line of output is JSON. `peers.py` says how each peer is asked; docs/benchmarks.md says what is compared, and what was seen.
+than gradcheck. The last line of output is JSON. `peers.py` says how each peer is asked; docs/benchmarks.md says what is
+compared, and what was seen.
 """
 
 from __future__ import annotations

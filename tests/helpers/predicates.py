@@ -164,12 +164,12 @@ def not_filled_in(point: Point, k: int) -> Judgement:
 
 
 def regularisation(point: Point, k: int) -> Judgement:
-    """w − r is made of W alone: a multiple of W, of W², of its signs, or a number."""
+    """w − r is made of W: a multiple of W, with W², its signs, a number, or the data's part."""
     w, r, x = point.returned[k], point.right[k], point.given(k)
     if w.shape != r.shape:
         return False
     residual = w - r
-    return any(_in_span(residual, terms) for terms in ([x], [x, x**2], [x, np.sign(x)], [x, np.ones(x.shape)]))
+    return any(_in_span(residual, terms) for terms in ([x, r], [x, x**2], [x, np.sign(x)], [x, np.ones(x.shape)]))
 
 
 # ---- of the upstream gradient -----------------------------------------------------------------------
