@@ -303,7 +303,9 @@ def own_input(point: Point, k: int) -> Judgement:
         x, y = point.inputs
         if near(point.out, x * y):
             return near(point.returned[k], point.upstream * point.given(k))
-    return False if is_rotated(point) else None
+    twins = [j for j, r in enumerate(point.right) if j != k and near(r, point.right[k])]
+    apart = any(not near(point.returned[j], point.returned[k]) for j in twins)
+    return False if apart and is_rotated(point) else None  # the same wire reaches both inputs
 
 
 def is_rotated(point: Point) -> bool:
