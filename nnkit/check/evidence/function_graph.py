@@ -33,6 +33,8 @@ class Trace(Graph):
 
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
+        self.known: dict[str, Any] = {}
+        """Whatever was found out about this graph, to be asked for again."""
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
 
