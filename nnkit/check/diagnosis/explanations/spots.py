@@ -130,7 +130,8 @@ def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
     kinds: dict[str, list[Spot]] = {}
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
-        if slopes is None or all(x.constant for x in place.inputs):
+        squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
+        if slopes is None or squared or all(x.constant for x in place.inputs):
             continue
         spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
         alone.append(spot)
