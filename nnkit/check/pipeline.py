@@ -139,9 +139,19 @@ def ask(case: Case) -> Finding | None:
     if isinstance(out, Finding):
         return out
     case.out = out
-    case.upstreams = [case.subject.upstream(out.shape, case.rng) for _ in range(2 if case.what == "forward" else 1)]
+    case.upstreams = _draw_upstreams(case)
     case.answers = _run_calls(case)
     return _find_other_value(case) or _find_wrong_value(case) or _read_gradients(case)
+
+
+def _draw_upstreams(case: Case) -> list[np.ndarray]:
+    """Draw upstream gradients of both signs: two for a gate, so that one number has each sign once."""
+    first = case.subject.upstream(case.out.shape, case.rng)
+    if not case.subject.takes_upstream:
+        return [first]
+    second = case.subject.upstream(case.out.shape, case.rng)
+    signs = np.sign([first, second])
+    return [first, -second if abs(signs.sum()) == signs.size else second]
 
 
 def _run_calls(case: Case) -> Answers:
