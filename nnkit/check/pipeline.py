@@ -21,6 +21,7 @@ from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, Wron
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
+from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.evidence.tolerance import vjp_targets
 from nnkit.check.rendering import messages, shape_messages
 from nnkit.check.verdict import Verdict
@@ -31,6 +32,8 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+NEAR_TIE_RTOL = 1e-6
+"""Room for rounding, relative to all that is added, where inputs are nearly equal."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
 
@@ -213,7 +216,7 @@ def compare(case: Case) -> Finding | None:
     found = _compare_large(case) if case.is_large else _compare_every_entry(case)
     if isinstance(found, Finding):
         return found
-    case.comparisons = found
+    case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
     wrong = found if _any_wrong(found) else _compare_nearby(case)
     if isinstance(wrong, Finding):
         return wrong
@@ -283,11 +286,19 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
         others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
         found = _compare_at_others(case, others)
         if found is not None:
-            return found
+            return found or _compare_near_ties(case)
     return []
 
 
-def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding | None:
+def _compare_near_ties(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is far off where inputs are nearly equal: there, a maximum that takes close
+    for equal is wrong. Errors of the size of rounding are not looked for: differences of such inputs lose digits."""
+    others = None if case.is_large else sampling.tie_inputs(case.subject, case.inputs, case.rng)
+    found = _compare_at_others(case, others, NEAR_TIE_RTOL) if others else []
+    return sampling.list_far_off(found) if isinstance(found, list) else []
+
+
+def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
     """Return the wrong comparisons at these inputs; None where the function is not defined there."""
     subject = case.subject
     try:
@@ -306,7 +317,7 @@ def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding
         return replace(different, inputs=others)
     exact = bool(case.comparisons) and case.comparisons[0].exact
     # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact) or case.is_large:
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact, rtol) or case.is_large:
         return []
     batch = sampling.find_batch_size(subject, case.inputs)
     found = sampling.compare_at(subject, others, [g], [returned], batch)

@@ -45,6 +45,8 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    tied: bool = False
+    """Shares of equal inputs do not add up; the right ones are one way in which they would."""
 
     @property
     def right(self) -> Arrays:

@@ -16,6 +16,8 @@ from nnkit.check.evidence.tolerance import recheck, vjp_targets
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Step sizes with which people measure derivatives."""
 
+NEAR_TIE = 1e-3
+"""Relative difference of numbers that are nearly equal."""
 DIRECTIONS = 3
 SQUARE = 4
 
@@ -73,6 +75,7 @@ def agrees_along(
     rng: np.random.Generator,
     directions: int,
     exact: bool = False,
+    rtol: float = 1e-11,
 ) -> bool:
     """Return True if the gradients agree with derivatives along random directions, in which every entry takes part.
 
@@ -87,10 +90,10 @@ def agrees_along(
     for _ in range(directions):
         ways = {i: numerical.draw_direction(inputs[i], rng) for i in subject.wrt}
         slope = numerical.take_complex_step_along(subject.function, inputs, ways) if exact else None
-        if slope is not None and _agrees(subject, inputs, upstream, returned, ways, slope):
+        if slope is not None and _agrees(subject, inputs, upstream, returned, ways, slope, rtol):
             continue
         slope = numerical.find_best_estimate_along(subject.function, inputs, ways)
-        if not _agrees(subject, inputs, upstream, returned, ways, slope):
+        if not _agrees(subject, inputs, upstream, returned, ways, slope, rtol):
             return False
     return True
 
@@ -102,6 +105,7 @@ def _agrees(
     returned: Arrays,
     ways: Mapping[int, np.ndarray],
     slope: numerical.Estimate,
+    rtol: float,
 ) -> bool:
     shares = [np.sum(w * ways[i]) for i, w in zip(subject.wrt, returned)]
     ends = upstream * slope.below, upstream * slope.above
@@ -110,7 +114,7 @@ def _agrees(
     size = sum(float(np.sum(np.abs(w * ways[i]))) for i, w in zip(subject.wrt, returned))
     rounding = sum(float(np.sum(subject.rounding(i, inputs) * np.abs(way))) for i, way in ways.items())
     slack = 10 * float(np.sum(np.abs(upstream) * slope.error)) + rounding
-    slack += 1e-11 * (size + float(np.sum(np.abs(upstream * slope.value))))
+    slack += rtol * (size + float(np.sum(np.abs(upstream * slope.value))))
     # Where the direction meets kinks, any slope between the two sides is right.
     return low - slack <= own <= high + slack
 
@@ -191,6 +195,18 @@ def _compare_if_possible(
         return []
 
 
+def list_far_off(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with an error far above all rounding, if there are any."""
+    pairs = ((c, k, t) for c in comparisons for k, t in enumerate(c.targets) if c.is_wrong(k))
+    return list(comparisons) if any(_is_far_off(c.returned[k], t.value) for c, k, t in pairs) else []
+
+
+def _is_far_off(returned: Any, right: np.ndarray) -> bool:
+    if np.shape(returned) != right.shape:
+        return True
+    return bool(np.nanmax(np.abs(returned - right)) > 1e-4 * np.nanmax(np.abs(right), initial=0.0))
+
+
 def find_batch_size(subject: Subject, inputs: Arrays) -> int:
     """Return the size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
     shapes = [np.shape(x) for i, x in enumerate(inputs) if not (subject.parameters and i in subject.wrt)]
@@ -200,6 +216,22 @@ def find_batch_size(subject: Subject, inputs: Arrays) -> int:
 def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amount: float = 0.2) -> Arrays:
     """Move every number that is differentiated by up to this share of itself, keeping its sign; zeros move too."""
     return tuple(_move(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
+
+
+def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Arrays | None:
+    """Return the inputs with half of the numbers that are differentiated close to the largest one, of all arrays of
+    their shape; a maximum has close rivals then. None where there is nothing to tie."""
+    largest: dict[tuple[int, ...], list[float]] = {}
+    for i in subject.wrt:
+        largest.setdefault(np.shape(inputs[i]), []).extend(np.ravel(inputs[i]).tolist())
+    found = list(move_inputs(subject, inputs, rng, 0.01))
+    for i in subject.wrt:
+        rivals = largest[np.shape(inputs[i])]
+        if len(rivals) > 1:
+            x, top = np.asarray(found[i]), max(rivals)
+            close = top * (1 - NEAR_TIE * rng.uniform(size=x.shape))
+            found[i] = np.where(rng.random(x.shape) < (0.5 if x.shape else 1.0), close, x)[()]
+    return tuple(found) if any(len(rivals) > 1 for rivals in largest.values()) else None
 
 
 def mirror_inputs(subject: Subject, inputs: Arrays) -> Arrays:

@@ -28,12 +28,20 @@ class Target:
     error_bound: np.ndarray
     """The error bound of `value` itself (infinite at a kink); the interval also has room for the learner's rounding."""
     kinks: int
+    kinked_outputs: tuple[tuple[int, int], ...] = ()
+    """The pairs (entry, output) at which the slopes from below and from above differ, as flat indices."""
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """True where there is no finite slope to compare with."""
+        return np.asarray(~np.isfinite(self.value))
 
     def misses(self, returned: Any) -> np.ndarray:
-        """Return True where `returned` lies outside the interval (NaN always does); everywhere if its shape differs."""
+        """Return True where `returned` lies outside the interval (NaN always does), which an entry that is unknown does
+        not; everywhere if its shape differs."""
         if np.shape(returned) != self.value.shape:
             return np.ones(self.value.shape, dtype=bool)
-        missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high))
+        missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high)) & ~self.unknown
         return missed
 
 
@@ -59,10 +67,16 @@ def vjp_targets(
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _scale_of(inputs[wrt])
     slack = _rounding_room(value, _find_coupled(columns, weights, value), scale) + np.ravel(rounding)
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
+    at = _find_kinked_outputs(columns) if kinked.any() else ()
     return [
-        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
+        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), at)
         for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
+
+
+def _find_kinked_outputs(columns: Sequence[Estimate]) -> tuple[tuple[int, int], ...]:
+    kinks = np.concatenate([c.kink.reshape(len(c.kink), -1) for c in columns])
+    return tuple((int(entry), int(output)) for entry, output in np.argwhere(kinks))
 
 
 def _scale_of(x: Any) -> float:
