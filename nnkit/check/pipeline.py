@@ -13,8 +13,10 @@ import numpy as np
 
 from nnkit.check.context import current_context
 from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
+from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
+from nnkit.check.diagnosis.smallest import find_smallest
 from nnkit.check.evidence import sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
@@ -387,7 +389,31 @@ def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
     faults = _find_mistakes(case, comparison.inputs, finding.comparisons)
     if not list_explanations(faults) and comparison.returned[k].shape != comparison.targets[k].value.shape:
         faults = _find_mistakes_in_square(case, comparison.inputs)
-    return replace(finding, faults=faults)
+    faults = faults or (GradientFault((k,)),)
+    return replace(
+        finding, faults=_explain_first(case, comparison, k, faults), example=_find_example(case, comparison, k)
+    )
+
+
+def _explain_first(
+    case: Case, comparison: Comparison, k: int, faults: tuple[GradientFault, ...]
+) -> tuple[GradientFault, ...]:
+    """Explain the gradient that is shown by what was measured, if nothing else explains it."""
+    if any(k in fault.gradients and fault.explanations for fault in faults):
+        return faults
+    measured = explain_measured(case.subject, comparison, k)
+    if measured is None:
+        return faults
+    others = [replace(fault, gradients=tuple(i for i in fault.gradients if i != k)) for fault in faults]
+    return GradientFault((k,), (measured,)), *(fault for fault in others if fault.gradients)
+
+
+def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
+    try:
+        with time_limit():
+            return find_smallest(case.subject, comparison, k, case.rng)
+    except OutOfTime:
+        return None
 
 
 def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
@@ -446,4 +472,4 @@ def render(case: Case, finding: Finding | None) -> Verdict:
     comparison, k = finding.first
     has_shape = comparison.returned[k].shape == comparison.targets[k].value.shape
     describe = messages.describe_wrong if has_shape else messages.describe_wrong_shape
-    return describe(subject, comparison, k, finding.faults)
+    return describe(subject, comparison, k, finding.faults, finding.example)

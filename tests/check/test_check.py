@@ -105,7 +105,8 @@ SENTENCES = {
     "computed with too few digits": lambda g, x, y: (np.float32(g * y), g * x),
     "changed x in place": lambda g, x, y: (x.__imul__(2), g * x),
     "changed the upstream gradient in place": lambda g, x, y: (g.__imul__(2), g * x),
-    "dx[0, 0] is nan": lambda g, x, y: (g * y * np.nan, g * x),
+    "every entry is NaN": lambda g, x, y: (g * y * np.nan, g * x),
+    "dx[0, 0] is nan": lambda g, x, y: (np.where(x == x[0, 0], np.nan, g * y), g * x),
     "must hold numbers": lambda g, x, y: (np.full((2, 3), "a"), g * x),
 }
 

@@ -114,10 +114,16 @@ def _find_explaining(comparisons: Sequence[Comparison], table: Table, wrong: Seq
 
 
 def _explains(comparison: Comparison, would: tuple[Any, ...], wrong: Sequence[int]) -> bool:
-    return len(would) == len(comparison.returned) and all(
-        would[i] is not None and same(comparison.returned[i], would[i]) and _better_than_right(comparison, would[i], i)
-        for i in wrong
-    )
+    return len(would) == len(comparison.returned) and all(_gives(comparison, would[i], i) for i in wrong)
+
+
+def _gives(comparison: Comparison, would: Any, i: int) -> bool:
+    """Return True if this is the i-th gradient that came back."""
+    if would is None:
+        return False
+    if would is comparison.returned[i]:  # a claim about what came back, which may be NaN
+        return True
+    return same(comparison.returned[i], would) and _better_than_right(comparison, would, i)
 
 
 def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:

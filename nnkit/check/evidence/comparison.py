@@ -47,6 +47,8 @@ class Comparison:
     """The complex step gives the function's derivatives here."""
     tied: bool = False
     """Shares of equal inputs do not add up; the right ones are one way in which they would."""
+    names: tuple[str, ...] = ()
+    """The names of all inputs."""
 
     @property
     def right(self) -> Arrays:

@@ -74,6 +74,8 @@ class WrongGradient(Finding):
     comparisons: tuple[Comparison, ...] = ()
     faults: tuple[GradientFault, ...] = ()
     """All gradients that are wrong, the first one first."""
+    example: Comparison | None = None
+    """A comparison at a smaller or rounder example, where the first of them is wrong too."""
 
     @property
     def first(self) -> tuple[Comparison, int]:

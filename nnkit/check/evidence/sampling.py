@@ -62,6 +62,7 @@ def compare_at(
                 step_size=subject.step_size,
                 opaque=subject.opaque,
                 exact=exact,
+                names=subject.names,
             )
         )
     return comparisons

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -53,6 +53,11 @@ class Subject:
     step_size: float = 0.0
     opaque: bool = False
     """The trusted function is not one that the learner differentiated: its graph says nothing."""
+
+    takes_upstream: ClassVar[bool] = False
+    """The learner's code is handed an upstream gradient; else it is 1."""
+    output: ClassVar[str] = "the value"
+    """What a sentence calls the output."""
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         """Return the learner's value in float64."""
@@ -132,6 +137,8 @@ class GateSubject(Subject):
     """`gate.forward(*inputs) -> (out, cache)`, `gate.backward(upstream, cache)`."""
 
     gate: Any = None
+    takes_upstream: ClassVar[bool] = True
+    output: ClassVar[str] = "out"
 
     def counts(self, inputs: int) -> set[int]:
         return {inputs}  # a graph hands each of them on to its wire

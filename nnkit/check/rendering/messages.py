@@ -13,10 +13,13 @@ from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, GradientFault
-from nnkit.check.evidence.subjects import GateSubject, Subject
+from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
 from nnkit.check.verdict import Verdict
+
+MAX_HAND_ENTRIES = 4
+"""Numbers up to which the example of the table itself can be followed by hand."""
 
 
 def describe_finding(title: str, finding: Finding) -> Verdict:
@@ -87,8 +90,11 @@ def describe_right(subject: Subject, kinks: int) -> Verdict:
     return Verdict(subject.title, "right", f"{join_names(names)} {verb} with the numerical derivative.", notes=notes)
 
 
-def describe_wrong(subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Verdict:
-    """Return the verdict on the k-th gradient, which has wrong entries; `faults` are those of all gradients."""
+def describe_wrong(
+    subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault], example: Comparison | None
+) -> Verdict:
+    """Return the verdict on the k-th gradient, which has wrong entries; `faults` are those of all gradients, `example`
+    is a smaller or rounder one."""
     i, target = subject.wrt[k], comparison.targets[k]
     name, returned = subject.name(i), comparison.returned[k]
     yours, expected = (subject.shown(i, comparison.inputs, a) for a in (returned, target.value))
@@ -104,11 +110,13 @@ def describe_wrong(subject: Subject, comparison: Comparison, k: int, faults: Seq
         entries=make_table(name, yours, expected, missed),
         error_map=ErrorMap.of(name, yours, expected, missed),
         **explain_faults(subject, faults),
-        notes=_handed(subject, comparison),
+        notes=_describe_example(subject, comparison, k, example),
     )
 
 
-def describe_wrong_shape(subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Verdict:
+def describe_wrong_shape(
+    subject: Subject, comparison: Comparison, k: int, faults: Sequence[GradientFault], example: Comparison | None
+) -> Verdict:
     """Return the verdict on the k-th gradient, which does not have its input's shape."""
     i = subject.wrt[k]
     shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
@@ -151,22 +159,31 @@ def _describe_errors(returned: np.ndarray, wrong: np.ndarray, index: tuple[int, 
     return f"{count} of {wrong.size} entries {verb} off, by up to {error:.3g} (at {where})"
 
 
-def _handed(subject: Subject, comparison: Comparison) -> tuple[str, ...]:
-    """Describe the example: sizes that are not those given, or numbers that are few enough to check by hand."""
-    if comparison.resized:
-        sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, comparison.inputs))
-        return (f"Shown on a smaller example: {sizes}.",)
-    if not isinstance(subject, GateSubject) or np.size(comparison.upstream) > 3:
-        return ()
-    shown = [f"{name} = {_short(x)}" for name, x in zip(subject.names, comparison.inputs) if np.size(x) <= 4]
-    if len(shown) < len(comparison.inputs):
-        return ()
-    return (f"At {', '.join(shown)}, with upstream = {_short(comparison.upstream)}.",)
+def _describe_example(subject: Subject, comparison: Comparison, k: int, example: Comparison | None) -> tuple[str, ...]:
+    """Describe an example that can be followed by hand: the one that the table shows, if its numbers are few, else the
+    smallest that was found; and the sizes of the one that the table shows, if they are not those given."""
+    sizes = ", ".join(f"{name} {np.shape(x)}" for name, x in zip(subject.names, comparison.inputs))
+    shown = (f"Shown on a smaller example: {sizes}.",) if comparison.resized else ()
+    if sum(map(np.size, comparison.inputs)) <= MAX_HAND_ENTRIES and np.size(comparison.upstream) <= MAX_HAND_ENTRIES:
+        return (*shown, f"At {_describe_point(subject, comparison)}.")
+    if example is None:
+        return shown
+    name = subject.name(subject.wrt[k])
+    yours, expected = (
+        subject.shown(subject.wrt[k], example.inputs, a) for a in (example.returned[k], example.right[k])
+    )
+    by_hand = f"To follow by hand: at {_describe_point(subject, example)}, {name} should be {_format(expected)}"
+    return (*shown, f"{by_hand}, and is {_format(yours)}.")
 
 
-def _short(x: Any) -> str:
+def _describe_point(subject: Subject, comparison: Comparison) -> str:
+    inputs = ", ".join(f"{name} = {_format(x)}" for name, x in zip(subject.names, comparison.inputs))
+    return f"{inputs}, with upstream = {_format(comparison.upstream)}" if subject.takes_upstream else inputs
+
+
+def _format(x: Any) -> str:
     return (
         f"{float(x):.6g}"
         if np.ndim(x) == 0
-        else np.array2string(np.asarray(x), precision=6, separator=", ").replace("\n", "")
+        else np.array2string(np.asarray(x), separator=", ", formatter={"float": "{:.6g}".format}).replace("\n", "")
     )

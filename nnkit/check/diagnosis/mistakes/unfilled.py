@@ -36,7 +36,7 @@ def _of_one_number(comparison: Comparison, wanted: Callable[[str], bool]) -> Var
 
 
 def _describe_number(number: str) -> str:
-    return f"every entry is {number}, it was not filled in"
+    return f"every entry is {number}, as if it was never filled in"
 
 
 def _find_number(returned: Any) -> str:
@@ -55,7 +55,7 @@ def _is_one_number(comparison: Comparison, i: int) -> bool:
 MISTAKES = (
     Mistake(
         "not-filled-in",
-        "every entry is the same number, it was not filled in",
+        "every entry is the same number, as if it was never filled in",
         "It is the same number at every input that was tried, where the right gradient is another one.",
         "Follow the array that you return up to the line that makes it. Which line writes the gradient into it?",
         "Write down the local derivative, multiply it by the upstream gradient, and return the product.",

@@ -1,0 +1,136 @@
+"""What can be said of any wrong gradient: how the output moves when one entry of the input does, and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from nnkit import numerical
+from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.subjects import Subject
+from nnkit.check.evidence.tolerance import find_worst, format_place
+
+MAX_TERMS = 3
+"""Entries of the output up to which the sum over them is written out."""
+MEASURED = Mistake(
+    "measured-slope",
+    "the slope is not the one that was measured",
+    "",
+    "Take this one entry, and follow by hand how it reaches the output.",
+    "Write the local derivative of each gate on that way, multiply them, multiply by the upstream gradient, and add up"
+    " what comes along several ways.",
+    "lecture 01, Upstream × local",
+    named=False,
+)
+
+
+@dataclass(frozen=True)
+class Slope:
+    """One entry of an input, and its slopes in the outputs that it reaches."""
+
+    place: str
+    """The entry of the gradient: "dx[0, 2]"."""
+    entry: str
+    """The entry of the input: "x[0, 2]"."""
+    value: float
+    outputs: tuple[tuple[str, float, float], ...]
+    """(place, measured slope, upstream gradient) of each entry of the output that it changes."""
+    yours: float
+    expected: float
+    wrong: int
+    """Entries of the gradient that are wrong, out of `size`."""
+    size: int
+
+
+def explain_measured(subject: Subject, comparison: Comparison, k: int) -> Explanation | None:
+    """Explain the k-th gradient's worst entry by the slopes that were measured there; None if its shape is wrong."""
+    slope = measure_slope(subject, comparison, k)
+    if slope is None:
+        return None
+    if comparison.step_size:
+        return MEASURED.explain("", title="it is not the old one minus step_size · gradient", why=_describe_step(slope))
+    if not np.isfinite(slope.yours):
+        return MEASURED.explain("", title=f"{slope.place} is {slope.yours}", why=_describe_terms(slope))
+    title = f"at {slope.entry} = {slope.value:.4g} it is {slope.yours:.4g}, the measured one is {slope.expected:.4g}"
+    return MEASURED.explain("", title=f"{_count_errors(slope)}{title}", why=_describe_terms(slope))
+
+
+def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | None:
+    """Return the slopes at the entry that is off the most."""
+    i, target, returned = subject.wrt[k], comparison.targets[k], comparison.returned[k]
+    missed = target.misses(returned)
+    if returned.shape != target.value.shape or not missed.any():
+        return None
+    index = find_worst(returned, target.value, missed)
+    entry = int(np.ravel_multi_index(index, returned.shape)) if index else 0
+    column = _measure_column(comparison, i, entry)
+    reached = np.argwhere(np.abs(column) > 1e-9 * max(1.0, float(np.max(np.abs(column), initial=0.0))))
+    outputs = [
+        (format_place(subject.output, at), float(column[at]), float(comparison.upstream[at]))
+        for at in _list_indices(reached)
+    ]
+    return Slope(
+        format_place(subject.name(i), index),
+        format_place(subject.names[i], index),
+        float(np.asarray(comparison.inputs[i])[index]),
+        tuple(outputs),
+        float(returned[index]),
+        float(target.value[index]),
+        int(missed.sum()),
+        missed.size,
+    )
+
+
+def _measure_column(comparison: Comparison, i: int, entry: int) -> np.ndarray:
+    """Return the slopes of the output in one entry of input i: none at a kink, where there are two of them."""
+    column = numerical.recompute_column(comparison.function, comparison.inputs, i, entry)
+    return np.zeros(column.value.shape) if np.any(column.kink) else column.value
+
+
+def _list_indices(found: np.ndarray) -> list[tuple[int, ...]]:
+    return [tuple(int(n) for n in row) for row in found]
+
+
+def _count_errors(slope: Slope) -> str:
+    if slope.size == 1:
+        return ""
+    return f"{slope.wrong} of {slope.size} entries {'is' if slope.wrong == 1 else 'are'} off; "
+
+
+def _describe_step(slope: Slope) -> str:
+    moved = f"At {slope.entry} = {slope.value:.4g}, (old - new) / step_size is {slope.yours:.4g}"
+    return f"{moved}; the gradient there is {slope.expected:.4g}."
+
+
+def _describe_terms(slope: Slope) -> str:
+    """Return sentences on how this entry reaches the output."""
+    if not slope.outputs:
+        return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
+    listed = [f"{place} by {each:.4g} times as much" for place, each, _ in slope.outputs[:MAX_TERMS]]
+    more = f", and {len(slope.outputs) - MAX_TERMS} more entries" if len(slope.outputs) > MAX_TERMS else ""
+    return f"Measured: a small change of {slope.entry} changes {_join(listed)}{more}. {_describe_sum(slope)}"
+
+
+def _describe_sum(slope: Slope) -> str:
+    if len(slope.outputs) > MAX_TERMS:
+        return f"The sum of slope times upstream over all of them is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+    (_, _, g), *others = slope.outputs
+    if not others and g == 1:
+        return f"So its gradient is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+    if not others and g != 0 and np.isfinite(slope.yours):
+        own = f"{_signed(slope.yours)} / {_signed(g)} = {slope.yours / g:.4g}"
+        return f"Your gradient divided by the upstream gradient there, {own}, should be that slope."
+    terms = " + ".join(f"{_signed(g)} · {_signed(each)}" for _, each, g in slope.outputs)
+    return f"Upstream times slope, {terms}, is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+
+
+def _signed(number: float) -> str:
+    return f"({number:.4g})" if number < 0 else f"{number:.4g}"
+
+
+def _join(parts: Sequence[str]) -> str:
+    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -1,0 +1,97 @@
+"""What a verdict says where nothing else explains a gradient: measured slopes, and an example to follow by hand."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnkit.check import Verdict, check_backward, check_gradient, check_step
+
+
+class Gate:
+    def __init__(self, forward: Any, backward: Any):
+        self._forward, self._backward = forward, backward
+
+    def forward(self, x: Any) -> Any:
+        return self._forward(x), x
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        return self._backward(upstream, cache)
+
+
+def nonsense(g: Any, x: Any) -> Any:
+    return g * x**3 + 0.1
+
+
+def test_a_slope_that_nothing_explains_is_measured() -> None:
+    verdict = check_backward(Gate(np.square, nonsense), 3.0)
+    assert verdict.explained_as == ("measured-slope",)
+    assert "at x = 3 it is" in verdict.headline
+    (sentence,) = verdict.explanation
+    assert "a small change of x changes out by 6 times as much" in sentence
+    yours, upstream, ratio = re.search(r"there, ([\d.]+) / ([\d.]+) = ([\d.]+),", sentence).groups()  # type: ignore[union-attr]
+    assert float(yours) / float(upstream) == pytest.approx(float(ratio), rel=1e-3)
+
+
+def test_an_entry_that_reaches_several_outputs_gets_the_sum() -> None:
+    x = np.array([0.5, -1.0, 2.0])
+    verdict = check_backward(Gate(lambda x: np.array([x.sum(), x @ x]), lambda g, x: g[0] + np.sin(g[1] * x)), x)
+    (sentence,) = verdict.explanation
+    assert "changes out[0] by 1 times as much and out[1] by" in sentence
+    terms, total = re.search(r"Upstream times slope, (.+), is (-?[\d.]+);", sentence).groups()  # type: ignore[union-attr]
+    assert eval(terms.replace("·", "*")) == pytest.approx(float(total), rel=2e-3)
+
+
+def test_a_value_without_an_upstream_gradient() -> None:
+    verdict = check_gradient(lambda x, y: (x * y**2, (y**2, x * y + 1)), 2.0, 3.0)
+    assert "dy is wrong: at y = 3 it is 7, the measured one is 12" in verdict.headline
+    assert verdict.explanation == (
+        "Measured: a small change of y changes the value by 12 times as much. So its gradient is 12; yours is 7.",
+    )
+    assert "At x = 2, y = 3." in verdict.notes
+
+
+def example(verdict: Verdict) -> str:
+    (note,) = (note for note in verdict.notes if note.startswith("To follow by hand: "))
+    return note
+
+
+def test_a_large_array_gets_an_example_to_follow_by_hand() -> None:
+    verdict = check_backward(Gate(np.square, nonsense), np.random.default_rng(0).normal(size=(3, 4)))
+    assert (
+        example(verdict)
+        == "To follow by hand: at x = [[-2]], with upstream = [[1]], dx should be [[-4]], and is [[-7.9]]."
+    )
+
+
+def test_the_example_has_two_rows_where_one_would_hide_the_mistake() -> None:
+    verdict = check_backward(Gate(lambda x: x.T, lambda g, x: g), np.random.default_rng(0).normal(size=(4, 4)))
+    assert "x = [[" in example(verdict)
+    assert example(verdict).count("],") >= 1
+
+
+def test_an_upstream_of_ones_is_not_shown_where_it_would_hide_the_mistake() -> None:
+    verdict = check_backward(Gate(np.tanh, lambda g, x: 1 - np.tanh(x) ** 2), np.random.default_rng(0).normal(size=5))
+    assert "with upstream = [2]" in example(verdict)
+
+
+def test_a_step_speaks_of_weights_and_of_the_gradient_apart() -> None:
+    def step(p: Any, x: Any, size: float) -> Any:
+        return {"w": p["w"] - size * (2 * p["w"] * x + np.cos(x))}
+
+    verdict = check_step(
+        step, {"w": np.array([1.0, 2.0])}, np.array([3.0, 0.5]), of=lambda p, x: np.sum(p["w"] ** 2 * x)
+    )
+    assert "(old - new) / step_size is" in verdict.explanation[0]
+
+
+def test_every_wrong_gradient_has_a_lesson_and_hints() -> None:
+    verdict = check_backward(
+        Gate(np.square, lambda g, x: np.where(x == x[0], np.nan, 2 * x * g)), np.array([1.5, -2.0])
+    )
+    assert "dx[0] is nan" in verdict.headline
+    assert verdict.lesson
+    assert len(verdict.hints) == 2
