@@ -18,6 +18,8 @@ STEPS = tuple(10.0**-k for k in range(2, 8))
 
 NEAR_TIE = 1e-3
 """Relative difference of numbers that are nearly equal."""
+MIN_ENTRIES_KEPT = 6
+"""Entries of an array from which on some are kept as they are where others are made nearly equal."""
 DIRECTIONS = 3
 SQUARE = 4
 
@@ -220,19 +222,26 @@ def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amou
 
 
 def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Arrays | None:
-    """Return the inputs with half of the numbers that are differentiated close to the largest one, of all arrays of
-    their shape; a maximum has close rivals then. None where there is nothing to tie."""
-    largest: dict[tuple[int, ...], list[float]] = {}
+    """Return the inputs with most of the numbers that are differentiated close to the largest or the smallest one of
+    all arrays of their shape; a maximum has close rivals then. None where there is nothing to tie."""
+    numbers: dict[tuple[int, ...], list[float]] = {}
     for i in subject.wrt:
-        largest.setdefault(np.shape(inputs[i]), []).extend(np.ravel(inputs[i]).tolist())
+        numbers.setdefault(np.shape(inputs[i]), []).extend(np.ravel(inputs[i]).tolist())
+    if all(len(rivals) == 1 for rivals in numbers.values()):
+        return None
     found = list(move_inputs(subject, inputs, rng, 0.01))
     for i in subject.wrt:
-        rivals = largest[np.shape(inputs[i])]
+        rivals = numbers[np.shape(inputs[i])]
         if len(rivals) > 1:
-            x, top = np.asarray(found[i]), max(rivals)
-            close = top * (1 - NEAR_TIE * rng.uniform(size=x.shape))
-            found[i] = np.where(rng.random(x.shape) < (0.5 if x.shape else 1.0), close, x)[()]
-    return tuple(found) if any(len(rivals) > 1 for rivals in largest.values()) else None
+            found[i] = _tie(np.asarray(found[i]), max(rivals), min(rivals), rng)
+    return tuple(found)
+
+
+def _tie(x: np.ndarray, top: float, bottom: float, rng: np.random.Generator) -> Any:
+    few, draw = x.size < MIN_ENTRIES_KEPT, rng.random(x.shape)
+    value = np.where((draw < 0.35) | few, top, bottom)
+    tied: np.ndarray = np.where((draw < 0.7) | few, value * (1 - NEAR_TIE * rng.uniform(size=x.shape)), x)
+    return tied[()]
 
 
 def mirror_inputs(subject: Subject, inputs: Arrays) -> Arrays:

@@ -13,6 +13,8 @@ from nnkit.check.evidence.comparison import Comparison
 
 MAX_GROUPS = 12
 """Groups of tied entries that are looked at in one comparison."""
+SMALL_STEP = 1e-6
+"""Step, relative to an entry, that shows what the kink alone does."""
 Entries = tuple[tuple[int, int], ...]
 """Entries of gradients: (position of the gradient, flat index)."""
 
@@ -40,7 +42,7 @@ def narrow_at_ties(comparison: Comparison) -> Comparison:
 
 def _find_shares(comparison: Comparison, group: Entries) -> Mapping[tuple[int, int], float]:
     """Return shares that add up, where those that came back do not."""
-    slope = _slope_together(comparison, group)
+    slope = None if _is_independent(comparison, group) else _slope_together(comparison, group)
     if slope is None:
         return {}
     shares = [float(comparison.returned[k].flat[entry]) for k, entry in group]
@@ -48,6 +50,28 @@ def _find_shares(comparison: Comparison, group: Entries) -> Mapping[tuple[int, i
     room = 1e-6 * (sum(map(abs, shares)) + abs(expected)) + error
     lacking = expected - sum(shares)
     return {at: w + lacking / len(group) for at, w in zip(group, shares)} if abs(lacking) > room else {}
+
+
+def _is_independent(comparison: Comparison, group: Entries) -> bool:
+    """Return True if the first entry's kink has nothing to do with the others': each changes the output as if the
+    others were not there, as zeros before a ReLU do."""
+    first, *others = group[: MAX_GROUPS + 1]
+    at, own = _value_at(comparison, ()), _value_at(comparison, (first,))
+    for other in others:
+        alone, both = _value_at(comparison, (other,)), _value_at(comparison, (first, other))
+        mixed = np.max(np.abs(both - own - alone + at), initial=0.0)
+        if mixed > 0.1 * max(np.max(np.abs(own - at), initial=0.0), np.max(np.abs(alone - at), initial=0.0)):
+            return False
+    return True
+
+
+def _value_at(comparison: Comparison, moved: Entries) -> np.ndarray:
+    """Return the value where these entries are a little larger."""
+    inputs = [np.array(x) for x in comparison.inputs]
+    for k, entry in moved:
+        x = inputs[comparison.wrt[k]]
+        x.flat[entry] += SMALL_STEP * max(abs(float(x.flat[entry])), numerical.MIN_SCALE)
+    return np.asarray(comparison.function(*(x[()] for x in inputs)), dtype=float)
 
 
 def _slope_together(comparison: Comparison, group: Entries) -> tuple[float, float] | None:
