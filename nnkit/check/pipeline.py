@@ -17,7 +17,7 @@ from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.smallest import find_smallest
-from nnkit.check.evidence import sampling
+from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
@@ -149,22 +149,16 @@ def _find_other_value(case: Case) -> Finding | None:
 def _find_wrong_value(case: Case) -> Finding | None:
     """Find a value that is not the trusted function's, or not a number."""
     expected = None if case.subject.of is None else np.asarray(case.subject.of(*case.inputs), dtype=float)
-    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(np.isfinite(expected))):
-        return _explain_not_finite(case, expected is not None)
+    finite = np.isfinite(case.out if expected is None else expected)
+    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(finite)):
+        return not_finite.explain_value(case.subject, case.what, case.inputs, case.out, expected is not None)
     if expected is None:
         return None
-    different = find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
+    known = np.where(finite, expected, case.out) if expected.shape == case.out.shape else expected
+    different = find_difference(case.what, case.out, known, floor=_rounding_floor(case.inputs))
+    if different is None and not np.all(finite):
+        return not_finite.explain_trusted(case.what, expected)
     return replace(different, inputs=case.inputs) if isinstance(different, WrongValue) else different
-
-
-def _explain_not_finite(case: Case, trusted: bool) -> Finding:
-    calm = case.subject.value(sampling.scale_down_inputs(case.inputs))
-    if isinstance(calm, Finding):
-        return calm
-    odd = float(case.out[~np.isfinite(case.out)].flat[0]) if case.out.shape else float(case.out)
-    if np.all(np.isfinite(calm)) and any(np.max(np.abs(x)) > 10 for x in case.inputs):
-        return Finding("wrong", f"{case.what} is {odd} at these inputs: large numbers overflow.", ("overflow",))
-    return Finding("wrong" if trusted else "error", f"{case.what} is {odd} at these inputs.")
 
 
 def _rounding_floor(inputs: Arrays) -> float:
@@ -222,7 +216,9 @@ def compare(case: Case) -> Finding | None:
     wrong = found if _any_wrong(found) else _compare_nearby(case)
     if isinstance(wrong, Finding):
         return wrong
-    return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong)) if wrong else None
+    if wrong:
+        return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong))
+    return not_finite.find_unknown(case.subject, found)
 
 
 def _compare_large(case: Case) -> list[Comparison] | Finding:
@@ -234,6 +230,8 @@ def _compare_large(case: Case) -> list[Comparison] | Finding:
     if _any_wrong(small):
         return small
     if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
+        if not sampling.has_slope(subject, inputs, case.rng):
+            return not_finite.cannot_check("the slope is no finite number there.")
         names = " or ".join(subject.name(i) for i in subject.wrt)
         return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
     return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
@@ -430,7 +428,9 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
 
 def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
     """Return True if what is NaN or infinite here is right for moderate inputs."""
-    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
+    if np.all(np.isfinite(comparison.returned[k])) or not not_finite.has_large(comparison.inputs):
+        return False
+    if "overflow" not in subject.run_calls(comparison.inputs, [comparison.upstream]).float_faults:
         return False
     calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
     return not isinstance(calm, Finding) and not calm[0].is_wrong(k)

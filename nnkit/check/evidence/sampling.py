@@ -101,6 +101,12 @@ def agrees_along(
     return True
 
 
+def has_slope(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> bool:
+    """Return True if the slope along a random direction is a finite number."""
+    ways = {i: numerical.draw_direction(inputs[i], rng) for i in subject.wrt}
+    return bool(np.all(np.isfinite(numerical.find_best_estimate_along(subject.function, inputs, ways).value)))
+
+
 def _agrees(
     subject: Subject,
     inputs: Arrays,

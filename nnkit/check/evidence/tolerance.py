@@ -13,6 +13,8 @@ from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
 MAX_TABLE_ROWS = 4
+MAX_CLOSER_ENTRIES = 64
+"""Entries without a slope that are looked at more closely."""
 MAX_JACOBIAN_ENTRIES = 4_000_000
 EPSILON = float(np.finfo(float).eps)
 
@@ -109,8 +111,10 @@ def recheck(
     upstream: np.ndarray,
 ) -> Target:
     """Recompute entries that miss the target, until one is confirmed wrong; return the target, widened by them."""
+    if returned.shape == target.value.shape and target.unknown.any():
+        target = _look_closer(target, function, inputs, wrt, upstream)
     missed = target.misses(returned)
-    if returned.shape != missed.shape or not missed.any() or not np.all(np.isfinite(returned)):
+    if returned.shape != missed.shape or not missed.any() or not np.all(np.isfinite(returned[~target.unknown])):
         return target
     low, high = target.low.copy(), target.high.copy()
     error = np.where(missed, np.abs(returned - target.value), -1.0)
@@ -121,6 +125,24 @@ def recheck(
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
     return replace(target, low=low, high=high)
+
+
+def _look_closer(
+    target: Target, function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, upstream: np.ndarray
+) -> Target:
+    """Return the target with the slopes of its first unknown entries, as far as smaller steps or one side show them."""
+    parts = [np.array(part, dtype=float) for part in (target.value, target.low, target.high, target.error_bound)]
+    weights = np.asarray(upstream, dtype=float).reshape(1, -1)
+    for entry in np.flatnonzero(target.unknown)[:MAX_CLOSER_ENTRIES].tolist():
+        column = numerical.recompute_column(function, inputs, wrt, entry)
+        found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), weights)
+        value, error_bound, low, high, kinked = (part[0] for part in found)
+        if np.isfinite(value[0]):
+            room = error_bound + _rounding_room(value, np.abs(value), 1.0)
+            ends = _make_interval(value, room, low, high, kinked)
+            for part, number in zip(parts, (value, *ends, error_bound)):
+                part.flat[entry] = number[0]
+    return replace(target, **dict(zip(("value", "low", "high", "error_bound"), parts)))
 
 
 def _recompute(
