@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-
 FLOAT_FAULTS = frozenset(("overflow", "underflow", "divide by zero", "invalid value"))
 
 

@@ -13,7 +13,7 @@ from nnkit.check.evidence.tolerance import format_place
 LARGE_INPUT = 10
 CHOOSE_OTHERS = "Choose inputs at which it is finite, and a little away from the end of its domain."
 ORIGINS = (
-    ({"invalid value"}, "something on the way is not defined there: a root or a logarithm of a negative number, or 0/0."),
+    ({"invalid value"}, "something on the way is not defined: a root or a logarithm of a negative number, or 0/0."),
     ({"divide by zero", "underflow"}, "a number on the way is too small for a float and became 0: its logarithm, or 1 "
      "over it, is infinite. With the logarithm taken first (scores - max - log of the sum) nothing becomes 0."),
     ({"divide by zero"}, "something on the way is divided by 0, or is the logarithm of 0."),

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit import numerical
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.tolerance import Target
 
 MAX_GROUPS = 12
 """Groups of tied entries that are looked at in one comparison."""
@@ -30,14 +31,18 @@ def narrow_at_ties(comparison: Comparison) -> Comparison:
         return comparison
     targets = list(comparison.targets)
     for k in {k for k, _ in fixed}:
-        target = targets[k]
-        parts = {name: np.array(getattr(target, name)) for name in ("value", "low", "high", "error_bound")}
-        for at, share in ((entry, share) for (own, entry), share in fixed.items() if own == k):
-            slack = 1e-9 * abs(share)
-            for name, number in zip(parts, (share, share - slack, share + slack, slack)):
-                parts[name].flat[at] = number
-        targets[k] = replace(target, **parts)
+        targets[k] = _narrow(targets[k], {entry: share for (own, entry), share in fixed.items() if own == k})
     return replace(comparison, targets=tuple(targets), tied=True)
+
+
+def _narrow(target: Target, shares: Mapping[int, float]) -> Target:
+    """Return the target with these values at these entries, and room for rounding only."""
+    value, low, high, bound = (np.array(a) for a in (target.value, target.low, target.high, target.error_bound))
+    for entry, share in shares.items():
+        room = 1e-9 * abs(share)
+        value.flat[entry], bound.flat[entry] = share, room
+        low.flat[entry], high.flat[entry] = share - room, share + room
+    return replace(target, value=value, low=low, high=high, error_bound=bound)
 
 
 def _find_shares(comparison: Comparison, group: Entries) -> Mapping[tuple[int, int], float]:

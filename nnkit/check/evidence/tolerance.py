@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
+from nnkit.check.evidence.conditioning import allow_for_condition
 from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
@@ -121,7 +122,10 @@ def recheck(
     for entry in np.argsort(-error, axis=None)[: int(missed.sum())].tolist():
         room = (target.high - target.value).flat[entry] - target.error_bound.flat[entry]
         a, b = _recompute(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
-        if not a <= returned.flat[entry] <= b:
+        own = float(returned.flat[entry])
+        if not a <= own <= b:
+            a, b = allow_for_condition(function, inputs, wrt, entry, upstream, own, (a, b))
+        if not a <= own <= b:
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
     return replace(target, low=low, high=high)
@@ -136,13 +140,13 @@ def _look_closer(
     for entry in np.flatnonzero(target.unknown)[:MAX_CLOSER_ENTRIES].tolist():
         column = numerical.recompute_column(function, inputs, wrt, entry)
         found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), weights)
-        value, error_bound, low, high, kinked = (part[0] for part in found)
-        if np.isfinite(value[0]):
-            room = error_bound + _rounding_room(value, np.abs(value), 1.0)
-            ends = _make_interval(value, room, low, high, kinked)
-            for part, number in zip(parts, (value, *ends, error_bound)):
+        slope, bound, below, above, kinked = (part[0] for part in found)
+        if np.isfinite(slope[0]):
+            ends = _make_interval(slope, bound + _rounding_room(slope, np.abs(slope), 1.0), below, above, kinked)
+            for part, number in zip(parts, (slope, *ends, bound)):
                 part.flat[entry] = number[0]
-    return replace(target, **dict(zip(("value", "low", "high", "error_bound"), parts)))
+    value, low, high, bound = parts
+    return replace(target, value=value, low=low, high=high, error_bound=bound)
 
 
 def _recompute(
