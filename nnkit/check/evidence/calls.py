@@ -26,13 +26,10 @@ FirstBytes = dict[tuple[int, int], list[bytes]]
 
 def call_once(function: Callable[..., Any], given: tuple[Any, ...]) -> CallResult:
     """Make one call, and catch what it raises."""
-    with noting_float_faults() as seen:
-        try:
-            result = CallResult(given, function(*given))
-        except (Exception, SystemExit) as fault:
-            result = CallResult(given, fault=fault)
-    result.float_faults = frozenset(seen)
-    return result
+    try:
+        return CallResult(given, function(*given))
+    except (Exception, SystemExit) as fault:
+        return CallResult(given, fault=fault)
 
 
 @contextmanager

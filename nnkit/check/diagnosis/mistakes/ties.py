@@ -88,7 +88,7 @@ def _goes_to_close(comparison: Comparison, w: np.ndarray, right: np.ndarray, i: 
     """Return True if entries that should be 0 have another one's gradient, whose input is nearly the same number."""
     x, all_right = np.asarray(comparison.given[i]), comparison.right[i]
     missed = comparison.targets[i].misses(comparison.returned[i])
-    if np.any(np.abs(right) > 1e-9 * np.max(np.abs(w))):
+    if not np.all(np.isfinite(w)) or np.any(np.abs(right) > 1e-9 * np.max(np.abs(w))):
         return False
     winners = [(x, r) for x, r in zip(comparison.given, comparison.right) if np.shape(x) == np.shape(all_right)]
     return all(
