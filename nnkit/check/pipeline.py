@@ -13,13 +13,14 @@ import numpy as np
 
 from nnkit.check.context import current_context
 from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.smallest import find_smallest
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
+from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
@@ -36,6 +37,8 @@ MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
 NEAR_TIE_RTOL = 1e-6
 """Room for rounding, relative to all that is added, where inputs are nearly equal."""
+NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
+"""Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
 
@@ -59,9 +62,10 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
             return check()
     except OutOfTime:
         seconds = current_context().seconds
-        return Verdict(title, "error", f"it did not end within {seconds:g} seconds: is there a loop without an end?")
+        sentence = f"it did not end within {seconds:g} seconds: is there a loop without an end?"
+        return Finding("error", sentence, ("endless",))
     except RecursionError:
-        return Verdict(title, "error", "it calls itself without an end.")
+        return Finding("error", "it calls itself without an end.", ("endless",))
     except MemoryError:
         return Verdict(title, "error", "it needs more memory than there is.")
     except Exception as fault:
@@ -104,7 +108,19 @@ class Case:
 def examine(subject: Subject, inputs: Arrays, seed: int) -> Verdict:
     """Return the verdict on a subject at these inputs."""
     case = Case.start(subject, inputs, seed)
-    return render(case, diagnose(case, find(case)))
+    finding = find(case)
+    if isinstance(finding, GradientOfFixed):
+        case, finding = _differentiate_whole_numbers(case, finding, seed)
+    return render(case, diagnose(case, finding))
+
+
+def _differentiate_whole_numbers(case: Case, finding: GradientOfFixed, seed: int) -> tuple[Case, Finding | None]:
+    """Take whole numbers for numbers, not for labels, if the function can be computed with fractions in their place."""
+    inputs = tuple(np.asarray(x, float) if i in finding.inputs else x for i, x in enumerate(case.inputs))
+    wrt = tuple(sorted({*case.subject.wrt, *finding.inputs}))
+    other = Case.start(replace(case.subject, wrt=wrt), inputs, seed)
+    found = find(other)
+    return (other, found) if found is None or isinstance(found, WrongGradient) else (case, finding)
 
 
 def find(case: Case) -> Finding | None:
@@ -143,7 +159,8 @@ def _find_other_value(case: Case) -> Finding | None:
         return again
     if equal_arrays(case.out, again):
         return None
-    return Finding("wrong", f"{case.what} gives something else each time: is something random, or kept?")
+    sentence = f"{case.what} gives another result each time: is something random, or kept?"
+    return Finding("wrong", sentence, ("changes-by-itself",))
 
 
 def _find_wrong_value(case: Case) -> Finding | None:
@@ -193,7 +210,8 @@ def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Findin
         return None
     if all(_was_added(case, k, first[k], second[k]) for k in changed):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    return Finding("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
+    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
+    return Finding("wrong", sentence, ("changes-by-itself",))
 
 
 def _was_added(case: Case, k: int, first: np.ndarray, second: np.ndarray) -> bool:
@@ -359,7 +377,8 @@ def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
         return zero
     for w, double, nothing in zip(case.returned[0], doubled, zero):
         if not np.allclose(double, 2 * w, rtol=1e-9, atol=1e-12) or np.any(nothing != 0):
-            return Finding("wrong", "a doubled upstream gradient must double the result, and a zero one give zeros.")
+            sentence = "a doubled upstream gradient must double the result, and a zero one must give zeros."
+            return Finding("wrong", sentence, ("not-linear",))
     return None
 
 
@@ -381,7 +400,7 @@ def diagnose(case: Case, finding: Finding | None) -> Finding | None:
             return _diagnose_gradient(case, finding)
         case WrongValue():
             return _diagnose_value(case, finding)
-        case CallFault(fault=ValueError()):
+        case CallFault() if explain_fault(finding).id in NAMED_FAULTS:
             return _diagnose_fault(case, finding)
         case _:
             return finding
@@ -457,11 +476,12 @@ def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
 
 def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     """Name the mistake of a product that failed for its shapes."""
-    mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
-    if not mistakes:
-        return finding
     rule = shape_messages.describe_products(case.subject, case.inputs)
-    return replace(messages.add_mistakes(finding, mistakes), status="wrong", notes=rule)
+    mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
+    possible = NAMED_FAULTS[explain_fault(finding).id]
+    if not mistakes or (possible and not possible.issuperset(mistakes)):
+        return finding
+    return replace(finding, status="wrong", mistakes=mistakes, notes=rule)
 
 
 # ---- step 5: render ---------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ class CallResult:
     returned: Any = None
     fault: BaseException | None = None
     mutated: str = ""
-    """Its effect on the object behind a `ResultRef`: "changed" an array in it, or "taken" one out; else ""."""
+    """Its effect on the object behind a `ResultRef`: "changed" an array in it, "taken" or "added" one; else ""."""
     float_faults: frozenset[str] = frozenset()
     """What NumPy noted of its arithmetic in another process: some of `FLOAT_FAULTS`."""
 

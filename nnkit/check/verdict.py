@@ -90,7 +90,7 @@ class Verdict:
     explained_as: tuple[str, ...] = ()
     """The ids of descriptions of what is wrong, where the catalogue has no name for it."""
     explanation: tuple[str, ...] = ()
-    """What is wrong and why, a sentence or two each."""
+    """Sentences on what is wrong and why."""
     hints: tuple[str, ...] = ()
     """To be opened one at a time: a nudge first, then nearly the answer."""
     lesson: str = ""

@@ -126,7 +126,7 @@ class Connection:
         mutated, float_faults, outcome = reply
         if type(float_faults) is not list or not FLOAT_FAULTS.issuperset(map(str, float_faults)):
             raise BadReply("arithmetic that failed in an unknown way.")
-        if mutated not in ("", "changed", "taken"):
+        if mutated not in ("", "added", "changed", "taken"):
             raise BadReply("a call that mutated something in an unknown way.")
         try:
             returned = self._read_outcome(outcome, log)

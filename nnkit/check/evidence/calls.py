@@ -6,7 +6,6 @@ calls, and most of what a message costs is the waiting for it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -88,12 +87,11 @@ def array_bytes(value: Any) -> list[bytes]:
 
 
 def find_mutation(value: Any, before: Sequence[bytes]) -> str:
-    """Return what was done to a value since `array_bytes` gave `before`; see `CallResult.mutated`. What was only put
-    into it, here or by an earlier call, takes nothing from anyone."""
+    """Return what was done to a value since `array_bytes` gave `before`; see `CallResult.mutated`."""
     after = array_bytes(value)
     if len(after) < len(before):
         return "taken"
-    return "" if after == before or not Counter(before) - Counter(after) else "changed"
+    return "changed" if after[: len(before)] != list(before) else "added" if len(after) > len(before) else ""
 
 
 def arrays_in(value: Any) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.function_graph import Trace, recognise_gate, trace_function
+from nnkit.check.evidence.function_graph import Trace, recognise_gate, trace_function, vjp_with_faults
 from nnkit.check.evidence.tolerance import Target
 
 Arrays = tuple[Any, ...]
@@ -66,7 +66,16 @@ class Comparison:
             return ()
         with np.errstate(all="ignore"):
             found = (trace_function(self.function, self.inputs), recognise_gate(self.inputs, self.out))
-        return tuple(graph for graph in found if graph is not None)
+            return tuple(graph for graph in found if graph is not None and self._has_right_gradients(graph))
+
+    def _has_right_gradients(self, graph: Trace) -> bool:
+        """Return True if the graph, run backward, gives the gradients that are right: it has lost no path."""
+        try:
+            grads = vjp_with_faults(graph, self.upstream)
+            pairs = [(grads[graph.wires[i].index], target) for i, target in zip(self.wrt, self.targets)]
+        except Exception:  # a gate that is not defined here
+            return False
+        return not any(target.misses(grad).any() for grad, target in pairs)
 
     def is_wrong(self, i: int) -> bool:
         """Return True if the i-th gradient lies outside its target."""

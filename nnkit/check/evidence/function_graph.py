@@ -9,200 +9,20 @@ gate here has no graph: `trace_function` returns None, and the mistakes that nee
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from nnkit import gates
 from nnkit.arrays import Array, unbroadcast
-from nnkit.gates.base import Gate, Gradients
+from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.evidence.wire_functions import Wire
+from nnkit.check.evidence.wires import record
+from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
-
-
-@dataclass(frozen=True)
-class Pick(Gate):
-    """Entries of x, rearranged: an index, a transpose, a reshape. Each passes its gradient to where it came from."""
-
-    rearrange: Callable[[Array], Array]
-    symbol: ClassVar[str] = "pick"
-
-    def forward(self, x: Array) -> tuple[Array, Any]:
-        places = self.rearrange(np.arange(np.size(x)).reshape(np.shape(x)))
-        return self.rearrange(x), (np.shape(x), places)
-
-    def backward(self, upstream: Array, cache: Any) -> Gradients:
-        shape, places = cache
-        dx = np.zeros(int(np.prod(shape)))
-        np.add.at(dx, np.ravel(places), np.ravel(upstream))
-        return (dx.reshape(shape),)
-
-
-@dataclass(frozen=True)
-class Reduce(Gate):
-    """A sum, mean or maximum of x over axes; the largest entry gets a maximum's gradient."""
-
-    how: Callable[..., Array]
-    axis: Any = None
-    keepdims: bool = False
-    symbol: ClassVar[str] = "reduce"
-
-    def forward(self, x: Array) -> tuple[Array, Any]:
-        return self.how(x, axis=self.axis, keepdims=self.keepdims), np.asarray(x)
-
-    def backward(self, upstream: Array, cache: Any) -> Gradients:
-        kept = self.how(cache, axis=self.axis, keepdims=True)
-        spread = np.broadcast_to(np.reshape(upstream, np.shape(kept)), cache.shape)
-        if self.how is np.max:
-            return (spread * (cache == kept),)
-        return (spread * (np.size(kept) / cache.size if self.how is np.mean else 1.0),)
-
-
-class Softmax(Gate):
-    """out = softmax(x) along the last axis; dx = out · (upstream - Σ upstream · out)."""
-
-    symbol = "softmax"
-
-    def forward(self, x: Array) -> tuple[Array, Any]:
-        e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-        out = e / e.sum(axis=-1, keepdims=True)
-        return out, out
-
-    def backward(self, upstream: Array, cache: Any) -> Gradients:
-        return (cache * (upstream - (upstream * cache).sum(axis=-1, keepdims=True)),)
-
-
-UFUNCS: dict[Any, Callable[..., Any]] = {
-    np.add: operator.add,
-    np.subtract: operator.sub,
-    np.multiply: operator.mul,
-    np.divide: operator.truediv,
-    np.matmul: operator.matmul,
-    np.negative: operator.neg,
-    np.power: operator.pow,
-    np.square: lambda x: x**2,
-    np.sqrt: lambda x: x**0.5,
-    np.reciprocal: lambda x: 1 / x,
-    np.exp: lambda x: gates.Exp()(x),
-    np.log: lambda x: gates.Log()(x),
-    np.tanh: lambda x: gates.Tanh()(x),
-    np.maximum: lambda x, y: _maximum(x, y),
-    np.absolute: lambda x: x * np.sign(x.value),
-    np.greater: lambda x, y: _value_of(x) > _value_of(y),
-    np.greater_equal: lambda x, y: _value_of(x) >= _value_of(y),
-    np.less: lambda x, y: _value_of(x) < _value_of(y),
-    np.less_equal: lambda x, y: _value_of(x) <= _value_of(y),
-}
-
-
-def _maximum(x: Any, y: Any) -> Any:
-    zero, other = (x, y) if np.ndim(x) == 0 and not isinstance(x, Node) and x == 0 else (y, x)
-    if not isinstance(zero, Node) and np.ndim(zero) == 0 and zero == 0:
-        return gates.ReLU()(other)
-    return _record(gates.Max(), x, y)
-
-
-def _record(gate: Gate, *inputs: Any) -> Node:
-    graph = next(x.graph for x in inputs if isinstance(x, Node))
-    return graph.add(gate, *inputs)
-
-
-class Wire(Node):
-    """A node that NumPy's functions take for an array."""
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        if method != "__call__" or options or ufunc not in UFUNCS:
-            return NotImplemented
-        return UFUNCS[ufunc](*inputs)
-
-    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
-        if function not in FUNCTIONS:
-            return NotImplemented
-        return FUNCTIONS[function](*args, **options)
-
-    def __getitem__(self, index: Any) -> Node:
-        return _record(Pick(lambda x: x[index]), self)
-
-    def __len__(self) -> int:
-        return len(self.value)
-
-    def __iter__(self) -> Any:
-        return (self[i] for i in range(len(self)))
-
-    # Comparisons give plain arrays: a mask is constant wherever it has a derivative.
-    def __gt__(self, other: Any) -> Any:
-        return self.value > _value_of(other)
-
-    def __ge__(self, other: Any) -> Any:
-        return self.value >= _value_of(other)
-
-    def __lt__(self, other: Any) -> Any:
-        return self.value < _value_of(other)
-
-    def __le__(self, other: Any) -> Any:
-        return self.value <= _value_of(other)
-
-    def sum(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _record(Reduce(np.sum, axis, keepdims), self)
-
-    def mean(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _record(Reduce(np.mean, axis, keepdims), self)
-
-    def max(self, axis: Any = None, keepdims: bool = False) -> Node:
-        return _record(Reduce(np.max, axis, keepdims), self)
-
-    def dot(self, other: Any) -> Any:
-        return self @ other
-
-    def copy(self) -> Node:
-        return self
-
-    def reshape(self, *shape: Any) -> Node:
-        return _record(Pick(lambda x: np.reshape(x, shape if len(shape) > 1 else shape[0])), self)
-
-    def ravel(self) -> Node:
-        return self.reshape(-1)
-
-    @property
-    def T(self) -> Node:
-        return _record(Pick(np.transpose), self)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return np.shape(self.value)
-
-    @property
-    def size(self) -> int:
-        return np.size(self.value)
-
-    @property
-    def ndim(self) -> int:
-        return np.ndim(self.value)
-
-
-def _value_of(x: Any) -> Any:
-    return x.value if isinstance(x, Node) else x
-
-
-def _where(condition: Any, x: Any, y: Any) -> Any:
-    return x * condition.astype(float) + y * (~condition).astype(float)
-
-
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.dot: operator.matmul,
-    np.sum: lambda x, *axis, **options: x.sum(*axis, **options),
-    np.mean: lambda x, *axis, **options: x.mean(*axis, **options),
-    np.max: lambda x, *axis, **options: x.max(*axis, **options),
-    np.transpose: lambda x: x.T,
-    np.reshape: lambda x, shape: x.reshape(shape),
-    np.where: _where,
-    np.shape: lambda x: x.shape,
-    np.size: lambda x: x.size,
-    np.ndim: lambda x: x.ndim,
-}
 
 
 class Trace(Graph):
@@ -229,14 +49,16 @@ class Trace(Graph):
 
 def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
     """Return the graph of `function(*inputs)`, its inputs the first nodes; None if it is not made of gates."""
-    graph = Trace(inputs)
+    graph, out = Trace(inputs), None
     try:
-        out = function(*graph.wires)
         expected = function(*inputs)
+        out = function(*graph.wires)
     except Exception:  # whatever it does that a gate cannot
-        return None
-    same = isinstance(out, Node) and np.shape(out.value) == np.shape(expected)
-    if not same or not np.allclose(out.value, expected, rtol=1e-9, atol=1e-12):
+        if not graph.nodes[len(inputs) :]:
+            return None
+        # A function that returns gradients too may have computed its value before.
+        out = next((node for node in graph.nodes if node.gate and _is_near(node.value, expected)), None)
+    if not isinstance(out, Node) or not _is_near(out.value, expected):
         return None
     del graph.nodes[out.index + 1 :]
     return graph
@@ -252,7 +74,7 @@ def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
 
 
 def _record_or_run(gate: Gate, *inputs: Any) -> Any:
-    return _record(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
+    return record(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
 
 
 def _make_gates() -> list[Gate]:

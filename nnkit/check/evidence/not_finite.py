@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nnkit.check.evidence import sampling
@@ -35,8 +37,9 @@ def explain_value(subject: Subject, what: str, inputs: Arrays, out: np.ndarray, 
         return Finding("wrong", f"{start}: large numbers overflow.", ("overflow",))
     origin = next((words for kinds, words in ORIGINS if kinds <= seen), "")
     if trusted:
-        return Finding("wrong", f"{start}, where it should be finite.", notes=(_sentence(origin),) if origin else ())
-    return cannot_check(f"{start}: {origin}" if origin else f"{start}.")
+        notes = (_sentence(origin),) if origin else ()
+        return Finding("wrong", f"{start}, where it should be finite.", ("not-finite",), notes=notes)
+    return replace(cannot_check(f"{start}: {origin}" if origin else f"{start}."), mistakes=("not-finite",))
 
 
 def list_float_faults(subject: Subject, inputs: Arrays, upstream: np.ndarray) -> frozenset[str]:

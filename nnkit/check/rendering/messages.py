@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arrays import ShapeError
+from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import list_explanations
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.finding import Explanation, Finding, GradientFault
+from nnkit.check.evidence.finding import CallFault, Explanation, Finding, GradientFault
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
@@ -24,6 +27,8 @@ MAX_HAND_ENTRIES = 4
 
 def describe_finding(title: str, finding: Finding) -> Verdict:
     """Return the verdict of a check that this finding ended."""
+    if isinstance(finding, CallFault):
+        return _describe_fault(title, finding)
     return Verdict(
         finding.subject or title,
         finding.status,
@@ -31,9 +36,30 @@ def describe_finding(title: str, finding: Finding) -> Verdict:
         largest_error=finding.error,
         where=finding.entries[0].where if finding.entries else "",
         entries=finding.entries,
-        **explain_fields([BY_ID[id] for id in finding.mistakes]),
+        **explain_fields(_explain_ids(finding)),
         notes=finding.notes,
     )
+
+
+def _explain_ids(finding: Finding) -> list[Explanation]:
+    """Return the explanations that a finding has ids for, the first with the finding's own words."""
+    found = [ENTRIES[id] for id in finding.mistakes]
+    return [replace(found[0], **finding.words), *found[1:]] if finding.words else found
+
+
+def _describe_fault(title: str, finding: CallFault) -> Verdict:
+    """Return the verdict on code that raised: where, what it means, and what Python says of it."""
+    explanations = _explain_ids(finding) or [explain_fault(finding)]
+    said = join_titles(explanations)
+    headline = f"{finding.start}: {said}." if not isinstance(finding.fault, ShapeError) else finding.headline
+    own = finding.message.rstrip(".!")
+    notes = (f"Python says: {_shorten(own)}.",) if own and own not in headline else ()
+    subject = finding.subject or title
+    return Verdict(subject, finding.status, headline, **explain_fields(explanations), notes=(*finding.notes, *notes))
+
+
+def _shorten(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def add_mistakes(finding: Finding, mistakes: tuple[str, ...]) -> Finding:
@@ -59,7 +85,7 @@ def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[st
 
 def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
     """Return the fields of a `Verdict` that these explanations give: ids, explanation, hints and lesson."""
-    named = tuple(e.id for e in explanations if e.named)
+    named = tuple(dict.fromkeys(e.id for e in explanations if e.named))
     if not explanations or named == ("not-attempted",):
         return {"mistakes": named}
     return {
@@ -123,14 +149,16 @@ def describe_wrong_shape(
     sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
     rule = shape_messages.describe_only_order(subject, comparison, k)
     explanations = list_explanations(faults)
-    headline = f"{sentence[:-1]}: {join_titles(explanations)}." if explanations else sentence
+    shapes_alone, _, detail = sentence.partition(": ")
+    headline = f"{shapes_alone}: {join_titles(explanations)}." if explanations else sentence
+    details = (f"{detail[0].upper()}{detail[1:]}",) if explanations and detail else ()
     return Verdict(
         subject.title,
         "wrong",
         headline,
         where=subject.name(i),
         **(explain_faults(subject, faults) if explanations else explain_fields([BY_ID["wrong-shape"]])),
-        notes=(*shape_messages.describe_origins(subject, comparison, k), *rule),
+        notes=(*details, *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 
 

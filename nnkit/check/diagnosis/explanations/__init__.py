@@ -5,11 +5,17 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import ties
+from nnkit.check.diagnosis.explanations import chains, paths, ties
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
-EXPLANATIONS: tuple[Mistake, ...] = (*ties.EXPLANATIONS, CONSTANT)
+EXPLANATIONS: tuple[Mistake, ...] = (
+    *ties.EXPLANATIONS,
+    CONSTANT,
+    *chains.EXPLANATIONS,
+    *paths.EXPLANATIONS,
+    chains.VALUE,
+)
 BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}
 
 __all__ = ["BY_ID", "EXPLANATIONS"]

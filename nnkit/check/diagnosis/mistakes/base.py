@@ -54,6 +54,11 @@ class Mistake(Explanation):
         return key if isinstance(key, Explanation) else Explanation(self.id, **{**own, **better}, named=self.named)
 
 
+def say(entry: Mistake, title: str, why: str, nudge: str, hint: str) -> Explanation:
+    """Return an entry's words for one of its variants."""
+    return entry.explain("", title=title, why=why, nudge=nudge, hint=hint)
+
+
 def same(a: Any, b: Any) -> bool:
     """Return True for equal shapes, and numbers that differ by no more than rounding."""
     a, b = np.asarray(a), np.asarray(b)

@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
+from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
+from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.graph import Node
 
 
 def _overwritten(comparison: Comparison) -> Variants:
@@ -30,8 +34,23 @@ def _overwritten(comparison: Comparison) -> Variants:
                 for keep in ("first", "last")
             }
             if not _exclusive(*kept.values()):
-                found |= {f"{g}:{keep} of {[wire.index for wire in group]}": grads for keep, grads in kept.items()}
+                found |= {_name_kept(comparison, graph, group, keep, g): grads for keep, grads in kept.items()}
     return found
+
+
+def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: str, g: int) -> Key:
+    """Return words for a branch of two paths of which one is kept: they say which one is missing."""
+    uses = [node for node in graph.nodes for x in node.inputs if x is group[0]]
+    if len(group) > 1 or len(uses) != 2 or uses[0] is uses[1]:
+        return f"{g}:{keep} of {[wire.index for wire in group]}"
+    names = name_wires(graph, comparison.names)
+    wire, through = format_wire(group[0], names), format_wire(uses[0 if keep == "first" else 1], names)
+    own = MISTAKES[0]
+    return own.explain(
+        "",
+        title=f"{own.title}, the path through {through} is missing",
+        hint=f"Add the gradient that comes back through {through} to the other one at {wire}: `+=` in place of `=`.",
+    )
 
 
 def _exclusive(first: Arrays, last: Arrays) -> bool:
@@ -57,46 +76,6 @@ def _through_gradient(upstream: Any, inputs: Any, out: Any) -> Any:
     return (upstream @ dw.T, dw, *(upstream.sum(axis=0) for _ in rest))
 
 
-def _updated_first(comparison: Comparison) -> Variants:
-    if not comparison.step_size:
-        return {}
-
-    def through_new(upstream: Any, inputs: Any, out: Any) -> Any:
-        x, w, *rest = inputs
-        if not np.ndim(x) == np.ndim(w) == 2:
-            return []
-        dw = x.T @ upstream
-        return (upstream @ (w - comparison.step_size * dw).T, dw, *(upstream.sum(axis=0) for _ in rest))
-
-    return at_gates(comparison, {gates.MatMul: through_new, gates.Affine: through_new})
-
-
-def _regularisation(comparison: Comparison) -> Variants:
-    """Claim what came back if it is off by one constant times the weights, or times the biases."""
-    if not comparison.parameters:
-        return {}
-    constants: dict[bool, set[str]] = {True: set(), False: set()}
-    claims = []
-    for value, right, returned in zip(comparison.given, comparison.right, comparison.returned):
-        c = _multiple_of(value, right, returned)
-        claims.append(None if c is None else returned)
-        if c is not None:
-            constants[np.ndim(value) >= 2].add(f"{c:.4g}")
-    consistent = all(len(found) <= 1 for found in constants.values())
-    return {f"{constants}": tuple(claims)} if consistent else {}
-
-
-def _multiple_of(value: Any, right: Any, returned: Any) -> float | None:
-    """Return the c of returned - right = c · value, if there is one and right itself is not a multiple of value."""
-    if np.shape(returned) != np.shape(right) or np.size(value) < 2 or not np.any(value):
-        return None
-    difference = returned - right
-    largest = np.unravel_index(np.argmax(np.abs(value)), np.shape(value))
-    c = float(difference[largest] / value[largest])
-    own = right[largest] / value[largest]
-    return c if abs(c) > 1e-9 and same(difference, c * value) and not same(right, own * value) else None
-
-
 MISTAKES = (
     Mistake(
         "overwritten-branch",
@@ -116,24 +95,6 @@ MISTAKES = (
         "lecture 04, The 20-line network",
         _gradient_for_value,
     ),
-    Mistake(
-        "updated-first",
-        "weights were updated before the backward pass was done",
-        "The error grows with the step size: a gradient went back through weights that had changed already.",
-        "In which line do the weights change, and which lines after it still read them?",
-        "All gradients first, from the old weights; then all updates.",
-        "lecture 01, When is W actually updated?",
-        _updated_first,
-    ),
-    Mistake(
-        "regularisation",
-        "the regularisation term is missing, doubled, or on the wrong parameters",
-        "The difference is a constant times the parameter itself.",
-        "What does λ/2 · ‖W‖² add to the gradient of W? And to that of the bias?",
-        "dW += lam * W, once, for each weight matrix; nothing for the biases.",
-        "lecture 04, Over- and underfitting",
-        _regularisation,
-        reads_returned=True,
-        refines=("gradient-for-value", "overwritten-branch"),
-    ),
+    UPDATED_FIRST,
+    REGULARISATION,
 )

@@ -12,6 +12,7 @@ from nnkit.arrays import unbroadcast
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
 
 
 def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
@@ -52,7 +53,19 @@ def _sum_all_variants(comparison: Comparison) -> Variants:
     sums = [_sum_all(r, comparison, i) for i, r in enumerate(comparison.right)]
     filled = [None if s is None else np.full(np.shape(r), s) for s, r in zip(sums, comparison.right)]
     boxed = [None if s is None else np.reshape(s, (1,)) for s in sums]
-    return {"": tuple(sums), "boxed": tuple(boxed), "filled": tuple(filled)}
+    if np.shape(comparison.upstream) or comparison.parameters:
+        return {"": tuple(sums), "boxed": tuple(boxed), "filled": tuple(filled)}
+    ways = zip(comparison.returned, sums, boxed, filled)
+    return {_say_each_entry(): tuple(next((s for s in several if same(w, s)), several[0]) for w, *several in ways)}
+
+
+def _say_each_entry() -> Explanation:
+    """Return the words for a scalar function, which has no batch along which anything is summed."""
+    return next(m for m in MISTAKES if m.id == "sum-all").explain(
+        "",
+        nudge="If one entry grows a little, how much does the output grow? Is that the same for every entry?",
+        hint="Leave the sum out of the gradient: each entry has its own slope, also where forward sums them.",
+    )
 
 
 def _kept_dims(comparison: Comparison) -> Variants:

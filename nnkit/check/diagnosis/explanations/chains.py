@@ -1,0 +1,214 @@
+"""Chains that stop early, begin late, begin at the loss's value, or are fed with the wrong numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit import gates
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same, say
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.shares import list_edges, pull_back
+from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+
+CHAIN = "lecture 01, The chain rule, one gate at a time"
+UPSTREAM = "lecture 01, Upstream × local"
+LAST_SLOPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (gates.Sigmoid, lambda s: s * (1 - s)),
+    (gates.Tanh, lambda t: 1 - t**2),
+    (gates.Exp, lambda e: e),
+    (gates.ReLU, lambda h: (h > 0) * 1.0),
+)
+"""Slopes of gates in terms of their output."""
+
+
+def _only(comparison: Comparison, i: int, gradient: Any) -> Arrays:
+    """Return a claim about the i-th gradient alone."""
+    return tuple(gradient if k == i else None for k in range(len(comparison.right)))
+
+
+def _stopped(comparison: Comparison) -> Variants:
+    """Return a variant for each node on the way whose own gradient came back."""
+    if not comparison.graphs:
+        return {}
+    graph = comparison.graphs[0]
+    names = name_wires(graph, comparison.names)
+    grads, _ = list_edges(graph, comparison.upstream)
+    found: Variants = {}
+    for i, position in enumerate(comparison.wrt):
+        wire = graph.wires[position]
+        for index in sorted(list_descendants(graph, wire) - {wire.index}):
+            grad, node = grads[index], graph.nodes[index]
+            if grad is None or not same(comparison.returned[i], grad):
+                continue
+            name, formula = names[wire.index], format_wire(node, names)
+            last = node is graph.nodes[-1]
+            title = (
+                f"the upstream gradient came back as it was, without the slope of {formula}"
+                if last
+                else f"this is the gradient at {formula}, not yet at {name}"
+            )
+            words = say(
+                STOPPED,
+                title,
+                f"The chain goes on from {formula} down to {name}: one more slope for each gate.",
+                f"How much does {formula} grow when {name} grows a little?",
+                f"Multiply it by the slope of {formula} with respect to {name}.",
+            )
+            found[words] = _only(comparison, i, grad)
+    return found
+
+
+def _begun_late(comparison: Comparison) -> Variants:
+    """Return a variant for each node that is differentiated as if it were the output."""
+    if not comparison.graphs:
+        return {}
+    graph = comparison.graphs[0]
+    names, wires = name_wires(graph, comparison.names), [graph.wires[i] for i in comparison.wrt]
+    found: Variants = {}
+    for node in graph.nodes[:-1]:
+        if node.gate is None or node.constant:
+            continue
+        formula, fits = format_wire(node, names), np.shape(node.value) == np.shape(comparison.upstream)
+        start = comparison.upstream if fits else np.ones(np.shape(node.value))
+        words = say(
+            LATE,
+            f"this is the derivative of {formula} alone, what comes after it is missing",
+            f"The output is made from {formula}, and every gate on the way has its slope in the chain.",
+            f"How much does the output grow when {formula} grows a little?",
+            f"Multiply by the gradient at {formula}.",
+        )
+        found[words] = pull_back(graph, node, start, wires)
+    return found
+
+
+def _from_loss(comparison: Comparison) -> Variants:
+    """Return the gradients for an upstream gradient that is the output's value, or that times the value."""
+    if not np.shape(comparison.out):
+        return {"": tuple(r * comparison.out for r in comparison.right)}
+    if not comparison.graphs:
+        return {}
+    graph = comparison.graphs[0]
+    wires = [graph.wires[i] for i in comparison.wrt]
+    words = say(
+        FROM_LOSS,
+        "out came in where only the upstream gradient belongs",
+        "The backward pass starts from the upstream gradient; the value of out is no factor.",
+        "With which array does the chain begin?",
+        "Begin with `upstream`, and multiply by slopes only.",
+    )
+    ways: dict[Key, Any] = {words: comparison.upstream * comparison.out, "value": comparison.out}
+    return {key: pull_back(graph, graph.nodes[-1], start, wires) for key, start in ways.items()}
+
+
+def _exchanged(comparison: Comparison) -> Variants:
+    """Return the gradients of an elementwise gate whose upstream gradient and cache changed places."""
+    if len(comparison.inputs) != 1 or np.shape(comparison.inputs[0]) != np.shape(comparison.out):
+        return {}
+    x, g, out = comparison.inputs[0], comparison.upstream, comparison.out
+    found: Variants = {}
+    for graph in comparison.graphs:
+        last = graph.places[-1].gate if graph.places else None
+        for kind, slope in LAST_SLOPES:
+            if isinstance(last, kind):
+                found[f"out of {kind.__name__}"] = (out * slope(g),)
+                found[f"x of {kind.__name__}"] = (x * slope(g),)
+    try:
+        slopes = (comparison.function(g + 1e-20j).imag * 1e20) if comparison.exact else None
+    except Exception:  # a function that takes no complex numbers
+        slopes = None
+    return {**found, **({"x": (x * slopes,), "out": (out * slopes,)} if slopes is not None else {})}
+
+
+def _value(comparison: Comparison) -> Variants:
+    """Return a variant for each value on the way that came back, alone or times the upstream gradient."""
+    if not comparison.graphs:
+        return {}
+    graph = comparison.graphs[0]
+    names = name_wires(graph, comparison.names)
+    found: Variants = {}
+    for i, returned in enumerate(comparison.returned):
+        wire = graph.wires[comparison.wrt[i]]
+        for node in graph.nodes:
+            if node.constant or np.size(node.value) == 0:
+                continue
+            formula, name = format_wire(node, names), names[wire.index]
+            if same(returned, node.value):
+                words = say(
+                    VALUE,
+                    f"this is the value of {formula}, not a gradient",
+                    "A gradient says how fast the output grows, not how large something is.",
+                    f"How much does the output grow when {name} grows a little?",
+                    f"Multiply the upstream gradient by the slope of the output with respect to {name}.",
+                )
+                found[words] = _only(comparison, i, node.value)
+            elif np.ptp(comparison.upstream) > 0 and _is_product(returned, comparison.upstream, node.value):
+                words = say(
+                    VALUE,
+                    f"this is upstream * {formula}, and {formula} is not the slope in {name}",
+                    "The upstream gradient is there; the local derivative beside it is another one.",
+                    f"How much does the output grow when {name} grows a little?",
+                    f"Differentiate the output with respect to {name}, and put that in place of {formula}.",
+                )
+                found[words] = _only(comparison, i, comparison.upstream * node.value)
+    return found
+
+
+def _is_product(returned: Any, upstream: Any, value: Any) -> bool:
+    return np.shape(value) in ((), np.shape(upstream)) and same(returned, upstream * value)
+
+
+STOPPED = Mistake(
+    "chain-stopped",
+    "the chain rule stopped too early",
+    "Each gate between the output and the input has its slope in the chain.",
+    "Which gate comes last on the way back to the input?",
+    "Multiply by its slope too.",
+    CHAIN,
+    _stopped,
+    named=False,
+)
+LATE = Mistake(
+    "chain-begun-late",
+    "the chain rule began too late",
+    "Each gate between the output and the input has its slope in the chain.",
+    "Which gate is the output's own?",
+    "Begin there, with the upstream gradient.",
+    CHAIN,
+    _begun_late,
+    named=False,
+)
+FROM_LOSS = Mistake(
+    "chain-from-value",
+    "the backward pass began with the output's value",
+    "The slope of the output with respect to itself is 1, whatever its value is.",
+    "When the output grows by 1, by how much does the output grow? That is the first number of the backward pass.",
+    "Begin with 1.0 (or with `upstream`), not with the value of the forward pass.",
+    UPSTREAM,
+    _from_loss,
+    named=False,
+)
+EXCHANGED = Mistake(
+    "arguments-exchanged",
+    "the upstream gradient and the cache changed places",
+    "The slope was taken at the upstream gradient, and multiplied by what the cache holds.",
+    "In which order does backward get its arguments?",
+    "def backward(self, upstream, cache): the upstream gradient comes first.",
+    UPSTREAM,
+    _exchanged,
+    named=False,
+)
+VALUE = Mistake(
+    "value-for-slope",
+    "a value stands where a slope belongs",
+    "A gradient says how fast the output grows, not how large something is.",
+    "How much does the output grow when the input grows a little?",
+    "Multiply the upstream gradient by that slope.",
+    UPSTREAM,
+    _value,
+    named=False,
+)
+EXPLANATIONS = (FROM_LOSS, STOPPED, LATE, EXCHANGED)
+"""Tried before paths; `VALUE` comes after them."""

@@ -1,0 +1,100 @@
+"""Formulas of the wires of a traced graph, in the names of the function's inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nnkit import gates
+from nnkit.graph import Graph, Node
+
+MAX_FORMULA_CHARS = 32
+MAX_ARGUMENT_CHARS = 12
+"""Length beyond which an argument of a long formula becomes three dots."""
+_INFIX: dict[type, tuple[str, int]] = {
+    gates.Add: ("{} + {}", 1),
+    gates.Subtract: ("{} - {}", 1),
+    gates.Multiply: ("{} * {}", 2),
+    gates.Divide: ("{} / {}", 2),
+    gates.MatMul: ("{} @ {}", 2),
+    gates.Reciprocal: ("1 / {}", 2),
+    gates.Negate: ("-{}", 3),
+    gates.Affine: ("{} @ {} + {}", 1),
+}
+"""Form and precedence; an argument of less precedence gets parentheses."""
+_CALLS: dict[type, str] = {
+    gates.Exp: "np.exp({})",
+    gates.Log: "np.log({})",
+    gates.Tanh: "np.tanh({})",
+    gates.Sigmoid: "sigmoid({})",
+    gates.ReLU: "np.maximum(0, {})",
+    gates.Max: "np.maximum({}, {})",
+    gates.SoftmaxCrossEntropy: "the softmax loss of {}",
+}
+_ATOM = 4
+
+Names = dict[int, str]
+
+
+def name_wires(graph: Any, names: Sequence[str]) -> Names:
+    """Return the names of a trace's wires by their index: its inputs, "out" for its last node, and the gates that are
+    written out in several, as "sigmoid(z)"."""
+    named = {graph.nodes[-1].index: "out"} if np.shape(graph.nodes[-1].value) else {}
+    named |= {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
+    for place in sorted(graph.places, key=lambda place: place.node.index):
+        form = _CALLS.get(type(place.gate))
+        if form and len(place.inputs) == 1 and place.node.gate is not place.gate and place.node.index not in named:
+            text = format_wire(place.inputs[0], named)
+            named[place.node.index] = form.format(text if len(text) <= MAX_ARGUMENT_CHARS else "…")
+    return named
+
+
+def format_wire(node: Node, names: Names) -> str:
+    """Return the wire's name or formula: "x**2", "np.exp(-x)"; long arguments become three dots."""
+    if node.index in names:
+        return names[node.index]
+    full = _format(node, names, lambda text: text)[0]
+    if len(full) <= MAX_FORMULA_CHARS:
+        return full
+    return _format(node, names, lambda text: text if len(text) <= MAX_ARGUMENT_CHARS else "…")[0]
+
+
+def _format(node: Node, names: Names, shorten: Callable[[str], str], top: bool = True) -> tuple[str, int]:
+    """Return the text and its precedence."""
+    if not top and node.index in names:
+        return names[node.index], _ATOM
+    if node.gate is None:
+        return (f"{float(node.value):g}" if np.ndim(node.value) == 0 else "…"), _ATOM
+    arguments = [_format(x, names, shorten, False) for x in node.inputs]
+    kind = type(node.gate)
+    if kind in _INFIX:
+        form, level = _INFIX[kind]
+        sides = [_enclose(shorten(t), p, level + (i > 0)) for i, (t, p) in enumerate(arguments)]
+        return form.format(*sides), level
+    texts = [shorten(text) for text, _ in arguments]
+    if kind is gates.Power:
+        base = texts[0] if arguments[0][1] == _ATOM or texts[0] == "…" else f"({texts[0]})"
+        return (f"np.sqrt({texts[0]})" if node.gate.exponent == 0.5 else f"{base}**{node.gate.exponent:g}"), _ATOM
+    if kind in _CALLS:
+        return _CALLS[kind].format(*texts), _ATOM
+    how = getattr(node.gate, "how", None)
+    if how is not None:
+        return f"np.{getattr(how, '__name__', 'sum').removeprefix('a')}({', '.join(texts)})", _ATOM
+    if kind.__name__ == "Pick":
+        return arguments[0]
+    return f"{kind.__name__.lower()}({', '.join(texts)})", _ATOM
+
+
+def _enclose(text: str, precedence: int, level: int) -> str:
+    return text if precedence >= level or text == "…" else f"({text})"
+
+
+def list_descendants(graph: Graph, node: Node) -> set[int]:
+    """Return the indices of all nodes that depend on this one, itself included."""
+    found = {node.index}
+    for other in graph.nodes[node.index + 1 :]:
+        if any(x.index in found for x in other.inputs):
+            found.add(other.index)
+    return found
