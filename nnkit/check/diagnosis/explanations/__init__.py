@@ -5,15 +5,19 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, paths, ties
+from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes, ties
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
     *ties.EXPLANATIONS,
     CONSTANT,
+    slopes.SLOPES,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
+    slopes.POINTS,
+    *factors.EXPLANATIONS,
+    slopes.ARITHMETIC,
     chains.VALUE,
 )
 BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}
