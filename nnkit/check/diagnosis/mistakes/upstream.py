@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
+from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
 from nnkit.check.evidence.comparison import Comparison
 
 USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
@@ -56,6 +57,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
         refines=("not-filled-in",),
+        holds=is_local_derivative,
         single=True,
     ),
     Mistake(
@@ -87,6 +89,7 @@ MISTAKES = (
         "lecture 01, Four patterns to read gradients off a picture",
         on_right(lambda r, comparison, i: -r),
         undo=lambda w, comparison: -w,
+        holds=has_other_sign,
         single=True,
     ),
     Mistake(
@@ -98,6 +101,7 @@ MISTAKES = (
         "lecture 01, Staged computation: no formula is too long",
         _factor,
         reads_returned=True,
+        holds=has_one_ratio,
         single=True,
     ),
     Mistake(
@@ -109,6 +113,7 @@ MISTAKES = (
         "lecture 03, Batches",
         _batch_mean,
         needs_batches=True,
+        holds=has_one_ratio,
     ),
 )
 
