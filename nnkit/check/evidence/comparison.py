@@ -50,6 +50,14 @@ class Comparison:
     names: tuple[str, ...] = ()
     """The names of all inputs."""
 
+    shake: Callable[[], Arrays | None] = lambda: None
+    """Gives the errors at inputs that differ a little."""
+
+    @cached_property
+    def shaken_errors(self) -> Arrays | None:
+        """The errors at inputs that differ a little; None where there are none to be had."""
+        return self.shake()
+
     @property
     def right(self) -> Arrays:
         return tuple(target.value for target in self.targets)

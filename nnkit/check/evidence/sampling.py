@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ STEPS = tuple(10.0**-k for k in range(2, 8))
 
 NEAR_TIE = 1e-3
 """Relative difference of numbers that are nearly equal."""
+SHAKE = 1e-3
+"""Relative change of an input that changes what is lost to float32 altogether, and other errors hardly."""
 MIN_ENTRIES_KEPT = 6
 """Entries of an array from which on some are kept as they are where others are made nearly equal."""
 DIRECTIONS = 3
@@ -65,6 +68,7 @@ def compare_at(
                 opaque=subject.opaque,
                 exact=exact,
                 names=subject.names,
+                shake=partial(_find_shaken_errors, subject, inputs, g),
             )
         )
     return comparisons
@@ -99,6 +103,19 @@ def agrees_along(
         if not _agrees(subject, inputs, upstream, returned, ways, slope, rtol):
             return False
     return True
+
+
+def _find_shaken_errors(subject: Subject, inputs: Arrays, upstream: np.ndarray) -> Arrays | None:
+    """Return how far off each gradient is at inputs that are moved a little."""
+    moved = move_inputs(subject, inputs, np.random.default_rng(0), SHAKE)
+    try:
+        returned = subject.gradients(moved, upstream)
+        if isinstance(returned, Finding):
+            return None
+        right = [vjp_targets(subject.function, moved, i, [upstream])[0].value for i in subject.wrt]
+        return tuple(w - r for w, r in zip(returned, right))
+    except Exception:  # outside of where the code is defined
+        return None
 
 
 def has_slope(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> bool:
