@@ -18,7 +18,6 @@ import numpy as np
 from mutation.mutate import Mutant
 from nnkit.check import pipeline
 from nnkit.check.context import checking
-from nnkit.check.diagnosis.diagnose import Diagnosis
 
 SECONDS = 2.0
 SEEDS = 12
@@ -82,9 +81,7 @@ class TooLong(BaseException):
 def judge(subject: Subject, mutant: Mutant, naming: bool = True) -> Outcome:
     """`naming`: whether the checker also looks for the mistake's name, which takes most of the time."""
     function = build(subject, mutant.source)
-    unnamed = (
-        contextlib.nullcontext() if naming else patch.object(pipeline, "find_mistakes", lambda comparisons: Diagnosis())
-    )
+    unnamed = contextlib.nullcontext() if naming else patch.object(pipeline, "diagnose", lambda case, finding: finding)
     with quiet(), unnamed, checking(seconds=SECONDS):
         try:
             fault = verdict(subject, function)

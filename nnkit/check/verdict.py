@@ -13,8 +13,8 @@ from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
 from nnkit.renderers import render_html
 from nnkit.text import join_lines, replace_unprintable
 
-Status = Literal["right", "wrong", "not attempted", "error"]
-MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!"}
+Status = Literal["right", "wrong", "not attempted", "error", "cannot check"]
+MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!", "cannot check": "!"}
 
 
 class WrongDerivative(AssertionError):
@@ -90,7 +90,7 @@ class Verdict:
     explained_as: tuple[str, ...] = ()
     """The ids of descriptions of what is wrong, where the catalogue has no name for it."""
     explanation: tuple[str, ...] = ()
-    """What is wrong and why, a sentence or two each."""
+    """Sentences on what is wrong and why."""
     hints: tuple[str, ...] = ()
     """To be opened one at a time: a nudge first, then nearly the answer."""
     lesson: str = ""

@@ -166,6 +166,7 @@ def work(learner: Person) -> None:
     answer.locator(".jp-MarkdownOutput").dblclick()
     fill(answer, WRITTEN)
     page.keyboard.press("Control+s")
+    expect(page.locator(".jp-mod-current.jp-mod-dirty")).to_have_count(0)  # Validate saves too: not at the same time
     learner.look("work")
     page.locator(".jp-NotebookPanel-toolbar").get_by_text("Validate").click()
     dialog = page.locator(".jp-Dialog")

@@ -98,9 +98,14 @@ def test_a_small_factor_is_caught_and_not_guessed_at(factor: float) -> None:
 
 
 SENTENCES = {
-    "it returned 1": lambda g, x, y: (g * y,),
-    "dy is None": lambda g, x, y: (g * y, None),
-    "dy is (), but y is (2, 3): one number stands for all of them": lambda g, x, y: (g * y, 1.0),
+    "it returned 1 gradient for the 2 inputs x and y": lambda g, x, y: (g * y,),
+    "dy is None, but each input (x, y) needs its gradient": lambda g, x, y: (g * y, None),
+    "it returned a dict; the gradients belong in a tuple, (dx, dy)": lambda g, x, y: {"x": g * y, "y": g * x},
+    "it returned a generator; the gradients belong in a tuple": lambda g, x, y: (g * a for a in (y, x)),
+    "it returned an array of type float64; the gradients": lambda g, x, y: np.array([g * y, g * x]),
+    "it returned 3 gradients for the 2 inputs x and y": lambda g, x, y: (g * y, g * x, None),
+    "dy is (), but y is (2, 3): it was summed over every axis": lambda g, x, y: (g * y, np.sum(g * x)),
+    "dy is (), but y is (2, 3): it is always 1": lambda g, x, y: (g * y, 1.0),
     "raised ZeroDivisionError": lambda g, x, y: 1 / 0,
     "computed with too few digits": lambda g, x, y: (np.float32(g * y), g * x),
     "changed x in place": lambda g, x, y: (x.__imul__(2), g * x),
@@ -207,7 +212,7 @@ def test_check_value_of_numbers_arrays_dicts_and_names() -> None:
     assert not check_value(0.3001, 0.3).passed
     assert check_value(0.7311, 0.731058, rtol=1e-3).passed
     assert check_value([1, 2], np.array([1.0, 2.0])).passed
-    assert "keys are missing: b" in check_value({"a": 1.0}, {"a": 1.0, "b": 2.0}).headline
+    assert "the key is missing: b." in check_value({"a": 1.0}, {"a": 1.0, "b": 2.0}).headline
     assert not check_value(["a", "c"], ["a", "b"]).passed
     assert not check_value(np.nan, 1.0).passed
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
 from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
@@ -96,7 +98,8 @@ def _find_pairing(case: Case, finding: Finding | None, seed: int) -> Finding | N
     """Find a loss that compares every prediction with every target, where nothing more precise was found."""
     if finding is None or isinstance(finding, WrongGradient):
         return None if case.subject.of else _find_exchangeable_targets(case, seed)
-    return None if finding.mistakes else _find_exchangeable_targets(case, seed, finding)
+    named = any(id in BY_ID for id in finding.mistakes)
+    return None if named else _find_exchangeable_targets(case, seed, finding)
 
 
 def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = None) -> Finding | None:
@@ -207,15 +210,22 @@ def _describe_wrong_jacobian(
 def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:
     """Check that `actual` is this number, array, or dict or list of them. `rtol` is relative to the largest entry.
 
-    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`.
+    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`. `actual` may be a function without
+    arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too.
     """
     expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
-    return guard_check(name, lambda: _find_wrong(actual, expected, name, rtol) or Verdict(name, "right", "right."))
+
+    def check() -> Verdict | Finding:
+        value = guarded_call.call_learner(actual, (), "it") if isinstance(actual, FunctionType) else actual
+        found = value if isinstance(value, Finding) else _find_wrong(value, expected, name, rtol)
+        return found or Verdict(name, "right", "right.")
+
+    return guard_check(name, check)
 
 
 def _find_wrong(actual: Any, expected: Any, name: str, rtol: float) -> Finding | None:
     """Find what is wrong with a number, an array, text, or a dict of them."""
-    missing = find_placeholder(actual, name)
+    missing = find_placeholder(actual, "it")
     if missing:
         return missing
     if isinstance(expected, Mapping):
@@ -232,8 +242,9 @@ def _find_wrong_number(actual: Any, target: np.ndarray, rtol: float) -> Finding 
     if returned.size == target.size == 1:  # [6] for 6 is a matter of taste
         returned = returned.reshape(target.shape)
     if returned.shape != target.shape:
-        return Finding("wrong", _describe_shapes(returned.shape, target.shape))
-    return guarded_call.find_difference("it", returned.astype(float), target, rtol)
+        return Finding("wrong", _describe_shapes(returned.shape, target.shape), ("wrong-answer",))
+    different = guarded_call.find_difference("it", returned.astype(float), target, rtol)
+    return replace(different, mistakes=("wrong-answer",)) if different else None
 
 
 def _describe_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
@@ -247,13 +258,13 @@ def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: f
     if not isinstance(actual, Mapping):
         keys = ", ".join(map(str, expected))
         kind = guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be a dict with the keys {keys}; it is {kind}.")
+        return Finding("wrong", f"it must be a dict with the keys {keys}; it is {kind}.", ("wrong-container",))
     missing = [str(key) for key in expected if key not in actual]
     if missing:
-        return Finding("wrong", f"these keys are missing: {', '.join(missing)}.")
+        return _wrong_keys(missing, "missing", expected)
     extra = [str(key) for key in actual if key not in expected]
     if extra:
-        return Finding("wrong", f"these keys are too many: {', '.join(extra)}.")
+        return _wrong_keys(extra, "too many", expected)
     for key in expected:
         part = f"{name}[{key!r}]"
         finding = _find_wrong(actual[key], expected[key], part, rtol)
@@ -262,16 +273,22 @@ def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: f
     return None
 
 
+def _wrong_keys(keys: Sequence[str], fault: str, expected: Mapping[str, Any]) -> Finding:
+    words = {"hint": f"Return a dict with exactly the keys {', '.join(map(str, expected))}."}
+    verb = "key is" if len(keys) == 1 else "keys are"
+    return Finding("wrong", f"the {verb} {fault}: {', '.join(keys)}.", ("wrong-keys",), words=words)
+
+
 def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
     """Find a wrong answer where the name, or the list of names, of something is expected."""
     if isinstance(actual, str) != isinstance(expected, str):
         kinds = guarded_call.describe_kind(expected), guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.")
+        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",))
     if isinstance(expected, str) or not isinstance(actual, Sequence):
         same = actual == expected
     else:
         same = list(map(str, actual)) == list(map(str, expected))
-    return None if same else Finding("wrong", "it is not what it should be.")
+    return None if same else Finding("wrong", "it is not what it should be.", ("wrong-answer",))
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:

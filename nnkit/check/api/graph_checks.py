@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +107,8 @@ def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Loc
         return run
     if _same({n: second[n] - first[n] for n in needs}, run.expected()):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    return Finding("wrong", "a second call with the same arguments gives something else: what is kept, or changed?")
+    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
+    return Finding("wrong", sentence, ("changes-by-itself",))
 
 
 def _number(rng: np.random.Generator) -> float:
@@ -123,11 +124,14 @@ def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str)
         return Finding("wrong", "it changed needs or local in place: others still need them.", ("mutated-input",))
     if not isinstance(returned, Mapping):
         kind = guarded_call.describe_kind(returned)
-        return Finding("wrong", f"it must return a dict {{node: gradient}}; it returned {kind}.")
+        sentence = f"it must return a dict {{node: gradient}}; it returned {kind}."
+        words = {"hint": "Return the dict `grad`, with the gradient of the output for each node: `return grad`."}
+        return Finding("wrong", sentence, ("wrong-container",), words=words)
     missing = [node for node in needs if node not in returned]
     if missing:
         sentence = f"these nodes have no gradient: {', '.join(missing)}. Every node needs one, 0 if need be."
-        return Finding("wrong", sentence)
+        words = {"hint": "Start with a 0 for every node: `grad = {node: 0.0 for node in needs}`."}
+        return Finding("wrong", sentence, ("wrong-keys",), words=words)
     return _read_gradients(returned, needs)
 
 
@@ -310,6 +314,14 @@ def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
     return tuple(found) if len(found) == 1 else ()
 
 
+ORDER_WORDS = {
+    "why": "An order lists the names of all nodes, each once, the inputs before what is computed from them.",
+    "nudge": "Which nodes can come first: those that need nothing?",
+    "hint": "Append a node when all that it needs has been appended, and repeat until every key of `needs` is there.",
+    "lesson": "lecture 01, From a formula to a graph",
+}
+
+
 def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     """Check that `order` is a topological order: every key of `needs` once, each after all that it needs.
 
@@ -334,7 +346,7 @@ def _find_wrong_function(order: Callable[..., Any], needs: Needs) -> Finding | N
     if not finding:
         return None
     sentence = f"the same graph with other names for its nodes, {', '.join(disguised)}: {finding.headline}"
-    return Finding(finding.status, sentence, finding.mistakes)
+    return replace(finding, headline=sentence)
 
 
 def _run_order(order: Callable[..., Any], needs: Needs) -> Any:
@@ -354,17 +366,20 @@ def _find_wrong_order(order: Any, needs: Needs) -> Finding | None:
     if missing:
         return missing
     if not isinstance(order, list | tuple):
-        return Finding("wrong", f"it must be a list of node names; it is {guarded_call.describe_kind(order)}.")
+        sentence = f"it must be a list of node names; it is {guarded_call.describe_kind(order)}."
+        return Finding("wrong", sentence, ("wrong-container",), words=ORDER_WORDS)
     seen: list[str] = []
     for node in order:
         if not isinstance(node, str) or node not in needs:
-            return Finding("wrong", f"{node!r} is no node of this graph.")
+            return Finding("wrong", f"{node!r} is no node of this graph.", ("wrong-answer",), words=ORDER_WORDS)
         if node in seen:
-            return Finding("wrong", f"{node!r} comes twice; every node must come once.")
+            sentence = f"{node!r} comes twice; every node must come once."
+            return Finding("wrong", sentence, ("wrong-answer",), words=ORDER_WORDS)
         early = [x for x in needs[node] if x not in seen]
         if early:
             return Finding("wrong", f"{node!r} comes before {early[0]!r}, which it needs.", ("wrong-order",))
         seen.append(node)
     if len(seen) < len(needs):
-        return Finding("wrong", f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}.")
+        sentence = f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}."
+        return Finding("wrong", sentence, ("wrong-answer",), words=ORDER_WORDS)
     return None

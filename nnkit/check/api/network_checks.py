@@ -43,7 +43,8 @@ def check_parameters(
             returned = function(given[0], *given[1:])
             if not isinstance(returned, tuple | list) or len(returned) != 2:
                 kind = guarded_call.describe_kind(returned)
-                return Finding("error", f"it must return the pair (loss, gradients); it returned {kind}.")
+                sentence = f"it must return the pair (loss, gradients); it returned {kind}."
+                return Finding("wrong", sentence, ("wrong-container",), words={"hint": "Write `return loss, grads`."})
             gradients = network.read_dict(returned[1])
             return gradients if isinstance(gradients, Finding) else (returned[0], gradients)
 
@@ -135,16 +136,18 @@ def check_training(
         history = numbers.astype(float)
         if history.ndim != 1 or history.size < 2:
             shape = f"their shape is {history.shape}."
-            return Finding("wrong", f"the losses must be a list of at least two numbers; {shape}")
+            return Finding("wrong", f"the losses must be a list of at least two numbers; {shape}", ("wrong-container",))
         odd = np.flatnonzero(~np.isfinite(history))
         if odd.size:
             where = f"the loss is {history[odd[0]]} at step {odd[0]}"
-            return Finding("wrong", f"{where}: try a smaller step size, and look for an overflow.")
+            sentence = f"{where}: try a smaller step size, and look for an overflow."
+            return Finding("wrong", sentence, ("training-failed",))
         tenth = max(1, history.size // 10)
         start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
         if not end < start:
             verb = "rose" if end > start else "stayed"
-            return Finding("wrong", f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?")
+            sentence = f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?"
+            return Finding("wrong", sentence, ("training-failed",))
         return _check_accuracy(name, f"the loss fell from {start:.4g} to {end:.4g}", accuracy, at_least)
 
     return guard_check(name, check)
@@ -159,9 +162,10 @@ def _check_accuracy(name: str, loss: str, accuracy: float | None, at_least: floa
         return number
     got = float(number)
     if not 0 <= got <= 1:
-        return Finding("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.")
+        return Finding("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.", ("wrong-answer",))
     if got < at_least:
-        return Finding("wrong", f"{loss}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}.")
+        sentence = f"{loss}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}."
+        return Finding("wrong", sentence, ("training-failed",))
     return Verdict(name, "right", f"{loss}, and the accuracy is {got:.1%}.")
 
 
@@ -205,15 +209,23 @@ class _Network:
             return missing_dict
         if not isinstance(found, Mapping):
             kind = guarded_call.describe_kind(found)
-            return Finding("wrong", f"there must be a dict with the keys {', '.join(self.keys)}; it is {kind}.")
+            sentence = f"there must be a dict with the keys {', '.join(self.keys)}; it is {kind}."
+            return Finding("wrong", sentence, ("wrong-container",), words=self._words())
         missing = [key for key in self.keys if key not in found]
         extra = [str(key) for key in found if key not in self.keys]
         if missing or extra:
-            faults = [f"{', '.join(missing)} missing"] if missing else []
-            faults += [f"{', '.join(extra)} too many"] if extra else []
-            sentence = f"the keys must be {', '.join(self.keys)}: {'; '.join(faults)}."
-            return Finding("wrong", sentence, ("wrong-count",))
+            faults = [f"missing: {', '.join(missing)}"] if missing else []
+            faults += [f"too many: {', '.join(extra)}"] if extra else []
+            sentence = f"the keys must be {', '.join(self.keys)}; {'; '.join(faults)}."
+            return Finding("wrong", sentence, ("wrong-count",), words=self._words())
         return tuple(found[key] for key in self.keys)
+
+    def _words(self) -> dict[str, str]:
+        return {
+            "why": "The caller looks each entry up by the name of its parameter.",
+            "nudge": "Which keys do the parameters have, and which has the dict that you return?",
+            "hint": f"Return a dict with exactly the keys of the parameters: {', '.join(self.keys)}.",
+        }
 
 
 def _examine_step(

@@ -21,7 +21,7 @@ from nnkit.check.evidence.finding import Explanation, GradientFault
 from nnkit.check.evidence.function_graph import recognise_gate, trace_function
 
 Table = list[Variants]
-"""What one mistake would have returned in each comparison."""
+"""Variants of one mistake in each comparison."""
 MIN_PAIR_ERROR = 1e-4
 """Error, as a share of the largest entry, up to which two mistakes explain nothing together: they undo each other."""
 

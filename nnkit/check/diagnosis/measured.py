@@ -1,4 +1,4 @@
-"""What can be said of any wrong gradient: how the output moves when one entry of the input does, and what follows."""
+"""Explanation of any wrong gradient, by measuring how the output moves when one entry of the input does."""
 
 from __future__ import annotations
 

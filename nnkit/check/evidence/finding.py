@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,7 +30,7 @@ class Explanation:
 
 @dataclass(frozen=True)
 class GradientFault:
-    """What is wrong with these gradients."""
+    """Gradients that are wrong in the same way, and what explains them."""
 
     gradients: tuple[int, ...]
     """Their positions in the comparisons."""
@@ -44,13 +45,14 @@ class Finding:
     status: Status
     headline: str
     mistakes: tuple[str, ...] = ()
+    """Ids of the catalogue or of descriptions."""
     entries: tuple[Entry, ...] = ()
     error: float = 0.0
     notes: tuple[str, ...] = ()
     subject: str = ""
     """The part of what is checked that it is about; "": all of it."""
-    explanations: tuple[Explanation, ...] = ()
-    """The words for the mistakes where these have better ones than their own."""
+    words: Mapping[str, Any] = field(default_factory=dict)
+    """Better words than those of its first id: title, why, nudge, hint or lesson."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,24 @@ class CallFault(Finding):
     """The learner's code raised `fault`."""
 
     fault: BaseException = field(default_factory=Exception)
+    method: str = "it"
+    message: str = ""
+    """The text of the exception, on one line."""
+    line: str = ""
+    """The learner's line that raised; "" if none did."""
+
+    @property
+    def start(self) -> str:
+        """The beginning of a sentence: "backward raised KeyError in the line `x = cache['y']`"."""
+        place = f" in the line `{self.line}`" if self.line else ""
+        return f"{self.method} raised {type(self.fault).__name__}{place}"
+
+
+@dataclass(frozen=True, eq=False)
+class GradientOfFixed(Finding):
+    """A gradient came back for inputs that are held fixed, at these positions."""
+
+    inputs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +111,7 @@ NOT_ATTEMPTED = Finding("not attempted", "not attempted yet.", ("not-attempted",
 def find_placeholder(value: Any, name: str) -> Finding | None:
     """Return the finding "not attempted" for the placeholders None, NotImplemented and Ellipsis."""
     if value is None:
-        sentence = f"{name} gives None: not attempted yet, or a `return` is missing."
+        verb = "it is" if name == "it" else f"{name} is"
+        sentence = f"{verb} None: not attempted yet, or the `return` is missing."
         return Finding("not attempted", sentence, ("not-attempted",))
     return NOT_ATTEMPTED if value is NotImplemented or value is Ellipsis else None

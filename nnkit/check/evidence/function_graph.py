@@ -19,6 +19,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.arrays import Array, unbroadcast
 from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
 from nnkit.check.evidence.wire_functions import Wire
 from nnkit.check.evidence.wires import record
 from nnkit.gates.base import Gate
@@ -32,6 +33,8 @@ class Trace(Graph):
 
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
+        self.known: dict[str, Any] = {}
+        """Whatever was found out about this graph, to be asked for again."""
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
 
@@ -66,7 +69,8 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
 
 def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
     """Return the graph of one gate that gives this output, for a function that cannot be traced."""
-    for gate in (*_make_gates(), Softmax()):
+    fitted = fit_rectifiers(inputs[0], out) if len(inputs) == 1 else ()
+    for gate in (*_make_gates(), Softmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
         graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:
             return graph
@@ -127,20 +131,25 @@ _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
     """Return the gates that have the same output as one of these nodes, which is of another gate."""
     known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _try_gates_at(graph, z)]
-    return [
+    found = [
         Place(gate, (z,), node, labels)
         for node in nodes
         for z, gate, labels, value in known
         if z.index < node.index and type(gate) is not type(node.gate) and _is_near(value, node.value)
     ]
+    wires = [z for z in graph.nodes if not z.constant]
+    pairs = [(z, node) for node in nodes for z in wires if z.index < node.index]
+    return found + [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
 
 
 def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ...], Array | None]]:
     """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
-    for gate in (*_ELEMENTWISE, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
-        yield gate, (), _run_forward(gate, (z.value,))
+    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
+        # ReLU leaves |x| and other positive numbers as they are, and so would be seen wherever these are passed on.
+        if not isinstance(gate, gates.ReLU) or z.gate is None or np.any(z.value < 0):
+            yield gate, (), _run_forward(gate, (z.value,))
     for labels in graph.labels:
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 

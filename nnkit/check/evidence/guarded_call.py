@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dis
+import inspect
 import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -74,28 +76,42 @@ def copy_inputs(inputs: Sequence[Any]) -> tuple[Any, ...]:
 
 def call_learner(function: Callable[..., Any], given: Sequence[Any], method: str) -> Any:
     """Return what the call returned, or a finding where it raised or returned a placeholder."""
-    return read_result(call_once(function, tuple(given)), method)
+    return read_result(call_once(function, tuple(given)), method, function)
 
 
-def read_result(result: CallResult, method: str) -> Any:
-    """Return what this call returned, or a finding as `call_learner` does."""
+def read_result(result: CallResult, method: str, function: Callable[..., Any] | None = None) -> Any:
+    """Return what this call of `function` returned, or a finding as `call_learner` does."""
     fault = result.fault
     if isinstance(fault, NotImplementedError):
         return NOT_ATTEMPTED
     if isinstance(fault, ShapeError):
-        return CallFault("error", str(fault), fault=fault)
+        return CallFault("error", str(fault), fault=fault, method=method, message=str(fault))
     if fault is not None:
-        sentence = f"{method} raised {type(fault).__name__}{_describe_fault(fault)}{_describe_line(fault)}"
-        return CallFault("error", sentence, fault=fault)
+        message, line = _shorten(_read_message(fault), 400), _find_line(fault)
+        return CallFault("error", f"{method} failed.", fault=fault, method=method, message=message, line=line)
+    if result.returned is None and never_returns(function):
+        return Finding("wrong", f"{method} computes something, but does not return it.", ("no-return",))
     return find_placeholder(result.returned, method) or result.returned
 
 
-def _describe_fault(fault: BaseException) -> str:
+def _read_message(fault: BaseException) -> str:
     try:
-        text = str(fault)
+        return str(fault)
     except Exception:  # an exception can fail even to say what it is
         return ""
-    return f": {_shorten(text)}" if text else ""
+
+
+def never_returns(function: Callable[..., Any] | None) -> bool:
+    """Return True for Python code that computes something and has no `return` with a value: no placeholder."""
+    code = getattr(function, "__code__", None)
+    if not isinstance(code, CodeType) or code.co_flags & inspect.CO_GENERATOR:
+        return False
+    steps = list(dis.get_instructions(code))
+    names = [step.opname for step in steps]
+    computes = any(name in ("BINARY_OP", "COMPARE_OP", "FOR_ITER", "STORE_SUBSCR") for name in names)
+    ends = [k for k, name in enumerate(names) if name in ("RETURN_VALUE", "RETURN_CONST")]
+    empty = all((steps[k] if names[k] == "RETURN_CONST" else steps[k - 1]).argval is None for k in ends)
+    return computes and empty and all(names[k] == "RETURN_CONST" or names[k - 1] == "LOAD_CONST" for k in ends)
 
 
 def call_on_copies(function: Callable[..., Any], inputs: Sequence[Any], method: str) -> Any:
@@ -107,13 +123,13 @@ def call_on_copies(function: Callable[..., Any], inputs: Sequence[Any], method: 
     return find_changed(get_input_names(function), given, inputs) or returned
 
 
-def _describe_line(fault: BaseException) -> str:
-    """Return the learner's line that raised, the last frame outside the packages, as ", in the line `dx = g * y`."."""
+def _find_line(fault: BaseException) -> str:
+    """Return the learner's line that raised: the last frame outside the packages."""
     line = getattr(fault, "learners_line", None)  # where the learner's code ran in another process, it says so itself
     if line is None:
         frames = [f for f in traceback.extract_tb(fault.__traceback__)[1:] if not _is_in_package(f.filename)]
         line = frames[-1].line if frames else ""
-    return f", in the line `{_shorten(line, 80)}`." if line else "."
+    return _shorten(line or "", 80)
 
 
 def _is_in_package(filename: str) -> bool:
@@ -125,7 +141,7 @@ def find_changed(labels: Sequence[str], given: Sequence[Any], original: Sequence
     for position, (after, before) in enumerate(zip(given, original)):
         if not equal_arrays(np.asarray(after), np.asarray(before)):
             label = labels[position] if position < len(labels) else f"input {position + 1}"
-            sentence = f"it changed {label} in place: make a new array, others still need the old values."
+            sentence = f"it changed {label} in place: make a new array, for others still need the old values."
             return Finding("wrong", sentence, ("mutated-input",))
     return None
 
@@ -177,7 +193,7 @@ def read_numbers(name: str, value: Any, shape: tuple[int, ...] | None = None) ->
     if isinstance(array, Finding):
         return array
     if array.dtype.kind not in "biuf":
-        return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.")
+        return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.", ("not-numbers",))
     if array.size > MAX_RESULT_ENTRIES:
         return Finding("wrong", f"{name} has {array.size} entries, far too many.", ("wrong-shape",))
     if shape is not None and array.shape != shape:
@@ -198,12 +214,13 @@ def read_float64(name: str, value: Any) -> np.ndarray | Finding:
 
 
 def _read_rectangular(name: str, value: Any, status: Status = "wrong") -> np.ndarray | Finding:
+    mistakes = ("not-numbers",) if status == "wrong" else ()
     if isinstance(value, str | bytes | dict | set) or hasattr(value, "__next__"):
-        return Finding(status, f"{name} must hold numbers, not {describe_kind(value)}.")
+        return Finding(status, f"{name} must hold numbers, not {describe_kind(value)}.", mistakes)
     try:
         return np.asarray(value)
     except Exception:  # ragged lists, or an object whose __array__ fails
-        return Finding(status, f"{name} must be a rectangular array of numbers.")
+        return Finding(status, f"{name} must be a rectangular array of numbers.", mistakes)
 
 
 def find_difference(
@@ -221,7 +238,8 @@ def find_difference(
     index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
     entries = make_table("value", value, expected, wrong)
-    return WrongValue("wrong", f"{name} is not what it should be.", entries=entries, error=error, value=value)
+    sentence = f"{name} is not what it should be."
+    return WrongValue("wrong", sentence, ("wrong-value",), entries=entries, error=error, value=value)
 
 
 def describe_kind(value: Any) -> str:

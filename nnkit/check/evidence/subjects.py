@@ -13,6 +13,7 @@ import numpy as np
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.calls import call_batch
 from nnkit.check.evidence.comparison import Arrays
+from nnkit.check.evidence.containers import find_wrong_forward, find_wrong_pair, read_gradients
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
@@ -21,13 +22,21 @@ Function = Callable[..., Any]
 MAX_BATCH_NUMBERS = 100_000
 """Numbers in the arguments of one batch of calls."""
 CACHE_MUTATIONS = {
-    "changed": "it changed its cache in place: make a new array, others still need the old values.",
-    "taken": "it took something out of its cache: leave it as it is, a second call needs it too.",
+    "changed": "it changed its cache in place: make a new array, for others still need the old values.",
+    "taken": "it took something out of its cache: leave the cache as it is, for a second call needs it too.",
+    "added": "it put something into its cache: leave the cache as it is, and keep results in variables.",
 }
 
 
 class Answers(Protocol):
     """The learner's answers to one batch of calls; each is read when wanted, and may be a finding."""
+
+    results: Sequence[CallResult]
+
+    @property
+    def float_faults(self) -> frozenset[str]:
+        """What NumPy noted of the arithmetic of these calls in another process; see `CallResult.float_faults`."""
+        return frozenset().union(*(result.float_faults for result in self.results))
 
     def value(self) -> np.ndarray | Finding:
         """Return the learner's value in float64."""
@@ -57,7 +66,7 @@ class Subject:
     takes_upstream: ClassVar[bool] = False
     """The learner's code is handed an upstream gradient; else it is 1."""
     output: ClassVar[str] = "the value"
-    """What a sentence calls the output."""
+    """Name of the output in a sentence."""
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         """Return the learner's value in float64."""
@@ -184,16 +193,13 @@ class GateAnswers(Answers):
     @cached_property
     def _value(self) -> np.ndarray | Finding:
         forward = self.results[0]
-        returned = guarded_call.read_result(forward, "forward")
+        returned = guarded_call.read_result(forward, "forward", self.subject.gate.forward)
         found = returned if isinstance(returned, Finding) else None
         found = found or guarded_call.find_changed(self.subject.names, forward.given, self.inputs)
         if found:
             return found
-        try:
-            out, _ = check_pair(self.subject.gate, returned)
-        except TypeError as fault:
-            return Finding("error", str(fault))
-        return guarded_call.read_float64("forward", out)
+        wrong = find_wrong_forward(self.subject, returned)
+        return wrong or guarded_call.read_float64("forward", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])
@@ -209,7 +215,7 @@ class GateAnswers(Answers):
         value = self.value()
         if isinstance(value, Finding):
             return value
-        returned = guarded_call.read_result(result, "backward")
+        returned = guarded_call.read_result(result, "backward", self.subject.gate.backward)
         if isinstance(returned, Finding):
             return returned
         changed = guarded_call.find_changed(["the upstream gradient"], result.given, (upstream,))
@@ -267,15 +273,15 @@ class FunctionAnswers(Answers):
         return pair if isinstance(pair, Finding) else read_gradients(pair[1], self.subject, self.inputs)
 
     def _read_pair(self, k: int) -> tuple[Any, Any] | Finding:
-        returned = guarded_call.read_result(self.results[k], "it")
+        returned = guarded_call.read_result(self.results[k], "it", self.subject.pair)
         if isinstance(returned, Finding):
             return returned
         changed = guarded_call.find_changed(self.subject.names, self.results[k].given, self.inputs)
         if changed:
             return changed
-        if not isinstance(returned, tuple | list) or len(returned) != 2:
-            kind = guarded_call.describe_kind(returned)
-            return Finding("error", f"it must return the pair (value, gradients); it returned {kind}.")
+        wrong = find_wrong_pair(self.subject, returned)
+        if wrong:
+            return wrong
         value, gradients = returned
         missing = find_placeholder(value, "the value") or find_placeholder(gradients, "the gradient")
         return missing or (value, gradients)
@@ -303,59 +309,3 @@ def _first_results(function: Function, points: Iterable[Arrays]) -> Iterator[Any
         if isinstance(result.returned, Finding):
             raise ValueError(result.returned.headline)
         yield result.returned[0]
-
-
-def read_gradients(returned: Any, subject: Subject, inputs: Arrays) -> Arrays | Finding:
-    """Return the gradients in `wrt`, out of a tuple or list with one for each input (or for each in `wrt`), or, for one
-    input, out of a bare gradient. A finding where the count or the kind is wrong; shapes are looked at later."""
-    count, shape = len(inputs), np.shape(inputs[subject.wrt[0]])
-    if len(subject.wrt) == 1 and not isinstance(returned, tuple):
-        returned = returned if _is_list_of_gradients(returned, count, shape) else [returned]
-    if not isinstance(returned, tuple | list):
-        return _wrong_count(subject, f"it returned {guarded_call.describe_kind(returned)}")
-    if len(returned) not in subject.counts(count):
-        return _wrong_count(subject, f"it returned {len(returned)}")
-    missing = find_placeholder(None, "every gradient") if all(g is None for g in returned) else None
-    fixed = [i for i in range(count) if i not in subject.wrt and len(returned) == count]
-    finding = missing or _find_gradient_of_fixed(returned, subject, inputs, fixed)
-    if finding:
-        return finding
-    chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
-    return _read_each(chosen, subject)
-
-
-def _find_gradient_of_fixed(
-    returned: Sequence[Any], subject: Subject, inputs: Arrays, fixed: Sequence[int]
-) -> Finding | None:
-    for i in fixed:
-        zeros = np.shape(returned[i]) == np.shape(inputs[i]) and not np.any(np.asarray(returned[i]) != 0)
-        if returned[i] is not None and not zeros:
-            sentence = f"{subject.names[i]} is held fixed and has no derivative: return None for it."
-            return Finding("wrong", sentence, ("wrong-count",))
-    return None
-
-
-def _read_each(gradients: Sequence[Any], subject: Subject) -> Arrays | Finding:
-    for i, gradient in zip(subject.wrt, gradients):
-        if gradient is None:
-            return _wrong_count(subject, f"{subject.name(i)} is None")
-    arrays = []
-    for i, gradient in zip(subject.wrt, gradients):
-        array = guarded_call.read_numbers(subject.name(i), gradient)
-        if isinstance(array, Finding):
-            return array
-        arrays.append(array.astype(float) if array.dtype.kind == "b" else np.array(array))
-    return tuple(arrays)
-
-
-def _is_list_of_gradients(returned: Any, count: int, shape: tuple[int, ...]) -> bool:
-    """Tell a list of gradients from the gradient, as a list, of the only input that has one."""
-    if not isinstance(returned, list) or len(returned) not in (1, count):
-        return False
-    return any(g is None for g in returned) or any(np.shape(g) == shape for g in returned if not isinstance(g, list))
-
-
-def _wrong_count(subject: Subject, returned: str) -> Finding:
-    names = ", ".join(subject.names)
-    sentence = f"there must be one gradient for each input ({names}), in a tuple; {returned}."
-    return Finding("wrong", sentence, ("wrong-count",))

@@ -39,9 +39,16 @@ Names = dict[int, str]
 
 
 def name_wires(graph: Any, names: Sequence[str]) -> Names:
-    """Return the names of a trace's input wires by their index; "out" for its last node."""
+    """Return the names of a trace's wires by their index: its inputs, "out" for its last node, and the gates that are
+    written out in several, as "sigmoid(z)"."""
     named = {graph.nodes[-1].index: "out"} if np.shape(graph.nodes[-1].value) else {}
-    return named | {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
+    named |= {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
+    for place in sorted(graph.places, key=lambda place: place.node.index):
+        form = _CALLS.get(type(place.gate))
+        if form and len(place.inputs) == 1 and place.node.gate is not place.gate and place.node.index not in named:
+            text = format_wire(place.inputs[0], named)
+            named[place.node.index] = form.format(text if len(text) <= MAX_ARGUMENT_CHARS else "…")
+    return named
 
 
 def format_wire(node: Node, names: Names) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.evidence.array_gates import Pick, Smooth, StackedMatMul
+from nnkit.check.evidence.traced_gates import ELEMENTARY, Elementwise, Min
 from nnkit.gates.base import Gate
 from nnkit.graph import Node
 
@@ -59,8 +60,13 @@ class Wire(Node):
             return function(*_values_in(args), **options)
         return FUNCTIONS[function](*args, **options)
 
-    def __array__(self, *args: Any, **options: Any) -> Any:
-        return np.array(self.value, *args)
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """Return a number as an object, itself, so that np.mean can take a list of them; of an array the value."""
+        if np.ndim(self.value):
+            return np.array(self.value, dtype)
+        found = np.empty((), dtype=object)
+        found[()] = self
+        return found
 
     def __float__(self) -> float:
         return float(self.value)
@@ -173,9 +179,19 @@ def _is_zero(x: Any) -> bool:
     return not isinstance(x, Node) and np.ndim(x) == 0 and bool(x == 0)
 
 
+def _elementary(name: str) -> Callable[..., Any]:
+    return lambda x: record(Elementwise(name), x)
+
+
 def _take_minimum(x: Any, y: Any) -> Any:
-    first = value_of(x) <= value_of(y)
-    return record(Pick(lambda a, b: np.where(first, a, b)), x, y)
+    return record(Min(), x, y)
+
+
+def _take_softplus(x: Any, y: Any) -> Any:
+    """Record log(e⁰ + eˣ) as the gate that it is."""
+    if _is_zero(x) or _is_zero(y):
+        return record(Elementwise("softplus"), y if _is_zero(x) else x)
+    return record(Smooth(_add_logarithms), x, y)
 
 
 def _add_logarithms(x: Any, y: Any) -> Any:
@@ -212,12 +228,12 @@ UFUNCS: dict[Any, Callable[..., Any]] = {
     np.fmax: _take_maximum,
     np.minimum: _take_minimum,
     np.fmin: _take_minimum,
-    np.absolute: lambda x: x * np.sign(x.value),
-    np.fabs: lambda x: x * np.sign(x.value),
+    np.logaddexp: _take_softplus,
+    **{getattr(np, name): _elementary(name) for name in ELEMENTARY if hasattr(np, name)},
+    np.fabs: _elementary("abs"),
     np.positive: lambda x: x,
 }
 SMOOTH: dict[Any, Callable[..., Any]] = {
-    np.logaddexp: _add_logarithms,
     np.hypot: lambda x, y: np.sqrt(x * x + y * y),
     np.cbrt: lambda x: np.sign(np.real(x)) * (x * np.sign(np.real(x))) ** (1 / 3),
     np.heaviside: lambda x, at_zero: np.heaviside(np.real(x), np.real(at_zero)) + 0j,

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arrays import ShapeError
+from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import list_explanations
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.finding import Explanation, Finding, GradientFault
+from nnkit.check.evidence.finding import CallFault, Explanation, Finding, GradientFault
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
@@ -24,6 +27,8 @@ MAX_HAND_ENTRIES = 4
 
 def describe_finding(title: str, finding: Finding) -> Verdict:
     """Return the verdict of a check that this finding ended."""
+    if isinstance(finding, CallFault):
+        return _describe_fault(title, finding)
     return Verdict(
         finding.subject or title,
         finding.status,
@@ -31,9 +36,30 @@ def describe_finding(title: str, finding: Finding) -> Verdict:
         largest_error=finding.error,
         where=finding.entries[0].where if finding.entries else "",
         entries=finding.entries,
-        **explain_fields(finding.explanations or [BY_ID[id] for id in finding.mistakes]),
+        **explain_fields(_explain_ids(finding)),
         notes=finding.notes,
     )
+
+
+def _explain_ids(finding: Finding) -> list[Explanation]:
+    """Return the explanations that a finding has ids for, the first with the finding's own words."""
+    found = [ENTRIES[id] for id in finding.mistakes]
+    return [replace(found[0], **finding.words), *found[1:]] if finding.words else found
+
+
+def _describe_fault(title: str, finding: CallFault) -> Verdict:
+    """Return the verdict on code that raised: where, what it means, and what Python says of it."""
+    explanations = _explain_ids(finding) or [explain_fault(finding)]
+    said = join_titles(explanations)
+    headline = f"{finding.start}: {said}." if not isinstance(finding.fault, ShapeError) else finding.headline
+    own = finding.message.rstrip(".!")
+    notes = (f"Python says: {_shorten(own)}.",) if own and own not in headline else ()
+    subject = finding.subject or title
+    return Verdict(subject, finding.status, headline, **explain_fields(explanations), notes=(*finding.notes, *notes))
+
+
+def _shorten(text: str, most: int = 160) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def add_mistakes(finding: Finding, mistakes: tuple[str, ...]) -> Finding:
@@ -124,14 +150,15 @@ def describe_wrong_shape(
     rule = shape_messages.describe_only_order(subject, comparison, k)
     others = [fault for fault in faults if k not in fault.gradients]
     own = list_explanations([fault for fault in faults if k in fault.gradients])
-    shape = f"{subject.name(i)} is {shapes[0]}, but {subject.names[i]} is {shapes[1]}"
-    headline = f"{shape}: {join_titles(own)}." if own else sentence
+    shapes_alone, _, detail = sentence.partition(": ")
+    headline = f"{shapes_alone}: {join_titles(own)}." if own else sentence
+    details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail else ()
     if others:
         headline = f"{headline[:-1]}; {_describe_faults(subject, k, others, '')}"
-    if not any(e.named for e in own):
-        faults = [GradientFault((k,), own or (BY_ID["wrong-shape"],)), *others]
+    if not own:
+        faults = [GradientFault((k,), (BY_ID["wrong-shape"],)), *others]
     fields = explain_faults(subject, faults)
-    if not any(e.named for e in own) and "wrong-shape" not in fields["mistakes"]:
+    if own and not any(e.named for e in own):
         fields["mistakes"] = (*fields["mistakes"], "wrong-shape")
     return Verdict(
         subject.title,
@@ -139,7 +166,7 @@ def describe_wrong_shape(
         headline,
         where=subject.name(i),
         **fields,
-        notes=(*shape_messages.describe_origins(subject, comparison, k), *rule),
+        notes=(*details, *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 
 

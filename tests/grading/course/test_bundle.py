@@ -95,7 +95,8 @@ def test_it_holds_all_that_learners_need_and_nothing_else(unpacked: Path) -> Non
         made = room.replace("solutions", "assignments")
         found = {path.relative_to(unpacked / made) for path in (unpacked / made).rglob("*") if path.is_file()}
         assert found == {path.relative_to(ROOT / room) for path in (ROOT / room).glob(pattern)}
-    rooms = {path.name for path in (ROOT / "nnkit").iterdir() if path.name != "__pycache__"}
+    sources = (path for path in (ROOT / "nnkit").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    rooms = {path.relative_to(ROOT / "nnkit").parts[0] for path in sources}
     assert {path.name for path in (unpacked / "nnkit").iterdir()} == rooms
     assert not [
         path for path in unpacked.rglob("*") if "__pycache__" in path.parts or ".ipynb_checkpoints" in path.parts

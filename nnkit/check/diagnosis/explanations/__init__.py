@@ -5,18 +5,26 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import axes, chains, overlaps, paths, windows
+from nnkit.check.diagnosis.explanations import axes, chains, factors, overlaps, paths, slopes, steps, ties, windows
 from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.diagnosis.mistakes.shapes import RESHAPED
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
+    *ties.EXPLANATIONS,
     CONSTANT,
+    *steps.EXPLANATIONS,
+    RESHAPED,
     *axes.EXPLANATIONS,
     overlaps.REPLACED,
     *windows.EXPLANATIONS,
     overlaps.LEFT_OUT,
+    slopes.SLOPES,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
+    slopes.POINTS,
+    *factors.EXPLANATIONS,
+    slopes.ARITHMETIC,
     overlaps.DIAGONAL,
     chains.VALUE,
 )

@@ -85,6 +85,8 @@ def _describe_sum(name: str, site: Site, axes: tuple[int, ...], copied: tuple[in
 def _list_needless_sums(comparison: Comparison) -> Claims:
     """Yield the right gradient, summed or averaged over axes of its own, and perhaps copied back."""
     for i, right in enumerate(comparison.right):
+        if comparison.targets[i].jacobian is None:  # a row of a Jacobian is no gradient
+            continue
         for axes in _list_subsets(a for a in range(np.ndim(right)) if right.shape[a] > 1):
             if len(axes) == np.ndim(right) > 1:
                 continue

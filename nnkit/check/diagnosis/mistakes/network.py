@@ -10,6 +10,7 @@ from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
 from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
+from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
 from nnkit.check.evidence.wire_text import format_wire, name_wires
@@ -75,20 +76,6 @@ def _through_gradient(upstream: Any, inputs: Any, out: Any) -> Any:
     return (upstream @ dw.T, dw, *(upstream.sum(axis=0) for _ in rest))
 
 
-def _updated_first(comparison: Comparison) -> Variants:
-    if not comparison.step_size:
-        return {}
-
-    def through_new(upstream: Any, inputs: Any, out: Any) -> Any:
-        x, w, *rest = inputs
-        if not np.ndim(x) == np.ndim(w) == 2:
-            return []
-        dw = x.T @ upstream
-        return (upstream @ (w - comparison.step_size * dw).T, dw, *(upstream.sum(axis=0) for _ in rest))
-
-    return at_gates(comparison, {gates.MatMul: through_new, gates.Affine: through_new})
-
-
 MISTAKES = (
     Mistake(
         "overwritten-branch",
@@ -108,14 +95,6 @@ MISTAKES = (
         "lecture 04, The 20-line network",
         _gradient_for_value,
     ),
-    Mistake(
-        "updated-first",
-        "weights were updated before the backward pass was done",
-        "The error grows with the step size: a gradient went back through weights that had changed already.",
-        "In which line do the weights change, and which lines after it still read them?",
-        "All gradients first, from the old weights; then all updates.",
-        "lecture 01, When is W actually updated?",
-        _updated_first,
-    ),
+    UPDATED_FIRST,
     REGULARISATION,
 )

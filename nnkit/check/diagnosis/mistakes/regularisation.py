@@ -74,7 +74,8 @@ def _split(comparison: Comparison) -> Arrays | None:
 
 def _are_weights(comparison: Comparison) -> bool:
     """Return True if the inputs have the names of weights."""
-    return comparison.parameters or all(comparison.names[i][:1] in "Wwθ" for i in comparison.wrt)
+    names = comparison.names and [comparison.names[i] for i in comparison.wrt]
+    return comparison.parameters or (bool(names) and all(name[:1] in "Wwθ" for name in names))
 
 
 def _find_penalties(graph: Trace, wires: list[Node]) -> list[Node]:

@@ -7,11 +7,16 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import unbroadcast
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right, same
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, on_right, same
+from nnkit.check.diagnosis.mistakes.claims import (
+    has_axis_of_one,
+    has_one_ratio,
+    is_sum_of_all,
+    is_transpose,
+    sums_to_right,
+)
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
-
-Shape = tuple[int, ...]
 
 
 def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
@@ -68,46 +73,61 @@ def _say_each_entry() -> Explanation:
 
 
 def _kept_dims(comparison: Comparison) -> Variants:
-    """Claim what came back in another rank, in words that fit the two shapes."""
-    found: dict[Explanation, list[Any]] = {}
+    """Claim what came back with an axis of size 1 too many or missing, in words that fit."""
+    found: dict[Key, list[Any]] = {}
     for i, (r, returned) in enumerate(zip(comparison.right, comparison.returned)):
-        if np.ndim(returned) != np.ndim(r) and np.size(returned) == np.size(r):
-            name = "" if comparison.opaque else comparison.name(i)
-            key = _describe_rank(np.shape(returned), np.shape(r), name)
+        if np.ndim(returned) != np.ndim(r) and _squeeze(returned) == _squeeze(r):
+            key = KEPT_DIMS.explain("", **(TOO_MANY if np.ndim(returned) > np.ndim(r) else MISSING))
             found.setdefault(key, [None] * len(comparison.right))[i] = np.reshape(r, np.shape(returned))
     return {key: tuple(claims) for key, claims in found.items()}
 
 
-def _describe_rank(returned: Shape, shape: Shape, name: str) -> Explanation:
-    if [n for n in returned if n != 1] != [n for n in shape if n != 1]:
-        if not name:
-            return KEPT_DIMS.explain("")
-        return KEPT_DIMS.explain(
-            "",
-            title="the numbers are right, but not on the axes of the input",
-            why=f"Forward reshaped {name}; its gradient must get back the shape that {name} has.",
-            hint=f"Reshape at the end: `d{name}.reshape({name}.shape)`.",
-        )
-    if len(returned) > len(shape):
-        return KEPT_DIMS.explain("", title="the numbers are right, but an axis of size 1 is too many")
-    return KEPT_DIMS.explain(
-        "",
-        title="the numbers are right, but an axis of size 1 is missing",
-        why="A gradient has exactly its input's shape; (N,) added to (N, 1) makes an (N, N) of it.",
-        hint="Keep the axis that is summed, `keepdims=True`, or `reshape` to the input's shape.",
-    )
+def _reshaped(comparison: Comparison) -> Variants:
+    """Claim what came back with the right numbers on other axes: forward reshaped the input."""
+    found: dict[Key, list[Any]] = {}
+    for i, (r, returned) in enumerate(zip(comparison.right, comparison.returned)):
+        if np.size(returned) == np.size(r) and _squeeze(returned) != _squeeze(r) and not comparison.opaque:
+            name = comparison.name(i)
+            why = f"Forward reshaped {name}; its gradient must get back the shape that {name} has."
+            hint = f"Reshape at the end: `d{name}.reshape({name}.shape)`."
+            key = RESHAPED.explain("", why=why, hint=hint)
+            found.setdefault(key, [None] * len(comparison.right))[i] = np.reshape(r, np.shape(returned))
+    return {key: tuple(claims) for key, claims in found.items()}
 
 
+def _squeeze(x: Any) -> list[int]:
+    return [size for size in np.shape(x) if size != 1]
+
+
+TOO_MANY = {"title": "the numbers are right, but an axis of size 1 is too many"}
+MISSING = {
+    "title": "the numbers are right, but an axis of size 1 is missing",
+    "why": "A gradient has exactly its input's shape; (N,) added to (N, 1) makes an (N, N) of it.",
+    "hint": "Keep the axis that is summed, `keepdims=True`, or `reshape` to the input's shape.",
+}
 KEPT_DIMS = Mistake(
     "kept-dims",
-    "the numbers are right, but the axes are not those of the input",
+    "the numbers are right, but an axis of size 1 is too much or missing",
     "A gradient has exactly its input's shape; (1, H) added to (H,) makes something else of it.",
     "Compare the two shapes, axis by axis.",
     "Leave out `keepdims=True`, or `reshape` to the input's shape.",
     "lecture 03, Broadcasting and the bias",
     _kept_dims,
     reads_returned=True,
+    holds=has_axis_of_one,
     single=True,
+)
+RESHAPED = Mistake(
+    "not-reshaped-back",
+    "the numbers are right, but not on the axes of the input",
+    "A gradient has exactly its input's shape.",
+    "Compare the two shapes. Where did forward change one into the other?",
+    "Reshape at the end: `dx.reshape(x.shape)`.",
+    "lecture 03, The shape rule",
+    _reshaped,
+    reads_returned=True,
+    named=False,
+    before_pairs=True,
 )
 MISTAKES = (
     Mistake(
@@ -119,6 +139,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         _unsummed,
         reads_returned=True,
+        holds=sums_to_right,
         single=True,
     ),
     Mistake(
@@ -129,6 +150,7 @@ MISTAKES = (
         "`upstream.sum(axis=0)`, not `mean`: a 1/N, if the loss has one, is in the upstream gradient already.",
         "lecture 03, Broadcasting and the bias",
         on_right(_mean_for_sum),
+        holds=has_one_ratio,
         refines=("no-batch-mean",),
         needs_batches=True,
         single=True,
@@ -141,6 +163,7 @@ MISTAKES = (
         "Give `sum` the batch's axis: `upstream.sum(axis=0)`.",
         "lecture 03, Broadcasting and the bias",
         _sum_all_variants,
+        holds=is_sum_of_all,
         single=True,
     ),
     KEPT_DIMS,
@@ -152,6 +175,7 @@ MISTAKES = (
         "(A @ B).T is B.T @ A.T: swap the factors and transpose each.",
         "lecture 03, Matrix products",
         on_right(_transposed),
+        holds=is_transpose,
         undo=lambda w, comparison: w.T if np.ndim(w) >= 2 else None,
         single=True,
     ),

@@ -25,19 +25,20 @@ def _constant(comparison: Comparison) -> Variants:
 def _of_one_number(comparison: Comparison, wanted: Callable[[str], bool]) -> Variants:
     """Return a variant for each number that is all entries of a gradient. The number is in its title, so that only the
     same number in every comparison explains anything."""
-    pairs = zip(comparison.returned, comparison.right)
-    numbers = [_find_number(w) if np.ndim(w) >= min(np.ndim(r), 1) else "" for w, r in pairs]
+    if comparison.step_size:  # what came back is not what the learner filled in
+        return {}
+    numbers = [(_find_number(w), np.ndim(w) == 0) for w in comparison.returned]
     return {
-        MISTAKES[0].explain("", title=_describe_number(number)): tuple(
-            w if own == number else None for own, w in zip(numbers, comparison.returned)
+        MISTAKES[0].explain("", title=_describe_number(number, scalar)): tuple(
+            w if own == (number, scalar) else None for own, w in zip(numbers, comparison.returned)
         )
-        for number in dict.fromkeys(numbers)
+        for number, scalar in dict.fromkeys(numbers)
         if wanted(number)
     }
 
 
-def _describe_number(number: str) -> str:
-    return f"every entry is {number}, as if it was never filled in"
+def _describe_number(number: str, scalar: bool) -> str:
+    return f"{'it is always' if scalar else 'every entry is'} {number}, as if it was never filled in"
 
 
 def _find_number(returned: Any) -> str:
@@ -45,7 +46,7 @@ def _find_number(returned: Any) -> str:
     w = np.asarray(returned)
     if w.size == 0 or w.dtype.kind not in "iuf" or not np.array_equal(w, np.full(w.shape, w.flat[0]), equal_nan=True):
         return ""
-    return "NaN" if np.isnan(w.flat[0]) else f"{w.flat[0]:.6g}"
+    return "NaN" if np.isnan(w.flat[0]) else f"{w.flat[0] + 0.0:.6g}"  # -0 is 0
 
 
 def _is_one_number(comparison: Comparison, i: int) -> bool:
@@ -65,7 +66,8 @@ MISTAKES = (
         reads_returned=True,
         refines=(
             "factor", "sum-all", "relu-inverted", "max-to-loser", "gradient-for-value", "low-precision",
-            "regularisation", "overwritten-branch", "softmax-diagonal", "own-input",
+            "regularisation", "overwritten-branch", "softmax-diagonal", "own-input", "no-upstream",
+            "max-to-both", "kept-dims",
         ),
         holds=_is_one_number,
         single=True,

@@ -1,0 +1,33 @@
+"""A kind of exception, and the cases in which its text tells more."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from nnkit.check.evidence.finding import Explanation
+
+
+@dataclass(frozen=True)
+class FaultCase:
+    """One form of a kind: the text by which it is recognised, and what is said of it."""
+
+    raised: str
+    """A regular expression for "backward raised NameError: name 'y' is not defined"."""
+    says: str
+    """Ends the sentence "backward raised NameError in the line ...: "; named groups of both expressions fit in."""
+    line: str = ""
+    """A regular expression for the learner's line."""
+
+    def match(self, raised: str, line: str) -> str | None:
+        """Return what is said of an exception with this text in this line; None if it is another one."""
+        found, place = re.search(self.raised, raised, re.DOTALL), re.search(self.line, line)
+        return self.says.format(**found.groupdict(), **place.groupdict()) if found and place else None
+
+
+@dataclass(frozen=True)
+class FaultKind(Explanation):
+    """A kind of exception in words. Its title is the general one, for tables; each case has a sentence of its own."""
+
+    named: bool = field(default=False, kw_only=True)
+    cases: tuple[FaultCase, ...] = ()

@@ -1,0 +1,189 @@
+"""Elementary gates in a function's graph: their names, their slopes, and the gradients if these were others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_formula
+from nnkit.check.diagnosis.explanations.slope_table import Slopes, find_slopes
+from nnkit.check.diagnosis.mistakes.base import Key
+from nnkit.check.diagnosis.mistakes.inject import given
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.graph import Node
+
+LETTERS = "xy"
+MAX_VARIANTS = 600
+MAX_TEXT_CHARS = 20
+"""Characters up to which a value is called by its formula."""
+Values = dict[str, Any]
+"""A gate's values by their letters in a formula: x, y, out, upstream, alpha."""
+
+
+class LazyVariants(dict[Key, Any]):
+    """Variants that are computed when they are looked at: most are given up after the first comparison."""
+
+    def __getitem__(self, key: Key) -> Arrays:
+        found = super().__getitem__(key)
+        if callable(found):
+            found = found()
+            self[key] = found
+        gradients: Arrays = found
+        return gradients
+
+    def add(self, key: Key, compute: Callable[[], Arrays]) -> None:
+        """Add a variant, unless the same words are said of another one already."""
+        if len(self) < MAX_VARIANTS:
+            self.setdefault(key, compute)
+
+
+@dataclass(frozen=True)
+class Spot:
+    """An elementary gate in a graph, or all of one kind: the same mistake is often made at each of them."""
+
+    graph: Trace
+    places: tuple[Place, ...]
+    slopes: Slopes
+    names: dict[str, str]
+    """Its values' names by their letters, for those that have one."""
+
+    @property
+    def is_whole(self) -> bool:
+        """This gate is the whole function."""
+        place = self.places[0]
+        return place.node is self.graph.nodes[-1] and all(x.gate is None and not x.constant for x in place.inputs)
+
+    @property
+    def inputs(self) -> range:
+        """The inputs that have a gradient."""
+        ends = self.places[0].inputs
+        return range(len(ends)) if not any(x.constant for x in ends) else range(int(ends[0].constant), len(ends))[:1]
+
+    def write(self, formula: str) -> str:
+        """Return a formula with the names of this gate's values."""
+        return write_formula(formula, self.names)
+
+    def name(self, i: int) -> str:
+        """Return what the slope in the i-th input is the slope of: "exp(x)", or "x / y in y"."""
+        within = f" in {self.write(LETTERS[i])}" if len(self.places[0].inputs) > 1 else ""
+        return self.write(self.slopes.formula) + within
+
+    def explain(self, id: str, title: str) -> Explanation:
+        """Return an explanation of a slip at this gate, in the words of its kind."""
+        letters = (*LETTERS[: len(self.places[0].inputs)], "out")
+        unnamed = [letter for letter in letters if letter not in self.names]
+        into, outof = [letter for letter in unnamed if letter != "out"], "out" in unnamed
+        said = [f"{' and '.join(into)} {'is' if len(into) == 1 else 'are'} what goes into it"] if into else []
+        said += ["out is what comes out of it"] if outof else []
+        note = f" Here {', '.join(said)}." if said else ""
+        why = f"{self.slopes.why}{note}"
+        return Explanation(id, title, why, self.slopes.nudge, self.slopes.hint, self.slopes.lesson, named=False)
+
+    def slope(self, i: int, values: Values) -> Any:
+        """Return the right slope in the i-th input."""
+        return compute_formula(self.slopes.right[i], values)
+
+    def faults(self, changed: Mapping[int, Callable[[Values], Any]]) -> list[FaultyGate]:
+        """Return the faults of gates that have other gradients for some of their inputs."""
+        return [FaultyGate(place, self._backward(place, changed)) for place in self.places]
+
+    def _backward(self, place: Place, changed: Mapping[int, Callable[[Values], Any]]) -> Any:
+        def right(i: int) -> Callable[[Values], Any]:
+            return lambda values: values["upstream"] * self.slope(i, values)
+
+        def backward(upstream: Any, inputs: tuple[Any, ...], out: Any) -> Sequence[Any]:
+            values = {**read_values(place, inputs, out), "upstream": np.asarray(upstream)}
+            return [np.zeros(np.shape(out)) + changed.get(i, right(i))(values) for i in range(len(inputs))]
+
+        return backward
+
+
+def read_values(place: Place, inputs: tuple[Any, ...], out: Any) -> Values:
+    """Return a gate's values by their letters, without the upstream gradient."""
+    alpha = getattr(place.gate, "slope", getattr(place.gate, "alpha", 0.0))
+    arrays = {letter: np.asarray(x, dtype=float) for letter, x in zip(LETTERS, inputs)}
+    return {**arrays, "out": np.asarray(out), "alpha": alpha, "node": place.node}
+
+
+def find_spots(comparison: Comparison) -> list[Spot]:
+    """Return the elementary gates of a function, each alone and then those of a kind together: in the graph as it is
+    written, and in its one gate, if it is one. First those that are the whole function."""
+    spots = [spot for graph in comparison.graphs for spot in _find_in_graph(graph, comparison.names)]
+    return sorted(spots, key=lambda spot: not spot.is_whole)
+
+
+def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
+    if "spots" not in graph.known:
+        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names))
+    found: list[Spot] = graph.known["spots"]
+    return found
+
+
+def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
+    alone: list[Spot] = []
+    kinds: dict[str, list[Spot]] = {}
+    for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
+        slopes = find_slopes(place.gate)
+        squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
+        if slopes is None or squared or all(x.constant for x in place.inputs):
+            continue
+        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
+        alone.append(spot)
+        kinds.setdefault(slopes.formula, []).append(spot)
+    together = [
+        replace(spots[0], places=tuple(spot.places[0] for spot in spots), names={})
+        for spots in kinds.values()
+        if len(spots) > 1
+    ]
+    return alone + together
+
+
+def _name_values(graph: Trace, place: Place, names: dict[int, str]) -> dict[str, str]:
+    texts = {letter: names[x.index] for letter, x in zip(LETTERS, place.inputs)}
+    whole = place.node is graph.nodes[-1] and all(x.gate is None for x in place.inputs)
+    texts["out"] = "out" if whole else names[place.node.index]
+    return {letter: text for letter, text in texts.items() if text}
+
+
+def name_nodes(graph: Trace, inputs: Sequence[str]) -> dict[int, str]:
+    """Return what each value is called: an input by its name, another by its formula; "" if that is long."""
+    if "names" not in graph.known:
+        wires = name_wires(graph, inputs)
+        # The gate that each value is the output of: as it is written, if that is one gate.
+        written = {place.node.index: place for place in reversed(graph.places)}
+        names: dict[int, str] = {}
+        for node in graph.nodes:
+            names[node.index] = _name_node(node, names, wires, written)
+        graph.known["names"] = names
+    found: dict[int, str] = graph.known["names"]
+    return found
+
+
+def _name_node(node: Node, names: dict[int, str], wires: dict[int, str], written: dict[int, Place]) -> str:
+    place = written.get(node.index)
+    slopes = find_slopes(place.gate) if place else None
+    if node.index in wires or place is None or slopes is None:
+        text = format_wire(node, wires)
+    else:
+        texts = {letter: names[x.index] for letter, x in zip(LETTERS, place.inputs)}
+        text = write_formula(slopes.formula, texts) if all(texts.values()) else "…"
+    return text if len(text) <= MAX_TEXT_CHARS and "…" not in text else ""
+
+
+def inject(comparison: Comparison, graph: Trace, faults: Sequence[FaultyGate]) -> Callable[[], Arrays]:
+    """Return a function that computes the gradients with these faults; None for each if shapes do not fit."""
+
+    def compute() -> Arrays:
+        try:
+            with np.errstate(all="ignore"):
+                return given(graph, vjp_with_faults(graph, comparison.upstream, faults), comparison)
+        except (ArithmeticError, AttributeError, IndexError, TypeError, ValueError):
+            return (None,) * len(comparison.wrt)
+
+    return compute

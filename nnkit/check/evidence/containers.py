@@ -1,0 +1,152 @@
+"""Containers that a learner's code returns: (out, cache), (value, gradients), and the tuple of gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.comparison import Arrays
+from nnkit.check.evidence.finding import Finding, GradientOfFixed, find_placeholder
+
+
+class Gradients(Protocol):
+    """The gradients that a subject of a check should return (`subjects.Subject`)."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of all inputs."""
+
+    @property
+    def wrt(self) -> tuple[int, ...]:
+        """The inputs whose gradients are checked."""
+
+    @property
+    def takes_upstream(self) -> bool:
+        """True for a gate's backward, which returns the gradients alone."""
+
+    def counts(self, inputs: int) -> set[int]:
+        """Return how many gradients may come back."""
+
+    def name(self, i: int) -> str:
+        """Return the name of the gradient of input i."""
+
+
+def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays | Finding:
+    """Return the gradients in `wrt`, out of a tuple or list with one for each input (or for each in `wrt`), or, for one
+    input, out of a bare gradient; an array of numbers will do for inputs that are numbers. A finding where the count or
+    the kind is wrong; shapes are looked at later."""
+    count, shape = len(inputs), np.shape(inputs[subject.wrt[0]])
+    if len(subject.wrt) == 1 and not isinstance(returned, tuple):
+        returned = returned if _is_list_of_gradients(returned, count, shape) else [returned]
+    if _is_array_of_gradients(returned, count, inputs):
+        returned = list(returned)
+    if not isinstance(returned, tuple | list):
+        sentence = f"it returned {guarded_call.describe_kind(returned)}; the gradients belong in a tuple"
+        return _wrong_count(subject, f"{sentence}, ({_join_gradients(subject)}).")
+    if len(returned) not in subject.counts(count):
+        wanted = f"the {count} inputs {_join(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
+        plural = "gradient" if len(returned) == 1 else "gradients"
+        return _wrong_count(subject, f"it returned {len(returned)} {plural} for {wanted}.")
+    missing = find_placeholder(None, "every gradient") if all(g is None for g in returned) else None
+    fixed = [i for i in range(count) if i not in subject.wrt and len(returned) == count]
+    finding = missing or _find_gradient_of_fixed(returned, subject, inputs, fixed)
+    if finding:
+        return finding
+    chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
+    return _read_each(chosen, subject)
+
+
+def _find_gradient_of_fixed(
+    returned: Sequence[Any], subject: Gradients, inputs: Arrays, fixed: Sequence[int]
+) -> Finding | None:
+    given = [i for i in fixed if returned[i] is not None and not _is_zero(returned[i], np.shape(inputs[i]))]
+    if not given:
+        return None
+    name, whole = subject.names[given[0]], np.asarray(inputs[given[0]]).dtype.kind in "iu"
+    reason = "holds whole numbers, so it is taken for labels and" if whole else "is data here and"
+    sentence = f"{name} {reason} held fixed: return None in place of {subject.name(given[0])}."
+    return GradientOfFixed("wrong", sentence, ("wrong-count",), inputs=tuple(given))
+
+
+def _is_zero(gradient: Any, shape: tuple[int, ...]) -> bool:
+    return np.shape(gradient) == shape and not np.any(np.asarray(gradient) != 0)
+
+
+def _read_each(gradients: Sequence[Any], subject: Gradients) -> Arrays | Finding:
+    names = ", ".join(subject.names)
+    for i, gradient in zip(subject.wrt, gradients):
+        if gradient is None:
+            return _wrong_count(subject, f"{subject.name(i)} is None, but each input ({names}) needs its gradient.")
+    arrays = []
+    for i, gradient in zip(subject.wrt, gradients):
+        array = guarded_call.read_numbers(subject.name(i), gradient)
+        if isinstance(array, Finding):
+            return array
+        arrays.append(array.astype(float) if array.dtype.kind == "b" else np.array(array))
+    return tuple(arrays)
+
+
+def _is_list_of_gradients(returned: Any, count: int, shape: tuple[int, ...]) -> bool:
+    """Tell a list of gradients from the gradient, as a list, of the only input that has one."""
+    if not isinstance(returned, list) or len(returned) not in (1, count):
+        return False
+    return any(g is None for g in returned) or any(np.shape(g) == shape for g in returned if not isinstance(g, list))
+
+
+def _is_array_of_gradients(returned: Any, count: int, inputs: Arrays) -> bool:
+    """Recognise np.array([dx, dy, dz]) where all inputs are numbers."""
+    scalars = count > 1 and all(np.ndim(x) == 0 for x in inputs)
+    return scalars and isinstance(returned, np.ndarray) and returned.shape == (count,)
+
+
+# ---- the wrong container ----------------------------------------------------------------------------
+
+
+def _wrong_count(subject: Gradients, sentence: str) -> Finding:
+    gradients = _join_gradients(subject)
+    line = f"return {gradients}" if subject.takes_upstream else f"return value, ({gradients})"
+    hint = f"Return the gradients in a tuple, in the order of the inputs: `{line}`."
+    return Finding("wrong", sentence, ("wrong-count",), words={"hint": hint})
+
+
+def _join(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
+
+
+def _join_gradients(subject: Gradients) -> str:
+    names = [subject.name(i) for i in range(len(subject.names)) if i in subject.wrt or subject.takes_upstream]
+    return names[0] + "," if len(names) == 1 else ", ".join(names)
+
+
+def find_wrong_forward(subject: Gradients, returned: Any) -> Finding | None:
+    """Return the finding on a forward that does not return (out, cache)."""
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        return None
+    kind = guarded_call.describe_kind(returned)
+    sentence = f"forward must return the pair (out, cache); it returned {kind}."
+    names = ", ".join(subject.names)
+    cache = f"({names})" if len(subject.names) > 1 else names
+    words = {
+        "why": "The cache is what backward needs of forward's values; it comes second, after the output.",
+        "nudge": "What does backward need to know of the forward pass?",
+        "hint": f"End forward with `return out, {cache}`; backward gets what stands there as `cache`.",
+        "lesson": "lecture 01, Upstream × local",
+    }
+    return Finding("wrong", sentence, ("wrong-container",), words=words)
+
+
+def find_wrong_pair(subject: Gradients, returned: Any) -> Finding | None:
+    """Return the finding on a function that does not return (value, gradients)."""
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        return None
+    gradients, count = f"({_join_gradients(subject)})", len(subject.wrt)
+    several = isinstance(returned, tuple | list) and len(returned) > 2
+    sentence = f"it must return the pair (value, gradients); it returned {guarded_call.describe_kind(returned)}"
+    if several and len(returned) == 1 + count:
+        sentence += ": put the gradients into a tuple of their own"
+    elif several and len(returned) == count:
+        sentence += ": the value is missing"
+    return Finding("wrong", f"{sentence}.", ("wrong-container",), words={"hint": f"Write `return value, {gradients}`."})
