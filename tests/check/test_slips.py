@@ -125,6 +125,42 @@ def test_a_slip_at_one_gate_is_told(says: str, forward: Any, backward: Any, inpu
     assert len(verdict.hints) == 2
 
 
+def softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def row_sum(x: Any) -> Any:
+    return x.sum(axis=-1, keepdims=True)
+
+
+def take_larger_half(x: Any) -> Any:
+    first, second = np.split(x, 2, axis=1)
+    return np.maximum(first, second)
+
+
+def give_to_largest_of_row(g: Any, out: Any, x: Any) -> Any:
+    dx = np.zeros_like(x)
+    dx[np.arange(len(x)), x.argmax(axis=1)] = g[:, 0]
+    return dx
+
+
+ROWS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
+    ("out * (upstream - sum of upstream)", softmax, lambda g, out, x: out * (g - row_sum(g))),
+    ("without out before the sum", softmax, lambda g, out, x: g * out - row_sum(g * out)),
+    ("over all rows", softmax, lambda g, out, x: out * (g - (g * out).sum())),
+    ("the largest entry of the whole row", take_larger_half, give_to_largest_of_row),
+]
+
+
+@pytest.mark.parametrize(("says", "forward", "backward"), ROWS)
+def test_a_slip_at_a_gate_that_mixes_entries_is_told(says: str, forward: Any, backward: Any) -> None:
+    verdict = check_one(forward, backward, ANY)
+    assert not verdict.passed
+    assert says in verdict.headline, str(verdict)
+    assert verdict.lesson
+
+
 def neuron(w, x, b):
     return sigmoid(w * x + b)
 

@@ -5,7 +5,7 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes, steps
+from nnkit.check.diagnosis.explanations import array_slips, chains, factors, paths, slopes, steps
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
@@ -13,6 +13,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     CONSTANT,
     *steps.EXPLANATIONS,
     slopes.SLOPES,
+    array_slips.SLIPS,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
     slopes.POINTS,
