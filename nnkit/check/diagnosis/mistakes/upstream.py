@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
 
 USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 """Factors that are tried on top of another mistake."""
@@ -22,7 +23,14 @@ def _swapped(comparison: Comparison) -> Variants:
 def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
-    return {f"{c:.4g}": tuple(c * r for r in comparison.right) for c in constants.values()}
+    return {_name_factor(c): tuple(c * r for r in comparison.right) for c in constants.values()}
+
+
+def _name_factor(c: float) -> Explanation:
+    entry = next(mistake for mistake in MISTAKES if mistake.id == "factor")
+    number = f"{c:.4g}"
+    times = {"2": "twice", "0.5": "half of"}.get(number, f"{number} times")
+    return entry.explain("", title=f"it is {times} what it should be")
 
 
 def _constant(comparison: Comparison, i: int) -> float | None:
