@@ -7,6 +7,7 @@ mistake, the last makes the `Verdict`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from nnkit.check.evidence import sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
-from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
+from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit, working_time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
 from nnkit.check.evidence.tolerance import Target, vjp_targets
 from nnkit.check.rendering import messages, shape_messages
@@ -34,6 +35,10 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+SHARE_FOR_MORE = 0.15
+"""Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
+SHARE_FOR_EXAMPLE = 0.05
+"""Share of the time limit for the search for a smaller example."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
 """Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
@@ -134,10 +139,19 @@ def ask(case: Case) -> Finding | None:
     if isinstance(out, Finding):
         return out
     case.out = out
-    count = 2 if case.subject.takes_upstream else 1
-    case.upstreams = [case.subject.upstream(out.shape, case.rng) for _ in range(count)]
+    case.upstreams = _draw_upstreams(case)
     case.answers = _run_calls(case)
     return _find_other_value(case) or _find_wrong_value(case) or _read_gradients(case)
+
+
+def _draw_upstreams(case: Case) -> list[np.ndarray]:
+    """Draw upstream gradients of both signs: two for a gate, so that one number has each sign once."""
+    first = case.subject.upstream(case.out.shape, case.rng)
+    if not case.subject.takes_upstream:
+        return [first]
+    second = case.subject.upstream(case.out.shape, case.rng)
+    signs = np.sign([first, second])
+    return [first, -second if abs(signs.sum()) == signs.size else second]
 
 
 def _run_calls(case: Case) -> Answers:
@@ -419,7 +433,7 @@ def _explain_first(
 
 def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
     try:
-        with time_limit():
+        with working_time_limit(SHARE_FOR_EXAMPLE):
             return find_smallest(case.subject, comparison, k, case.rng)
     except OutOfTime:
         return None
@@ -428,10 +442,12 @@ def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | No
 def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
     """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
     wrong anyway."""
+    more: list[Comparison] = []
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
+        for subject in (case.subject, *case.subject.variations()):
+            more.extend(sampling.compare_varied(subject, inputs, case.rng))
     try:
         with time_limit():
-            subjects = (case.subject, *case.subject.variations())
-            more = [c for subject in subjects for c in sampling.compare_varied(subject, inputs, case.rng)]
             found = find_mistakes([*comparisons, *more])
             fitting = [c for c in more if all(map(_has_shape, c.returned, c.targets))]
             unsure = len(fitting) < len(more) and not all(fault.explanations for fault in found)

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from helpers.measured import Answer, Point, quiet
+from helpers.measured import Answer, Point, find_scale, quiet
 from helpers.paths import ROOT
 from helpers.predicates import PREDICATES, factor
 from helpers.sentences import refuted_sentences
@@ -181,7 +181,9 @@ def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Ite
 def _is_kinky(point: Point, k: int) -> bool:
     """Return True if a value here lies on a kink, where central differences say nothing."""
     moved = tuple(
-        x + 1e-3 * np.cos(np.arange(np.size(x)) + i).reshape(np.shape(x)) if i in point.answer.wrt else x
+        x + 2e-3 * find_scale(x) * np.cos(np.arange(np.size(x)) + i).reshape(np.shape(x))
+        if i in point.answer.wrt
+        else x
         for i, x in enumerate(point.inputs)
     )
     other = Point(point.answer, moved, point.upstream, point.returned)
@@ -221,7 +223,7 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
 def _judge_ids(ids: tuple[str, ...], point: Point, gradients: list[int]) -> str:
     """Return why these names (one, or two together) are not true of these gradients here, or ""."""
     for k in gradients:
-        if not all(np.all(np.isfinite(a)) for a in (point.right[k], point.out)):
+        if not all(np.all(np.isfinite(a)) for a in (point.right[k], point.out)) or _is_kinky(point, k):
             continue
         name = point.answer.names[k]
         if len(ids) == 1 and _predicate(ids[0], point, k) is False:

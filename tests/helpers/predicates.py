@@ -378,7 +378,7 @@ def overflow(point: Point, k: int) -> Judgement:
     if other is None:
         return None
     with quiet():
-        return bool(np.all(np.isfinite(other.out)) and all(np.all(np.isfinite(w)) for w in other.returned))
+        return all(np.all(np.isfinite(w)) for w in other.returned)
 
 
 def unjudged(point: Point, k: int) -> Judgement:

@@ -220,7 +220,6 @@ class _Network:
             return Finding("wrong", sentence, ("wrong-count",), words=self._words())
         return tuple(found[key] for key in self.keys)
 
-
     def _words(self) -> dict[str, str]:
         return {
             "why": "The caller looks each entry up by the name of its parameter.",

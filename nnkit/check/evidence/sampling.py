@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -116,12 +116,13 @@ def _agrees(
     return low - slack <= own <= high + slack
 
 
-def compare_varied(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
-    """Compare nearby and with a batch of another size, to tell mistakes apart. Empty where the learner's code or the
-    function does not take these inputs."""
+def compare_varied(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Iterator[Comparison]:
+    """Compare nearby and with a batch of another size, to tell mistakes apart. Yields nothing where the learner's code
+    or the function does not take these inputs."""
     batch = find_batch_size(subject, inputs)
-    found = _compare_if_possible(subject, move_inputs(subject, inputs, rng), rng, batch)
-    return found + (_compare_other_batch(subject, inputs, rng, batch) if batch else [])
+    yield from _compare_if_possible(subject, move_inputs(subject, inputs, rng), rng, batch)
+    if batch:
+        yield from _compare_other_batch(subject, inputs, rng, batch)
 
 
 def _compare_other_batch(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Comparison]:

@@ -55,8 +55,13 @@ class Wire(Node):
             return NotImplemented
         return FUNCTIONS[function](*args, **options)
 
-    def __array__(self, *args: Any, **options: Any) -> Any:
-        raise TypeError("a wire is no array")
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """Return itself as an object, so that np.mean can take a list of numbers; arrays are no entries of a list."""
+        if np.ndim(self.value):
+            raise TypeError("a wire is no array")
+        found = np.empty((), dtype=object)
+        found[()] = self
+        return found
 
     def __getitem__(self, index: Any) -> Any:
         return record(Pick(lambda x: x[index]), self)

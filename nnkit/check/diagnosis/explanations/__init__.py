@@ -5,12 +5,13 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes
+from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes, steps
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
     CONSTANT,
+    *steps.EXPLANATIONS,
     slopes.SLOPES,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,

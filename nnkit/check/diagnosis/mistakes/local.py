@@ -154,7 +154,7 @@ MISTAKES = (
         "lecture 02, ReLU",
         _at(
             {
-                G.ReLU: lambda g, xs, out: [(g * (g > 0),), (g * (g > 0) * (xs[0] > 0),)],
+                G.ReLU: lambda g, xs, out: (g * (g > 0),),
                 G.LeakyReLU: lambda g, xs, out: (np.where(g > 0, g, 0.01 * g),),
                 G.ELU: lambda g, xs, out: (np.where(g > 0, g, g * np.exp(np.minimum(xs[0], 0))),),
             }
@@ -163,18 +163,18 @@ MISTAKES = (
     Mistake(
         "relu-no-mask",
         "the gradient passes everywhere, the mask is missing",
-        "Where forward cut the value off, a nudge of the input changes nothing, so its gradient is 0 there.",
-        "If x is negative, how much does max(0, x) change when x grows a little?",
-        "dx = upstream * (x > 0).",
+        "Where forward changed the value, the slope is not 1: what arrives there does not pass as it is.",
+        "If x is negative, how much does the output change when x grows a little?",
+        "For ReLU, dx = upstream * (x > 0). A leaky ReLU and an ELU have a slope of their own where x < 0.",
         "lecture 02, ReLU",
         _at(_rectifiers(lambda g, xs, out: (g,))),
     ),
     Mistake(
         "relu-inverted",
         "the mask is the wrong way round",
-        "Gradients pass where the input is negative, and are cut off where it is positive.",
+        "The slopes of the two sides have changed places: forward lets its input through where it is positive.",
         "At which entries did forward let its input through?",
-        "dx = upstream * (x > 0).",
+        "For ReLU, dx = upstream * (x > 0). A leaky ReLU and an ELU have a slope of their own where x < 0.",
         "lecture 02, ReLU",
         _at(
             {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import FaultyGate, Trace, trace_function, vjp_with_faults
@@ -77,14 +77,19 @@ def _with_slips(comparison: Comparison, graph: Trace, through_new: Wrong) -> Var
         if id(place.inputs[way]) in weights
     ]
     slips = list(_list_slips(graph, names))
+    alone = [
+        given(graph, vjp_with_faults(graph, c * comparison.upstream, faults), comparison) for _, faults, c in slips
+    ]
     found: Variants = {}
     for group in [*([one] for one in updated), *([updated] if len(updated) > 1 else [])]:
-        for words, faults, scale in slips:
+        for (words, faults, scale), without in zip(slips, alone):
             try:
                 grads = vjp_with_faults(graph, scale * comparison.upstream, [*(fault for _, fault in group), *faults])
             except (ValueError, IndexError, TypeError):  # shapes that do not fit
                 continue
-            found[_say(words, " and ".join(name for name, _ in group))] = given(graph, grads, comparison)
+            gradients = given(graph, grads, comparison)
+            if not all(same(a, b) for a, b in zip(gradients, without)):  # nothing goes back through the first layer
+                found[_say(words, " and ".join(name for name, _ in group))] = gradients
     return found
 
 

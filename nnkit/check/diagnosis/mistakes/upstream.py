@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -17,20 +17,63 @@ USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 
 def _swapped(comparison: Comparison) -> Variants:
     orders = list(permutations(range(len(comparison.right))))[1:] if len(comparison.right) <= 4 else []
-    return {str(order): tuple(comparison.right[i] for i in order) for order in orders}
+    return {
+        _say_by_order(order) if comparison.step_size else str(order): tuple(comparison.right[i] for i in order)
+        for order in orders
+    }
+
+
+def _say_by_order(order: tuple[int, ...]) -> Explanation:
+    """Return the words for a step that pairs weights and gradients by another order."""
+    words = BY_NAME["swapped-inputs"]
+    return words.explain(
+        "",
+        title="each weight was moved by the gradient of another one",
+        why=f"The gradients were taken in the order {', '.join(str(i + 1) for i in order)}, not by their names.",
+        nudge="How does the step find the gradient of a weight: by its key, or by its place?",
+        hint="{key: weights[key] - step_size * gradients[key] for key in weights}.",
+    )
 
 
 def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
-    return {_name_factor(c): tuple(c * r for r in comparison.right) for c in constants.values()}
+    return {
+        _say_length(c) if comparison.step_size else _say_factor(c): tuple(c * r for r in comparison.right)
+        for c in constants.values()
+    }
 
 
-def _name_factor(c: float) -> Explanation:
-    entry = next(mistake for mistake in MISTAKES if mistake.id == "factor")
+def _say_factor(c: float) -> Explanation:
     number = f"{c:.4g}"
     times = {"2": "twice", "0.5": "half of"}.get(number, f"{number} times")
-    return entry.explain("", title=f"it is {times} what it should be")
+    return BY_NAME["factor"].explain("", title=f"it is {times} what it should be")
+
+
+def _say_length(c: float) -> Explanation:
+    """Return the words for a training step that is too long or too short."""
+    return BY_NAME["factor"].explain(
+        "",
+        title=f"the step is {c:.4g} times as long as it should be",
+        why=f"old - new is {c:.4g} · step_size · gradient.",
+        nudge="Which factors stand before the gradient in the update?",
+        hint="new = old - step_size * gradient, without another factor.",
+    )
+
+
+def _sign(comparison: Comparison) -> Variants:
+    """Return the negative of each gradient; of a training step it is said which way it goes."""
+    negative = tuple(-r for r in comparison.right)
+    if not comparison.step_size:
+        return {"": negative}
+    words = BY_NAME["sign"].explain(
+        "",
+        title="the step goes uphill, the gradient was added",
+        why="new - old is +step_size · gradient; it must be minus that, because the loss grows along its gradient.",
+        nudge="In which direction does the loss fall: along the gradient, or against it?",
+        hint="new = old - step_size * gradient.",
+    )
+    return {words: negative}
 
 
 def _constant(comparison: Comparison, i: int) -> float | None:
@@ -42,7 +85,13 @@ def _constant(comparison: Comparison, i: int) -> float | None:
     # One number alone is always some constant off; then only constants that people write count.
     varied = right.size > 1 and not np.allclose(right, right[largest], rtol=1e-6)
     common = any(abs(c / usual - 1) < 1e-6 for usual in USUAL_FACTORS)
-    return c if 0 < c < np.inf and abs(c - 1) > 1e-4 and (varied or common or np.ptp(comparison.upstream) > 0) else None
+    return (
+        c
+        if 0 < c < np.inf
+        and abs(c - 1) > 1e-4
+        and (varied or common or np.ptp(comparison.upstream) > 0 or comparison.step_size)
+        else None
+    )
 
 
 def _divide_by(c: float) -> Any:
@@ -93,7 +142,7 @@ MISTAKES = (
         "If this input grows a little, does the output grow or shrink?",
         "Differentiate again and mind each minus: x - y has slope -1 in y, and 1/x has slope -1/x².",
         "lecture 01, Four patterns to read gradients off a picture",
-        on_right(lambda r, comparison, i: -r),
+        _sign,
         undo=lambda w, comparison: -w,
         single=True,
     ),
@@ -120,6 +169,7 @@ MISTAKES = (
     ),
 )
 
+BY_NAME = {mistake.id: mistake for mistake in MISTAKES}
 
 UNDO_MORE = (
     *(("factor", _divide_by(c)) for c in USUAL_FACTORS),

@@ -1,0 +1,140 @@
+"""Training steps whose gradient is right, and whose update is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.evidence.comparison import Comparison
+
+UPDATE = "lecture 01, When is W actually updated?"
+RULE = "new = old - step_size * gradient"
+Move = Callable[[Any, Any, float], Any]
+MOVES: tuple[tuple[str, str, str, Move], ...] = (
+    (
+        "step_size is missing, the whole gradient was subtracted",
+        "old - new is the gradient itself.",
+        "By how much of the gradient should a weight move?",
+        lambda w, g, s: w - g,
+    ),
+    (
+        "step_size is missing, and the gradient was added",
+        "new - old is the gradient itself.",
+        "By how much of the gradient should a weight move, and which way?",
+        lambda w, g, s: w + g,
+    ),
+    (
+        "step_size is multiplied in twice",
+        "old - new is step_size² · gradient.",
+        "How often does step_size occur between the gradient and the new weight?",
+        lambda w, g, s: w - s * s * g,
+    ),
+    (
+        "the gradient was divided by step_size",
+        "old - new is gradient / step_size, so that a smaller step size makes a longer step.",
+        "What should a step size of 0 do?",
+        lambda w, g, s: w - g / s,
+    ),
+    (
+        "this is the step alone, not the new weights",
+        "It is -step_size · gradient: the old weights are missing.",
+        "Where does the step begin?",
+        lambda w, g, s: -s * g,
+    ),
+    (
+        "this is step_size · gradient alone, not the new weights",
+        "The step is subtracted from the old weights, and these are missing.",
+        "Where does the step begin?",
+        lambda w, g, s: s * g,
+    ),
+    (
+        "this is the gradient (or the velocity), not the new weights",
+        "The numbers that came back are those of the gradient.",
+        "Which of the arrays is returned first?",
+        lambda w, g, s: g,
+    ),
+    (
+        "it was subtracted the wrong way round: step - old",
+        "It is step_size · gradient - old, the negative of what it should be.",
+        "From what is the step subtracted?",
+        lambda w, g, s: s * g - w,
+    ),
+    (
+        "nothing has moved, the new weights are the old ones",
+        "Where the gradient is not 0, a step changes the weights.",
+        "Is the new array returned, or the old one?",
+        lambda w, g, s: w,
+    ),
+    (
+        "the gradient was squared",
+        "old - new is step_size · gradient², so that every weight falls.",
+        "Does the step follow the gradient's sign?",
+        lambda w, g, s: w - s * g**2,
+    ),
+    (
+        "only the gradient's sign was used",
+        "old - new is step_size · sign(gradient): every weight moves equally far.",
+        "Should a steep direction and a flat one move equally far?",
+        lambda w, g, s: w - s * np.sign(g),
+    ),
+    (
+        "the old weights were multiplied by the gradient's factor",
+        "new is old · (1 - step_size · gradient); the step should not depend on the weight's size.",
+        "What is subtracted from the weight? Does it contain the weight?",
+        lambda w, g, s: w * (1 - s * g),
+    ),
+)
+"""Updates that people write, in words and as old weights, gradient and step size ↦ new weights."""
+
+
+def _moves(comparison: Comparison) -> Variants:
+    """Return a variant for each update that people write; in pairs of old and new divided by the step size."""
+    s = comparison.step_size
+    if not s:
+        return {}
+    found: Variants = {}
+    for title, why, nudge, move in MOVES:
+        words = say(STEP, title, why, nudge, f"{RULE}.")
+        pairs = zip(comparison.given, comparison.right)
+        found[words] = tuple((np.asarray(w) - move(np.asarray(w), g, s)) / s for w, g in pairs)
+    return found | _by_order(comparison)
+
+
+def _by_order(comparison: Comparison) -> Variants:
+    """Return the updates in which a dict's gradients are paired with the weights by their order: the last with the
+    first, as they came."""
+    if len(comparison.right) < 2:
+        return {}
+    words = say(
+        STEP,
+        "the gradients are taken in the order in which they came, not by their names",
+        "The two dicts need not have the same order: a gradient belongs to the weight with the same key.",
+        "How does the loop find the gradient of a weight: by its key, or by its place?",
+        "{key: weights[key] - step_size * gradients[key] for key in weights}.",
+    )
+    others = comparison.right[::-1]
+    paired = [_broadcast(g, w) for w, g in zip(comparison.given, others)]
+    return {words: tuple(paired)}
+
+
+def _broadcast(gradient: Any, weight: Any) -> Any:
+    try:
+        return gradient + 0 * np.asarray(weight)
+    except ValueError:
+        return None
+
+
+STEP = Mistake(
+    "update",
+    "the update is not old - step_size · gradient",
+    "The gradient is right, and the step that follows it is another one.",
+    "Which way, and how far, should each weight move?",
+    f"{RULE}, for each weight with its own gradient.",
+    UPDATE,
+    _moves,
+    named=False,
+)
+EXPLANATIONS = (STEP,)
