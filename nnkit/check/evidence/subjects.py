@@ -199,7 +199,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned)
-        return wrong or guarded_call.read_float64("forward", returned[0])
+        return wrong or guarded_call.read_float64("forward's output", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])

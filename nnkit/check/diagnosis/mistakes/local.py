@@ -126,7 +126,7 @@ MISTAKES = (
     ),
     Mistake(
         "exp-is-input",
-        "the local derivative of exp or log is not the one that was used",
+        "another local derivative than that of exp or log was used",
         "exp is its own derivative, log is not: the slope of eˣ is eˣ, that of ln x is 1/x.",
         "What is the slope of eˣ at x = 0? And that of ln x at x = 1?",
         "For out = np.exp(x): dx = upstream * out. For out = np.log(x): dx = upstream / x.",
