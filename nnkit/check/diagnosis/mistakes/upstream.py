@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
+from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -39,9 +40,15 @@ def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
     return {
-        _say_length(c) if comparison.step_size else f"{c:.4g}": tuple(c * r for r in comparison.right)
+        _say_length(c) if comparison.step_size else _say_factor(c): tuple(c * r for r in comparison.right)
         for c in constants.values()
     }
+
+
+def _say_factor(c: float) -> Explanation:
+    number = f"{c:.4g}"
+    times = {"2": "twice", "0.5": "half of"}.get(number, f"{number} times")
+    return BY_NAME["factor"].explain("", title=f"it is {times} what it should be")
 
 
 def _say_length(c: float) -> Explanation:
@@ -107,6 +114,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
         refines=("not-filled-in",),
+        holds=is_local_derivative,
         single=True,
     ),
     Mistake(
@@ -138,6 +146,7 @@ MISTAKES = (
         "lecture 01, Four patterns to read gradients off a picture",
         _sign,
         undo=lambda w, comparison: -w,
+        holds=has_other_sign,
         single=True,
     ),
     Mistake(
@@ -149,6 +158,7 @@ MISTAKES = (
         "lecture 01, Staged computation: no formula is too long",
         _factor,
         reads_returned=True,
+        holds=has_one_ratio,
         single=True,
     ),
     Mistake(
@@ -160,6 +170,7 @@ MISTAKES = (
         "lecture 03, Batches",
         _batch_mean,
         needs_batches=True,
+        holds=has_one_ratio,
     ),
 )
 
