@@ -19,12 +19,13 @@ from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.smallest import find_smallest
-from nnkit.check.evidence import sampling
+from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit, working_time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
+from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.evidence.tolerance import Target, vjp_targets
 from nnkit.check.rendering import messages, shape_messages
 from nnkit.check.verdict import Verdict
@@ -35,6 +36,8 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+NEAR_TIE_RTOL = 1e-6
+"""Room for rounding, relative to all that is added, where inputs are nearly equal."""
 SHARE_FOR_MORE = 0.15
 """Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
 SHARE_FOR_EXAMPLE = 0.05
@@ -72,7 +75,7 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
         return Verdict(title, "error", "it needs more memory than there is.")
     except Exception as fault:
         sentence = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
-        return Verdict(title, "error", sentence)
+        return Finding("error", sentence, ("raised",))
 
 
 # ---- a check of derivatives -------------------------------------------------------------------------
@@ -100,7 +103,7 @@ class Case:
     @property
     def what(self) -> str:
         """The value's name in a sentence."""
-        return "forward" if isinstance(self.subject, GateSubject) else "the value"
+        return "forward's output" if isinstance(self.subject, GateSubject) else "the value"
 
     @property
     def is_large(self) -> bool:
@@ -171,29 +174,23 @@ def _find_other_value(case: Case) -> Finding | None:
         return again
     if equal_arrays(case.out, again):
         return None
-    sentence = f"{case.what} gives another result each time: is something random, or kept?"
+    sentence = f"{case.what} is another one each time: is something random, or kept?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
 def _find_wrong_value(case: Case) -> Finding | None:
     """Find a value that is not the trusted function's, or not a number."""
     expected = None if case.subject.of is None else np.asarray(case.subject.of(*case.inputs), dtype=float)
-    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(np.isfinite(expected))):
-        return _explain_not_finite(case, expected is not None)
+    finite = np.isfinite(case.out if expected is None else expected)
+    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(finite)):
+        return not_finite.explain_value(case.subject, case.what, case.inputs, case.out, expected is not None)
     if expected is None:
         return None
-    different = find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
+    known = np.where(finite, expected, case.out) if expected.shape == case.out.shape else expected
+    different = find_difference(case.what, case.out, known, floor=_rounding_floor(case.inputs))
+    if different is None and not np.all(finite):
+        return not_finite.explain_trusted(case.what, expected)
     return replace(different, inputs=case.inputs) if isinstance(different, WrongValue) else different
-
-
-def _explain_not_finite(case: Case, trusted: bool) -> Finding:
-    calm = case.subject.value(sampling.scale_down_inputs(case.inputs))
-    if isinstance(calm, Finding):
-        return calm
-    odd = float(case.out[~np.isfinite(case.out)].flat[0]) if case.out.shape else float(case.out)
-    if np.all(np.isfinite(calm)) and any(np.max(np.abs(x)) > 10 for x in case.inputs):
-        return Finding("wrong", f"{case.what} is {odd} at these inputs: large numbers overflow.", ("overflow",))
-    return Finding("wrong" if trusted else "error", f"{case.what} is {odd} at these inputs.", ("not-finite",))
 
 
 def _rounding_floor(inputs: Arrays) -> float:
@@ -248,11 +245,13 @@ def compare(case: Case) -> Finding | None:
     found = _compare_large(case) if case.is_large else _compare_every_entry(case)
     if isinstance(found, Finding):
         return found
-    case.comparisons = found
+    case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
     wrong = found if _any_wrong(found) else _compare_nearby(case)
     if isinstance(wrong, Finding):
         return wrong
-    return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong)) if wrong else None
+    if wrong:
+        return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong))
+    return not_finite.find_unknown(case.subject, found)
 
 
 def _compare_large(case: Case) -> list[Comparison] | Finding:
@@ -264,6 +263,8 @@ def _compare_large(case: Case) -> list[Comparison] | Finding:
     if _any_wrong(small):
         return small
     if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
+        if not sampling.has_slope(subject, inputs, case.rng):
+            return not_finite.cannot_check("the slope is no finite number there.")
         names = " or ".join(subject.name(i) for i in subject.wrt)
         return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
     return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
@@ -318,11 +319,26 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
         others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
         found = _compare_at_others(case, others)
         if found is not None:
-            return found
+            return found or _compare_near_ties(case)
     return []
 
 
-def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding | None:
+def _compare_near_ties(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is far off where inputs are nearly equal: there, a maximum that takes close
+    for equal is wrong. Errors of the size of rounding are not looked for: differences of such inputs lose digits."""
+    if case.is_large or not any(map(_has_idle, case.comparisons)):
+        return []
+    others = sampling.tie_inputs(case.subject, case.inputs, case.rng)
+    found = _compare_at_others(case, others, NEAR_TIE_RTOL) if others else []
+    return sampling.list_far_off(found) if isinstance(found, list) else []
+
+
+def _has_idle(comparison: Comparison) -> bool:
+    """Return True if some entries change nothing, like those that a maximum does not take."""
+    return any(np.min(np.abs(right)) <= 1e-12 * np.max(np.abs(right)) for right in comparison.right)
+
+
+def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
     """Return the wrong comparisons at these inputs; None where the function is not defined there."""
     subject = case.subject
     try:
@@ -341,7 +357,7 @@ def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding
         return replace(different, inputs=others)
     exact = bool(case.comparisons) and case.comparisons[0].exact
     # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact) or case.is_large:
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact, rtol) or case.is_large:
         return []
     batch = sampling.find_batch_size(subject, case.inputs)
     found = sampling.compare_at(subject, others, [g], [returned], batch)
@@ -465,7 +481,9 @@ def _has_shape(returned: np.ndarray, target: Target) -> bool:
 
 def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
     """Return True if what is NaN or infinite here is right for moderate inputs."""
-    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
+    if np.all(np.isfinite(comparison.returned[k])) or not not_finite.has_large(comparison.inputs):
+        return False
+    if "overflow" not in not_finite.list_float_faults(subject, comparison.inputs, comparison.upstream):
         return False
     calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
     return not isinstance(calm, Finding) and not calm[0].is_wrong(k)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from nnkit.arrays import Array, get_name
+from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
@@ -23,6 +25,12 @@ from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
+JACOBIAN_WORDS = {
+    "why": "A Jacobian has an entry for each pair of an output and an input: the output's axes first.",
+    "nudge": "How many outputs are there, and how many inputs?",
+    "hint": "Make J = np.zeros((*out.shape, *x.shape)), and write the slope of out[i] in x[j] into J[i, j].",
+    "lesson": "lecture 03, From one slope to a table of slopes",
+}
 MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
@@ -181,7 +189,8 @@ def _describe_wrong_jacobian(
     right = target.value
     if returned.shape != right.shape:
         sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
-        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [BY_ID["wrong-shape"]]))
+        shape = BY_ID["wrong-shape"].explain("", **JACOBIAN_WORDS)
+        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [shape]))
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
@@ -192,17 +201,24 @@ def _describe_wrong_jacobian(
     )
     return Verdict(
         title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
-        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
+        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations or [ENTRIES["wrong-jacobian"]]),
     )  # fmt: skip
 
 
 def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:
     """Check that `actual` is this number, array, or dict or list of them. `rtol` is relative to the largest entry.
 
-    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`.
+    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`. `actual` may be a function without
+    arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too.
     """
     expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
-    return guard_check(name, lambda: _find_wrong(actual, expected, name, rtol) or Verdict(name, "right", "right."))
+
+    def check() -> Verdict | Finding:
+        value = guarded_call.call_learner(actual, (), "it") if isinstance(actual, FunctionType) else actual
+        found = value if isinstance(value, Finding) else _find_wrong(value, expected, name, rtol)
+        return found or Verdict(name, "right", "right.")
+
+    return guard_check(name, check)
 
 
 def _find_wrong(actual: Any, expected: Any, name: str, rtol: float) -> Finding | None:

@@ -31,6 +31,13 @@ CACHE_MUTATIONS = {
 class Answers(Protocol):
     """The learner's answers to one batch of calls; each is read when wanted, and may be a finding."""
 
+    results: Sequence[CallResult]
+
+    @property
+    def float_faults(self) -> frozenset[str]:
+        """NumPy's notes on the arithmetic of these calls in another process; see `CallResult.float_faults`."""
+        return frozenset().union(*(result.float_faults for result in self.results))
+
     def value(self) -> np.ndarray | Finding:
         """Return the learner's value in float64."""
 
@@ -192,7 +199,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned)
-        return wrong or guarded_call.read_float64("forward", returned[0])
+        return wrong or guarded_call.read_float64("forward's output", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])

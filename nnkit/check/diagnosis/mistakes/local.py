@@ -10,6 +10,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
+from nnkit.check.diagnosis.mistakes.tied import max_to_both
 from nnkit.check.evidence.function_graph import Softmax
 
 G = gates
@@ -74,6 +75,9 @@ def _pieces_to_loser(g: Any, inputs: Any, out: Any) -> Any:
     return (np.concatenate([g * (first < second), g * (first >= second)], axis=-1),)
 
 
+TO_BOTH: dict[type, Wrong] = {G.Max: lambda g, xs, out: (g + 0 * xs[0], g + 0 * xs[1]), G.Maxout: _pieces_to_all}
+
+
 def _at(trial_gates: Mapping[type, Wrong]) -> Any:
     return lambda comparison: at_gates(comparison, trial_gates)
 
@@ -122,7 +126,7 @@ MISTAKES = (
     ),
     Mistake(
         "exp-is-input",
-        "the local derivative of exp or log is not the one that was used",
+        "another local derivative than that of exp or log was used",
         "exp is its own derivative, log is not: the slope of eˣ is eˣ, that of ln x is 1/x.",
         "What is the slope of eˣ at x = 0? And that of ln x at x = 1?",
         "For out = np.exp(x): dx = upstream * out. For out = np.log(x): dx = upstream / x.",
@@ -191,7 +195,7 @@ MISTAKES = (
         "If the smaller input grows a little, does the maximum change?",
         "dx = upstream * (x >= y) and dy = upstream * (x < y): max routes.",
         "lecture 01, Four patterns to read gradients off a picture",
-        _at({G.Max: lambda g, xs, out: (g + 0 * xs[0], g + 0 * xs[1]), G.Maxout: _pieces_to_all}),
+        lambda comparison: at_gates(comparison, TO_BOTH) | max_to_both(comparison),
         whole=True,
     ),
     Mistake(

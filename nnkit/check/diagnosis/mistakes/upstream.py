@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
+from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -47,7 +48,8 @@ def _factor(comparison: Comparison) -> Variants:
 
 def _say_constant(c: float, comparison: Comparison) -> list[Explanation]:
     """Return the words for a constant: with the axis that has its size, if there is one, and without."""
-    title = f"it is {c:.4g} times what it should be"
+    times = {2.0: "twice", 0.5: "half of"}.get(round(c, 9), f"{c:.4g} times")
+    title = f"it is {times} what it should be"
     of_size = [f"axis {axis} of {name}" for name, axis, size in _list_sizes(comparison) if c in (size, 1 / size)]
     size = f"{c:.4g}" if c > 1 else f"{1 / c:.4g}"
     titles = [*(f"{title}, and {size} is the size of {place}" for place in of_size), title]
@@ -137,6 +139,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
         refines=("not-filled-in",),
+        holds=is_local_derivative,
         single=True,
     ),
     Mistake(
@@ -168,6 +171,7 @@ MISTAKES = (
         "lecture 01, Four patterns to read gradients off a picture",
         _sign,
         undo=lambda w, comparison: -w,
+        holds=has_other_sign,
         single=True,
     ),
     Mistake(
@@ -179,6 +183,7 @@ MISTAKES = (
         "lecture 01, Staged computation: no formula is too long",
         _factor,
         reads_returned=True,
+        holds=has_one_ratio,
         single=True,
     ),
     Mistake(
@@ -190,6 +195,7 @@ MISTAKES = (
         "lecture 03, Batches",
         _batch_mean,
         needs_batches=True,
+        holds=has_one_ratio,
     ),
 )
 
