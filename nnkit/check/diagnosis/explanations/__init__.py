@@ -5,13 +5,24 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes, steps
+from nnkit.check.diagnosis.explanations import (
+    chains,
+    factors,
+    other_functions,
+    other_losses,
+    paths,
+    slopes,
+    steps,
+)
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
     CONSTANT,
     *steps.EXPLANATIONS,
+    chains.FROM_LOSS,
+    *other_functions.EXPLANATIONS,
+    *other_losses.EXPLANATIONS,
     slopes.SLOPES,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
