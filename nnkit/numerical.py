@@ -27,6 +27,7 @@ RICHARDSON_ORDERS = 4
 FIRST_RELATIVE_STEP = 0.05  # times |x|, or times 0.1 near zero
 MIN_SCALE = 0.1
 COMPLEX_STEP = 1e-30
+ONE_SIDED_LEVELS = 40
 MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
 SHRINK_FACTORS = (2.0**-8, 2.0**-16)
 ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
@@ -111,8 +112,31 @@ def recompute_column(function: Callable[..., Any], inputs: tuple[Any, ...], wrt:
 def _recompute_over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
     x = np.asarray(inputs[wrt])
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
-    found = _find_best_estimate(_vary_entry(function, inputs, wrt, x, entry), size, magnitude, ALL_SHRINK_FACTORS)
+    own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE else ()  # steps in proportion to a small x
+    values_at = _vary_entry(function, inputs, wrt, x, entry)
+    found = _find_best_estimate(values_at, size, magnitude, (*ALL_SHRINK_FACTORS, *own))
+    if not np.all(np.isfinite(found.value)):
+        found = _estimate_from_one_side(values_at, max(size, MIN_SCALE), found)
     return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in list_fields(found)))
+
+
+def _estimate_from_one_side(values_at: ValuesAt, size: float, found: Estimate) -> Estimate:
+    """Return the estimate with the slope from one side where the function is not defined on the other, if differences
+    on that side converge: at the end of a domain."""
+    steps = FIRST_RELATIVE_STEP * size * 0.5 ** np.arange(ONE_SIDED_LEVELS)
+    value, error = np.array(found.value), np.array(found.error)
+    for sign in (1.0, -1.0):
+        middle, *outs = (np.asarray(out, dtype=float) for out in values_at([0.0, *(sign * steps).tolist()]))
+        h = steps.reshape(-1, *(1,) * middle.ndim)
+        slopes = sign * (np.stack(outs) - middle) / h
+        better = 2 * slopes[1:] - slopes[:-1]
+        errors = np.abs(np.diff(better, axis=0)) + np.finfo(float).eps * np.abs(middle) / h[2:]
+        errors = np.where(np.isfinite(errors), errors, np.inf)
+        best = errors.argmin(axis=0)[None]
+        slope, left = (np.take_along_axis(a, best, 0)[0] for a in (better[1:], errors))
+        sure = ~np.isfinite(value) & (left <= 1e-5 * np.abs(slope) + 1e-7)
+        value, error = np.where(sure, slope, value), np.where(sure, left, error)
+    return Estimate(value, error, value, value, np.zeros(value.shape, dtype=bool))
 
 
 def _choose(better: Any, new: Estimate, old: Estimate) -> Estimate:

@@ -457,6 +457,15 @@ def sigmoid_chain(x, depth):
         out = 1 / (1 + np.exp(-out))
     return out, dx
 
+# %% chain mistake=no-gate-forgotten loses=test-chain
+def sigmoid_chain(x, depth):
+    out = 1 / (1 + np.exp(-x))
+    dx = out * (1 - out)
+    for _ in range(depth - 1):
+        out = 1 / (1 + np.exp(-out))
+        dx = dx * out * (1 - out)
+    return out, dx
+
 # %% saturation style=on-paper
 def saturation():
     return dict(sigmoid=4.595, tanh=2.993, depth=10)
@@ -464,6 +473,19 @@ def saturation():
 # %% saturation mistake=depth-rounded-down loses=test-saturation=1
 def saturation():
     return {"sigmoid": 4.595, "tanh": 2.993, "depth": 9}
+
+# %% saturation mistake=negative-root loses=test-saturation=1
+def saturation():
+    s = (1 - np.sqrt(0.96)) / 2
+    return {"sigmoid": np.log(s / (1 - s)), "tanh": np.arctanh(np.sqrt(0.99)), "depth": 10}
+
+# %% saturation mistake=a-list loses=test-saturation
+def saturation():
+    return [4.595, 2.993, 10]
+
+# %% saturation mistake=text loses=test-saturation=1
+def saturation():
+    return {"sigmoid": "4.595", "tanh": 2.993, "depth": 10}
 
 # %% saturation mistake=output-for-input loses=test-saturation=2
 def saturation():

@@ -178,6 +178,17 @@ class SoftmaxGate:
         p = cache
         return (p * (upstream - (upstream * p).sum(axis=0, keepdims=True)),)
 
+# %% softmax mistake=one-maximum loses=test-softmax
+@under_jit
+class SoftmaxGate:
+    def forward(self, x):
+        e = jnp.exp(x - x.max())
+        p = e / e.sum(axis=-1, keepdims=True)
+        return p, p
+
+    def backward(self, upstream, cache):
+        return (cache * (upstream - (upstream * cache).sum(axis=-1, keepdims=True)),)
+
 # %% softmax mistake=overflow loses=test-softmax
 @under_jit
 class SoftmaxGate:
@@ -337,6 +348,34 @@ class LogSumExpGate:
     def backward(self, upstream, cache):
         return jax.vjp(logsumexp, cache)[1](upstream)
 
+# %% logsumexp mistake=one-maximum loses=test-logsumexp
+def logsumexp_forward(x):
+    e = jnp.exp(x - x.max())
+    total = e.sum(axis=-1, keepdims=True)
+    return (x.max() + jnp.log(total))[..., 0], e / total
+
+
+def logsumexp_backward(cache, upstream):
+    return (upstream[..., None] * cache,)
+
+
+@jax.custom_vjp
+def logsumexp(x):
+    return logsumexp_forward(x)[0]
+
+
+logsumexp.defvjp(logsumexp_forward, logsumexp_backward)
+
+
+@under_jit
+class LogSumExpGate:
+    def forward(self, x):
+        return logsumexp(x), x
+
+    def backward(self, upstream, cache):
+        return jax.vjp(logsumexp, cache)[1](upstream)
+
+
 # %% logsumexp mistake=overflow loses=test-logsumexp
 def logsumexp_forward(x):
     e = jnp.exp(x)
@@ -412,6 +451,17 @@ clip_gradient.defvjp(clip_forward, clip_backward)
 def clip_gradient_vjp(x, upstream):
     out, pull = jax.vjp(jax.jit(clip_gradient), jnp.asarray(x))
     return out, pull(jnp.asarray(upstream))[0]
+
+# %% clip mistake=no-rule-given loses=test-clip
+@jax.custom_vjp
+def clip_gradient(x):
+    return x
+
+
+def clip_gradient_vjp(x, upstream):
+    out, pull = jax.vjp(jax.jit(clip_gradient), jnp.asarray(x))
+    return out, pull(jnp.asarray(upstream))[0]
+
 
 # %% clip mistake=not-clipped loses=test-clip
 @jax.custom_vjp
@@ -743,6 +793,12 @@ def losses_of_many(starts, xs, labels, step_size):
         return epoch(p, xs, labels, step_size)[1]
 
     return jax.vmap(losses_of_one)(starts)
+
+# %% many mistake=not-mapped loses=test-many
+@jax.jit
+def losses_of_many(starts, xs, labels, step_size):
+    return epoch(starts, xs, labels, step_size)[1]
+
 
 # %% many mistake=transposed loses=test-many
 @jax.jit

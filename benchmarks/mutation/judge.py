@@ -81,9 +81,7 @@ class TooLong(BaseException):
 def judge(subject: Subject, mutant: Mutant, naming: bool = True) -> Outcome:
     """`naming`: whether the checker also looks for the mistake's name, which takes most of the time."""
     function = build(subject, mutant.source)
-    unnamed = (
-        contextlib.nullcontext() if naming else patch.object(pipeline, "diagnose", lambda case, finding: finding)
-    )
+    unnamed = contextlib.nullcontext() if naming else patch.object(pipeline, "diagnose", lambda case, finding: finding)
     with quiet(), unnamed, checking(seconds=SECONDS):
         try:
             fault = verdict(subject, function)

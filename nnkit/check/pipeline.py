@@ -7,6 +7,7 @@ mistake, the last makes the `Verdict`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,12 +19,13 @@ from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.smallest import find_smallest
-from nnkit.check.evidence import sampling
+from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
-from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
+from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit, working_time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
+from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.evidence.tolerance import Target, vjp_targets
 from nnkit.check.rendering import messages, shape_messages
 from nnkit.check.verdict import Verdict
@@ -34,6 +36,12 @@ MAX_ENTRIES_TO_LOCATE = 3000
 """Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
+NEAR_TIE_RTOL = 1e-6
+"""Room for rounding, relative to all that is added, where inputs are nearly equal."""
+SHARE_FOR_MORE = 0.15
+"""Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
+SHARE_FOR_EXAMPLE = 0.05
+"""Share of the time limit for the search for a smaller example."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
 """Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
@@ -134,9 +142,19 @@ def ask(case: Case) -> Finding | None:
     if isinstance(out, Finding):
         return out
     case.out = out
-    case.upstreams = [case.subject.upstream(out.shape, case.rng) for _ in range(2 if case.what == "forward" else 1)]
+    case.upstreams = _draw_upstreams(case)
     case.answers = _run_calls(case)
     return _find_other_value(case) or _find_wrong_value(case) or _read_gradients(case)
+
+
+def _draw_upstreams(case: Case) -> list[np.ndarray]:
+    """Draw upstream gradients of both signs: two for a gate, so that one number has each sign once."""
+    first = case.subject.upstream(case.out.shape, case.rng)
+    if not case.subject.takes_upstream:
+        return [first]
+    second = case.subject.upstream(case.out.shape, case.rng)
+    signs = np.sign([first, second])
+    return [first, -second if abs(signs.sum()) == signs.size else second]
 
 
 def _run_calls(case: Case) -> Answers:
@@ -163,22 +181,16 @@ def _find_other_value(case: Case) -> Finding | None:
 def _find_wrong_value(case: Case) -> Finding | None:
     """Find a value that is not the trusted function's, or not a number."""
     expected = None if case.subject.of is None else np.asarray(case.subject.of(*case.inputs), dtype=float)
-    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(np.isfinite(expected))):
-        return _explain_not_finite(case, expected is not None)
+    finite = np.isfinite(case.out if expected is None else expected)
+    if not np.all(np.isfinite(case.out)) and (expected is None or np.all(finite)):
+        return not_finite.explain_value(case.subject, case.what, case.inputs, case.out, expected is not None)
     if expected is None:
         return None
-    different = find_difference(case.what, case.out, expected, floor=_rounding_floor(case.inputs))
+    known = np.where(finite, expected, case.out) if expected.shape == case.out.shape else expected
+    different = find_difference(case.what, case.out, known, floor=_rounding_floor(case.inputs))
+    if different is None and not np.all(finite):
+        return not_finite.explain_trusted(case.what, expected)
     return replace(different, inputs=case.inputs) if isinstance(different, WrongValue) else different
-
-
-def _explain_not_finite(case: Case, trusted: bool) -> Finding:
-    calm = case.subject.value(sampling.scale_down_inputs(case.inputs))
-    if isinstance(calm, Finding):
-        return calm
-    odd = float(case.out[~np.isfinite(case.out)].flat[0]) if case.out.shape else float(case.out)
-    if np.all(np.isfinite(calm)) and any(np.max(np.abs(x)) > 10 for x in case.inputs):
-        return Finding("wrong", f"{case.what} is {odd} at these inputs: large numbers overflow.", ("overflow",))
-    return Finding("wrong" if trusted else "error", f"{case.what} is {odd} at these inputs.", ("not-finite",))
 
 
 def _rounding_floor(inputs: Arrays) -> float:
@@ -233,11 +245,13 @@ def compare(case: Case) -> Finding | None:
     found = _compare_large(case) if case.is_large else _compare_every_entry(case)
     if isinstance(found, Finding):
         return found
-    case.comparisons = found
+    case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
     wrong = found if _any_wrong(found) else _compare_nearby(case)
     if isinstance(wrong, Finding):
         return wrong
-    return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong)) if wrong else None
+    if wrong:
+        return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong))
+    return not_finite.find_unknown(case.subject, found)
 
 
 def _compare_large(case: Case) -> list[Comparison] | Finding:
@@ -249,6 +263,8 @@ def _compare_large(case: Case) -> list[Comparison] | Finding:
     if _any_wrong(small):
         return small
     if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
+        if not sampling.has_slope(subject, inputs, case.rng):
+            return not_finite.cannot_check("the slope is no finite number there.")
         names = " or ".join(subject.name(i) for i in subject.wrt)
         return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
     return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
@@ -303,11 +319,26 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
         others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
         found = _compare_at_others(case, others)
         if found is not None:
-            return found
+            return found or _compare_near_ties(case)
     return []
 
 
-def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding | None:
+def _compare_near_ties(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is far off where inputs are nearly equal: there, a maximum that takes close
+    for equal is wrong. Errors of the size of rounding are not looked for: differences of such inputs lose digits."""
+    if case.is_large or not any(map(_has_idle, case.comparisons)):
+        return []
+    others = sampling.tie_inputs(case.subject, case.inputs, case.rng)
+    found = _compare_at_others(case, others, NEAR_TIE_RTOL) if others else []
+    return sampling.list_far_off(found) if isinstance(found, list) else []
+
+
+def _has_idle(comparison: Comparison) -> bool:
+    """Return True if some entries change nothing, like those that a maximum does not take."""
+    return any(np.min(np.abs(right)) <= 1e-12 * np.max(np.abs(right)) for right in comparison.right)
+
+
+def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
     """Return the wrong comparisons at these inputs; None where the function is not defined there."""
     subject = case.subject
     try:
@@ -326,7 +357,7 @@ def _compare_at_others(case: Case, others: Arrays) -> list[Comparison] | Finding
         return replace(different, inputs=others)
     exact = bool(case.comparisons) and case.comparisons[0].exact
     # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact) or case.is_large:
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact, rtol) or case.is_large:
         return []
     batch = sampling.find_batch_size(subject, case.inputs)
     found = sampling.compare_at(subject, others, [g], [returned], batch)
@@ -418,7 +449,7 @@ def _explain_first(
 
 def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
     try:
-        with time_limit():
+        with working_time_limit(SHARE_FOR_EXAMPLE):
             return find_smallest(case.subject, comparison, k, case.rng)
     except OutOfTime:
         return None
@@ -427,10 +458,12 @@ def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | No
 def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
     """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
     wrong anyway."""
+    more: list[Comparison] = []
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
+        for subject in (case.subject, *case.subject.variations()):
+            more.extend(sampling.compare_varied(subject, inputs, case.rng))
     try:
         with time_limit():
-            subjects = (case.subject, *case.subject.variations())
-            more = [c for subject in subjects for c in sampling.compare_varied(subject, inputs, case.rng)]
             found = find_mistakes([*comparisons, *more])
             fitting = [c for c in more if all(map(_has_shape, c.returned, c.targets))]
             unsure = len(fitting) < len(more) and not all(fault.explanations for fault in found)
@@ -448,7 +481,9 @@ def _has_shape(returned: np.ndarray, target: Target) -> bool:
 
 def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
     """Return True if what is NaN or infinite here is right for moderate inputs."""
-    if np.all(np.isfinite(comparison.returned[k])) or not any(np.max(np.abs(x)) > 10 for x in comparison.inputs):
+    if np.all(np.isfinite(comparison.returned[k])) or not not_finite.has_large(comparison.inputs):
+        return False
+    if "overflow" not in not_finite.list_float_faults(subject, comparison.inputs, comparison.upstream):
         return False
     calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
     return not isinstance(calm, Finding) and not calm[0].is_wrong(k)

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+FLOAT_FAULTS = frozenset(("overflow", "underflow", "divide by zero", "invalid value"))
+
 
 class RemoteObject:
     """Base class of what stands here for a learner's object in another process."""
@@ -32,6 +34,8 @@ class CallResult:
     fault: BaseException | None = None
     mutated: str = ""
     """Its effect on the object behind a `ResultRef`: "changed" an array in it, "taken" or "added" one; else ""."""
+    float_faults: frozenset[str] = frozenset()
+    """What NumPy noted of its arithmetic in another process: some of `FLOAT_FAULTS`."""
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

@@ -13,8 +13,8 @@ from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
 from nnkit.renderers import render_html
 from nnkit.text import join_lines, replace_unprintable
 
-Status = Literal["right", "wrong", "not attempted", "error"]
-MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!"}
+Status = Literal["right", "wrong", "not attempted", "error", "cannot check"]
+MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!", "cannot check": "!"}
 
 
 class WrongDerivative(AssertionError):

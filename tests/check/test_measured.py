@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nnkit.check import Verdict, check_backward, check_gradient, check_step
+from nnkit.check.context import checking
+from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 
 
 class Gate:
@@ -95,3 +98,12 @@ def test_every_wrong_gradient_has_a_lesson_and_hints() -> None:
     assert "dx[0] is nan" in verdict.headline
     assert verdict.lesson
     assert len(verdict.hints) == 2
+
+
+def test_what_is_found_within_the_limit_depends_on_work_not_on_the_wall_clock() -> None:
+    with checking(seconds=1.0), working_time_limit(0.2):
+        time.sleep(0.4)  # as on a busy machine
+    with checking(seconds=1.0), pytest.raises(OutOfTime), working_time_limit(0.2):
+        all(True for _ in iter(int, 1))
+    with checking(seconds=0.2), pytest.raises(OutOfTime), working_time_limit(0.2):
+        time.sleep(10)

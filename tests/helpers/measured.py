@@ -54,8 +54,9 @@ class Point:
     def _measure(self, i: int) -> np.ndarray:
         x = np.asarray(self.inputs[i], dtype=float)
         slopes = np.empty(x.shape)
+        steps = STEP * find_scale(x)
         for entry in range(x.size):
-            h = STEP * max(1e-3, abs(float(x.flat[entry])), float(np.max(np.abs(x))) / 10)
+            h = float(steps.flat[entry])
             one, two = (self._difference(i, entry, k * h) for k in (1, 2))
             slopes.flat[entry] = np.sum(self.upstream * (8 * one - two)) / (12 * h)
         return slopes
@@ -90,6 +91,12 @@ class Point:
         """Return where the k-th gradient is off; everywhere where the shapes differ."""
         error = self.error(k)
         return np.ones(self.right[k].shape, bool) if error is None else ~(error <= self.tolerance(k))
+
+
+def find_scale(x: np.ndarray) -> np.ndarray:
+    """Return the size of each entry, or a tenth of a usual one where it is close to 0."""
+    usual = min(1.0, float(np.max(np.abs(x), initial=0.0))) or 1.0
+    return np.maximum(np.abs(x), 0.1 * usual)
 
 
 @dataclass(eq=False)
@@ -224,7 +231,10 @@ class Answer:
     def _point(self, inputs: tuple[Any, ...], upstream: Any, returned: Any) -> Point | None:
         if isinstance(returned, dict):
             returned = tuple(returned.get(key) for key in self.call.args[1]) if self.is_network else ()
-        several = isinstance(returned, tuple) or (isinstance(returned, list) and len(self.wrt) > 1)
+        several = isinstance(returned, tuple) or (isinstance(returned, list | np.ndarray) and len(self.wrt) > 1)
+        if isinstance(returned, list) and len(self.wrt) == 1:
+            shape = np.shape(inputs[self.wrt[0]])
+            several = any(part is None or (shape and np.shape(part) == shape) for part in returned)
         parts = list(returned) if several else [returned]
         if len(parts) == len(self.inputs) != len(self.wrt):
             parts = [parts[i] for i in self.wrt]

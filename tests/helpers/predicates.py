@@ -164,12 +164,12 @@ def not_filled_in(point: Point, k: int) -> Judgement:
 
 
 def regularisation(point: Point, k: int) -> Judgement:
-    """w − r is made of W alone: a multiple of W, of W², of its signs, or a number."""
+    """w − r is made of W: a multiple of W, with W², its signs, a number, or the data's part."""
     w, r, x = point.returned[k], point.right[k], point.given(k)
     if w.shape != r.shape:
         return False
     residual = w - r
-    return any(_in_span(residual, terms) for terms in ([x], [x, x**2], [x, np.sign(x)], [x, np.ones(x.shape)]))
+    return any(_in_span(residual, terms) for terms in ([x, r], [x, x**2], [x, np.sign(x)], [x, np.ones(x.shape)]))
 
 
 # ---- of the upstream gradient -----------------------------------------------------------------------
@@ -303,7 +303,9 @@ def own_input(point: Point, k: int) -> Judgement:
         x, y = point.inputs
         if near(point.out, x * y):
             return near(point.returned[k], point.upstream * point.given(k))
-    return False if is_rotated(point) else None
+    twins = [j for j, r in enumerate(point.right) if j != k and near(r, point.right[k])]
+    apart = any(not near(point.returned[j], point.returned[k]) for j in twins)
+    return False if apart and is_rotated(point) else None  # the same wire reaches both inputs
 
 
 def is_rotated(point: Point) -> bool:
@@ -378,7 +380,7 @@ def overflow(point: Point, k: int) -> Judgement:
     if other is None:
         return None
     with quiet():
-        return bool(np.all(np.isfinite(other.out)) and all(np.all(np.isfinite(w)) for w in other.returned))
+        return all(np.all(np.isfinite(w)) for w in other.returned)
 
 
 def unjudged(point: Point, k: int) -> Judgement:

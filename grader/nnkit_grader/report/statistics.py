@@ -159,5 +159,5 @@ def find_faults(results: ClassResults, row: SubmissionResults, exercise: Exercis
 def is_error(cell: CellResult) -> bool:
     """Return True if an exception or a limit cost a test's points. A failed assertion is a result, not an error."""
     if cell.verdicts:
-        return any(verdict["status"] == "error" for verdict in cell.verdicts)
+        return any(verdict["status"] in ("error", "cannot check") for verdict in cell.verdicts)
     return bool(cell.trouble) and not cell.trouble.startswith("AssertionError")

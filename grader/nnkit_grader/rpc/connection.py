@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.remote import Call, CallResult, ResultRef
+from nnkit.check.remote import FLOAT_FAULTS, Call, CallResult, ResultRef
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import BadReply, FrameStream, StreamClosed
 from nnkit_grader.rpc.proxies import RemoteIterator, RemoteProxy
@@ -123,11 +123,14 @@ class Connection:
             return [self._read_result(args, reply, log) for (_, args), reply, log in zip(calls, replies, logs)]
 
     def _read_result(self, given: tuple[Any, ...], reply: list[Any], log: codec.ArgumentLog) -> CallResult:
-        mutated, outcome = reply
+        mutated, float_faults, outcome = reply
+        if type(float_faults) is not list or not FLOAT_FAULTS.issuperset(map(str, float_faults)):
+            raise BadReply("arithmetic that failed in an unknown way.")
         if mutated not in ("", "added", "changed", "taken"):
             raise BadReply("a call that mutated something in an unknown way.")
         try:
-            return CallResult(given, self._read_outcome(outcome, log), mutated=mutated)
+            returned = self._read_outcome(outcome, log)
+            return CallResult(given, returned, mutated=mutated, float_faults=frozenset(map(str, float_faults)))
         except (Exception, SystemExit) as fault:
             return CallResult(given, fault=fault)
 

@@ -121,14 +121,16 @@ class LearnerServer:
     def do_calls(self, row: list[Any]) -> list[Any]:
         returned: list[Any] = []
         replies = []
+        first: calls.FirstBytes = {}
         for target, args, parts in row:
-            value, *reply = self.call_with_results(returned, target, args, parts)
+            with calls.noting_float_faults() as seen:
+                value, mutated, reply = self.call_with_results(returned, target, args, parts, first)
             returned.append(value)
-            replies.append(reply)
+            replies.append([mutated, sorted(seen), reply])
         return ["done", *replies]
 
     def call_with_results(
-        self, returned: list[Any], target: list[Any], args: Any, parts: list[list[int]]
+        self, returned: list[Any], target: list[Any], args: Any, parts: list[list[int]], first: calls.FirstBytes
     ) -> tuple[Any, str, Any]:
         """Make one call of a batch, some of whose arguments are parts of the results before it.
 
@@ -141,7 +143,7 @@ class LearnerServer:
                 given[position] = returned[call][item]
         except Exception as fault:  # the earlier call failed, or its result has no such part
             return None, "", ["raised", self.encode(describe_exception(fault)), []]
-        before = [calls.array_bytes(given[position]) for position, _, _ in parts]
+        before = [first.setdefault((call, item), calls.array_bytes(given[k])) for k, call, item in parts]
         value, reply = self.make_call(target, (given, {}), log, None)
         mutated = (calls.find_mutation(given[position], kept) for (position, _, _), kept in zip(parts, before))
         return value, max(mutated, default=""), reply

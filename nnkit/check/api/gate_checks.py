@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -199,10 +200,17 @@ def _describe_wrong_jacobian(
 def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:
     """Check that `actual` is this number, array, or dict or list of them. `rtol` is relative to the largest entry.
 
-    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`.
+    `expected` may be rounded as a lecture prints it: say so by a larger `rtol`. `actual` may be a function without
+    arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too.
     """
     expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
-    return guard_check(name, lambda: _find_wrong(actual, expected, name, rtol) or Verdict(name, "right", "right."))
+
+    def check() -> Verdict | Finding:
+        value = guarded_call.call_learner(actual, (), "it") if isinstance(actual, FunctionType) else actual
+        found = value if isinstance(value, Finding) else _find_wrong(value, expected, name, rtol)
+        return found or Verdict(name, "right", "right.")
+
+    return guard_check(name, check)
 
 
 def _find_wrong(actual: Any, expected: Any, name: str, rtol: float) -> Finding | None:

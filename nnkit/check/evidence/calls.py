@@ -7,6 +7,7 @@ calls, and most of what a message costs is the waiting for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,24 @@ MAX_DEPTH = 5
 """Containers inside containers in which arrays are looked for."""
 
 
+FirstBytes = dict[tuple[int, int], list[bytes]]
+"""The arrays in a part of a result, by the call and the item of it, when it was first used."""
+
+
 def call_once(function: Callable[..., Any], given: tuple[Any, ...]) -> CallResult:
     """Make one call, and catch what it raises."""
     try:
         return CallResult(given, function(*given))
     except (Exception, SystemExit) as fault:
         return CallResult(given, fault=fault)
+
+
+@contextmanager
+def noting_float_faults() -> Iterator[set[str]]:
+    """Collect what NumPy notes of the arithmetic in here, "overflow" for example, in a set."""
+    seen: set[str] = set()
+    with np.errstate(all="call", call=lambda kind, flag: seen.add(kind)):
+        yield seen
 
 
 def call_batch(calls: Sequence[Call]) -> list[CallResult]:
@@ -34,21 +47,24 @@ def call_batch(calls: Sequence[Call]) -> list[CallResult]:
         return there
     done: list[CallResult] = []
     returned: list[Any] = []
+    first: FirstBytes = {}
     for function, given in calls:
-        result = _call_resolved(function, given, returned)
+        result = _call_resolved(function, given, returned, first)
         returned.append(result.returned)
         result.returned = _copy_arrays(result.returned)  # the next call may write into what this one returned
         done.append(result)
     return done
 
 
-def _call_resolved(function: Callable[..., Any], given: tuple[Any, ...], returned: Sequence[Any]) -> CallResult:
+def _call_resolved(
+    function: Callable[..., Any], given: tuple[Any, ...], returned: Sequence[Any], first: FirstBytes
+) -> CallResult:
     """Make a call with its `ResultRef`s replaced by what they stand for."""
     try:
         parts = {k: returned[x.call][x.item] for k, x in enumerate(given) if isinstance(x, ResultRef)}
     except Exception as fault:  # that call failed, or returned nothing of the kind
         return CallResult(given, fault=fault)
-    before = {k: array_bytes(part) for k, part in parts.items()}
+    before = {k: first.setdefault((given[k].call, given[k].item), array_bytes(part)) for k, part in parts.items()}
     result = call_once(function, tuple(parts.get(k, x) for k, x in enumerate(given)))
     result.mutated = max((find_mutation(part, before[k]) for k, part in parts.items()), default="")
     return result

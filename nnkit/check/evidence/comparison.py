@@ -45,8 +45,18 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    tied: bool = False
+    """Shares of equal inputs do not add up; the right ones are one way in which they would."""
     names: tuple[str, ...] = ()
     """The names of all inputs."""
+
+    shake: Callable[[], Arrays | None] = lambda: None
+    """Gives the errors at inputs that differ a little."""
+
+    @cached_property
+    def shaken_errors(self) -> Arrays | None:
+        """The errors at inputs that differ a little; None where there are none to be had."""
+        return self.shake()
 
     @property
     def right(self) -> Arrays:

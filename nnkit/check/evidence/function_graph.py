@@ -33,6 +33,8 @@ class Trace(Graph):
 
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
+        self.known: dict[str, Any] = {}
+        """Whatever was found out about this graph, to be asked for again."""
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
 
@@ -145,7 +147,9 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
     if z.constant:
         return
     for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
-        yield gate, (), _run_forward(gate, (z.value,))
+        # ReLU leaves |x| and other positive numbers as they are, and so would be seen wherever these are passed on.
+        if not isinstance(gate, gates.ReLU) or z.gate is None or np.any(z.value < 0):
+            yield gate, (), _run_forward(gate, (z.value,))
     for labels in graph.labels:
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 

@@ -6,11 +6,12 @@ import ctypes
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
 from types import FrameType
 
-from nnkit.check.context import current_context
+from nnkit.check.context import checking, current_context
 from nnkit.streams import BoundedStream, OutputBudget
 
 
@@ -19,9 +20,10 @@ class OutOfTime(BaseException):
 
 
 @contextmanager
-def time_limit() -> Iterator[None]:
-    """Raise `OutOfTime` in this thread after the context's `seconds`, and again every tenth of them if it is caught."""
-    seconds = current_context().seconds
+def time_limit(share: float = 1.0) -> Iterator[None]:
+    """Raise `OutOfTime` in this thread after this share of the context's `seconds`; if it is caught, again every tenth
+    of it."""
+    seconds = share * current_context().seconds
     if seconds <= 0:
         yield
     elif hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
@@ -30,6 +32,20 @@ def time_limit() -> Iterator[None]:
     else:
         with _alarm_thread(seconds):
             yield
+
+
+@contextmanager
+def working_time_limit(share: float) -> Iterator[None]:
+    """Do as `time_limit`, but count computing time where the code runs here, so that what is done within the limit does
+    not depend on how busy the machine is. Ten times as long by the clock on the wall is too long all the same."""
+    local = current_context().clock is time.monotonic
+    begun = time.process_time(), time.monotonic()
+
+    def worked() -> float:
+        return max(time.process_time() - begun[0], (time.monotonic() - begun[1]) / 10)
+
+    with checking(clock=worked) if local else nullcontext(), time_limit(share):
+        yield
 
 
 @contextmanager

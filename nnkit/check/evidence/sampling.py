@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ from nnkit.check.evidence.tolerance import recheck, vjp_targets
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Step sizes with which people measure derivatives."""
 
+NEAR_TIE = 1e-3
+"""Relative difference of numbers that are nearly equal."""
+SHAKE = 1e-3
+"""Relative change of an input that changes what is lost to float32 altogether, and other errors hardly."""
+MIN_ENTRIES_KEPT = 6
+"""Entries of an array from which on some are kept as they are where others are made nearly equal."""
 DIRECTIONS = 3
 SQUARE = 4
 
@@ -61,6 +68,7 @@ def compare_at(
                 opaque=subject.opaque,
                 exact=exact,
                 names=subject.names,
+                shake=partial(_find_shaken_errors, subject, inputs, g),
             )
         )
     return comparisons
@@ -74,6 +82,7 @@ def agrees_along(
     rng: np.random.Generator,
     directions: int,
     exact: bool = False,
+    rtol: float = 1e-11,
 ) -> bool:
     """Return True if the gradients agree with derivatives along random directions, in which every entry takes part.
 
@@ -88,12 +97,31 @@ def agrees_along(
     for _ in range(directions):
         ways = {i: numerical.draw_direction(inputs[i], rng) for i in subject.wrt}
         slope = numerical.take_complex_step_along(subject.function, inputs, ways) if exact else None
-        if slope is not None and _agrees(subject, inputs, upstream, returned, ways, slope):
+        if slope is not None and _agrees(subject, inputs, upstream, returned, ways, slope, rtol):
             continue
         slope = numerical.find_best_estimate_along(subject.function, inputs, ways)
-        if not _agrees(subject, inputs, upstream, returned, ways, slope):
+        if not _agrees(subject, inputs, upstream, returned, ways, slope, rtol):
             return False
     return True
+
+
+def _find_shaken_errors(subject: Subject, inputs: Arrays, upstream: np.ndarray) -> Arrays | None:
+    """Return how far off each gradient is at inputs that are moved a little."""
+    moved = move_inputs(subject, inputs, np.random.default_rng(0), SHAKE)
+    try:
+        returned = subject.gradients(moved, upstream)
+        if isinstance(returned, Finding):
+            return None
+        right = [vjp_targets(subject.function, moved, i, [upstream])[0].value for i in subject.wrt]
+        return tuple(w - r for w, r in zip(returned, right))
+    except Exception:  # outside of where the code is defined
+        return None
+
+
+def has_slope(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> bool:
+    """Return True if the slope along a random direction is a finite number."""
+    ways = {i: numerical.draw_direction(inputs[i], rng) for i in subject.wrt}
+    return bool(np.all(np.isfinite(numerical.find_best_estimate_along(subject.function, inputs, ways).value)))
 
 
 def _agrees(
@@ -103,6 +131,7 @@ def _agrees(
     returned: Arrays,
     ways: Mapping[int, np.ndarray],
     slope: numerical.Estimate,
+    rtol: float,
 ) -> bool:
     shares = [np.sum(w * ways[i]) for i, w in zip(subject.wrt, returned)]
     ends = upstream * slope.below, upstream * slope.above
@@ -111,17 +140,18 @@ def _agrees(
     size = sum(float(np.sum(np.abs(w * ways[i]))) for i, w in zip(subject.wrt, returned))
     rounding = sum(float(np.sum(subject.rounding(i, inputs) * np.abs(way))) for i, way in ways.items())
     slack = 10 * float(np.sum(np.abs(upstream) * slope.error)) + rounding
-    slack += 1e-11 * (size + float(np.sum(np.abs(upstream * slope.value))))
+    slack += rtol * (size + float(np.sum(np.abs(upstream * slope.value))))
     # Where the direction meets kinks, any slope between the two sides is right.
     return low - slack <= own <= high + slack
 
 
-def compare_varied(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
-    """Compare nearby and with a batch of another size, to tell mistakes apart. Empty where the learner's code or the
-    function does not take these inputs."""
+def compare_varied(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Iterator[Comparison]:
+    """Compare nearby and with a batch of another size, to tell mistakes apart. Yields nothing where the learner's code
+    or the function does not take these inputs."""
     batch = find_batch_size(subject, inputs)
-    found = _compare_if_possible(subject, move_inputs(subject, inputs, rng), rng, batch)
-    return found + (_compare_other_batch(subject, inputs, rng, batch) if batch else [])
+    yield from _compare_if_possible(subject, move_inputs(subject, inputs, rng), rng, batch)
+    if batch:
+        yield from _compare_other_batch(subject, inputs, rng, batch)
 
 
 def _compare_other_batch(subject: Subject, inputs: Arrays, rng: np.random.Generator, batch: int) -> list[Comparison]:
@@ -192,6 +222,18 @@ def _compare_if_possible(
         return []
 
 
+def list_far_off(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Return the comparisons with an error far above all rounding, if there are any."""
+    pairs = ((c, k, t) for c in comparisons for k, t in enumerate(c.targets) if c.is_wrong(k))
+    return list(comparisons) if any(_is_far_off(c.returned[k], t.value) for c, k, t in pairs) else []
+
+
+def _is_far_off(returned: Any, right: np.ndarray) -> bool:
+    if np.shape(returned) != right.shape:
+        return True
+    return bool(np.nanmax(np.abs(returned - right)) > 1e-4 * np.nanmax(np.abs(right), initial=0.0))
+
+
 def find_batch_size(subject: Subject, inputs: Arrays) -> int:
     """Return the size of the axis that is taken for the batch: the first of the first array that is not a parameter."""
     shapes = [np.shape(x) for i, x in enumerate(inputs) if not (subject.parameters and i in subject.wrt)]
@@ -201,6 +243,29 @@ def find_batch_size(subject: Subject, inputs: Arrays) -> int:
 def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amount: float = 0.2) -> Arrays:
     """Move every number that is differentiated by up to this share of itself, keeping its sign; zeros move too."""
     return tuple(_move(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
+
+
+def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Arrays | None:
+    """Return the inputs with most of the numbers that are differentiated close to the largest or the smallest one of
+    all arrays of their shape; a maximum has close rivals then. None where there is nothing to tie."""
+    numbers: dict[tuple[int, ...], list[float]] = {}
+    for i in subject.wrt:
+        numbers.setdefault(np.shape(inputs[i]), []).extend(np.ravel(inputs[i]).tolist())
+    if all(len(rivals) == 1 for rivals in numbers.values()):
+        return None
+    found = list(move_inputs(subject, inputs, rng, 0.01))
+    for i in subject.wrt:
+        rivals = numbers[np.shape(inputs[i])]
+        if len(rivals) > 1:
+            found[i] = _tie(np.asarray(found[i]), max(rivals), min(rivals), rng)
+    return tuple(found)
+
+
+def _tie(x: np.ndarray, top: float, bottom: float, rng: np.random.Generator) -> Any:
+    few, draw = x.size < MIN_ENTRIES_KEPT, rng.random(x.shape)
+    value = np.where((draw < 0.35) | few, top, bottom)
+    tied: np.ndarray = np.where((draw < 0.7) | few, value * (1 - NEAR_TIE * rng.uniform(size=x.shape)), x)
+    return tied[()]
 
 
 def mirror_inputs(subject: Subject, inputs: Arrays) -> Arrays:

@@ -31,6 +31,13 @@ CACHE_MUTATIONS = {
 class Answers(Protocol):
     """The learner's answers to one batch of calls; each is read when wanted, and may be a finding."""
 
+    results: Sequence[CallResult]
+
+    @property
+    def float_faults(self) -> frozenset[str]:
+        """What NumPy noted of the arithmetic of these calls in another process; see `CallResult.float_faults`."""
+        return frozenset().union(*(result.float_faults for result in self.results))
+
     def value(self) -> np.ndarray | Finding:
         """Return the learner's value in float64."""
 

@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
+from nnkit.check.evidence.conditioning import allow_for_condition
 from nnkit.check.verdict import Entry
 from nnkit.numerical import Estimate
 
 MAX_TABLE_ROWS = 4
+MAX_CLOSER_ENTRIES = 64
+"""Entries without a slope that are looked at more closely."""
 MAX_JACOBIAN_ENTRIES = 4_000_000
 EPSILON = float(np.finfo(float).eps)
 
@@ -28,12 +31,20 @@ class Target:
     error_bound: np.ndarray
     """The error bound of `value` itself (infinite at a kink); the interval also has room for the learner's rounding."""
     kinks: int
+    kinked_outputs: tuple[tuple[int, int], ...] = ()
+    """The pairs (entry, output) at which the slopes from below and from above differ, as flat indices."""
+
+    @property
+    def unknown(self) -> np.ndarray:
+        """True where there is no finite slope to compare with."""
+        return np.asarray(~np.isfinite(self.value))
 
     def misses(self, returned: Any) -> np.ndarray:
-        """Return True where `returned` lies outside the interval (NaN always does); everywhere if its shape differs."""
+        """Return True where `returned` lies outside the interval (NaN always does), which an entry that is unknown does
+        not; everywhere if its shape differs."""
         if np.shape(returned) != self.value.shape:
             return np.ones(self.value.shape, dtype=bool)
-        missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high))
+        missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high)) & ~self.unknown
         return missed
 
 
@@ -59,10 +70,16 @@ def vjp_targets(
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _scale_of(inputs[wrt])
     slack = _rounding_room(value, _find_coupled(columns, weights, value), scale) + np.ravel(rounding)
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
+    at = _find_kinked_outputs(columns) if kinked.any() else ()
     return [
-        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)))
+        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), at)
         for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
+
+
+def _find_kinked_outputs(columns: Sequence[Estimate]) -> tuple[tuple[int, int], ...]:
+    kinks = np.concatenate([c.kink.reshape(len(c.kink), -1) for c in columns])
+    return tuple((int(entry), int(output)) for entry, output in np.argwhere(kinks))
 
 
 def _scale_of(x: Any) -> float:
@@ -95,18 +112,41 @@ def recheck(
     upstream: np.ndarray,
 ) -> Target:
     """Recompute entries that miss the target, until one is confirmed wrong; return the target, widened by them."""
+    if returned.shape == target.value.shape and target.unknown.any():
+        target = _look_closer(target, function, inputs, wrt, upstream)
     missed = target.misses(returned)
-    if returned.shape != missed.shape or not missed.any() or not np.all(np.isfinite(returned)):
+    if returned.shape != missed.shape or not missed.any() or not np.all(np.isfinite(returned[~target.unknown])):
         return target
     low, high = target.low.copy(), target.high.copy()
     error = np.where(missed, np.abs(returned - target.value), -1.0)
     for entry in np.argsort(-error, axis=None)[: int(missed.sum())].tolist():
         room = (target.high - target.value).flat[entry] - target.error_bound.flat[entry]
         a, b = _recompute(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
-        if not a <= returned.flat[entry] <= b:
+        own = float(returned.flat[entry])
+        if not a <= own <= b:
+            a, b = allow_for_condition(function, inputs, wrt, entry, upstream, own, (a, b))
+        if not a <= own <= b:
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
     return replace(target, low=low, high=high)
+
+
+def _look_closer(
+    target: Target, function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, upstream: np.ndarray
+) -> Target:
+    """Return the target with the slopes of its first unknown entries, as far as smaller steps or one side show them."""
+    parts = [np.array(part, dtype=float) for part in (target.value, target.low, target.high, target.error_bound)]
+    weights = np.asarray(upstream, dtype=float).reshape(1, -1)
+    for entry in np.flatnonzero(target.unknown)[:MAX_CLOSER_ENTRIES].tolist():
+        column = numerical.recompute_column(function, inputs, wrt, entry)
+        found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), weights)
+        slope, bound, below, above, kinked = (part[0] for part in found)
+        if np.isfinite(slope[0]):
+            ends = _make_interval(slope, bound + _rounding_room(slope, np.abs(slope), 1.0), below, above, kinked)
+            for part, number in zip(parts, (slope, *ends, bound)):
+                part.flat[entry] = number[0]
+    value, low, high, bound = parts
+    return replace(target, value=value, low=low, high=high, error_bound=bound)
 
 
 def _recompute(

@@ -79,5 +79,5 @@ def fit_rectifiers(x: Array, out: Array) -> Iterator[Gate]:
     for kind, alpha in alphas:
         # One entry would give an alpha to either gate: it must be one that people write.
         sure = alpha.size > 1 or abs(alpha[0] - round(alpha[0], 3)) < 1e-9
-        if alpha[0] != 0 and sure and np.allclose(alpha, alpha[0], rtol=1e-9, atol=0):
+        if alpha[0] > 0 and sure and np.allclose(alpha, alpha[0], rtol=1e-9, atol=0):
             yield kind(float(alpha[0]))

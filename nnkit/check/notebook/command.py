@@ -21,7 +21,7 @@ from nnkit.check.notebook.runner import TIME_LIMIT, Outcome, run
 from nnkit.check.points import describe_bad_value, earn_points
 from nnkit.check.verdict import MARKS
 
-Status = Literal["right", "wrong", "not attempted", "error", "when graded"]
+Status = Literal["right", "wrong", "not attempted", "error", "cannot check", "when graded"]
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def summary(report: Report, name: str | None = None) -> str:
         return "\n".join([*_rows([report.find(name)]), *_format_details(report.find(name))])
     lines = [*_rows(report.results), "", _totals(report)]
     lines += [f"! {remark}" for remark in report.remarks]
-    failing = [result for result in report.visible if result.status in ("wrong", "error")]
+    failing = [result for result in report.visible if result.status in ("wrong", "error", "cannot check")]
     open_ones = [result for result in report.visible if result.status == "not attempted"]
     if failing:
         lines += ["", f"The first that fails is {failing[0].exercise.title}:", *_format_details(failing[0])]

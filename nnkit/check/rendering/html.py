@@ -14,8 +14,9 @@ from nnkit.check.error_map import Cell, ErrorMap
 from nnkit.check.verdict import MARKS, Verdict, legend, map_sentences
 from nnkit.text import join_lines, replace_unprintable
 
-# Okabe-Ito: bluish green and vermillion; grey for what has not been attempted. 3:1 or more on white and on black.
+# Okabe-Ito: bluish green and vermillion; grey for what says nothing yet. 3:1 or more on white and on black.
 _COLOURS = {"right": "#009e73", "wrong": "#d55e00", "not attempted": "#808080", "error": "#d55e00"}
+_COLOURS["cannot check"] = _COLOURS["not attempted"]
 _FAINT = "#8886"
 # From a small error to the largest: the cell's colour, ever denser, and how large its mark is.
 _STEPS = (("#d55e0029", 9), ("#d55e005c", 11), ("#d55e009e", 14), ("#d55e00e6", 17))

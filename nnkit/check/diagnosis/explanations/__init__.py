@@ -13,11 +13,13 @@ from nnkit.check.diagnosis.explanations import (
     paths,
     slopes,
     steps,
+    ties,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
+    *ties.EXPLANATIONS,
     CONSTANT,
     *steps.EXPLANATIONS,
     chains.FROM_LOSS,

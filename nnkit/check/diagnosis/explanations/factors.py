@@ -17,8 +17,7 @@ from nnkit.check.diagnosis.explanations.spots import (
     Values,
     find_spots,
     inject,
-    list_written,
-    name_node,
+    name_nodes,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Arrays, Comparison
@@ -169,9 +168,9 @@ def _list_named_values(comparison: Comparison) -> dict[str, Any]:
     values = {name: np.asarray(x) for name, x in zip(comparison.names, comparison.inputs)}
     values["out"] = comparison.out
     for graph in comparison.graphs:
-        written = list_written(graph)
+        names = name_nodes(graph, comparison.names)
         for node in graph.nodes:
-            name = "" if node.constant else name_node(graph, node, comparison.names, written)
+            name = "" if node.constant else names[node.index]
             if name:
                 values.setdefault(name, node.value)
     return {name: value for name, value in values.items() if np.asarray(value).dtype.kind == "f"}

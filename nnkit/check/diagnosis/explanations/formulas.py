@@ -46,12 +46,31 @@ def write_formula(formula: str, names: Mapping[str, str]) -> str:
         text = names.get(found[0])
         if text is None:
             return f"np.{found[0]}" if found[0] in NUMPY else found[0]
-        inside = formula[: found.start()].endswith("(") and formula[found.end() :].startswith(")")
-        return text if inside else bracket(text)
+        before, after = formula[: found.start()], formula[found.end() :]
+        inside = before.endswith("(") and after.startswith(")")
+        return text if inside or _binds(text, before, after) else f"({text})"
 
     return re.sub(r"[A-Za-z_]\w*", rename, formula)
 
 
+def _binds(text: str, before: str, after: str) -> bool:
+    """Return True if a text needs no parentheses between these two parts of a formula."""
+    operators = _outer_operators(text)
+    if not operators:
+        return True
+    if after.startswith("**") or operators & {"+", "-"}:
+        return False
+    return operators == {"**"} or not before.endswith("/ ")
+
+
+def _outer_operators(text: str) -> set[str]:
+    """Return the operators outside of all parentheses."""
+    outer, left = text, ""
+    while outer != left:
+        left, outer = outer, re.sub(r"\([^()]*\)|\[[^\[\]]*\]", "", outer)
+    return set(re.findall(r"\*\*|[-+*/<>@]", outer))
+
+
 def bracket(formula: str) -> str:
-    """Return a formula as a factor: in parentheses unless it is a single value or call."""
-    return formula if re.fullmatch(r"[\w.]+(\([^()]*\)|\[[^\[\]]*\])?|\([^()]*\)", formula) else f"({formula})"
+    """Return a formula as a factor: in parentheses where it needs them."""
+    return f"({formula})" if _outer_operators(formula) & set("+-/<>") else formula

@@ -128,8 +128,8 @@ _RELU = _slopes(
     "max(0, x)", "(x > 0)",
     "out; x; sign(x); where(x > 0, 1, 0.01); abs(x); -1 * (x > 0); (x > 1) * 1.0; 1 / x; out**2 / 2; "
     "where(x > 0, x, 1); where(x > 0, 1, x); where(x > 0, upstream, 1); where(x > 0, upstream, x); "
-    "where(x > 0, upstream, -upstream); where(x > upstream, upstream, 0); "
-    "where(x > 0, x, upstream); abs(upstream) * (x > 0); upstream * (upstream * x > 0); "
+    "where(x > 0, upstream, -upstream); where(x > upstream, upstream, 0); where(x > 0, x, upstream); "
+    "abs(upstream) * (x > 0); upstream * (x > 0) * (upstream > 0); upstream * (upstream * x > 0); "
     "where(upstream > x, upstream, 0)",
     "Where x is positive, max(0, x) is x itself and its slope is 1; elsewhere the slope is 0.",
     "If x is 3 and grows by 0.01, by how much does max(0, x) grow?", "lecture 02, ReLU", "upstream * (x > 0)",

@@ -15,8 +15,7 @@ from nnkit.check.diagnosis.explanations.spots import (
     Values,
     find_spots,
     inject,
-    list_written,
-    name_node,
+    name_nodes,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
@@ -86,9 +85,9 @@ def _list_other_points(comparison: Comparison, spot: Spot) -> Iterator[Slip]:
     yield 0, f"the slope of {name} is taken at upstream * {at}, not at {at}", take(lambda v: v["upstream"] * v["x"])
     if len(spot.places) > 1:
         return
-    written = list_written(spot.graph)
+    names = name_nodes(spot.graph, comparison.names)
     for node in spot.graph.nodes:
-        text = name_node(spot.graph, node, comparison.names, written)
+        text = names[node.index]
         if text and not node.constant and text not in (at, "out"):
             yield 0, f"the slope of {name} is taken at {text}, not at {at}", take(partial(_value_of, node))
 

@@ -119,14 +119,21 @@ def find_spots(comparison: Comparison) -> list[Spot]:
 
 
 def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
-    written = list_written(graph)
+    if "spots" not in graph.known:
+        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names))
+    found: list[Spot] = graph.known["spots"]
+    return found
+
+
+def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
     alone: list[Spot] = []
     kinds: dict[str, list[Spot]] = {}
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
-        if slopes is None or all(x.constant for x in place.inputs):
+        squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
+        if slopes is None or squared or all(x.constant for x in place.inputs):
             continue
-        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names, written))
+        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
         alone.append(spot)
         kinds.setdefault(slopes.formula, []).append(spot)
     together = [
@@ -137,29 +144,36 @@ def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
     return alone + together
 
 
-def list_written(graph: Trace) -> dict[int, Place]:
-    """Return the gate that each value is the output of, by its index: as it is written, if that is one gate."""
-    return {place.node.index: place for place in reversed(graph.places)}
-
-
-def _name_values(graph: Trace, place: Place, inputs: Sequence[str], written: dict[int, Place]) -> dict[str, str]:
-    texts = {letter: name_node(graph, x, inputs, written) for letter, x in zip(LETTERS, place.inputs)}
+def _name_values(graph: Trace, place: Place, names: dict[int, str]) -> dict[str, str]:
+    texts = {letter: names[x.index] for letter, x in zip(LETTERS, place.inputs)}
     whole = place.node is graph.nodes[-1] and all(x.gate is None for x in place.inputs)
-    texts["out"] = "out" if whole else name_node(graph, place.node, inputs, written)
+    texts["out"] = "out" if whole else names[place.node.index]
     return {letter: text for letter, text in texts.items() if text}
 
 
-def name_node(graph: Trace, node: Node, inputs: Sequence[str], written: dict[int, Place]) -> str:
-    """Return what a value is called: an input by its name, another by its formula; "" if that is long."""
-    names = name_wires(graph, inputs)
+def name_nodes(graph: Trace, inputs: Sequence[str]) -> dict[int, str]:
+    """Return what each value is called: an input by its name, another by its formula; "" if that is long."""
+    if "names" not in graph.known:
+        wires = name_wires(graph, inputs)
+        # The gate that each value is the output of: as it is written, if that is one gate.
+        written = {place.node.index: place for place in reversed(graph.places)}
+        names: dict[int, str] = {}
+        for node in graph.nodes:
+            names[node.index] = _name_node(node, names, wires, written)
+        graph.known["names"] = names
+    found: dict[int, str] = graph.known["names"]
+    return found
+
+
+def _name_node(node: Node, names: dict[int, str], wires: dict[int, str], written: dict[int, Place]) -> str:
     place = written.get(node.index)
     slopes = find_slopes(place.gate) if place else None
-    if node.index in names or place is None or slopes is None:
-        text = format_wire(node, names)
-        return text if len(text) <= MAX_TEXT_CHARS and "…" not in text else ""
-    texts = {letter: name_node(graph, x, inputs, written) for letter, x in zip(LETTERS, place.inputs)}
-    text = write_formula(slopes.formula, texts) if all(texts.values()) else ""
-    return text if len(text) <= MAX_TEXT_CHARS else ""
+    if node.index in wires or place is None or slopes is None:
+        text = format_wire(node, wires)
+    else:
+        texts = {letter: names[x.index] for letter, x in zip(LETTERS, place.inputs)}
+        text = write_formula(slopes.formula, texts) if all(texts.values()) else "…"
+    return text if len(text) <= MAX_TEXT_CHARS and "…" not in text else ""
 
 
 def inject(comparison: Comparison, graph: Trace, faults: Sequence[FaultyGate]) -> Callable[[], Arrays]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
+from nnkit.check.diagnosis.mistakes.claims import is_rounded
 from nnkit.check.evidence.comparison import Comparison
 
 
@@ -92,6 +93,7 @@ MISTAKES = (
         "lecture 05, Arrays to XLA",
         _low_precision,
         reads_returned=True,
+        holds=is_rounded,
     ),
     Mistake(
         "numerical-derivative",

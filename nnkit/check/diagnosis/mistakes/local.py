@@ -10,6 +10,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
+from nnkit.check.diagnosis.mistakes.ties import max_to_both
 from nnkit.check.evidence.function_graph import Softmax
 
 G = gates
@@ -72,6 +73,9 @@ def _pieces_to_all(g: Any, inputs: Any, out: Any) -> Any:
 def _pieces_to_loser(g: Any, inputs: Any, out: Any) -> Any:
     first, second = np.split(inputs[0], 2, axis=-1)
     return (np.concatenate([g * (first < second), g * (first >= second)], axis=-1),)
+
+
+TO_BOTH: dict[type, Wrong] = {G.Max: lambda g, xs, out: (g + 0 * xs[0], g + 0 * xs[1]), G.Maxout: _pieces_to_all}
 
 
 def _at(trial_gates: Mapping[type, Wrong]) -> Any:
@@ -154,7 +158,7 @@ MISTAKES = (
         "lecture 02, ReLU",
         _at(
             {
-                G.ReLU: lambda g, xs, out: [(g * (g > 0),), (g * (g > 0) * (xs[0] > 0),)],
+                G.ReLU: lambda g, xs, out: (g * (g > 0),),
                 G.LeakyReLU: lambda g, xs, out: (np.where(g > 0, g, 0.01 * g),),
                 G.ELU: lambda g, xs, out: (np.where(g > 0, g, g * np.exp(np.minimum(xs[0], 0))),),
             }
@@ -163,18 +167,18 @@ MISTAKES = (
     Mistake(
         "relu-no-mask",
         "the gradient passes everywhere, the mask is missing",
-        "Where forward cut the value off, a nudge of the input changes nothing, so its gradient is 0 there.",
-        "If x is negative, how much does max(0, x) change when x grows a little?",
-        "dx = upstream * (x > 0).",
+        "Where forward changed the value, the slope is not 1: what arrives there does not pass as it is.",
+        "If x is negative, how much does the output change when x grows a little?",
+        "For ReLU, dx = upstream * (x > 0). A leaky ReLU and an ELU have a slope of their own where x < 0.",
         "lecture 02, ReLU",
         _at(_rectifiers(lambda g, xs, out: (g,))),
     ),
     Mistake(
         "relu-inverted",
         "the mask is the wrong way round",
-        "Gradients pass where the input is negative, and are cut off where it is positive.",
+        "The slopes of the two sides have changed places: forward lets its input through where it is positive.",
         "At which entries did forward let its input through?",
-        "dx = upstream * (x > 0).",
+        "For ReLU, dx = upstream * (x > 0). A leaky ReLU and an ELU have a slope of their own where x < 0.",
         "lecture 02, ReLU",
         _at(
             {
@@ -191,7 +195,7 @@ MISTAKES = (
         "If the smaller input grows a little, does the maximum change?",
         "dx = upstream * (x >= y) and dy = upstream * (x < y): max routes.",
         "lecture 01, Four patterns to read gradients off a picture",
-        _at({G.Max: lambda g, xs, out: (g + 0 * xs[0], g + 0 * xs[1]), G.Maxout: _pieces_to_all}),
+        lambda comparison: at_gates(comparison, TO_BOTH) | max_to_both(comparison),
         whole=True,
     ),
     Mistake(

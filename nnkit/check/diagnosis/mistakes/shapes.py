@@ -10,6 +10,13 @@ import numpy as np
 from nnkit import gates
 from nnkit.arrays import unbroadcast
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right, same
+from nnkit.check.diagnosis.mistakes.claims import (
+    has_axis_of_one,
+    has_one_ratio,
+    is_sum_of_all,
+    is_transpose,
+    sums_to_right,
+)
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
@@ -154,6 +161,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         _unsummed,
         reads_returned=True,
+        holds=sums_to_right,
         single=True,
     ),
     Mistake(
@@ -164,6 +172,7 @@ MISTAKES = (
         "`upstream.sum(axis=0)`, not `mean`: a 1/N, if the loss has one, is in the upstream gradient already.",
         "lecture 03, Broadcasting and the bias",
         on_right(_mean_for_sum),
+        holds=has_one_ratio,
         refines=("no-batch-mean",),
         needs_batches=True,
         single=True,
@@ -176,6 +185,7 @@ MISTAKES = (
         "Give `sum` the batch's axis: `upstream.sum(axis=0)`.",
         "lecture 03, Broadcasting and the bias",
         _sum_all_variants,
+        holds=is_sum_of_all,
         single=True,
     ),
     Mistake(
@@ -187,6 +197,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         _kept_dims,
         reads_returned=True,
+        holds=has_axis_of_one,
         single=True,
     ),
     Mistake(
@@ -197,6 +208,7 @@ MISTAKES = (
         "(A @ B).T is B.T @ A.T: swap the factors and transpose each.",
         "lecture 03, Matrix products",
         on_right(_transposed),
+        holds=is_transpose,
         undo=lambda w, comparison: w.T if np.ndim(w) >= 2 else None,
         single=True,
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
+from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -107,6 +108,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         lambda comparison: {"": comparison.unweighted},
         refines=("not-filled-in",),
+        holds=is_local_derivative,
         single=True,
     ),
     Mistake(
@@ -138,6 +140,7 @@ MISTAKES = (
         "lecture 01, Four patterns to read gradients off a picture",
         _sign,
         undo=lambda w, comparison: -w,
+        holds=has_other_sign,
         single=True,
     ),
     Mistake(
@@ -149,6 +152,7 @@ MISTAKES = (
         "lecture 01, Staged computation: no formula is too long",
         _factor,
         reads_returned=True,
+        holds=has_one_ratio,
         single=True,
     ),
     Mistake(
@@ -160,6 +164,7 @@ MISTAKES = (
         "lecture 03, Batches",
         _batch_mean,
         needs_batches=True,
+        holds=has_one_ratio,
     ),
 )
 

@@ -1,0 +1,76 @@
+"""Claims of the catalogue, checked on the numbers of one gradient that a verdict shows, however its name was found."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.arrays import unbroadcast
+from nnkit.check.diagnosis.mistakes.base import same
+from nnkit.check.evidence.comparison import Comparison
+
+MIN_NEW_NOISE = 0.5
+"""Share of an error that is new, when the inputs move a little, if it is rounding."""
+
+
+def has_other_sign(comparison: Comparison, i: int) -> bool:
+    """Return True if every wrong entry is the negative of the right one."""
+    wrong = comparison.targets[i].misses(comparison.returned[i])
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    return returned.shape == right.shape and same(returned[wrong], -right[wrong])
+
+
+def has_one_ratio(comparison: Comparison, i: int) -> bool:
+    """Return True if all entries are the same positive multiple of the right ones."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.shape != right.shape or not np.any(right):
+        return False
+    largest = np.unravel_index(np.argmax(np.abs(right)), right.shape)
+    ratio = float(returned[largest] / right[largest])
+    return ratio > 0 and same(returned, ratio * right)
+
+
+def is_transpose(comparison: Comparison, i: int) -> bool:
+    """Return True if it is the transpose of the right gradient."""
+    return same(comparison.returned[i], np.transpose(comparison.right[i]))
+
+
+def has_axis_of_one(comparison: Comparison, i: int) -> bool:
+    """Return True if the numbers are right and the shapes differ in axes of size 1 only."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    return returned.shape != right.shape and same(np.squeeze(returned), np.squeeze(right))
+
+
+def is_sum_of_all(comparison: Comparison, i: int) -> bool:
+    """Return True if every entry is the sum of the right gradient."""
+    returned = np.asarray(comparison.returned[i])
+    return same(returned, np.full(returned.shape, np.sum(comparison.right[i])))
+
+
+def sums_to_right(comparison: Comparison, i: int) -> bool:
+    """Return True if the right gradient is left once the axes are summed along which the input was copied."""
+    returned, x = np.asarray(comparison.returned[i]), comparison.given[i]
+    return returned.shape != np.shape(x) and same(unbroadcast(returned, x), comparison.right[i])
+
+
+def is_local_derivative(comparison: Comparison, i: int) -> bool:
+    """Return True if it is what an upstream gradient of ones gives."""
+    return same(comparison.returned[i], comparison.unweighted[i])
+
+
+def is_rounded(comparison: Comparison, i: int) -> bool:
+    """Return True for a type of few digits, numbers of that type, or an error that is new noise wherever the inputs are
+    moved a little: an epsilon, or a series that was cut off, is off by the same amount there."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.dtype.kind in "iu" or returned.dtype in (np.float16, np.float32):
+        return True
+    if not np.any(returned):
+        return False
+    if np.array_equal(returned, np.trunc(returned)):
+        return any(np.array_equal(returned, rounded(right)) for rounded in (np.trunc, np.floor, np.round))
+    if np.array_equal(returned, returned.astype(np.float32)):
+        return True
+    elsewhere = comparison.shaken_errors
+    if elsewhere is None or np.shape(elsewhere[i]) != right.shape:
+        return False
+    error = returned - right
+    return float(np.linalg.norm(elsewhere[i] - error)) > MIN_NEW_NOISE * float(np.linalg.norm(error))
