@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -169,10 +170,15 @@ def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], 
         names = [subject.name(subject.wrt[i]) for i in fault.gradients]
         start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
         if fault.explanations:
-            parts.append(f"{start}: {join_titles(fault.explanations)}")
+            parts.append(f"{start}: {_of_each(join_titles(fault.explanations), len(names))}")
         else:
             parts.append(f"{start}: {errors}" if k in fault.gradients else start)
     return "; ".join(parts) + "."
+
+
+def _of_each(titles: str, gradients: int) -> str:
+    """Return titles that say "it" of one gradient as they are said of several."""
+    return titles if gradients == 1 else re.sub(r"(^|; and )it (was|is) ", r"\1each \2 ", titles)
 
 
 def _describe_errors(returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, name: str) -> str:

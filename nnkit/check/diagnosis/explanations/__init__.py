@@ -13,13 +13,13 @@ from nnkit.check.diagnosis.explanations import (
     paths,
     slopes,
     steps,
-    ties,
+    uneven,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
-    *ties.EXPLANATIONS,
+    *uneven.EXPLANATIONS,
     CONSTANT,
     *steps.EXPLANATIONS,
     chains.FROM_LOSS,

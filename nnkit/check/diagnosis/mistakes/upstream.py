@@ -40,9 +40,15 @@ def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
     return {
-        _say_length(c) if comparison.step_size else f"{c:.4g}": tuple(c * r for r in comparison.right)
+        _say_length(c) if comparison.step_size else _say_factor(c): tuple(c * r for r in comparison.right)
         for c in constants.values()
     }
+
+
+def _say_factor(c: float) -> Explanation:
+    number = f"{c:.4g}"
+    times = {"2": "twice", "0.5": "half of"}.get(number, f"{number} times")
+    return BY_NAME["factor"].explain("", title=f"it is {times} what it should be")
 
 
 def _say_length(c: float) -> Explanation:
