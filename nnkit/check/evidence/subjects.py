@@ -35,7 +35,7 @@ class Answers(Protocol):
 
     @property
     def float_faults(self) -> frozenset[str]:
-        """What NumPy noted of the arithmetic of these calls in another process; see `CallResult.float_faults`."""
+        """NumPy's notes on the arithmetic of these calls in another process; see `CallResult.float_faults`."""
         return frozenset().union(*(result.float_faults for result in self.results))
 
     def value(self) -> np.ndarray | Finding:

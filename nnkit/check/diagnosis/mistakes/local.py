@@ -10,7 +10,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
-from nnkit.check.diagnosis.mistakes.ties import max_to_both
+from nnkit.check.diagnosis.mistakes.tied import max_to_both
 from nnkit.check.evidence.function_graph import Softmax
 
 G = gates
