@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
+from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
@@ -24,6 +25,12 @@ from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
+JACOBIAN_WORDS = {
+    "why": "A Jacobian has an entry for each pair of an output and an input: the output's axes first.",
+    "nudge": "How many outputs are there, and how many inputs?",
+    "hint": "Make J = np.zeros((*out.shape, *x.shape)), and write the slope of out[i] in x[j] into J[i, j].",
+    "lesson": "lecture 03, From one slope to a table of slopes",
+}
 MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
@@ -182,7 +189,8 @@ def _describe_wrong_jacobian(
     right = target.value
     if returned.shape != right.shape:
         sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
-        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [BY_ID["wrong-shape"]]))
+        shape = BY_ID["wrong-shape"].explain("", **JACOBIAN_WORDS)
+        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [shape]))
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
@@ -193,7 +201,7 @@ def _describe_wrong_jacobian(
     )
     return Verdict(
         title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
-        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
+        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations or [ENTRIES["wrong-jacobian"]]),
     )  # fmt: skip
 
 

@@ -5,14 +5,26 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import chains, factors, paths, slopes, steps, ties
+from nnkit.check.diagnosis.explanations import (
+    chains,
+    factors,
+    other_functions,
+    other_losses,
+    paths,
+    slopes,
+    steps,
+    uneven,
+)
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
-    *ties.EXPLANATIONS,
+    *uneven.EXPLANATIONS,
     CONSTANT,
     *steps.EXPLANATIONS,
+    chains.FROM_LOSS,
+    *other_functions.EXPLANATIONS,
+    *other_losses.EXPLANATIONS,
     slopes.SLOPES,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
