@@ -5,7 +5,17 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import array_slips, chains, factors, paths, slopes, steps, uneven
+from nnkit.check.diagnosis.explanations import (
+    array_slips,
+    chains,
+    factors,
+    other_functions,
+    other_losses,
+    paths,
+    slopes,
+    steps,
+    uneven,
+)
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
@@ -13,6 +23,9 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     *uneven.EXPLANATIONS,
     CONSTANT,
     *steps.EXPLANATIONS,
+    chains.FROM_LOSS,
+    *other_functions.EXPLANATIONS,
+    *other_losses.EXPLANATIONS,
     slopes.SLOPES,
     array_slips.SLIPS,
     *chains.EXPLANATIONS,

@@ -210,5 +210,5 @@ VALUE = Mistake(
     _value,
     named=False,
 )
-EXPLANATIONS = (FROM_LOSS, STOPPED, LATE, EXCHANGED)
-"""Tried before paths; `VALUE` comes after them."""
+EXPLANATIONS = (STOPPED, LATE, EXCHANGED)
+"""Tried before paths; `FROM_LOSS` comes first, `VALUE` last."""
