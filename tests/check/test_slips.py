@@ -1,4 +1,4 @@
-"""Wrong slopes and factors are told by their formula: which one was used, or which one is missing."""
+"""Wrong slopes and factors are described by their formula: which one was used, or which one is missing."""
 
 from __future__ import annotations
 
