@@ -87,7 +87,8 @@ def _begun_late(comparison: Comparison) -> Variants:
 def _from_loss(comparison: Comparison) -> Variants:
     """Return the gradients for an upstream gradient that is the output's value, or that times the value."""
     if not np.shape(comparison.out):
-        return {"": tuple(r * comparison.out for r in comparison.right)}
+        # With another upstream gradient than 1, the pass did not begin with the value alone.
+        return {"": tuple(r * comparison.out for r in comparison.right)} if np.all(comparison.upstream == 1) else {}
     if not comparison.graphs:
         return {}
     graph = comparison.graphs[0]
