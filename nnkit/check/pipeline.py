@@ -39,7 +39,7 @@ MAX_ENTRIES_TO_RECOGNISE = 64
 NEAR_TIE_RTOL = 1e-6
 """Room for rounding, relative to all that is added, where inputs are nearly equal."""
 SHARE_FOR_MORE = 0.15
-"""Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
+"""Share of the time limit for comparisons nearby and with other sizes, that tell a mistake from others."""
 SHARE_FOR_EXAMPLE = 0.05
 """Share of the time limit for the search for a smaller example."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
@@ -75,7 +75,7 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
         return Verdict(title, "error", "it needs more memory than there is.")
     except Exception as fault:
         sentence = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
-        return Verdict(title, "error", sentence)
+        return Finding("error", sentence, ("raised",))
 
 
 # ---- a check of derivatives -------------------------------------------------------------------------
@@ -103,7 +103,7 @@ class Case:
     @property
     def what(self) -> str:
         """The value's name in a sentence."""
-        return "forward" if isinstance(self.subject, GateSubject) else "the value"
+        return "forward's output" if isinstance(self.subject, GateSubject) else "the value"
 
     @property
     def is_large(self) -> bool:
@@ -174,7 +174,7 @@ def _find_other_value(case: Case) -> Finding | None:
         return again
     if equal_arrays(case.out, again):
         return None
-    sentence = f"{case.what} gives another result each time: is something random, or kept?"
+    sentence = f"{case.what} is another one each time: is something random, or kept?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 

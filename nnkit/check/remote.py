@@ -35,7 +35,7 @@ class CallResult:
     mutated: str = ""
     """Its effect on the object behind a `ResultRef`: "changed" an array in it, "taken" or "added" one; else ""."""
     float_faults: frozenset[str] = frozenset()
-    """What NumPy noted of its arithmetic in another process: some of `FLOAT_FAULTS`."""
+    """NumPy's notes on its arithmetic in another process: some of `FLOAT_FAULTS`."""
 
 
 Call = tuple[Callable[..., Any], tuple[Any, ...]]

@@ -17,10 +17,10 @@ X, Y = np.array([[1.0, -2.0, 0.5], [2.0, 3.0, -1.0]]), np.array([[0.5, 1.5, -2.0
 
 BACKWARDS: dict[str, tuple[str, str]] = {
     # The lines of a backward of x * y, whose cache is (x, y): the id, and a part of the first line.
-    "return upstream * y, upstream * x": ("unknown-name", "backward has no `y`: take it out of the cache"),
-    "x, y = cache\nreturn upstreem * y, upstream * x": ("unknown-name", "backward has no `upstreem`"),
+    "return upstream * y, upstream * x": ("unknown-name", "`y` has no value in backward"),
+    "x, y = cache\nreturn upstreem * y, upstream * x": ("unknown-name", "`upstreem` has no value in backward"),
     "if upstream is None:\n    x, y = cache\nreturn x, y": ("unknown-name", "`x` has no value yet"),
-    "return jnq.exp(cache[0]), cache[1]": ("unknown-name", "backward has no `jnq`"),
+    "return jnq.exp(cache[0]), cache[1]": ("unknown-name", "`jnq` has no value in backward"),
     "return upstream * self.y, upstream * self.x": ("unknown-attribute", "`self.y` was never set: use the cache"),
     "return upstream * np.sigmoid(cache[0]), upstream": ("unknown-attribute", "numpy has no `sigmoid`"),
     "return upstream * cache.x, upstream": ("unknown-attribute", "a tuple has no `.x`: unpack it first"),
@@ -106,6 +106,11 @@ def test_an_exception_is_named_with_its_line_and_python_s_own_words() -> None:
         "backward raised ValueError in the line `return upstream * y, x + np.ones(2)`: (2,3) and (2,) do not broadcast."
     )
     assert verdict.notes == ("Python says: operands could not be broadcast together with shapes (2,3) (2,).",)
+
+
+def test_a_sentence_ends_with_one_mark() -> None:
+    verdict = check_backward(make_gate("return upstream * y, upstream * x"), X, Y)
+    assert verdict.headline.endswith("misspelled, or not taken out of the cache?")
 
 
 def test_a_method_without_self_is_told_so() -> None:

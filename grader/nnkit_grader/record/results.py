@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-FORMAT = 2
+FORMAT = 3
 """Version of the JSON form and of the rule for points; a journal of another version is graded again."""
 
 

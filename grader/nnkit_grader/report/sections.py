@@ -73,8 +73,9 @@ def render_mistakes(results: ClassResults, made: Sequence[MistakeCount], linked:
         for exercise, ones in groupby(made, key=lambda one: one.exercise)
     ]
     note = make_paragraph(
-        f"Of the {ran} submissions that ran. A mistake is named if it alone explains what the answer returned; a "
-        "student who made two at once counts for both."
+        f"Of the {ran} submissions that ran. A mistake is named if it alone explains what the answer returned; where "
+        "no name fits, the answer is described, with the checks' sentences. A student who made two at once counts for "
+        "both."
     )
     return note + make_table("Mistakes by exercise, the most frequent of each first", head, bodies, "groups")
 
@@ -91,7 +92,7 @@ def _render_mistake(one: MistakeCount, ran: int, linked: StudentLinks) -> Markup
         what += [make_paragraph(f"and {more} other sentences", "soft")] if more else []
     share = make_element("td", f"{len(one.rows)} ({len(one.rows) / ran:.0%})", class_="number")
     who = make_element("td", fold_list([linked.link_notebook(row) for row in one.rows], "students"), class_="words")
-    name = make_element("code", one.head) if one.named else one.head
+    name = make_element("code", one.head) if one.named or one.described else one.head
     return make_row(name, [share, make_element("td", join_markup(what), class_="words"), who])
 
 

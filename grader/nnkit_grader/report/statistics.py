@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.descriptions import DESCRIPTIONS, ENTRIES
 from nnkit_grader.record.results import CellResult
 from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import STATES, ClassResults, Exercise, SubmissionResults
@@ -16,11 +16,11 @@ MAX_BARS = 12
 BAR_WIDTHS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0)
 """Possible widths of a bar, in points."""
 BLANK, UNNAMED, ERROR = "not-attempted", "", "error"
-"""Ids of faults outside the catalogue: not attempted; wrong without a named mistake; an exception or a time limit."""
-HEADS = {BLANK: "not attempted", UNNAMED: "no name", ERROR: "error"}
+"""Ids of other faults: not attempted; wrong without an explanation; an exception or a time limit."""
+HEADS = {BLANK: "not attempted", UNNAMED: "unexplained", ERROR: "error"}
 TITLES = {
     BLANK: "no answer was handed in",
-    UNNAMED: "wrong, and no single mistake explains it",
+    UNNAMED: "wrong, without an explanation",
     ERROR: "it ended with an error, or did not end",
 }
 MAX_SHOWN_SENTENCES = 3
@@ -94,11 +94,11 @@ def _measure_difficulty(results: ClassResults, exercise: Exercise) -> Difficulty
 
 @dataclass
 class MistakeCount:
-    """One mistake on one exercise, and the submissions that made it."""
+    """One mistake, or one description of a wrong answer, on one exercise, and the submissions that have it."""
 
     exercise: Exercise
     id: str
-    """Id in the catalogue, or BLANK, UNNAMED or ERROR."""
+    """Id of the catalogue or of a description, or BLANK, UNNAMED or ERROR."""
     rows: list[SubmissionResults] = field(default_factory=list)
     sentences: Counter[str] = field(default_factory=Counter)
     """Sentences on a fault without a name, each with its count."""
@@ -106,7 +106,12 @@ class MistakeCount:
     @property
     def named(self) -> bool:
         """True if the mistake is in the catalogue."""
-        return self.id not in TITLES
+        return self.id not in TITLES and not self.described
+
+    @property
+    def described(self) -> bool:
+        """True if it has no name, but a description."""
+        return self.id in DESCRIPTIONS
 
     @property
     def head(self) -> str:
@@ -116,12 +121,13 @@ class MistakeCount:
     @property
     def title(self) -> str:
         """Sentence on the mistake, without a full stop."""
-        known = BY_ID.get(self.id)
+        known = ENTRIES.get(self.id)
         return TITLES.get(self.id) or (known.title if known else self.id)
 
 
 def count_mistakes(results: ClassResults) -> list[MistakeCount]:
-    """Count the mistakes, by exercise in the notebook's order, the most frequent first, those without a name last.
+    """Count the mistakes, by exercise in the notebook's order: named ones first, then descriptions, then the others; of
+    each kind the most frequent first.
 
     A student counts once for each mistake and exercise; if two mistakes together explain an answer, for both.
     """
@@ -133,22 +139,29 @@ def count_mistakes(results: ClassResults) -> list[MistakeCount]:
                 made = here.setdefault(id, MistakeCount(exercise, id))
                 made.rows.append(row)
                 made.sentences.update([said] if said else [])
-        found += sorted(here.values(), key=lambda made: (not made.named, made.id == BLANK, -len(made.rows)))
+        found += sorted(here.values(), key=_rank)
     return found
 
 
+def _rank(made: MistakeCount) -> tuple[int, int]:
+    kind = 0 if made.named else 1 if made.described else 3 if made.id == BLANK else 2
+    return kind, -len(made.rows)
+
+
 def find_most_frequent(made: Sequence[MistakeCount], number: int = 5) -> list[MistakeCount]:
-    """Return the named mistakes that most students made, each on its exercise."""
-    named = [one for one in made if one.named]
-    return sorted(named, key=lambda one: -len(one.rows))[:number]
+    """Return the mistakes, named or described, that most students made, each on its exercise."""
+    explained = [one for one in made if one.named or one.described]
+    return sorted(explained, key=lambda one: -len(one.rows))[:number]
 
 
 def find_faults(results: ClassResults, row: SubmissionResults, exercise: Exercise) -> Iterator[tuple[str, str]]:
-    """Yield the faults of a student's exercise: each id once, with a sentence if it has no name."""
+    """Yield the faults of a student's exercise: each id once, with a sentence if it has no name. A description tells
+    more in its verdict's sentence than in its title."""
     cell = row.find_cell(exercise.id)
     if cell is None or cell.score is None or cell.score >= cell.points:
         return
-    ids = {id: "" for verdict in cell.verdicts for id in verdict["mistakes"]}
+    ids = {id: verdict["headline"] for verdict in cell.verdicts for id in verdict["explained_as"]}
+    ids |= {id: "" for verdict in cell.verdicts for id in verdict["mistakes"]}
     if results.is_blank(row, exercise):
         ids = {BLANK: ""}
     elif not ids:

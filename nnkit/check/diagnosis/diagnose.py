@@ -22,6 +22,8 @@ from nnkit.check.evidence.function_graph import recognise_gate, trace_function
 
 Table = list[Variants]
 """Variants of one mistake in each comparison."""
+MIN_DESCRIBED_ERROR = 1e-9
+"""Error, as a share of the largest entry, up to which no description is looked for: whatever is right explains it."""
 MIN_PAIR_ERROR = 1e-4
 """Error, as a share of the largest entry, up to which two mistakes explain nothing together: they undo each other."""
 
@@ -159,6 +161,8 @@ def _find_pair(
             checked = range(len(comparisons[0].targets)) if mistake.whole else wrong
             if _find_explaining(undone, table, list(checked)):
                 pairs.add(frozenset((first, second)))
+    if comparisons[0].step_size:  # a multiple of a sum is any step of equal entries
+        pairs.discard(frozenset(("factor", "sum-all")))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
     return (
         tuple(BY_ID[id].explain("", **BY_ID[id].words(comparisons[0])) for id in sorted(left.pop()))
@@ -167,11 +171,11 @@ def _find_pair(
     )
 
 
-def _is_far_off(comparison: Comparison, i: int) -> bool:
+def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -> bool:
     returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
     if returned.shape != right.shape:
         return True
-    return float(np.max(np.abs(returned - right))) > MIN_PAIR_ERROR * float(np.max(np.abs(right), initial=0.0))
+    return float(np.max(np.abs(returned - right))) > least * float(np.max(np.abs(right), initial=0.0))
 
 
 def _undo(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
@@ -194,8 +198,9 @@ def _describe_unnamed(
     one that fits all of these before one that fits each."""
     unnamed = [i for i, names in zip(wrong, named) if not names]
     tables: dict[str, Table] = {}
-    together = _find_description(comparisons, unnamed, tables)
-    found = {i: together or _find_description(comparisons, [i], tables) for i in unnamed}
+    far = [i for i in unnamed if all(_is_far_off(t, i, MIN_DESCRIBED_ERROR) for t in comparisons if t.is_wrong(i))]
+    together = _find_description(comparisons, unnamed, tables) if far == unnamed else ()
+    found = {i: together or (_find_description(comparisons, [i], tables) if i in far else ()) for i in unnamed}
     return [names or found[i] for i, names in zip(wrong, named)]
 
 

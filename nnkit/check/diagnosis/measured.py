@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit import numerical
 from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.error_map import two_numbers
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.subjects import Subject
@@ -55,7 +56,8 @@ def explain_measured(subject: Subject, comparison: Comparison, k: int) -> Explan
         return MEASURED.explain("", title="it is not the old one minus step_size · gradient", why=_describe_step(slope))
     if not np.isfinite(slope.yours):
         return MEASURED.explain("", title=f"{slope.place} is {slope.yours}", why=_describe_terms(slope))
-    title = f"at {slope.entry} = {slope.value:.4g} it is {slope.yours:.4g}, the measured one is {slope.expected:.4g}"
+    yours, expected = _tell_apart(slope)
+    title = f"at {slope.entry} = {slope.value:.4g} it is {yours}, the measured one is {expected}"
     return MEASURED.explain("", title=f"{_count_errors(slope)}{title}", why=_describe_terms(slope))
 
 
@@ -102,8 +104,9 @@ def _count_errors(slope: Slope) -> str:
 
 
 def _describe_step(slope: Slope) -> str:
-    moved = f"At {slope.entry} = {slope.value:.4g}, (old - new) / step_size is {slope.yours:.4g}"
-    return f"{moved}; the gradient there is {slope.expected:.4g}."
+    yours, expected = _tell_apart(slope)
+    moved = f"At {slope.entry} = {slope.value:.4g}, (old - new) / step_size is {yours}"
+    return f"{moved}; the gradient there is {expected}."
 
 
 def _describe_terms(slope: Slope) -> str:
@@ -116,16 +119,23 @@ def _describe_terms(slope: Slope) -> str:
 
 
 def _describe_sum(slope: Slope) -> str:
+    yours, expected = _tell_apart(slope)
     if len(slope.outputs) > MAX_TERMS:
-        return f"The sum of slope times upstream over all of them is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+        return f"The sum of slope times upstream over all of them is {expected}; yours is {yours}."
     (_, _, g), *others = slope.outputs
     if not others and g == 1:
-        return f"So its gradient is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+        return f"So its gradient is {expected}; yours is {yours}."
     if not others and g != 0 and np.isfinite(slope.yours):
         own = f"{_signed(slope.yours)} / {_signed(g)} = {slope.yours / g:.4g}"
         return f"Your gradient divided by the upstream gradient there, {own}, should be that slope."
     terms = " + ".join(f"{_signed(g)} · {_signed(each)}" for _, each, g in slope.outputs)
-    return f"Upstream times slope, {terms}, is {slope.expected:.4g}; yours is {slope.yours:.4g}."
+    return f"Upstream times slope, {terms}, is {expected}; yours is {yours}."
+
+
+def _tell_apart(slope: Slope) -> tuple[str, str]:
+    """Return both gradients with four digits, or with as many as make them differ."""
+    yours, expected = f"{slope.yours:.4g}", f"{slope.expected:.4g}"
+    return (yours, expected) if yours != expected else two_numbers(slope.yours, slope.expected)
 
 
 def _signed(number: float) -> str:

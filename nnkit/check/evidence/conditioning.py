@@ -1,4 +1,4 @@
-"""What rounding takes from a right gradient where the problem itself is ill-conditioned."""
+"""Room for what rounding takes from a right gradient where the problem itself is ill-conditioned."""
 
 from __future__ import annotations
 

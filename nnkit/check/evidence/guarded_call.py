@@ -253,7 +253,7 @@ def describe_kind(value: Any) -> str:
     if isinstance(value, type):
         return f"the class {value.__name__} (write {value.__name__}() for one of it)"
     name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
 def _shorten(text: str, max_chars: int = 160) -> str:

@@ -21,7 +21,7 @@ ORIGINS = (
      "over it, is infinite. With the logarithm taken first (scores - max - log of the sum) nothing becomes 0."),
     ({"divide by zero"}, "something on the way is divided by 0, or is the logarithm of 0."),
 )  # fmt: skip
-"""What NumPy notes, and where NaN or infinity comes from then."""
+"""Notes of NumPy on its arithmetic, with the origin of NaN or infinity that each points to."""
 
 
 def explain_value(subject: Subject, what: str, inputs: Arrays, out: np.ndarray, trusted: bool) -> Finding:

@@ -191,7 +191,7 @@ def compare_smaller(subject: Subject, inputs: Arrays, rng: np.random.Generator) 
 
 
 def compare_square(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> list[Comparison]:
-    """Compare with every axis at one size, so that no product of matrices fails for its shapes."""
+    """Compare with all axes but those of size 1 at one size, so that no product of matrices fails for its shapes."""
     labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
     side = max([SQUARE, *(int(np.max(x)) + 1 for x in labels)])
     sizes = {size: side for x in inputs for size in np.shape(x) if size > 1}

@@ -35,7 +35,7 @@ class Answers(Protocol):
 
     @property
     def float_faults(self) -> frozenset[str]:
-        """What NumPy noted of the arithmetic of these calls in another process; see `CallResult.float_faults`."""
+        """NumPy's notes on the arithmetic of these calls in another process; see `CallResult.float_faults`."""
         return frozenset().union(*(result.float_faults for result in self.results))
 
     def value(self) -> np.ndarray | Finding:
@@ -199,7 +199,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned)
-        return wrong or guarded_call.read_float64("forward", returned[0])
+        return wrong or guarded_call.read_float64("forward's output", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])

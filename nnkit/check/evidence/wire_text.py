@@ -45,7 +45,14 @@ def name_wires(graph: Any, names: Sequence[str]) -> Names:
     named |= {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
     for place in sorted(graph.places, key=lambda place: place.node.index):
         form = _CALLS.get(type(place.gate))
-        if form and len(place.inputs) == 1 and place.node.gate is not place.gate and place.node.index not in named:
+        known = type(place.gate) in (gates.Sigmoid, gates.Tanh)  # max(0, e) is e for any positive e
+        if (
+            form
+            and known
+            and len(place.inputs) == 1
+            and place.node.gate is not place.gate
+            and place.node.index not in named
+        ):
             text = format_wire(place.inputs[0], named)
             named[place.node.index] = form.format(text if len(text) <= MAX_ARGUMENT_CHARS else "…")
     return named

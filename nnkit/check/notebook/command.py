@@ -95,6 +95,7 @@ def _result_dict(result: ExerciseResult) -> dict[str, Any]:
         "headline": result.headline,
         "text": result.text,
         "mistakes": [name for verdict in result.verdicts for name in verdict.get("mistakes", ())],
+        "explained_as": [name for verdict in result.verdicts for name in verdict.get("explained_as", ())],
         "verdicts": list(result.verdicts),
         "printed": result.printed,
         "seconds": round(result.seconds, 3),

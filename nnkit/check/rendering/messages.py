@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,7 +52,8 @@ def _describe_fault(title: str, finding: CallFault) -> Verdict:
     """Return the verdict on code that raised: where, what it means, and what Python says of it."""
     explanations = _explain_ids(finding) or [explain_fault(finding)]
     said = join_titles(explanations)
-    headline = f"{finding.start}: {said}." if not isinstance(finding.fault, ShapeError) else finding.headline
+    said += "" if said.endswith("?") else "."
+    headline = f"{finding.start}: {said}" if not isinstance(finding.fault, ShapeError) else finding.headline
     own = finding.message.rstrip(".!")
     notes = (f"Python says: {_shorten(own)}.",) if own and own not in headline else ()
     subject = finding.subject or title
@@ -148,26 +150,32 @@ def describe_wrong_shape(
     shapes = comparison.returned[k].shape, np.shape(comparison.inputs[i])
     sentence = shape_messages.describe_shape(subject.name(i), shapes[0], subject.names[i], shapes[1])
     rule = shape_messages.describe_only_order(subject, comparison, k)
-    others = [fault for fault in faults if k not in fault.gradients]
-    own = list_explanations([fault for fault in faults if k in fault.gradients])
+    own = list_explanations(fault for fault in faults if k in fault.gradients)
     shapes_alone, _, detail = sentence.partition(": ")
-    headline = f"{shapes_alone}: {join_titles(own)}." if own else sentence
+    headline = f"{shapes_alone}: {join_titles(own)}" if own else sentence.removesuffix(".")
+    others = [(fault, tuple(i for i in fault.gradients if i != k)) for fault in faults]
+    also = [_describe_others(subject, k, fault, gradients) for fault, gradients in others if gradients]
     details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail else ()
-    if others:
-        headline = f"{headline[:-1]}; {_describe_faults(subject, k, others, '')}"
-    if not own:
-        faults = [GradientFault((k,), (BY_ID["wrong-shape"],)), *others]
-    fields = explain_faults(subject, faults)
+    fields = explain_faults(subject, faults) if own else explain_fields([BY_ID["wrong-shape"]])
     if own and not any(e.named for e in own):
         fields["mistakes"] = (*fields["mistakes"], "wrong-shape")
     return Verdict(
         subject.title,
         "wrong",
-        headline,
+        "; ".join([headline, *also]) + ".",
         where=subject.name(i),
         **fields,
         notes=(*details, *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
+
+
+def _describe_others(subject: Subject, k: int, fault: GradientFault, gradients: Sequence[int]) -> str:
+    """Describe gradients that are wrong beside the k-th one, whose shape is wrong."""
+    names = [subject.name(subject.wrt[i]) for i in gradients]
+    start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
+    if k in fault.gradients or not fault.explanations:
+        return f"{start} too"
+    return f"{start}: {_of_each(join_titles(fault.explanations), len(names))}"
 
 
 def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], errors: str) -> str:
@@ -177,10 +185,15 @@ def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], 
         names = [subject.name(subject.wrt[i]) for i in fault.gradients]
         start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
         if fault.explanations:
-            parts.append(f"{start}: {join_titles(fault.explanations)}")
+            parts.append(f"{start}: {_of_each(join_titles(fault.explanations), len(names))}")
         else:
             parts.append(f"{start}: {errors}" if k in fault.gradients else start)
     return "; ".join(parts) + "."
+
+
+def _of_each(titles: str, gradients: int) -> str:
+    """Return titles that say "it" of one gradient as they are said of several."""
+    return titles if gradients == 1 else re.sub(r"(^|; and )it (was|is) ", r"\1each \2 ", titles)
 
 
 def _describe_errors(returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, name: str) -> str:

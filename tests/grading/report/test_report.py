@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page
 
 from helpers.browsers import PICTURES
 from helpers.paths import ROOT
+from nnkit.check.diagnosis.descriptions import DESCRIPTIONS
 from nnkit.cli import main
 from nnkit_grader import report
 from nnkit_grader.course import release as courses
@@ -222,6 +223,19 @@ def test_mistakes_are_those_that_were_planted(graded: Path, results: ClassResult
     assert len(told) >= 3
     for student, mistake in told:
         assert student in [row.student for row in named[mistake["cell"], mistake["label"]].rows]
+
+
+def test_what_has_no_name_is_counted_by_its_description(results: ClassResults) -> None:
+    described = [one for one in statistics.count_mistakes(results) if one.described]
+    assert described, "the class has answers that no name fits"
+    for one in described:
+        assert not one.named
+        assert one.title == DESCRIPTIONS[one.id].title
+        assert one.sentences
+    made = statistics.count_mistakes(results)
+    for exercise in results.exercises:
+        kinds = [(one.named, one.described) for one in made if one.exercise == exercise]
+        assert kinds == sorted(kinds, reverse=True), "named ones first, then descriptions"
 
 
 def test_blank_answers_and_errors_are_no_named_mistakes(results: ClassResults) -> None:

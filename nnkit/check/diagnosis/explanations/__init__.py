@@ -5,21 +5,38 @@ are tried in this order, and the first that explains every comparison is shown. 
 its id under `explained_as`.
 """
 
-from nnkit.check.diagnosis.explanations import axes, chains, factors, overlaps, paths, slopes, steps, ties, windows
+from nnkit.check.diagnosis.explanations import (
+    array_slips,
+    axes,
+    chains,
+    factors,
+    other_functions,
+    other_losses,
+    overlaps,
+    paths,
+    slopes,
+    steps,
+    uneven,
+    windows,
+)
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.shapes import RESHAPED
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
-    *ties.EXPLANATIONS,
+    *uneven.EXPLANATIONS,
     CONSTANT,
     *steps.EXPLANATIONS,
+    chains.FROM_LOSS,
+    *other_functions.EXPLANATIONS,
+    *other_losses.EXPLANATIONS,
     RESHAPED,
     *axes.EXPLANATIONS,
     overlaps.REPLACED,
     *windows.EXPLANATIONS,
     overlaps.LEFT_OUT,
     slopes.SLOPES,
+    array_slips.SLIPS,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
     slopes.POINTS,

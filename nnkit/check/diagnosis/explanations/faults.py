@@ -22,7 +22,7 @@ PYTHON_FAULTS = (
             ),
             FaultCase(
                 r"^backward raised NameError: name '(?P<name>\w+)'",
-                "backward has no `{name}`: take it out of the cache",
+                "`{name}` has no value in backward: misspelled, or not taken out of the cache?",
             ),
             FaultCase(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
             FaultCase(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),

@@ -10,7 +10,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
-from nnkit.check.diagnosis.mistakes.ties import max_to_both
+from nnkit.check.diagnosis.mistakes.tied import max_to_both
 from nnkit.check.evidence.function_graph import Softmax
 
 G = gates
@@ -126,7 +126,7 @@ MISTAKES = (
     ),
     Mistake(
         "exp-is-input",
-        "the local derivative of exp or log is not the one that was used",
+        "another local derivative than that of exp or log was used",
         "exp is its own derivative, log is not: the slope of eˣ is eˣ, that of ln x is 1/x.",
         "What is the slope of eˣ at x = 0? And that of ln x at x = 1?",
         "For out = np.exp(x): dx = upstream * out. For out = np.log(x): dx = upstream / x.",

@@ -40,9 +40,26 @@ def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
     return {
-        _say_length(c) if comparison.step_size else f"{c:.4g}": tuple(c * r for r in comparison.right)
+        words: tuple(c * r for r in comparison.right)
         for c in constants.values()
+        for words in ([_say_length(c)] if comparison.step_size else _say_constant(c, comparison))
     }
+
+
+def _say_constant(c: float, comparison: Comparison) -> list[Explanation]:
+    """Return the words for a constant: with the axis that has its size, if there is one, and without."""
+    times = {2.0: "twice", 0.5: "half of"}.get(round(c, 9), f"{c:.4g} times")
+    title = f"it is {times} what it should be"
+    of_size = [f"axis {axis} of {name}" for name, axis, size in _list_sizes(comparison) if c in (size, 1 / size)]
+    size = f"{c:.4g}" if c > 1 else f"{1 / c:.4g}"
+    titles = [*(f"{title}, and {size} is the size of {place}" for place in of_size), title]
+    return [BY_NAME["factor"].explain("", title=title) for title in titles]
+
+
+def _list_sizes(comparison: Comparison) -> list[tuple[str, int, int]]:
+    """Return (input, axis, size) for each axis of more than one entry."""
+    shapes = zip(comparison.names, map(np.shape, comparison.inputs))
+    return [(name, axis, size) for name, shape in shapes for axis, size in enumerate(shape) if size > 1]
 
 
 def _say_length(c: float) -> Explanation:
@@ -94,8 +111,22 @@ def _divide_by(c: float) -> Any:
 
 
 def _batch_mean(comparison: Comparison) -> Variants:
-    n = comparison.batch
-    return {"N": tuple(n * r for r in comparison.right), "1/N": tuple(r / n for r in comparison.right)} if n > 1 else {}
+    """Return variants with 1/N left out, twice, and by the size of another axis: N is the number of examples."""
+    n, right, explain = comparison.batch, comparison.right, BY_NAME["no-batch-mean"].explain
+    if n <= 1:
+        return {}
+    found: Variants = {
+        explain("", title="the 1/N of the batch is missing"): tuple(n * r for r in right),
+        explain("", title="there is a 1/N of the batch too many"): tuple(r / n for r in right),
+    }
+    for name, axis, size in _list_sizes(comparison):
+        if size != n:
+            place = f"the size of axis {axis} of {name}"
+            title = f"it is divided by the number of examples in place of {place}"
+            found[explain("", title=title)] = tuple(r * size / n for r in right)
+            title = f"it is divided by {place} in place of the number of examples"
+            found[explain("", title=title)] = tuple(r * n / size for r in right)
+    return found
 
 
 MISTAKES = (

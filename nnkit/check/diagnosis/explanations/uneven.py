@@ -1,7 +1,7 @@
 """Shares of equal inputs of a maximum that do not add up."""
 
 from nnkit.check.diagnosis.mistakes.base import Mistake
-from nnkit.check.diagnosis.mistakes.ties import UNEVEN, lost_at_ties
+from nnkit.check.diagnosis.mistakes.tied import UNEVEN, lost_at_ties
 
 EXPLANATIONS = (
     Mistake(

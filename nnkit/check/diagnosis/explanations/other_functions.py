@@ -1,0 +1,145 @@
+"""The right gradient of another function: softmax's for log-softmax, a sum's for a product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
+
+
+@dataclass(frozen=True)
+class KnownFunction:
+    """A function that people write as one gate, with its backward pass."""
+
+    name: str
+    value: Callable[..., Any]
+    backward: Callable[..., tuple[Any, ...]]
+    """upstream, inputs ↦ one gradient for each input."""
+
+
+def _sigmoid(x: Any) -> Any:
+    return 1 / (1 + np.exp(-x))
+
+
+def _softmax(x: Any) -> Any:
+    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def _log_softmax(x: Any) -> Any:
+    return (
+        x
+        - np.max(x, axis=-1, keepdims=True)
+        - np.log(np.exp(x - np.max(x, axis=-1, keepdims=True)).sum(-1, keepdims=True))
+    )
+
+
+def _softmax_backward(g: Any, x: Any) -> tuple[Any, ...]:
+    p = _softmax(x)
+    return (p * (g - (g * p).sum(axis=-1, keepdims=True)),)
+
+
+def _last(g: Any) -> Any:
+    return np.asarray(g)[..., None]
+
+
+def _norm(x: Any) -> Any:
+    return np.sqrt(np.sum(np.asarray(x) ** 2, axis=-1, keepdims=True))
+
+
+def _max_backward(g: Any, x: Any) -> tuple[Any, ...]:
+    return (_last(g) * (x == np.max(x, axis=-1, keepdims=True)),)
+
+
+def _unit_backward(g: Any, x: Any) -> tuple[Any, ...]:
+    return ((g - (g * x).sum(axis=-1, keepdims=True) * x / _norm(x) ** 2) / _norm(x),)
+
+
+FUNCTIONS = (
+    KnownFunction("a sigmoid", _sigmoid, lambda g, x: (g * _sigmoid(x) * (1 - _sigmoid(x)),)),
+    KnownFunction("tanh", lambda x: np.tanh(x), lambda g, x: (g * (1 - np.tanh(x) ** 2),)),
+    KnownFunction("a ReLU", lambda x: np.maximum(0, x), lambda g, x: (g * (x > 0),)),
+    KnownFunction("softplus", lambda x: np.log1p(np.exp(x)), lambda g, x: (g * _sigmoid(x),)),
+    KnownFunction("exp", lambda x: np.exp(x), lambda g, x: (g * np.exp(x),)),
+    KnownFunction("log", lambda x: np.log(x), lambda g, x: (g / x,)),
+    KnownFunction("sqrt", lambda x: np.sqrt(x), lambda g, x: (g / (2 * np.sqrt(x)),)),
+    KnownFunction("x²", lambda x: x**2, lambda g, x: (g * 2 * x,)),
+    KnownFunction("x³", lambda x: x**3, lambda g, x: (g * 3 * x**2,)),
+    KnownFunction("1/x", lambda x: 1 / x, lambda g, x: (-g / x**2,)),
+    KnownFunction("|x|", lambda x: np.abs(x), lambda g, x: (g * np.sign(x),)),
+    KnownFunction("sin", lambda x: np.sin(x), lambda g, x: (g * np.cos(x),)),
+    KnownFunction("cos", lambda x: np.cos(x), lambda g, x: (-g * np.sin(x),)),
+    KnownFunction("softmax", _softmax, _softmax_backward),
+    KnownFunction("log-softmax", _log_softmax, lambda g, x: (g - _softmax(x) * np.sum(g, axis=-1, keepdims=True),)),
+    KnownFunction(
+        "log-sum-exp", lambda x: np.log(np.exp(x).sum(axis=-1)), lambda g, x: (_last(g) * _softmax(x),)
+    ),
+    KnownFunction("the maximum", lambda x: np.max(x, axis=-1), _max_backward),
+    KnownFunction("the sum", lambda x: np.sum(x, axis=-1), lambda g, x: (_last(g) + 0 * x,)),
+    KnownFunction("the mean", lambda x: np.mean(x, axis=-1), lambda g, x: (_last(g) / np.shape(x)[-1] + 0 * x,)),
+    KnownFunction("the norm", lambda x: _norm(x)[..., 0], lambda g, x: (_last(g) * x / _norm(x),)),
+    KnownFunction("x / ‖x‖", lambda x: x / _norm(x), _unit_backward),
+    KnownFunction("x + y", lambda x, y: x + y, lambda g, x, y: (g + 0 * x, g + 0 * y)),
+    KnownFunction("x - y", lambda x, y: x - y, lambda g, x, y: (g + 0 * x, -g + 0 * y)),
+    KnownFunction("x · y", lambda x, y: x * y, lambda g, x, y: (g * y, g * x)),
+    KnownFunction("x / y", lambda x, y: x / y, lambda g, x, y: (g / y, -g * x / y**2)),
+    KnownFunction("max(x, y)", lambda x, y: np.maximum(x, y), lambda g, x, y: (g * (x >= y), g * (x < y))),
+    KnownFunction("min(x, y)", lambda x, y: np.minimum(x, y), lambda g, x, y: (g * (x <= y), g * (x > y))),
+)  # fmt: skip
+
+
+def _others(comparison: Comparison) -> Variants:
+    """Return a variant for each known function with an output of this shape."""
+    inputs = comparison.inputs
+    if any(np.asarray(x).dtype.kind not in "f" for x in inputs) or len(comparison.wrt) != len(inputs):
+        return {}
+    values = {known.name: _try(known.value, *inputs) for known in FUNCTIONS}
+    own = next((name for name, value in values.items() if value is not None and same(comparison.out, value)), "")
+    found: Variants = {}
+    for known in FUNCTIONS:
+        if (
+            known.name != own
+            and values[known.name] is not None
+            and np.shape(values[known.name]) == np.shape(comparison.out)
+        ):
+            gradients = _try(known.backward, comparison.upstream, *inputs)
+            if gradients is not None and all(np.shape(a) == np.shape(b) for a, b in zip(gradients, comparison.right)):
+                found[_say(known.name, own)] = gradients
+    return found
+
+
+def _try(function: Callable[..., Any], *inputs: Any) -> Any:
+    try:
+        return function(*inputs)
+    except (TypeError, ValueError, IndexError):  # the wrong number or shapes of inputs
+        return None
+
+
+def _say(other: str, own: str) -> Explanation:
+    here = f"forward computes {own}" if own else "forward computes another function"
+    return say(
+        OTHER_FUNCTION,
+        f"this is the gradient of {other}, and {here}",
+        f"Backward differentiates {other}; it must be the derivative of what forward computes.",
+        "Write down the formula of forward. Is it the one that backward differentiates?",
+        f"Differentiate {own or 'the formula of forward'}, and multiply by the upstream gradient.",
+    )
+
+
+OTHER_FUNCTION = Mistake(
+    "other-function",
+    "this is the gradient of another function",
+    "Backward must be the derivative of what forward computes.",
+    "Write down the formula of forward. Is it the one that backward differentiates?",
+    "Differentiate the formula of forward, and multiply by the upstream gradient.",
+    "lecture 01, Upstream × local",
+    _others,
+    named=False,
+)
+EXPLANATIONS = (OTHER_FUNCTION,)
