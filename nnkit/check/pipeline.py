@@ -39,7 +39,7 @@ MAX_ENTRIES_TO_RECOGNISE = 64
 NEAR_TIE_RTOL = 1e-6
 """Room for rounding, relative to all that is added, where inputs are nearly equal."""
 SHARE_FOR_MORE = 0.15
-"""Share of the time limit for comparisons nearby and with other sizes, from which a mistake is told from others."""
+"""Share of the time limit for comparisons nearby and with other sizes, that tell a mistake from others."""
 SHARE_FOR_EXAMPLE = 0.05
 """Share of the time limit for the search for a smaller example."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}

@@ -108,6 +108,11 @@ def test_an_exception_is_named_with_its_line_and_python_s_own_words() -> None:
     assert verdict.notes == ("Python says: operands could not be broadcast together with shapes (2,3) (2,).",)
 
 
+def test_a_sentence_ends_with_one_mark() -> None:
+    verdict = check_backward(make_gate("return upstream * y, upstream * x"), X, Y)
+    assert verdict.headline.endswith("misspelled, or not taken out of the cache?")
+
+
 def test_a_method_without_self_is_told_so() -> None:
     class Gate:
         def forward(self, x: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Wrong slopes and factors are told by their formula: which one was used, or which one is missing."""
+"""Wrong slopes and factors are described by their formula: which one was used, or which one is missing."""
 
 from __future__ import annotations
 
@@ -60,11 +60,11 @@ GATES: list[tuple[str, Callable[..., Any], Callable[..., Any], tuple[Any, ...]]]
     ("sigmoid(x) is upstream * out - out", sigmoid, lambda g, out, x: g * out - out, (ANY,)),
     ("x**2 is x,", lambda x: x * x, lambda g, out, x: g * x, (ANY,)),
     ("x**2 is 2 * x**2", np.square, lambda g, out, x: 2 * g * out, (ANY,)),
-    ("a constant factor", lambda x: x**3, lambda g, out, x: g * x**2, (ANY,)),
+    ("dx is wrong: ", lambda x: x**3, lambda g, out, x: g * x**2, (ANY,)),
     ("x**3 is 3 * x,", lambda x: x * x * x, lambda g, out, x: 3 * g * x, (ANY,)),
     ("x**3 is x**4 / 4", lambda x: np.power(x, 3), lambda g, out, x: g * x**4 / 4, (ANY,)),
     ("x**2.5 is 2.5 * x**2.5", lambda x: x**2.5, lambda g, out, x: 2.5 * g * x**2.5, (POSITIVE,)),
-    ("a constant factor", np.sqrt, lambda g, out, x: g / out, (POSITIVE,)),
+    ("dx is wrong: ", np.sqrt, lambda g, out, x: g / out, (POSITIVE,)),
     ("np.sqrt(x) is 1 / (2 * x)", np.sqrt, lambda g, out, x: g / (2 * x), (POSITIVE,)),
     ("np.sqrt(x) is 0.5 * x**0.5", lambda x: x**0.5, lambda g, out, x: 0.5 * g * np.sqrt(x), (POSITIVE,)),
     ("1 / x is -1 / x,", lambda x: 1 / x, lambda g, out, x: -g / x, (OFF_ZERO,)),
@@ -123,6 +123,42 @@ def test_a_slip_at_one_gate_is_told(says: str, forward: Any, backward: Any, inpu
     assert says in verdict.headline or (verdict.mistakes == ("sign",) and "-" in says), str(verdict)
     assert verdict.lesson
     assert len(verdict.hints) == 2
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def row_sum(x: Any) -> Any:
+    return x.sum(axis=-1, keepdims=True)
+
+
+def take_larger_half(x: Any) -> Any:
+    first, second = np.split(x, 2, axis=1)
+    return np.maximum(first, second)
+
+
+def give_to_largest_of_row(g: Any, out: Any, x: Any) -> Any:
+    dx = np.zeros_like(x)
+    dx[np.arange(len(x)), x.argmax(axis=1)] = g[:, 0]
+    return dx
+
+
+ROWS: list[tuple[str, Callable[..., Any], Callable[..., Any]]] = [
+    ("out * (upstream - sum of upstream)", softmax, lambda g, out, x: out * (g - row_sum(g))),
+    ("without out before the sum", softmax, lambda g, out, x: g * out - row_sum(g * out)),
+    ("over all rows", softmax, lambda g, out, x: out * (g - (g * out).sum())),
+    ("the largest entry of the whole row", take_larger_half, give_to_largest_of_row),
+]
+
+
+@pytest.mark.parametrize(("says", "forward", "backward"), ROWS)
+def test_a_slip_at_a_gate_that_mixes_entries_is_told(says: str, forward: Any, backward: Any) -> None:
+    verdict = check_one(forward, backward, ANY)
+    assert not verdict.passed
+    assert says in verdict.headline, str(verdict)
+    assert verdict.lesson
 
 
 def neuron(w, x, b):

@@ -248,6 +248,15 @@ def test_the_html_has_the_table_of_the_text() -> None:
     assert all(word in html for word in ("yours", "expected", "dw[1, 2]", "8", "7", "Lesson: lecture 4"))
 
 
+def test_an_explanation_comes_before_the_lesson_and_the_hints() -> None:
+    verdict = wrong(*one_off((2, 3), (1, 2)), explanation=("A difference has slope -1.",), notes=("At x = 2.",))
+    parts = ("A difference has slope -1.", "At x = 2.", "Lesson:", HINTS[0], HINTS[1])
+    for shown in (str(verdict), text_of(parsed(verdict))):
+        places = [shown.index(part) for part in parts]
+        assert places == sorted(places)
+    assert verdict.to_dict()["explanation"] == ["A difference has slope -1."]
+
+
 def test_the_html_stays_small() -> None:
     worst = wrong(np.random.default_rng(0).normal(size=(64, 64)), np.zeros((64, 64)))
     assert len(worst._repr_html_()) < 100_000

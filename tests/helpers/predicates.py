@@ -145,7 +145,8 @@ def wrong_shape(point: Point, k: int) -> Judgement:
 def low_precision(point: Point, k: int) -> Judgement:
     """Off by little everywhere, or cut to whole numbers; but not left at 0."""
     w, r = point.returned[k], point.right[k]
-    if w.shape != r.shape or (not np.any(w) and np.any(np.abs(r) > 1e-9)):
+    left_at_0 = not any(np.any(p.returned[k]) for p in point.answer.points)
+    if w.shape != r.shape or (left_at_0 and np.any(np.abs(r) > 1e-9)):
         return False
     whole = np.array_equal(w, np.trunc(r)) or np.array_equal(w, np.round(r))
     return bool(whole or np.max(np.abs(w - r)) <= 0.01 * max(float(np.max(np.abs(r))), 1e-9)) or None
@@ -286,6 +287,14 @@ def _rectifier(slope: Callable[[Any, Any, Any], Any]) -> Predicate:
     return predicate
 
 
+def relu_no_mask(point: Point, k: int) -> Judgement:
+    """w = g, where the function passes positive numbers on as they are, and others not."""
+    x = _elementwise(point)
+    if x is not None and near(point.out[x > 0], x[x > 0]):
+        return near(point.returned[k], point.upstream) if np.any(x > 0) else None
+    return _needs_kink(point, k)
+
+
 def _max_to(which: Callable[[Any, Any, Any], Any]) -> Predicate:
     def predicate(point: Point, k: int) -> Judgement:
         if len(point.inputs) == 2 and all(np.shape(x) == point.out.shape for x in point.inputs):
@@ -413,7 +422,7 @@ PREDICATES: dict[str, Predicate] = {
     "exp-is-input": _exp_or_log,
     "reciprocal-sign": _for_gate(lambda x: 1 / x, lambda x, a: a * a),
     "relu-on-upstream": _rectifier(lambda g, x, leak: np.where(g > 0, g, leak * g)),
-    "relu-no-mask": _rectifier(lambda g, x, leak: g),
+    "relu-no-mask": relu_no_mask,
     "relu-inverted": _rectifier(lambda g, x, leak: np.where(x > 0, leak * g, g)),
     "max-to-both": _max_to(lambda g, mine, other: g),
     "max-to-loser": _max_to(lambda g, mine, other: np.where(mine < other, g, 0.0)),

@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 ANSWERS = ROOT / "tests" / "corpus" / "answers"
 UNTRIED = {"ps4": {"test-train", "test-digits"}, "ps5": {"test-measure"}}
 """Test cells that are not run when the assignment is set up: they train."""
+JUDGED = ("check_backward", "check_gradient", "check_loss", "check_parameters")
+UNJUDGED = {"ps5"}
+"""Assignments whose gates are compiled by JAX, which makes central differences slow."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Session:
         self.visible, self.full = ({c.id: c.source for c in book.cells} for book in (released, solved))
         self.shell, self.count = make_shell(), 0
         self.false: list[str] = []
+        self.judges = name not in UNJUDGED
         for cell in released.cells:
             tried = not cell.id.startswith("test-") or cell.id not in UNTRIED.get(name, ())
             if cell.cell_type == "code" and tried:
@@ -113,7 +117,7 @@ class Session:
     def _judge_checks(self) -> None:
         """Put a judge beside each check that the setup cell has imported."""
         names = self.shell.user_ns
-        for check in ("check_backward", "check_gradient", "check_loss", "check_parameters"):
+        for check in JUDGED if self.judges else ():
             if check in names and not hasattr(names[check], "judged"):
                 names[check] = self._judged(check)
 

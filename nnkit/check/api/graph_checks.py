@@ -162,11 +162,12 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
         type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
         for e in make_table("", yours, expected, wrong)
     )
-    found = ENTRIES[mistakes[0]].title if mistakes else f"the gradient of {nodes[int(np.argmax(wrong))]} is wrong"
+    unnamed = f"on {run.name}, the gradient of {nodes[int(np.argmax(wrong))]} is wrong"
+    found = ENTRIES[mistakes[0]].title if mistakes else unnamed
     drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
     return Verdict(
-        title, "wrong", f"on {run.name}, {found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
-        **explain_fields([ENTRIES[id] for id in mistakes or ("wrong-node",)]), notes=(f"The graph: {drawn}.",),
+        title, "wrong", f"{found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
+        **explain_fields([ENTRIES[id] for id in mistakes or ("wrong-node",)]), notes=(f"Seen on {run.name}: {drawn}.",),
     )  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def _describe_fault(title: str, finding: CallFault) -> Verdict:
     """Return the verdict on code that raised: where, what it means, and what Python says of it."""
     explanations = _explain_ids(finding) or [explain_fault(finding)]
     said = join_titles(explanations)
-    headline = f"{finding.start}: {said}." if not isinstance(finding.fault, ShapeError) else finding.headline
+    said += "" if said.endswith("?") else "."
+    headline = f"{finding.start}: {said}" if not isinstance(finding.fault, ShapeError) else finding.headline
     own = finding.message.rstrip(".!")
     notes = (f"Python says: {_shorten(own)}.",) if own and own not in headline else ()
     subject = finding.subject or title

@@ -41,8 +41,8 @@ class VerdictActor:
             "grid": _build_grid(verdict),
             "hints": [replace_unprintable(hint) for hint in verdict.hints],
             "notes": [
-                *([f"Lesson: {replace_unprintable(verdict.lesson)}"] if verdict.lesson else []),
                 *map(replace_unprintable, (*verdict.explanation, *verdict.notes)),
+                *([f"Lesson: {replace_unprintable(verdict.lesson)}"] if verdict.lesson else []),
             ],
         }
         return setup, {}

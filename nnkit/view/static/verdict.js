@@ -9,8 +9,8 @@ class VerdictExplorer {
     this.setup = model.get("setup");
     const { headline, grid, notes } = this.setup;
     this.root = makeRoot(el, "Verdict");
-    this.root.append(makeHtml("strong", {}, headline), ...(grid ? this.evidence(grid) : []), this.hints(),
-      ...notes.map((note) => makeHtml("p", { class: "nnx-notes" }, note)));
+    this.root.append(makeHtml("strong", {}, headline), ...(grid ? this.evidence(grid) : []),
+      ...notes.map((note) => makeHtml("p", { class: "nnx-notes" }, note)), this.hints());
     if (grid) this.choose(grid.cells.flat().every((cell) => cell.yours) && grid.cells.length === 1 ? "yours" : "mark");
   }
 

@@ -6,6 +6,7 @@ its id under `explained_as`.
 """
 
 from nnkit.check.diagnosis.explanations import (
+    array_slips,
     chains,
     factors,
     other_functions,
@@ -26,6 +27,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     *other_functions.EXPLANATIONS,
     *other_losses.EXPLANATIONS,
     slopes.SLOPES,
+    array_slips.SLIPS,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
     slopes.POINTS,
