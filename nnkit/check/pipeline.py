@@ -505,11 +505,12 @@ def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
 def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
     """Name the mistake of a product that failed for its shapes."""
     rule = shape_messages.describe_products(case.subject, case.inputs)
-    mistakes = tuple(e.id for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named)
+    named = [e for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named]
+    mistakes = tuple(e.id for e in named)
     possible = NAMED_FAULTS[explain_fault(finding).id]
     if not mistakes or (possible and not possible.issuperset(mistakes)):
         return finding
-    return replace(finding, status="wrong", mistakes=mistakes, notes=rule)
+    return replace(finding, status="wrong", mistakes=mistakes, notes=rule, words={"hint": named[0].hint})
 
 
 # ---- step 5: render ---------------------------------------------------------------------------------

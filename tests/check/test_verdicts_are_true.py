@@ -138,6 +138,8 @@ def test_a_first_line_is_read_by_gradients() -> None:
         (("dx", "dw"), "the sign is wrong; and it is late"),
         (("db",), "1 is off"),
     ]
+    parts = split_headline("dw is (3,), but w is (3, 4): 1 axis is missing; db is wrong too.", ("dx", "dw", "db"))
+    assert [(part.gradients, part.says) for part in parts] == [(("dw",), "1 axis is missing"), (("db",), "")]
 
 
 def test_a_judged_verdict_is_the_checks_own() -> None:

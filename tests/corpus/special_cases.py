@@ -165,12 +165,12 @@ add("1/x off by 5e-7", lambda rng: elementwise(lambda x: 1 / x, lambda x, y: -y 
 add(
     "outside of the domain of a root",
     lambda rng: elementwise(lambda x: np.sqrt(1 - x * x), lambda x, out: -x / out, np.array([0.5, 20.0])),
-    never="overflow",
+    never="large numbers overflow",
 )
 add(
     "outside of the domain of arcsin",
     lambda rng: elementwise(np.arcsin, lambda x, out: 1 / np.sqrt(1 - x * x), np.array([0.5, 20.0])),
-    never="overflow",
+    never="large numbers overflow",
 )
 
 # ---- ties and kinks ----------------------------------------------------------------------------------

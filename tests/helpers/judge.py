@@ -74,11 +74,12 @@ def list_false(answer: Answer, verdict: Verdict) -> list[str]:
 
 
 def split_headline(headline: str, names: Sequence[str]) -> list[Part]:
-    """Return what the first line says, by gradients: "dx and dw are wrong: ...; db is wrong: ..."."""
+    """Return what the first line says, by gradients: "dx and dw are wrong: ...; db is (3,), but b is (4,): ..."."""
     if not names:
         return []
     name = "(?:" + "|".join(re.escape(n) for n in sorted(names, key=len, reverse=True)) + ")"
-    head = rf"(?:^|; )({name}(?:, {name})*(?: and {name})?) (?:is|are) wrong(?:: )?"
+    shapes = r"is \([\d, ]*\), but \S+ is \([\d, ]*\)"
+    head = rf"(?:^|; )({name}(?:, {name})*(?: and {name})?) (?:(?:is|are) wrong(?: too)?|{shapes})(?:: )?"
     found = list(re.finditer(head, headline))
     ends = [*(m.start() for m in found[1:]), len(headline)]
     return [Part(tuple(re.findall(name, m[1])), headline[m.end() : end].rstrip(".")) for m, end in zip(found, ends)]

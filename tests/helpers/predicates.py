@@ -138,8 +138,8 @@ def swapped_inputs(point: Point, k: int) -> Judgement:
 
 
 def wrong_shape(point: Point, k: int) -> Judgement:
-    """The shape is not the input's."""
-    return bool(point.returned[k].shape != point.right[k].shape)
+    """The shape is not the input's: here, or at other sizes."""
+    return any(p.returned[k].shape != p.given(k).shape for p in (point, *point.answer.points))
 
 
 def low_precision(point: Point, k: int) -> Judgement:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
-from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
+from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
@@ -25,12 +25,6 @@ from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
-JACOBIAN_WORDS = {
-    "why": "A Jacobian has an entry for each pair of an output and an input: the output's axes first.",
-    "nudge": "How many outputs are there, and how many inputs?",
-    "hint": "Make J = np.zeros((*out.shape, *x.shape)), and write the slope of out[i] in x[j] into J[i, j].",
-    "lesson": "lecture 03, From one slope to a table of slopes",
-}
 MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
@@ -139,7 +133,7 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
     title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
 
     def check() -> Verdict | Finding:
-        _, xs = _prepare(of, inputs)
+        names, xs = _prepare(of, inputs)
         if isinstance(xs, Finding):
             return xs
         given = guarded_call.call_on_copies(jacobian, xs, "it") if callable(jacobian) else jacobian
@@ -149,29 +143,41 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
             return Verdict(title, "right", "J agrees with the numerical derivative.")
-        return _describe_wrong_jacobian(title, returned, target, _find_jacobian_mistakes(returned, target, of, xs, wrt))
+        return _describe_wrong_jacobian(
+            title, returned, target, _explain_jacobian(returned, target, of, xs, wrt, names)
+        )
 
     return guard_check(title, check)
 
 
-def _find_jacobian_mistakes(
-    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int
+def _explain_jacobian(
+    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, names: Sequence[str]
 ) -> tuple[Explanation, ...]:
-    """Search row by row, each being what a backward gives for a one-hot upstream gradient; then the Jacobian as an
-    array of its own, which can be transposed."""
+    """Return the mistake, or a description of what came back. Search row by row, each being what a backward gives for
+    a one-hot upstream gradient; then the Jacobian as an array of its own, which can be transposed."""
     out = np.asarray(of(*inputs), dtype=float)
     if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
-        rows = [_compare_row(returned, target, of, inputs, wrt, out, k) for k in range(out.size)]
+        rows = [_compare_row(returned, target, of, inputs, wrt, out, k, tuple(names)) for k in range(out.size)]
         found = list_explanations(find_mistakes(rows))
         if found:
             return found
     right, one = (target.value,), np.ones(())
-    whole = Comparison(lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True)
-    return list_explanations(find_mistakes([whole]))
+    whole = Comparison(
+        lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True, names=("J",)
+    )
+    found = list_explanations(find_mistakes([whole]))
+    return found or (describe_jacobian(returned, target.value, out, inputs[wrt]),)
 
 
 def _compare_row(
-    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, out: np.ndarray, k: int
+    returned: np.ndarray,
+    target: Target,
+    of: Function,
+    inputs: tuple[Any, ...],
+    wrt: int,
+    out: np.ndarray,
+    k: int,
+    names: tuple[str, ...],
 ) -> Comparison:
     i = np.unravel_index(k, out.shape)
     onehot = np.zeros(out.shape)
@@ -180,7 +186,8 @@ def _compare_row(
         target, value=target.value[i], low=target.low[i], high=target.high[i], error_bound=target.error_bound[i]
     )
     right = (part.value,)
-    return Comparison(of, inputs, (wrt,), onehot, out, (np.asarray(returned[i]),), (part,), right, right)
+    row = (np.asarray(returned[i]),)
+    return Comparison(of, inputs, (wrt,), onehot, out, row, (part,), right, right, names=names)
 
 
 def _describe_wrong_jacobian(
@@ -189,19 +196,14 @@ def _describe_wrong_jacobian(
     right = target.value
     if returned.shape != right.shape:
         sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
-        shape = BY_ID["wrong-shape"].explain("", **JACOBIAN_WORDS)
-        return Verdict(title, "wrong", sentence, **explain_fields(explanations or [shape]))
+        return Verdict(title, "wrong", sentence, **explain_fields(explanations))
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
-    headline = (
-        f"J is wrong: {join_titles(explanations)}."
-        if explanations
-        else f"J is wrong: {int(wrong.sum())} of {wrong.size} entries are off."
-    )
+    headline = f"J is wrong: {join_titles(explanations)}."
     return Verdict(
         title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
-        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations or [ENTRIES["wrong-jacobian"]]),
+        ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
     )  # fmt: skip
 
 

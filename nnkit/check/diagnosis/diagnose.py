@@ -43,7 +43,8 @@ def find_mistakes(comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...
             return (GradientFault(tuple(wrong), together),)
         apart = [_take_only(_find_single(comparisons, tables, [i])) for i in wrong]
         if not all(apart):
-            pair = _find_pair(comparisons, tables, wrong)
+            unnamed = [i for i, names in zip(wrong, apart) if not names]
+            pair = () if _are_described(comparisons, unnamed) else _find_pair(comparisons, tables, wrong)
             if pair:
                 return (GradientFault(tuple(wrong), pair),)
             single = [names if names and BY_ID[names[0].id].single else () for names in apart]
@@ -94,7 +95,9 @@ def _find_single(
     for id, table in tables.items():
         keys = _find_explaining(comparisons, table, every if BY_ID[id].whole else wrong)
         if keys and _holds(BY_ID[id], comparisons, wrong):
-            found[id] = BY_ID[id].explain(keys[0])
+            found[id] = BY_ID[id].explain(keys[0], **BY_ID[id].words(comparisons[0]))
+    if "swapped-inputs" in found:  # it explains those that came out right too, and so must what refines it
+        found = {id: e for id, e in found.items() if _find_explaining(comparisons, tables[id], every)}
     refined = {id for precise in found for id in BY_ID[precise].refines}
     return {id: explanation for id, explanation in found.items() if id not in refined}
 
@@ -161,7 +164,11 @@ def _find_pair(
     if comparisons[0].step_size:  # a multiple of a sum is any step of equal entries
         pairs.discard(frozenset(("factor", "sum-all")))
     left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
-    return tuple(BY_ID[id].explain("") for id in sorted(left.pop())) if len(left) == 1 else ()
+    return (
+        tuple(BY_ID[id].explain("", **BY_ID[id].words(comparisons[0])) for id in sorted(left.pop()))
+        if len(left) == 1
+        else ()
+    )
 
 
 def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -> bool:
@@ -197,10 +204,20 @@ def _describe_unnamed(
     return [names or found[i] for i, names in zip(wrong, named)]
 
 
+def _are_described(comparisons: Sequence[Comparison], unnamed: Sequence[int]) -> bool:
+    """Return True if each of these gradients has a description that is closer to it than a pair of names."""
+    precise = [entry for entry in EXPLANATIONS if entry.before_pairs]
+    tables: dict[str, Table] = {}
+    return all(_find_description(comparisons, [i], tables, precise) for i in unnamed)
+
+
 def _find_description(
-    comparisons: Sequence[Comparison], wrong: list[int], tables: dict[str, Table]
+    comparisons: Sequence[Comparison],
+    wrong: list[int],
+    tables: dict[str, Table],
+    entries: Sequence[Mistake] = EXPLANATIONS,
 ) -> tuple[Explanation, ...]:
-    for entry in EXPLANATIONS:
+    for entry in entries:
         if entry.id not in tables:
             tables[entry.id] = [entry.variants(comparison) for comparison in comparisons]
         keys = _find_explaining(comparisons, tables[entry.id], wrong)

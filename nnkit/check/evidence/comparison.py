@@ -67,6 +67,10 @@ class Comparison:
         """The inputs that are differentiated."""
         return tuple(self.inputs[i] for i in self.wrt)
 
+    def name(self, i: int) -> str:
+        """Return the name of the i-th input that is differentiated."""
+        return self.names[self.wrt[i]] if self.names else "x"
+
     @cached_property
     def graphs(self) -> tuple[Trace, ...]:
         """The function as a graph of gates, as it is written and as one gate: whichever can be had."""

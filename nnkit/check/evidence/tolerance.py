@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,15 @@ class Target:
     kinks: int
     kinked_outputs: tuple[tuple[int, int], ...] = ()
     """The pairs (entry, output) at which the slopes from below and from above differ, as flat indices."""
+    columns: tuple[Estimate, ...] = field(default=(), repr=False)
+    """The derivatives from which it was made: parts of the Jacobian, where they were kept."""
+
+    @property
+    def jacobian(self) -> np.ndarray | None:
+        """The derivative of each entry of the output (flat) by each entry of the input (flat)."""
+        if not self.columns:
+            return None
+        return np.concatenate([c.value.reshape(len(c.value), -1) for c in self.columns]).T
 
     @property
     def unknown(self) -> np.ndarray:
@@ -72,7 +81,9 @@ def vjp_targets(
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
     at = _find_kinked_outputs(columns) if kinked.any() else ()
     return [
-        Target(v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), at)
+        Target(
+            v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), at, tuple(columns)
+        )
         for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
     ]
 

@@ -1,7 +1,7 @@
 """Wires: nodes of a graph that take an array's place in code written for NumPy, and record gates as it runs.
 
-What its code may do with them is what `wire_functions` lists, NumPy's operators and methods included. Anything else
-raises TypeError.
+What `wire_functions` does not list, and NumPy's operators and methods do not do, gives plain numbers: the path ends
+there, as it does in code that computes gradients beside a value. A graph that has lost a path is told by its gradients.
 """
 
 from __future__ import annotations
@@ -33,6 +33,11 @@ def value_of(x: Any) -> Any:
     return x.value if isinstance(x, Node) else x
 
 
+def _values_in(args: Any) -> Any:
+    """Return the arguments with the values of the wires in them, in lists and tuples too."""
+    return [_values_in(x) if isinstance(x, list | tuple) else value_of(x) for x in args]
+
+
 class Wire(Node):
     """A node that NumPy's functions take for an array."""
 
@@ -42,26 +47,29 @@ class Wire(Node):
         if method == "outer" and ufunc is np.multiply:
             return FUNCTIONS[np.multiply.outer](*inputs)
         if method != "__call__" or options or ufunc.nout != 1:
-            return NotImplemented
+            return getattr(ufunc, method)(*map(value_of, inputs), **options)
         if ufunc in UFUNCS:
             return UFUNCS[ufunc](*inputs)
         if ufunc in CONSTANT_UFUNCS:
             return ufunc(*map(value_of, inputs))
         smooth = SMOOTH.get(ufunc) or (ufunc if "D" * ufunc.nin + "->D" in ufunc.types else None)
-        return record(Smooth(smooth), *inputs) if smooth else NotImplemented
+        return record(Smooth(smooth), *inputs) if smooth else ufunc(*map(value_of, inputs))
 
     def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
         if function not in FUNCTIONS:
-            return NotImplemented
+            return function(*_values_in(args), **options)
         return FUNCTIONS[function](*args, **options)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        """Return itself as an object, so that np.mean can take a list of numbers; arrays are no entries of a list."""
+        """Return a number as an object, itself, so that np.mean can take a list of them; of an array the value."""
         if np.ndim(self.value):
-            raise TypeError("a wire is no array")
+            return np.array(self.value, dtype)
         found = np.empty((), dtype=object)
         found[()] = self
         return found
+
+    def __float__(self) -> float:
+        return float(self.value)
 
     def __getitem__(self, index: Any) -> Any:
         return record(Pick(lambda x: x[index]), self)
@@ -121,9 +129,7 @@ class Wire(Node):
         return self
 
     def astype(self, dtype: Any, **options: Any) -> Any:
-        if np.dtype(dtype) != np.float64:
-            raise TypeError("a wire is of float64")
-        return self
+        return self if np.dtype(dtype) == np.float64 else np.asarray(self.value).astype(dtype)
 
     @property
     def T(self) -> Any:

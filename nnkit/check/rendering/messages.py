@@ -156,12 +156,15 @@ def describe_wrong_shape(
     others = [(fault, tuple(i for i in fault.gradients if i != k)) for fault in faults]
     also = [_describe_others(subject, k, fault, gradients) for fault, gradients in others if gradients]
     details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail else ()
+    fields = explain_faults(subject, faults) if own else explain_fields([BY_ID["wrong-shape"]])
+    if own and not any(e.named for e in own):
+        fields["mistakes"] = (*fields["mistakes"], "wrong-shape")
     return Verdict(
         subject.title,
         "wrong",
         "; ".join([headline, *also]) + ".",
         where=subject.name(i),
-        **(explain_faults(subject, faults) if own else explain_fields([BY_ID["wrong-shape"]])),
+        **fields,
         notes=(*details, *shape_messages.describe_origins(subject, comparison, k), *rule),
     )
 

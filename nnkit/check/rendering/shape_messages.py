@@ -65,24 +65,34 @@ def describe_only_order(subject: Subject, comparison: Comparison, k: int) -> tup
 
 
 def describe_products(subject: Subject, inputs: Arrays, only: int | None = None) -> tuple[str, ...]:
-    """Return the shape rule for x @ w (+ b): for each gradient, the one order of the factors that fits."""
-    if len(inputs) < 2 or np.ndim(inputs[0]) != 2 or np.ndim(inputs[1]) != 2:
+    """Return the shape rule for a product of two inputs (+ b): for each gradient, the one order of the factors that
+    fits."""
+    factors = _find_factors(subject, inputs)
+    if not factors:
         return ()
-    x, w = inputs[:2]
-    try:
-        out = np.asarray(subject.function(*inputs))
-        base = np.asarray(x) @ np.asarray(w)
-    except Exception:  # no product of these two
-        return ()
-    is_product = out.shape == base.shape and np.allclose(out - base, (out - base)[:1])
-    if not is_product:
-        return ()
+    left, right = factors
+    product_shape = np.shape(inputs[left])[:1] + np.shape(inputs[right])[1:]
     sentences = []
-    for i, other in ((0, 1), (1, 0)):
-        fitting = _fitting(base.shape, np.shape(inputs[other]), np.shape(inputs[i]), subject.names[other])
+    for i, other in ((left, right), (right, left)):
+        fitting = _fitting(product_shape, np.shape(inputs[other]), np.shape(inputs[i]), subject.names[other])
         if only in (None, i) and len(fitting) == 1:
             sentences.append(f"Shape rule: only {fitting[0]} has {subject.names[i]}'s shape {np.shape(inputs[i])}.")
     return tuple(sentences)
+
+
+def _find_factors(subject: Subject, inputs: Arrays) -> tuple[int, int] | None:
+    """Return the positions of the left and the right factor, where the function is a product of two matrices, or one
+    with a bias added to its rows or its columns."""
+    if len(inputs) < 2 or np.ndim(inputs[0]) != 2 or np.ndim(inputs[1]) != 2:
+        return None
+    for left, right in ((0, 1), (1, 0)):
+        try:
+            rest = np.asarray(subject.function(*inputs)) - np.asarray(inputs[left]) @ np.asarray(inputs[right])
+        except Exception:  # no product of these two
+            continue
+        if np.allclose(rest, rest[:1]) or np.allclose(rest, rest[:, :1]):
+            return left, right
+    return None
 
 
 def _fitting(upstream: Shape, other: Shape, wanted: Shape, name: str) -> list[str]:

@@ -7,16 +7,20 @@ its id under `explained_as`.
 
 from nnkit.check.diagnosis.explanations import (
     array_slips,
+    axes,
     chains,
     factors,
     other_functions,
     other_losses,
+    overlaps,
     paths,
     slopes,
     steps,
     uneven,
+    windows,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.diagnosis.mistakes.shapes import RESHAPED
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
@@ -26,6 +30,11 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     chains.FROM_LOSS,
     *other_functions.EXPLANATIONS,
     *other_losses.EXPLANATIONS,
+    RESHAPED,
+    *axes.EXPLANATIONS,
+    overlaps.REPLACED,
+    *windows.EXPLANATIONS,
+    overlaps.LEFT_OUT,
     slopes.SLOPES,
     array_slips.SLIPS,
     *chains.EXPLANATIONS,
@@ -33,6 +42,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     slopes.POINTS,
     *factors.EXPLANATIONS,
     slopes.ARITHMETIC,
+    overlaps.DIAGONAL,
     chains.VALUE,
 )
 BY_ID: dict[str, Mistake] = {entry.id: entry for entry in EXPLANATIONS}

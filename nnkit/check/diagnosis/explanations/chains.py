@@ -10,6 +10,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same, say
 from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.shares import list_edges, pull_back
 from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
 
@@ -37,28 +38,27 @@ def _stopped(comparison: Comparison) -> Variants:
     names = name_wires(graph, comparison.names)
     grads, _ = list_edges(graph, comparison.upstream)
     found: Variants = {}
-    for i, position in enumerate(comparison.wrt):
-        wire = graph.wires[position]
-        for index in sorted(list_descendants(graph, wire) - {wire.index}):
-            grad, node = grads[index], graph.nodes[index]
-            if grad is None or not same(comparison.returned[i], grad):
-                continue
-            name, formula = names[wire.index], format_wire(node, names)
-            last = node is graph.nodes[-1]
-            title = (
-                f"the upstream gradient came back as it was, without the slope of {formula}"
-                if last
-                else f"this is the gradient at {formula}, not yet at {name}"
-            )
-            words = say(
-                STOPPED,
-                title,
-                f"The chain goes on from {formula} down to {name}: one more slope for each gate.",
-                f"How much does {formula} grow when {name} grows a little?",
-                f"Multiply it by the slope of {formula} with respect to {name}.",
-            )
-            found[words] = _only(comparison, i, grad)
+    wires = [graph.wires[position] for position in comparison.wrt]
+    below = [list_descendants(graph, wire) - {wire.index} for wire in wires]
+    for node in graph.nodes:
+        grad = grads[node.index]
+        stopped = [i for i, w in enumerate(comparison.returned) if node.index in below[i] and same(w, grad)]
+        if grad is not None and stopped:
+            name = " and ".join(names[wires[i].index] for i in stopped)
+            words = _say_stopped(name, format_wire(node, names), node is graph.nodes[-1])
+            found[words] = tuple(grad if i in stopped else None for i in range(len(wires)))
     return found
+
+
+def _say_stopped(name: str, formula: str, last: bool) -> Explanation:
+    title = f"this is the gradient at {formula}, not yet at {name}"
+    return say(
+        STOPPED,
+        f"the upstream gradient came back as it was, without the slope of {formula}" if last else title,
+        f"The chain goes on from {formula} down to {name}: one more slope for each gate.",
+        f"How much does {formula} grow when {name} grows a little?",
+        f"Multiply it by the slope of {formula} with respect to {name}.",
+    )
 
 
 def _begun_late(comparison: Comparison) -> Variants:
@@ -67,12 +67,15 @@ def _begun_late(comparison: Comparison) -> Variants:
         return {}
     graph = comparison.graphs[0]
     names, wires = name_wires(graph, comparison.names), [graph.wires[i] for i in comparison.wrt]
+    grads, _ = list_edges(graph, comparison.upstream)
     found: Variants = {}
     for node in graph.nodes[:-1]:
         if node.gate is None or node.constant:
             continue
         formula, fits = format_wire(node, names), np.shape(node.value) == np.shape(comparison.upstream)
         start = comparison.upstream if fits else np.ones(np.shape(node.value))
+        if grads[node.index] is None or same(start, grads[node.index]):  # nothing comes after it, or a slope of 1
+            continue
         words = say(
             LATE,
             f"this is the derivative of {formula} alone, what comes after it is missing",
@@ -87,7 +90,8 @@ def _begun_late(comparison: Comparison) -> Variants:
 def _from_loss(comparison: Comparison) -> Variants:
     """Return the gradients for an upstream gradient that is the output's value, or that times the value."""
     if not np.shape(comparison.out):
-        return {"": tuple(r * comparison.out for r in comparison.right)}
+        # With another upstream gradient than 1, the pass did not begin with the value alone.
+        return {"": tuple(r * comparison.out for r in comparison.right)} if np.all(comparison.upstream == 1) else {}
     if not comparison.graphs:
         return {}
     graph = comparison.graphs[0]

@@ -6,12 +6,13 @@ only if exactly one entry explains every comparison. To add a mistake is to add 
 where it belongs; docs/mistakes.md has the steps.
 """
 
-from nnkit.check.diagnosis.mistakes import behaviour, local, network, shapes, unfilled, upstream
+from nnkit.check.diagnosis.mistakes import behaviour, local, network, products, shapes, unfilled, upstream
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 
 CATALOGUE: tuple[Mistake, ...] = (
     *upstream.MISTAKES,
     *shapes.MISTAKES,
+    *products.MISTAKES,
     *local.MISTAKES,
     *network.MISTAKES,
     *behaviour.MISTAKES,

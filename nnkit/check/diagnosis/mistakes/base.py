@@ -23,6 +23,10 @@ def _none(comparison: Comparison) -> Variants:
     return {}
 
 
+def _no_words(comparison: Comparison) -> dict[str, str]:
+    return {}
+
+
 def _always(comparison: Comparison, i: int) -> bool:
     return True
 
@@ -47,6 +51,10 @@ class Mistake(Explanation):
     """Claimed only if the evidence has batches of different sizes."""
     holds: Callable[[Comparison, int], bool] = _always
     """Checks the claim on the numbers of one gradient, without the variants: a name that these refute is not said."""
+    before_pairs: bool = False
+    """A description that is closer to the numbers than two names together."""
+    words: Callable[[Comparison], dict[str, str]] = _no_words
+    """Better words for what is checked there (title=..., hint=...): the formulas of the product at hand."""
 
     def explain(self, key: Key, **better: str) -> Explanation:
         """Return the words for this variant; `better` ones (title=..., hint=...) replace the mistake's own."""

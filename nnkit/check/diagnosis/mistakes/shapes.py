@@ -1,15 +1,13 @@
-"""Mistakes with shapes: the batch axis, transposes, the order of a matrix product."""
+"""Mistakes with shapes: the batch axis, transposes, axes of size 1."""
 
 from __future__ import annotations
 
-from itertools import product
 from typing import Any
 
 import numpy as np
 
-from nnkit import gates
 from nnkit.arrays import unbroadcast
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, on_right, same
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, on_right, same
 from nnkit.check.diagnosis.mistakes.claims import (
     has_axis_of_one,
     has_one_ratio,
@@ -17,7 +15,6 @@ from nnkit.check.diagnosis.mistakes.claims import (
     is_transpose,
     sums_to_right,
 )
-from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -76,81 +73,62 @@ def _say_each_entry() -> Explanation:
 
 
 def _kept_dims(comparison: Comparison) -> Variants:
-    claims = []
-    for r, returned in zip(comparison.right, comparison.returned):
-        more = np.ndim(returned) != np.ndim(r) and np.size(returned) == np.size(r)
-        claims.append(np.reshape(r, np.shape(returned)) if more else None)
-    return {"": tuple(claims)}
+    """Claim what came back with an axis of size 1 too many or missing, in words that fit."""
+    found: dict[Key, list[Any]] = {}
+    for i, (r, returned) in enumerate(zip(comparison.right, comparison.returned)):
+        if np.ndim(returned) != np.ndim(r) and _squeeze(returned) == _squeeze(r):
+            key = KEPT_DIMS.explain("", **(TOO_MANY if np.ndim(returned) > np.ndim(r) else MISSING))
+            found.setdefault(key, [None] * len(comparison.right))[i] = np.reshape(r, np.shape(returned))
+    return {key: tuple(claims) for key, claims in found.items()}
 
 
-def _orders(a: Any, b: Any, right: Any) -> list[Any]:
-    """Return every product of two matrices, transposed or not and in either order, that is not the right one or its
-    transpose; None where the sizes do not fit, so that the length is always the same."""
-    found = []
-    for p, q in product((a, a.T), (b, b.T)):
-        for left, other in ((p, q), (q, p)):
-            value = left @ other if left.shape[1] == other.shape[0] else None
-            known = value is None or same(value, right) or same(value, right.T)
-            found.append(None if known else value)
-    return found
+def _reshaped(comparison: Comparison) -> Variants:
+    """Claim what came back with the right numbers on other axes: forward reshaped the input."""
+    found: dict[Key, list[Any]] = {}
+    for i, (r, returned) in enumerate(zip(comparison.right, comparison.returned)):
+        if np.size(returned) == np.size(r) and _squeeze(returned) != _squeeze(r) and not comparison.opaque:
+            name = comparison.name(i)
+            why = f"Forward reshaped {name}; its gradient must get back the shape that {name} has."
+            hint = f"Reshape at the end: `d{name}.reshape({name}.shape)`."
+            key = RESHAPED.explain("", why=why, hint=hint)
+            found.setdefault(key, [None] * len(comparison.right))[i] = np.reshape(r, np.shape(returned))
+    return {key: tuple(claims) for key, claims in found.items()}
 
 
-def _wrong_order(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    x, w, *rest = inputs
-    if np.ndim(x) == 2 and np.ndim(w) == 1 and x.shape[0] == x.shape[1]:  # a matrix times a vector
-        return [(np.outer(upstream, w), x @ upstream)]
-    if not np.ndim(x) == np.ndim(w) == np.ndim(upstream) == 2:
-        return []
-    dx, dw = upstream @ w.T, x.T @ upstream
-    bias = [upstream.sum(axis=0) for _ in rest]
-    return [(a, b, *bias) for a, b in zip(_orders(upstream, w, dx), _orders(upstream, x, dw))]
+def _squeeze(x: Any) -> list[int]:
+    return [size for size in np.shape(x) if size != 1]
 
 
-def _hadamard(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """Return products entry by entry in place of matrix products, where the shapes allow."""
-    x, w, *rest = inputs
-    bias = [upstream.sum(axis=0) for _ in rest]
-    return [(_times(upstream, a), _times(upstream, b), *bias) for a, b in ((w, x), (np.transpose(w), np.transpose(x)))]
-
-
-def _times(a: Any, b: Any) -> Any:
-    try:
-        return a * b
-    except ValueError:
-        return None
-
-
-def _matrix_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """Return matrix products in place of products entry by entry."""
-    x, y = inputs
-    if not np.ndim(x) == np.ndim(y) == np.ndim(upstream) == 2:
-        return []
-    none = np.full((1, 1), np.nan)
-    return list(zip(_orders(upstream, y, none), _orders(upstream, x, none)))
-
-
-def _local_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
-    """Return matrix products with the local derivative of an elementwise gate."""
-    if np.ndim(upstream) != 2 or upstream.shape[0] != upstream.shape[1]:
-        return []
-    local = _local(inputs[0], out)
-    return [(upstream @ d,) for d in local] + [(d @ upstream,) for d in local]
-
-
-def _local(x: Any, out: Any) -> list[Any]:
-    found = []
-    for gate in UNARY:
-        value, cache = gate.forward(x)
-        if same(value, out):
-            found.append(gate.backward(np.ones(np.shape(x)), cache)[0])
-    return found
-
-
-UNARY = (gates.Sigmoid(), gates.Tanh(), gates.ReLU(), gates.Exp())
-PRODUCTS: dict[type, Wrong] = {gates.MatMul: _wrong_order, gates.Affine: _wrong_order}
-ELEMENTWISE: dict[type, Wrong] = {gates.MatMul: _hadamard, gates.Affine: _hadamard, gates.Multiply: _matrix_products}
-ELEMENTWISE |= {type(gate): _local_products for gate in UNARY}
-
+TOO_MANY = {"title": "the numbers are right, but an axis of size 1 is too many"}
+MISSING = {
+    "title": "the numbers are right, but an axis of size 1 is missing",
+    "why": "A gradient has exactly its input's shape; (N,) added to (N, 1) makes an (N, N) of it.",
+    "hint": "Keep the axis that is summed, `keepdims=True`, or `reshape` to the input's shape.",
+}
+KEPT_DIMS = Mistake(
+    "kept-dims",
+    "the numbers are right, but an axis of size 1 is too much or missing",
+    "A gradient has exactly its input's shape; (1, H) added to (H,) makes something else of it.",
+    "Compare the two shapes, axis by axis.",
+    "Leave out `keepdims=True`, or `reshape` to the input's shape.",
+    "lecture 03, Broadcasting and the bias",
+    _kept_dims,
+    reads_returned=True,
+    holds=has_axis_of_one,
+    single=True,
+)
+RESHAPED = Mistake(
+    "not-reshaped-back",
+    "the numbers are right, but not on the axes of the input",
+    "A gradient has exactly its input's shape.",
+    "Compare the two shapes. Where did forward change one into the other?",
+    "Reshape at the end: `dx.reshape(x.shape)`.",
+    "lecture 03, The shape rule",
+    _reshaped,
+    reads_returned=True,
+    named=False,
+    before_pairs=True,
+)
 MISTAKES = (
     Mistake(
         "bias-not-summed",
@@ -188,18 +166,7 @@ MISTAKES = (
         holds=is_sum_of_all,
         single=True,
     ),
-    Mistake(
-        "kept-dims",
-        "the numbers are right, but an axis of size 1 is too much or missing",
-        "A gradient has exactly its input's shape; (1, H) added to (H,) makes something else of it.",
-        "Compare the two shapes, axis by axis.",
-        "Leave out `keepdims=True`, or `reshape` to the input's shape.",
-        "lecture 03, Broadcasting and the bias",
-        _kept_dims,
-        reads_returned=True,
-        holds=has_axis_of_one,
-        single=True,
-    ),
+    KEPT_DIMS,
     Mistake(
         "transposed",
         "it is the transpose of the right gradient",
@@ -211,23 +178,5 @@ MISTAKES = (
         holds=is_transpose,
         undo=lambda w, comparison: w.T if np.ndim(w) >= 2 else None,
         single=True,
-    ),
-    Mistake(
-        "wrong-order-product",
-        "the factors of a matrix product are in the wrong order",
-        "A @ B is not B @ A: rows meet columns, and other sizes or other numbers come out.",
-        "Write the shape below each factor. In which order do the inner sizes meet and the outer ones remain?",
-        "For out = x @ w: dx = upstream @ w.T and dw = x.T @ upstream. No other order has their shapes.",
-        "lecture 03, Matrix products",
-        lambda comparison: at_gates(comparison, PRODUCTS),
-    ),
-    Mistake(
-        "elementwise-for-matmul",
-        "* and @ were mistaken for each other",
-        "`*` multiplies entry by entry, `@` rows by columns.",
-        "Which product does forward use? Its backward uses the same kind.",
-        "`@` in forward gives `@` in backward; `*` in forward gives `*` in backward.",
-        "lecture 03, Matrix products",
-        lambda comparison: at_gates(comparison, ELEMENTWISE),
     ),
 )

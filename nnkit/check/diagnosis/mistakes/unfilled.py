@@ -73,5 +73,5 @@ MISTAKES = (
         single=True,
     ),
 )  # fmt: skip
-CONSTANT = replace(MISTAKES[0], variants=_constant, refines=())
+CONSTANT = replace(MISTAKES[0], variants=_constant, refines=(), before_pairs=True)
 """The same where every entry is another number: said only if nothing else explains it."""

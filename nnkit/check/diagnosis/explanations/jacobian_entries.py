@@ -1,0 +1,84 @@
+"""Descriptions of a wrong Jacobian: which of its entries stand where, and what one of them measures."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.mistakes.base import same
+from nnkit.check.evidence.finding import Explanation
+
+Shape = tuple[int, ...]
+TABLE = "lecture 03, From one slope to a table of slopes"
+NUDGE = "Take one output and one input. If that input grows a little, by how much does that output grow?"
+
+
+def describe_jacobian(returned: Any, right: Any, out: Any, x: Any) -> Explanation:
+    """Return what came back in place of this Jacobian: something known, or one entry with its meaning."""
+    named = _name_content(returned, right, out) if np.any(right) else None
+    if named:
+        return named
+    if returned.shape != right.shape:
+        return BY_ID["wrong-shape"].explain(
+            "",
+            why="It has one entry for each pair of an output and an input, "
+            f"{np.shape(out)} of the one and {np.shape(x)} of the other.",
+            nudge="How many outputs are there, and how many inputs does each of them depend on?",
+            hint=f"Make an array of zeros of the shape {right.shape} and write each slope to its place.",
+            lesson=TABLE,
+        )
+    return _describe_entries(returned, right, out)
+
+
+def _name_content(returned: Any, right: Any, out: Any) -> Explanation | None:
+    if same(returned, out):
+        return _explain("it is the value of the function, not its Jacobian",
+                        "The value says where the output is, the Jacobian how it changes.",
+                        "Entry [i, j] is the slope of output i for a change of input j.")  # fmt: skip
+    for order in permutations(range(right.ndim)) if right.ndim <= 4 else ():
+        if order != tuple(range(right.ndim)) and same(returned, np.transpose(right, order)):
+            if right.ndim == 2:
+                return BY_ID["transposed"].explain("")
+            return _explain("its axes are in another order",
+                            "The numbers are right, but stand at other places.",
+                            "The axes of the output come first, then those of the input.")  # fmt: skip
+    square = right.ndim == 2 and right.shape[0] == right.shape[1]
+    if square and same(returned, np.diagonal(right)):
+        return _explain("it is the diagonal of the Jacobian alone",
+                        "The Jacobian has the slopes of each output for the other inputs too, zeros or not.",
+                        "`np.diag(d)` makes a matrix of the diagonal d.")  # fmt: skip
+    if square and same(returned, np.diag(np.diagonal(right))):
+        return _explain("only its diagonal is right, the rest is 0",
+                        "The outputs depend on other inputs than their own here.",
+                        "Write the slope of output i for input j ≠ i too.")  # fmt: skip
+    return None
+
+
+def _describe_entries(returned: Any, right: Any, out: Any) -> Explanation:
+    """Describe where the wrong entries are, and one of them."""
+    wrong = ~np.isclose(returned, right, rtol=1e-6, atol=1e-9)
+    at = tuple(int(i) for i in np.argwhere(wrong)[0]) if wrong.any() else (0,) * right.ndim
+    place = f"J[{', '.join(map(str, at))}]"
+    output, given = _format_index(at[: np.ndim(out)]), _format_index(at[np.ndim(out) :])
+    measured = f"{place} is the slope of output {output} for a change of input {given}: {right[at]:.4g}, "
+    measured += f"not {returned[at]:.4g}."
+    if wrong.any() and not np.any(right[wrong]):
+        return _explain("entries that should be 0 are not",
+                        f"No output depends on these inputs. {measured}",
+                        "Start from zeros; write only the entries where the output depends on the input.")  # fmt: skip
+    if same(returned[wrong], -right[wrong]):
+        title = f"{int(wrong.sum())} of {wrong.size} entries have the wrong sign"
+        return _explain(title, measured, "Differentiate again and mind each minus.")
+    title = f"{int(wrong.sum())} of {wrong.size} entries are off"
+    return _explain(title, measured, "Write the formula of that output, and differentiate it for that input.")
+
+
+def _format_index(index: Shape) -> str:
+    return f"[{', '.join(map(str, index))}]" if index else "(a number)"
+
+
+def _explain(title: str, why: str, hint: str) -> Explanation:
+    return Explanation("jacobian-entries", title, why, NUDGE, hint, TABLE, named=False)

@@ -1,0 +1,172 @@
+"""Shares of a gradient that were lost: `=` where `+=` is due, rows or windows left out, the diagonal alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain, combinations
+from typing import Any
+
+import numpy as np
+
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.sites import Site, list_sites
+
+BRANCH = "lecture 01, Where a wire branches"
+BIAS = "lecture 03, Broadcasting and the bias"
+PARTS = {
+    "the last one is left out": slice(None, -1),
+    "the first one is left out": slice(1, None),
+    "only the first one counts": slice(0, 1),
+    "only the last one counts": slice(-1, None),
+}
+"""Which of the entries along an axis have a share."""
+
+
+def join_axes(axes: tuple[int, ...]) -> str:
+    """Return axes in words: "axis 0", "axes 0 and 1"."""
+    if len(axes) == 1:
+        return f"axis {axes[0]}"
+    return f"axes {', '.join(map(str, axes[:-1]))} and {axes[-1]}"
+
+
+def collect(found: Iterator[tuple[Explanation, int, Any]], comparison: Comparison) -> Variants:
+    """Return variants from what each of them claims of one gradient."""
+    variants: dict[Any, list[Any]] = {}
+    for key, i, gradient in found:
+        if np.shape(gradient) == np.shape(comparison.returned[i]) and not same(gradient, comparison.right[i]):
+            variants.setdefault(key, [None] * len(comparison.right))[i] = gradient
+    return {key: tuple(claims) for key, claims in variants.items()}
+
+
+# ---- one share in place of several ------------------------------------------------------------------
+
+
+def _replaced(comparison: Comparison) -> Variants:
+    return collect(_list_replaced(comparison), comparison)
+
+
+def _list_replaced(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]]:
+    for i in range(len(comparison.right)):
+        for site in list_sites(comparison, i):
+            subsets = chain.from_iterable(combinations(site.axes, n) for n in range(1, len(site.axes) + 1))
+            for axes in subsets:
+                for which in ("last", "first"):
+                    key = _describe_replaced(comparison.name(i), site.output, axes, which)
+                    yield key, i, site.fold(keep_one(site, axes, which))
+
+
+def keep_one(site: Site, axes: tuple[int, ...], which: str) -> np.ndarray:
+    """Return the gradient with the last (or first) share alone of those along these axes, in the order of loops."""
+    others = tuple(a for a in range(site.shares.ndim - 1) if a not in axes)
+    ordered = np.transpose(site.shares, (*axes, *others, site.shares.ndim - 1))
+    steps = int(np.prod([site.shares.shape[a] for a in axes]))
+    ordered = ordered.reshape(steps, -1, site.shares.shape[-1])
+    written, total = (ordered != 0).any(axis=1), ordered.sum(axis=1)
+    step = np.argmax(written, axis=0) if which == "first" else len(written) - 1 - np.argmax(written[::-1], axis=0)
+    kept: np.ndarray = total[step, np.arange(total.shape[1])]
+    return kept
+
+
+def _describe_replaced(name: str, output: str, axes: tuple[int, ...], which: str) -> Explanation:
+    return replace(
+        REPLACED.explain(""),
+        title=f"of the shares that each entry gets, only the {which} one was kept",
+        why=f"Several entries of {output} use the same entry of {name}, along {join_axes(axes)}; their shares add. "
+        f"Yours has the {which} one alone, as `=` gives where `+=` is due.",
+    )
+
+
+# ---- shares left out --------------------------------------------------------------------------------
+
+
+def _left_out(comparison: Comparison) -> Variants:
+    return collect(chain(_list_left_out(comparison), _list_empty(comparison)), comparison)
+
+
+def _list_left_out(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]]:
+    for i in range(len(comparison.right)):
+        for site in list_sites(comparison, i):
+            for axis in site.axes:
+                for words, part in PARTS.items():
+                    taken = site.shares[(slice(None),) * axis + (part,)]
+                    gradient = taken.reshape(-1, taken.shape[-1]).sum(axis=0)
+                    yield _describe_left_out(f"along axis {axis} of {site.output}, {words}"), i, site.fold(gradient)
+
+
+def _list_empty(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]]:
+    """Yield the right gradient with entries along an axis of its own left 0, or left away."""
+    for i, right in enumerate(comparison.right):
+        for axis in range(np.ndim(right)):
+            for words, part in PARTS.items():
+                index = (slice(None),) * axis + (part,)
+                filled = np.zeros_like(right)
+                filled[index] = right[index]
+                start = f"along axis {axis} of d{comparison.name(i)}, {words}"
+                yield _describe_empty(start), i, filled
+                if np.shape(right[index]) != np.shape(right):
+                    yield _describe_empty(f"{start} and its axis is shorter"), i, right[index]
+
+
+def _describe_left_out(title: str) -> Explanation:
+    return replace(LEFT_OUT.explain(""), title=title)
+
+
+def _describe_empty(title: str) -> Explanation:
+    return replace(
+        LEFT_OUT.explain(""),
+        title=title.replace("counts", "is filled in"),
+        why="The entries that were filled in are right, the others were left as they were made.",
+    )
+
+
+# ---- the diagonal -----------------------------------------------------------------------------------
+
+
+def _on_diagonal(comparison: Comparison) -> Variants:
+    return collect(_list_diagonals(comparison), comparison)
+
+
+def _list_diagonals(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]]:
+    for i in range(len(comparison.right)):
+        for site in list_sites(comparison, i):
+            square = site.shares.reshape(-1, site.shares.shape[-1])
+            if len(square) == square.shape[1] and len(square) > 1:
+                why = f"Entries of {site.output} depend on other entries of {comparison.name(i)} than their own."
+                yield replace(DIAGONAL.explain(""), why=why), i, site.fold(np.diagonal(square))
+
+
+REPLACED = Mistake(
+    "shares-replaced",
+    "of the shares that each entry gets, only one was kept",
+    "Their shares add.",
+    "Which lines write into the same entry more than once? What is left of what the first one wrote?",
+    "Start from zeros and add: `+=` in a loop; where an index array can repeat, `np.add.at(dx, index, shares)`, for "
+    "`dx[index] += shares` keeps one of them.",
+    BRANCH,
+    _replaced,
+    named=False,
+)
+LEFT_OUT = Mistake(
+    "shares-left-out",
+    "a part of the shares is left out",
+    "Every entry of the output that uses it has a share in the gradient.",
+    "How far does the loop (or the slice) go? Is its first and its last step taken?",
+    "Let the loop run over all of the axis, or sum over it with `sum(axis=...)`; return after the loop, not inside.",
+    BIAS,
+    _left_out,
+    named=False,
+)
+DIAGONAL = Mistake(
+    "jacobian-diagonal",
+    "only the diagonal of the Jacobian was used",
+    "Its output depends on other entries than its own.",
+    "If one entry of the input grows, which entries of the output change?",
+    "Add the shares of all outputs: dx[j] = Σ upstream[i] · J[i, j], over every i.",
+    "lecture 03, Why an elementwise gate's Jacobian is diagonal",
+    _on_diagonal,
+    named=False,
+)
+EXPLANATIONS = (REPLACED, LEFT_OUT, DIAGONAL)

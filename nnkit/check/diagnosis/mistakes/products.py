@@ -1,0 +1,168 @@
+"""Mistakes with the factors of a product: their order, and `*` for `@`."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from nnkit import gates
+from nnkit.check.diagnosis.mistakes.base import Mistake, same
+from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
+from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.wire_text import Names, name_wires
+from nnkit.graph import Node
+
+
+def _orders(a: Any, b: Any, right: Any) -> list[Any]:
+    """Return every product of two matrices, transposed or not and in either order, that is not the right one or its
+    transpose; None where the sizes do not fit, so that the length is always the same."""
+    found = []
+    for p, q in product((a, a.T), (b, b.T)):
+        for left, other in ((p, q), (q, p)):
+            value = left @ other if left.shape[1] == other.shape[0] else None
+            known = value is None or same(value, right) or same(value, right.T)
+            found.append(None if known else value)
+    return found
+
+
+def _wrong_order(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
+    x, w, *rest = inputs
+    if np.ndim(x) == 2 and np.ndim(w) == 1 and x.shape[0] == x.shape[1]:  # a matrix times a vector
+        return [(np.outer(upstream, w), x @ upstream)]
+    if not np.ndim(x) == np.ndim(w) == np.ndim(upstream) == 2:
+        return []
+    dx, dw = upstream @ w.T, x.T @ upstream
+    bias = [upstream.sum(axis=0) for _ in rest]
+    return [(a, b, *bias) for a, b in zip(_orders(upstream, w, dx), _orders(upstream, x, dw))]
+
+
+def _hadamard(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
+    """Return products entry by entry in place of matrix products, where the shapes allow."""
+    x, w, *rest = inputs
+    bias = [upstream.sum(axis=0) for _ in rest]
+    return [(_times(upstream, a), _times(upstream, b), *bias) for a, b in ((w, x), (np.transpose(w), np.transpose(x)))]
+
+
+def _times(a: Any, b: Any) -> Any:
+    try:
+        return a * b
+    except ValueError:
+        return None
+
+
+def _matrix_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
+    """Return matrix products in place of products entry by entry."""
+    x, y = inputs
+    if not np.ndim(x) == np.ndim(y) == np.ndim(upstream) == 2:
+        return []
+    none = np.full((1, 1), np.nan)
+    return list(zip(_orders(upstream, y, none), _orders(upstream, x, none)))
+
+
+def _local_products(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
+    """Return matrix products with the local derivative of an elementwise gate."""
+    if np.ndim(upstream) != 2 or upstream.shape[0] != upstream.shape[1]:
+        return []
+    local = _local(inputs[0], out)
+    return [(upstream @ d,) for d in local] + [(d @ upstream,) for d in local]
+
+
+def _local(x: Any, out: Any) -> list[Any]:
+    found = []
+    for gate in UNARY:
+        value, cache = gate.forward(x)
+        if same(value, out):
+            found.append(gate.backward(np.ones(np.shape(x)), cache)[0])
+    return found
+
+
+UNARY = (gates.Sigmoid(), gates.Tanh(), gates.ReLU(), gates.Exp())
+PRODUCTS: dict[type, Wrong] = {gates.MatMul: _wrong_order, gates.Affine: _wrong_order}
+ELEMENTWISE: dict[type, Wrong] = {gates.MatMul: _hadamard, gates.Affine: _hadamard, gates.Multiply: _matrix_products}
+ELEMENTWISE |= {type(gate): _local_products for gate in UNARY}
+
+
+# ---- the formulas of the product at hand -----------------------------------------------------------
+
+
+def _describe_product(comparison: Comparison) -> dict[str, str]:
+    """Return a hint with the gradients of the function's first product of matrices, if it has one."""
+    for graph in comparison.graphs:
+        names = name_wires(graph, comparison.names)
+        for node in graph.nodes:
+            if isinstance(node.gate, gates.MatMul | gates.Affine):
+                return {"hint": _write_rule(node, names)}
+    return {}
+
+
+def _write_rule(node: Node, names: Names) -> str:
+    x, w = node.inputs[:2]
+    left, right = _name_factor(x, names) or "A", _name_factor(w, names) or "B"
+    whole = f"{left} @ {right}" + (" + b" if isinstance(node.gate, gates.Affine) else "")
+    start = f"For out = {whole}" if node is node.graph.nodes[-1] else f"For {whole}, with the upstream gradient there"
+    dx, dw = (
+        _write_left(left, right, np.ndim(x.value), np.ndim(w.value)),
+        _write_right(left, right, np.ndim(x.value), np.ndim(w.value)),
+    )
+    return f"{start}: {dx} and {dw}."
+
+
+def _write_left(left: str, right: str, rows: int, columns: int) -> str:
+    """Write the gradient of the left factor; the numbers are how many axes the two have."""
+    name, turned = left.removesuffix(".T"), left.endswith(".T")
+    if columns == 2:
+        return f"d{name} = {right} @ upstream.T" if turned else f"d{name} = upstream @ {_turn(right)}"
+    if rows == 2:
+        return f"d{name} = np.outer({right}, upstream)" if turned else f"d{name} = np.outer(upstream, {right})"
+    return f"d{name} = upstream * {right}"
+
+
+def _write_right(left: str, right: str, rows: int, columns: int) -> str:
+    name, turned = right.removesuffix(".T"), right.endswith(".T")
+    if rows == 2:
+        return f"d{name} = upstream.T @ {left}" if turned else f"d{name} = {_turn(left)} @ upstream"
+    if columns == 2:
+        return f"d{name} = np.outer(upstream, {left})" if turned else f"d{name} = np.outer({left}, upstream)"
+    return f"d{name} = upstream * {left}"
+
+
+def _turn(name: str) -> str:
+    return name[:-2] if name.endswith(".T") else f"{name}.T"
+
+
+def _name_factor(node: Node, names: Names) -> str:
+    """Return the name of an input, or of its transpose; "" for what is computed."""
+    if node.index in names:
+        return names[node.index]
+    if isinstance(node.gate, Pick) and node.inputs[0].index in names and np.ndim(node.value) == 2:
+        whole = np.asarray(node.inputs[0].value)
+        if np.array_equal(node.value, whole.T):
+            return f"{names[node.inputs[0].index]}.T"
+    return ""
+
+
+MISTAKES = (
+    Mistake(
+        "wrong-order-product",
+        "the factors of a matrix product are in the wrong order",
+        "A @ B is not B @ A: rows meet columns, and other sizes or other numbers come out.",
+        "Write the shape below each factor. In which order do the inner sizes meet and the outer ones remain?",
+        "For out = A @ B: dA = upstream @ B.T and dB = A.T @ upstream. No other order has their shapes.",
+        "lecture 03, Matrix products",
+        lambda comparison: at_gates(comparison, PRODUCTS),
+        words=_describe_product,
+    ),
+    Mistake(
+        "elementwise-for-matmul",
+        "* and @ were mistaken for each other",
+        "`*` multiplies entry by entry, `@` rows by columns.",
+        "Which product does forward use: entry by entry, or rows by columns?",
+        "`*` in forward gives `*` in backward; a product of matrices in forward gives one in backward.",
+        "lecture 03, Matrix products",
+        lambda comparison: at_gates(comparison, ELEMENTWISE),
+        words=_describe_product,
+    ),
+)

@@ -1,0 +1,230 @@
+"""Wrong paths, terms, functions and updates are described in words that fit: id and a part of the first line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnkit.check import (
+    Verdict,
+    check_backward,
+    check_gradient,
+    check_loss,
+    check_parameters,
+    check_step,
+    check_update,
+)
+
+
+def sigmoid(z: Any) -> Any:
+    return 1 / (1 + np.exp(-z))
+
+
+def softmax(x: Any) -> Any:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def gate(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
+    class Layer:
+        def forward(self, x: Any) -> Any:
+            return forward(x)
+
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            return backward(upstream, cache)
+
+    return Layer()
+
+
+def draw(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).normal(size=shape)
+
+
+# ---- paths and chains ---------------------------------------------------------------------------------
+
+
+def of_three_paths(dx: Callable[[float, float], float]) -> Verdict:
+    return check_gradient(lambda x, y: (x * y + x**2 + np.exp(x), (dx(x, y), x)), 2.0, 3.0)
+
+
+def standardised(dx: Callable[[Any, Any, Any], Any]) -> Verdict:
+    def forward(x: Any) -> Any:
+        c = x - x.mean(axis=0)
+        s = np.sqrt((c**2).mean(axis=0) + 1e-5)
+        return c / s, (c / s, s)
+
+    return check_backward(gate(forward, lambda g, cache: dx(g, *cache)), draw(5, 3))
+
+
+def a_neuron(gradients: Callable[[float, float, float, float], Any]) -> Verdict:
+    return check_gradient(
+        lambda w, x, b: ((sigmoid(w * x + b) - 1) ** 2, gradients(w, x, b, sigmoid(w * x + b))), 2.0, -1.0, 0.5
+    )
+
+
+def elementwise(forward: Callable[[Any], Any], backward: Callable[[Any, Any, Any], Any]) -> Verdict:
+    return check_backward(gate(lambda x: (forward(x), (x, forward(x))), lambda g, c: backward(g, *c)), draw(4, 3))
+
+
+PATHS = [
+    ("path", "the path through x**2 is missing", lambda: of_three_paths(lambda x, y: y + np.exp(x))),
+    ("path", "the path through np.exp(x) is missing", lambda: of_three_paths(lambda x, y: y + 2 * x)),
+    ("path", "the path through np.exp(x) has the wrong sign",
+     lambda: of_three_paths(lambda x, y: y + 2 * x - np.exp(x))),
+    ("path", "the path through x * y is counted twice", lambda: of_three_paths(lambda x, y: 2 * y + 2 * x + np.exp(x))),
+    ("path", "1/n of", lambda: standardised(lambda g, h, s: (g - g.mean(0) - h * (g * h).sum(0)) / s)),
+    ("chain-stopped", "this is the gradient at", lambda: a_neuron(lambda w, x, b, s: (2 * (s - 1) * s * (1 - s),) * 3)),
+    (
+        "chain-from-value", "began with the output's value",
+        lambda: check_gradient(lambda x, y: (x * y, (y * x * y, x * x * y)), 2.0, 3.0),
+    ),
+    (
+        "chain-from-value", "began with the output's value",
+        lambda: check_gradient(lambda x: (np.sum(x**2), 2 * x * np.sum(x**2)), draw(4)),
+    ),
+    (
+        "chain-begun-late", "what comes after it is missing",
+        lambda: check_gradient(lambda w, x, b: (sigmoid(w * x + b), (x, w, 1.0)), 2.0, -1.0, 0.5),
+    ),
+    ("arguments-exchanged", "changed places", lambda: elementwise(np.tanh, lambda g, x, out: out * (1 - g**2))),
+    ("arguments-exchanged", "changed places", lambda: elementwise(sigmoid, lambda g, x, out: out * g * (1 - g))),
+    ("value-for-slope", "this is the value of out", lambda: elementwise(lambda x: x**2, lambda g, x, out: out)),
+]  # fmt: skip
+
+# ---- other functions ----------------------------------------------------------------------------------
+
+P, T = 0.1 + 0.8 * sigmoid(draw(6, 3)), (draw(6, 3) > 0) * 1.0
+
+
+def squared(p: Any, t: Any) -> Any:
+    return np.mean((p - t) ** 2)
+
+
+def binary(p: Any, t: Any) -> Any:
+    return -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+
+
+def a_loss(value: Callable[[Any, Any], Any], slope: Callable[[Any, Any], Any]) -> Verdict:
+    def loss(prediction: Any, target: Any) -> Any:
+        return value(prediction, target), slope(prediction, target) / prediction.size
+
+    return check_loss(loss, P, T)
+
+
+FUNCTIONS = [
+    ("other-loss", "gradient of the binary cross-entropy",
+     lambda: a_loss(squared, lambda p, t: (p - t) / (p * (1 - p)))),
+    ("other-loss", "gradient of the squared error", lambda: a_loss(binary, lambda p, t: p - t)),
+    ("other-loss", "gradient of the absolute error", lambda: a_loss(squared, lambda p, t: np.sign(p - t))),
+    ("other-loss", "gradient of the cross-entropy", lambda: a_loss(binary, lambda p, t: -t / p)),
+    (
+        "other-function", "forward computes log-softmax",
+        lambda: elementwise(
+            lambda x: np.log(softmax(x)), lambda g, x, out: softmax(x) * (g - (g * softmax(x)).sum(-1, keepdims=True))
+        ),
+    ),
+    (
+        "other-function", "forward computes softmax",
+        lambda: elementwise(softmax, lambda g, x, out: g - out * g.sum(-1, keepdims=True)),
+    ),
+    ("other-function", "forward computes a sigmoid",
+     lambda: elementwise(sigmoid, lambda g, x, out: g * (1 - np.tanh(x) ** 2))),
+]  # fmt: skip
+
+# ---- updates ------------------------------------------------------------------------------------------
+
+
+def moved(move: Callable[[Any, Any, float], Any]) -> Verdict:
+    weights, slopes = {"W": draw(2, 3), "b": draw(3)}, {"b": draw(3), "W": draw(2, 3)}
+    return check_update(lambda w, g, s: {k: move(w[k], g[k], s) for k in w}, weights, slopes)
+
+
+UPDATES = [
+    ("update", "step_size is missing", lambda: moved(lambda w, g, s: w - g)),
+    ("update", "step_size is multiplied in twice", lambda: moved(lambda w, g, s: w - s * s * g)),
+    ("update", "this is the step alone", lambda: moved(lambda w, g, s: -s * g)),
+    ("update", "nothing has moved", lambda: moved(lambda w, g, s: w.copy())),
+    ("sign", "the step goes uphill", lambda: moved(lambda w, g, s: w + s * g)),
+    ("factor", "0.1 times as long", lambda: moved(lambda w, g, s: w - 0.1 * s * g)),
+]
+
+# ---- regularisation -----------------------------------------------------------------------------------
+
+
+def regularised_loss(p: Any, x: Any, labels: Any) -> Any:
+    probabilities = softmax(x @ p["W"] + p["b"])
+    return -np.log(probabilities[np.arange(len(x)), labels]).mean() + 0.15 * np.sum(p["W"] ** 2)
+
+
+def regularised(dw: Callable[[Any, Any, int], Any], db: Callable[[Any], Any] = lambda b: 0.0) -> Verdict:
+    def function(p: Any, x: Any, labels: Any) -> Any:
+        n = len(x)
+        d = softmax(x @ p["W"] + p["b"])
+        d[np.arange(n), labels] -= 1
+        d /= n
+        return regularised_loss(p, x, labels), {"W": dw(x.T @ d, p["W"], n), "b": d.sum(axis=0) + db(p["b"])}
+
+    labels = np.array([0, 2, 1, 1, 0, 2, 2])
+    return check_parameters(function, {"W": draw(4, 3), "b": draw(3)}, draw(7, 4), labels, of=regularised_loss)
+
+
+REGULARISED = [
+    ("regularisation", "gradient is missing", lambda: regularised(lambda data, W, n: data)),
+    ("regularisation", "twice", lambda: regularised(lambda data, W, n: data + 0.6 * W)),
+    ("regularisation", "half", lambda: regularised(lambda data, W, n: data + 0.15 * W)),
+    ("regularisation", "has a minus", lambda: regularised(lambda data, W, n: data - 0.3 * W)),
+    ("regularisation", "W² in place of W", lambda: regularised(lambda data, W, n: data + 0.3 * W**2)),
+    ("regularisation", "λ is missing", lambda: regularised(lambda data, W, n: data + W)),
+    ("regularisation", "divided by N", lambda: regularised(lambda data, W, n: data + 0.3 * W / n)),
+    ("regularisation", "the 1/N of the data's part", lambda: regularised(lambda data, W, n: n * data + 0.3 * W)),
+    ("regularisation", "the data's is missing", lambda: regularised(lambda data, W, n: 0.3 * W)),
+    ("regularisation", "no penalty for it", lambda: regularised(lambda data, W, n: data + 0.3 * W, lambda b: 0.3 * b)),
+    ("regularisation", "a minus", lambda: check_gradient(lambda W: (np.sum(W * W), -2 * W), draw(3, 2))),
+]  # fmt: skip
+
+# ---- updated first ------------------------------------------------------------------------------------
+
+
+def two_sigmoids(p: Any, x: Any, t: Any) -> Any:
+    return 0.5 * np.sum((sigmoid(sigmoid(x @ p["W1"]) @ p["W2"]) - t) ** 2)
+
+
+def stepped(hidden: Callable[[Any], Any], output: Callable[[Any], Any]) -> Verdict:
+    def step(p: Any, x: Any, t: Any, step_size: float) -> Any:
+        h = sigmoid(x @ p["W1"])
+        out = sigmoid(h @ p["W2"])
+        d2 = (out - t) * output(out)
+        new = p["W2"] - step_size * h.T @ d2
+        return {"W1": p["W1"] - step_size * x.T @ (d2 @ new.T * hidden(h)), "W2": new}
+
+    weights = {"W1": draw(4, 6), "W2": draw(6, 3)}
+    return check_step(step, weights, draw(5, 4), sigmoid(draw(5, 3)), of=two_sigmoids, step_size=0.5)
+
+
+def slope(s: Any) -> Any:
+    return s * (1 - s)
+
+
+UPDATED_FIRST = [
+    ("updated-first", "updated before", lambda: stepped(slope, slope)),
+    ("updated-first", "at batch[0] @ W1 is left out", lambda: stepped(lambda h: 1, slope)),
+    ("updated-first", "@ W2 is left out", lambda: stepped(slope, lambda out: 1)),
+]
+
+
+CASES = PATHS + FUNCTIONS + UPDATES + REGULARISED + UPDATED_FIRST
+
+
+@pytest.mark.parametrize(
+    ("id", "words", "ask"), CASES, ids=[f"{id}: {words} {k}" for k, (id, words, _) in enumerate(CASES)]
+)
+def test_what_is_wrong_is_said(id: str, words: str, ask: Callable[[], Verdict]) -> None:
+    verdict = ask()
+    assert verdict.status == "wrong"
+    assert (*verdict.mistakes, *verdict.explained_as) == (id,), str(verdict)
+    assert words in verdict.headline
+    assert verdict.lesson
+    assert len(verdict.hints) == 2
