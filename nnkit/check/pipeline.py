@@ -428,7 +428,8 @@ def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
     faults = _find_mistakes(case, comparison.inputs, finding.comparisons)
     if not list_explanations(faults) and comparison.returned[k].shape != comparison.targets[k].value.shape:
         faults = _find_mistakes_in_square(case, comparison.inputs)
-    faults = faults or (GradientFault((k,)),)
+    wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
+    faults = faults or (GradientFault(wrong),)
     return replace(
         finding, faults=_explain_first(case, comparison, k, faults), example=_find_example(case, comparison, k)
     )

@@ -345,7 +345,6 @@ def test_ipython_in_a_terminal_prints_the_text_once(tmp_path: Path) -> None:
 
 
 def test_a_kernel_displays_the_card_once_and_nbgrader_sees_an_error() -> None:
-    pytest.importorskip("nbgrader")
     import nbformat
     from nbgrader.utils import determine_grade
 

@@ -30,9 +30,7 @@ class Special:
 SPECIAL: list[Special] = []
 
 
-def add(
-    name: str, make: Any, *true: str, never: str = "", right: bool = False, check: str = "check_backward"
-) -> None:
+def add(name: str, make: Any, *true: str, never: str = "", right: bool = False, check: str = "check_backward") -> None:
     SPECIAL.append(Special(name, not right, frozenset(true), tuple(filter(None, never.split("|"))), check, make))
 
 
@@ -43,9 +41,7 @@ def gate(forward: Any, backward: Any, *inputs: Any) -> Call:
 
 def elementwise(function: Any, slope: Any, x: Any) -> Call:
     """A gate of one array whose backward is upstream · slope(x, out)."""
-    return gate(
-        lambda x: (function(x), (x, function(x))), lambda upstream, cache: upstream * slope(*cache), x
-    )
+    return gate(lambda x: (function(x), (x, function(x))), lambda upstream, cache: upstream * slope(*cache), x)
 
 
 def sigmoid(x: Any) -> Any:

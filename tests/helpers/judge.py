@@ -82,9 +82,7 @@ def split_headline(headline: str, names: Sequence[str]) -> list[Part]:
     head = rf"(?:^|; )({name}(?:, {name})*(?: and {name})?) (?:(?:is|are) wrong(?: too)?|{shapes})(?:: )?"
     found = list(re.finditer(head, headline))
     ends = [*(m.start() for m in found[1:]), len(headline)]
-    return [
-        Part(tuple(re.findall(name, m[1])), headline[m.end() : end].rstrip(".")) for m, end in zip(found, ends)
-    ]
+    return [Part(tuple(re.findall(name, m[1])), headline[m.end() : end].rstrip(".")) for m, end in zip(found, ends)]
 
 
 @cache

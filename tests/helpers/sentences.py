@@ -94,9 +94,7 @@ def refuted_example(line: str, answer: Answer) -> Iterator[str]:
     names = answer.input_names
     if not told or not all(name in given for name in names):
         return
-    inputs = tuple(
-        read_array(given[name]).astype(np.asarray(x).dtype)[()] for name, x in zip(names, answer.inputs)
-    )
+    inputs = tuple(read_array(given[name]).astype(np.asarray(x).dtype)[()] for name, x in zip(names, answer.inputs))
     upstream = read_array(given["upstream"]) if "upstream" in given else np.ones(())
     point = answer.ask(inputs, upstream)
     if point is None:

@@ -114,7 +114,8 @@ def _describe_terms(slope: Slope) -> str:
     if not slope.outputs:
         return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
     listed = [f"{place} by {each:.4g} times as much" for place, each, _ in slope.outputs[:MAX_TERMS]]
-    more = f", and {len(slope.outputs) - MAX_TERMS} more entries" if len(slope.outputs) > MAX_TERMS else ""
+    others = len(slope.outputs) - MAX_TERMS
+    more = f", and {others} more {'entry' if others == 1 else 'entries'}" if others > 0 else ""
     return f"Measured: a small change of {slope.entry} changes {_join(listed)}{more}. {_describe_sum(slope)}"
 
 

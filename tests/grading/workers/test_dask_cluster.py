@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import distributed
 import pytest
 
-distributed = pytest.importorskip("distributed")
-
-from nnkit_grader.workers.dask_cluster import PLUGIN_PREFIX, PoolPlugin, connect, open_pools  # noqa: E402
-from nnkit_grader.workers.worker_client import CannotStart  # noqa: E402
+from nnkit_grader.workers.dask_cluster import PLUGIN_PREFIX, PoolPlugin, connect, open_pools
+from nnkit_grader.workers.worker_client import CannotStart
 
 pytestmark = pytest.mark.filterwarnings("default")  # Dask's own
 
