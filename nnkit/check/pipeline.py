@@ -22,7 +22,7 @@ from nnkit.check.diagnosis.smallest import find_smallest
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, GradientOfFixed, WrongGradient, WrongValue
-from nnkit.check.evidence.guarded_call import equal_arrays, find_difference
+from nnkit.check.evidence.guarded_call import find_difference, repeats_result
 from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit, working_time_limit
 from nnkit.check.evidence.subjects import Answers, GateAnswers, GateSubject, Subject
 from nnkit.check.evidence.ties import narrow_at_ties
@@ -172,7 +172,7 @@ def _find_other_value(case: Case) -> Finding | None:
     again = case.answers.value()
     if isinstance(again, Finding):
         return again
-    if equal_arrays(case.out, again):
+    if repeats_result(case.out, again):
         return None
     sentence = f"{case.what} is another one each time: is something random, or kept?"
     return Finding("wrong", sentence, ("changes-by-itself",))
@@ -220,7 +220,7 @@ def _read_gradients(case: Case) -> Finding | None:
 
 def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Finding | None:
     """Find a second call that returned something else, and say if it added to the first."""
-    changed = [k for k, (a, b) in enumerate(zip(first, second)) if not equal_arrays(a, b)]
+    changed = [k for k, (a, b) in enumerate(zip(first, second)) if not repeats_result(a, b)]
     if not changed:
         return None
     if all(_was_added(case, k, first[k], second[k]) for k in changed):
@@ -399,7 +399,7 @@ def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
 
 def _find_stale_cache(case: Case, answers: GateAnswers) -> Finding | None:
     pairs = ((w, again) for later in answers.after_others() for w, again in zip(case.returned[0], later))
-    if all(equal_arrays(w, again) for w, again in pairs):
+    if all(repeats_result(w, again) for w, again in pairs):
         return None
     sentence = "it used another forward's values: after two forwards, the first one's backward is wrong."
     return Finding("wrong", sentence, ("stale-cache",))

@@ -23,6 +23,8 @@ class Pick(Gate):
     to where it came from."""
 
     rearrange: Callable[..., Array]
+    form: str = "{}[…]"
+    """Formula, with {} for the input; or the name of a function of all inputs."""
     symbol: ClassVar[str] = "pick"
 
     def forward(self, *inputs: Array) -> tuple[Array, Any]:

@@ -136,23 +136,27 @@ def _align(x: Any, term: str, letters: str) -> Any:
 
 
 def _rearrange(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, *args, **options: record(Pick(lambda a: function(a, *args, **options)), x)
+    return lambda x, *args, **options: record(
+        Pick(lambda a: function(a, *args, **options), f"np.{function.__name__}({{}})"), x
+    )
 
 
 def _join(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda arrays, **options: record(Pick(lambda *xs: function(xs, **options)), *arrays)
+    return lambda arrays, **options: record(
+        Pick(lambda *xs: function(xs, **options), f"np.{function.__name__}"), *arrays
+    )
 
 
 def _concatenate(arrays: Sequence[Any], axis: Any = 0) -> Any:
-    return record(Pick(lambda *xs: np.concatenate(xs, axis=axis)), *arrays)
+    return record(Pick(lambda *xs: np.concatenate(xs, axis=axis), "np.concatenate"), *arrays)
 
 
 def _stack(arrays: Sequence[Any], axis: int = 0) -> Any:
-    return record(Pick(lambda *xs: np.stack(xs, axis=axis)), *arrays)
+    return record(Pick(lambda *xs: np.stack(xs, axis=axis), "np.stack"), *arrays)
 
 
 def _append(x: Any, values: Any, axis: Any = None) -> Any:
-    return record(Pick(lambda a, b: np.append(a, b, axis=axis)), x, values)
+    return record(Pick(lambda a, b: np.append(a, b, axis=axis), "np.append"), x, values)
 
 
 def _split(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -166,12 +170,12 @@ def _split(function: Callable[..., Any]) -> Callable[..., Any]:
 def _pad(x: Any, width: Any, mode: Any = "constant", **options: Any) -> Any:
     if np.any(options.get("constant_values", 0)):
         raise TypeError("padded with other numbers than 0")
-    return record(Pick(lambda a: np.pad(a, width, mode, **options)), x)
+    return record(Pick(lambda a: np.pad(a, width, mode, **options), "np.pad({})"), x)
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
     chosen = value_of(condition)
-    return record(Pick(lambda a, b: np.where(chosen, a, b)), x, y)
+    return record(Pick(lambda a, b: np.where(chosen, a, b), "np.where"), x, y)
 
 
 def _clip(x: Any, low: Any = None, high: Any = None) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
+from nnkit.check.evidence.array_gates import Pick
 from nnkit.graph import Graph, Node
 
 MAX_FORMULA_CHARS = 32
@@ -89,8 +90,9 @@ def _format(node: Node, names: Names, shorten: Callable[[str], str], top: bool =
     how = getattr(node.gate, "how", None)
     if how is not None:
         return f"np.{getattr(how, '__name__', 'sum').removeprefix('a')}({', '.join(texts)})", _ATOM
-    if kind.__name__ == "Pick":
-        return arguments[0]
+    if kind is Pick:
+        form = node.gate.form if "{}" in node.gate.form else f"{node.gate.form}({', '.join(texts)})"
+        return form.format(_enclose(*arguments[0], _ATOM)), _ATOM
     return f"{kind.__name__.lower()}({', '.join(texts)})", _ATOM
 
 

@@ -119,11 +119,11 @@ class Wire(Node):
 
     def reshape(self, *shape: Any, order: Any = "C") -> Any:
         sizes = shape if len(shape) > 1 else shape[0]
-        return record(Pick(lambda x: np.reshape(x, sizes, order=order)), self)
+        return record(Pick(lambda x: np.reshape(x, sizes, order=order), "{}.reshape(…)"), self)
 
     def transpose(self, *axes: Any) -> Any:
         order = axes[0] if len(axes) == 1 else axes or None
-        return record(Pick(lambda x: np.transpose(x, order)), self)
+        return record(Pick(lambda x: np.transpose(x, order), "{}.T" if order is None else "{}.transpose(…)"), self)
 
     def copy(self) -> Any:
         return self

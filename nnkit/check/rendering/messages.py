@@ -24,6 +24,7 @@ from nnkit.check.verdict import Verdict
 
 MAX_HAND_ENTRIES = 4
 """Numbers up to which the example of the table itself can be followed by hand."""
+MAX_EXAMPLE_CHARS = 280
 
 
 def describe_finding(title: str, finding: Finding) -> Verdict:
@@ -155,7 +156,8 @@ def describe_wrong_shape(
     headline = f"{shapes_alone}: {join_titles(own)}" if own else sentence.removesuffix(".")
     others = [(fault, tuple(i for i in fault.gradients if i != k)) for fault in faults]
     also = [_describe_others(subject, k, fault, gradients) for fault, gradients in others if gradients]
-    details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail else ()
+    said = any(word in detail and word in headline for word in ("axis of size 1", "transpose"))
+    details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail and not said else ()
     fields = explain_faults(subject, faults) if own else explain_fields([BY_ID["wrong-shape"]])
     if own and not any(e.named for e in own):
         fields["mistakes"] = (*fields["mistakes"], "wrong-shape")
@@ -222,7 +224,8 @@ def _describe_example(subject: Subject, comparison: Comparison, k: int, example:
         subject.shown(subject.wrt[k], example.inputs, a) for a in (example.returned[k], example.right[k])
     )
     by_hand = f"To follow by hand: at {_describe_point(subject, example)}, {name} should be {_format(expected)}"
-    return (*shown, f"{by_hand}, and is {_format(yours)}.")
+    sentence = f"{by_hand}, and is {_format(yours)}."
+    return (*shown, sentence) if len(sentence) <= MAX_EXAMPLE_CHARS else shown
 
 
 def _describe_point(subject: Subject, comparison: Comparison) -> str:
@@ -231,8 +234,9 @@ def _describe_point(subject: Subject, comparison: Comparison) -> str:
 
 
 def _format(x: Any) -> str:
-    return (
-        f"{float(x):.6g}"
-        if np.ndim(x) == 0
-        else np.array2string(np.asarray(x), separator=", ", formatter={"float": "{:.6g}".format}).replace("\n", "")
-    )
+    """Return numbers in six digits; what is left of numbers that cancel is 0."""
+    x = np.asarray(x)
+    x = np.where(np.abs(x) < 1e-15, 0.0, x) if x.dtype.kind == "f" else x
+    if x.ndim == 0:
+        return f"{float(x):.6g}"
+    return np.array2string(x, separator=", ", formatter={"float": "{:.6g}".format}).replace("\n", "")
