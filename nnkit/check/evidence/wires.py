@@ -1,7 +1,8 @@
 """Wires: nodes of a graph that take an array's place in code written for NumPy, and record gates as it runs.
 
 What `wire_functions` does not list, and NumPy's operators and methods do not do, gives plain numbers: the path ends
-there, as it does in code that computes gradients beside a value. A graph that has lost a path is told by its gradients.
+there, as it does in code that computes gradients beside a value. The gradients of a graph that has lost a path are
+wrong, and so it is left out.
 """
 
 from __future__ import annotations

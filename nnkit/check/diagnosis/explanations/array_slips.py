@@ -15,7 +15,7 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import FaultyGate, Place
 
 Slip = tuple[str, Callable[..., Any]]
-"""What stands in place of the gradient, and that gradient of (upstream, the gate's inputs, out)."""
+"""Words for a wrong gradient, and that gradient as a function of (upstream, the gate's inputs, out)."""
 
 
 def _sum(x: Any) -> Any:

@@ -31,7 +31,7 @@ class Windows:
     size: int
     stride: int
     count: int
-    """How many axes the windows have."""
+    """Number of axes of the windows."""
 
     @property
     def steps(self) -> Iterator[tuple[Any, ...]]:

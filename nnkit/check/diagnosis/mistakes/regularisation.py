@@ -276,7 +276,18 @@ def _untraced(comparison: Comparison) -> Variants:
         if c is not None:
             constants[np.ndim(value) >= 2].add(f"{c:.4g}")
     consistent = all(len(found) <= 1 for found in constants.values())
-    return {f"{constants}": tuple(claims)} if consistent else {}
+    return {REGULARISATION.explain("", title=_describe_excess(constants)): tuple(claims)} if consistent else {}
+
+
+def _describe_excess(constants: dict[bool, set[str]]) -> str:
+    """Return what is missing or too much: a multiple of the weights (True), of the biases (False), or of both."""
+    parts = [
+        f"{c.removeprefix('-')} times the {'weight' if of_weights else 'bias'} itself is "
+        + ("missing" if c.startswith("-") else "too much")
+        for of_weights, found in constants.items()
+        for c in found
+    ]
+    return " and ".join(parts)
 
 
 def _find_excess(value: Any, right: Any, returned: Any) -> float | None:

@@ -1,0 +1,48 @@
+"""Step 3: find what right numbers at one place do not show."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.guarded_call import repeats_result
+from nnkit.check.evidence.subjects import GateAnswers
+from nnkit.check.pipeline.case import Case
+
+
+def behave(case: Case) -> Finding | None:
+    """Find what right numbers at one place do not show: types, scaling with the upstream gradient, and the cache."""
+    return _find_low_precision(case) or (
+        _find_bad_scaling(case, case.answers) or _find_stale_cache(case, case.answers)
+        if isinstance(case.answers, GateAnswers)
+        else None
+    )
+
+
+def _find_low_precision(case: Case) -> Finding | None:
+    for i, w in zip(case.subject.wrt, case.returned[0]):
+        if w.dtype in (np.float16, np.float32):
+            sentence = f"{case.subject.name(i)} is {w.dtype}: compute in float64, the type of the inputs."
+            return Finding("wrong", sentence, ("low-precision",))
+    return None
+
+
+def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
+    doubled, zero = answers.gradients(3), answers.gradients(4)
+    if isinstance(doubled, Finding):
+        return doubled
+    if isinstance(zero, Finding):
+        return zero
+    for w, double, nothing in zip(case.returned[0], doubled, zero):
+        if not np.allclose(double, 2 * w, rtol=1e-9, atol=1e-12) or np.any(nothing != 0):
+            sentence = "a doubled upstream gradient must double the result, and a zero one must give zeros."
+            return Finding("wrong", sentence, ("not-linear",))
+    return None
+
+
+def _find_stale_cache(case: Case, answers: GateAnswers) -> Finding | None:
+    pairs = ((w, again) for later in answers.after_others() for w, again in zip(case.returned[0], later))
+    if all(repeats_result(w, again) for w, again in pairs):
+        return None
+    sentence = "it used another forward's values: after two forwards, the first one's backward is wrong."
+    return Finding("wrong", sentence, ("stale-cache",))

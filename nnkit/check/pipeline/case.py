@@ -1,0 +1,48 @@
+"""A subject at some inputs, with what the steps of a check have learned of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.subjects import Answers, GateSubject, Subject
+
+MAX_ENTRIES_ONE_BY_ONE = 1000
+"""Entries of an input up to which each is checked by itself; beyond, along random directions."""
+SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
+
+
+@dataclass
+class Case:
+    """A subject at some inputs, and what the steps have learned of it so far."""
+
+    subject: Subject
+    inputs: Arrays
+    rng: np.random.Generator
+    out: np.ndarray = field(init=False)
+    upstreams: list[np.ndarray] = field(init=False)
+    answers: Answers = field(init=False)
+    returned: list[Arrays] = field(init=False)
+    """The gradients that came back for each of the upstream gradients."""
+    comparisons: list[Comparison] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:
+        """Return a case about which nothing is known yet."""
+        return cls(subject, inputs, np.random.default_rng([SALT, seed]))
+
+    @property
+    def what(self) -> str:
+        """The value's name in a sentence."""
+        return "forward's output" if isinstance(self.subject, GateSubject) else "the value"
+
+    @property
+    def is_large(self) -> bool:
+        return max(np.size(self.inputs[i]) for i in self.subject.wrt) > MAX_ENTRIES_ONE_BY_ONE
+
+
+def find_rounding_floor(inputs: Arrays) -> float:
+    """Return the size below which values are rounding."""
+    return 1e-14 * max(1.0, *(float(np.max(np.abs(x))) for x in inputs))

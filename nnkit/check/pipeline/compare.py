@@ -1,0 +1,146 @@
+"""Step 2: compare with numerical derivatives, at the inputs and near them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from nnkit.check.evidence import not_finite, sampling
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
+from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.ties import narrow_at_ties
+from nnkit.check.pipeline.case import Case, find_rounding_floor
+
+MAX_ENTRIES_TO_LOCATE = 3000
+"""Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
+MAX_ENTRIES_TO_RECOGNISE = 64
+"""Entries of all gradients up to which they are compared with finite differences."""
+NEAR_TIE_RTOL = 1e-6
+"""Room for rounding, relative to all that is added, where inputs are nearly equal."""
+
+
+def compare(case: Case) -> Finding | None:
+    """Compare with numerical derivatives: at these inputs, and at some nearby."""
+    found = _compare_large(case) if case.is_large else _compare_every_entry(case)
+    if isinstance(found, Finding):
+        return found
+    case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
+    wrong = found if _any_wrong(found) else _compare_nearby(case)
+    if isinstance(wrong, Finding):
+        return wrong
+    if wrong:
+        return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong))
+    return not_finite.find_unknown(case.subject, found)
+
+
+def _compare_large(case: Case) -> list[Comparison] | Finding:
+    """Compare along random directions; entry by entry, or in a smaller example, only where these disagree."""
+    subject, inputs, g = case.subject, case.inputs, case.upstreams[0]
+    if sampling.agrees_along(subject, inputs, g, case.returned[0], case.rng, sampling.DIRECTIONS):
+        return []
+    small = sampling.compare_smaller(subject, inputs, case.rng)
+    if _any_wrong(small):
+        return small
+    if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
+        if not sampling.has_slope(subject, inputs, case.rng):
+            return not_finite.cannot_check("the slope is no finite number there.")
+        names = " or ".join(subject.name(i) for i in subject.wrt)
+        return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+    return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
+
+
+def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
+    subject, inputs = case.subject, case.inputs
+    batch = sampling.find_batch_size(subject, inputs)
+    found = sampling.compare_at(subject, inputs, case.upstreams, case.returned, batch)
+    if isinstance(found, Finding) or all(map(_is_exact, found)):
+        return found
+    measured = _measures_derivative(case)
+    if isinstance(measured, Finding):
+        return measured
+    if measured or _are_finite_differences(case, found):
+        return Finding("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
+    return found
+
+
+def _is_exact(comparison: Comparison) -> bool:
+    """Return True if what came back is right to the last digits, as what is measured never is."""
+    pairs = zip(comparison.returned, comparison.targets)
+    return all(w.shape == t.value.shape and bool(np.all(np.abs(w - t.value) <= t.error_bound)) for w, t in pairs)
+
+
+def _measures_derivative(case: Case) -> bool | Finding:
+    """Return True if slopes are measured here and nearby too: twice is no accident of two numbers that are close."""
+    subject, g = case.subject, case.upstreams[0]
+    here = subject.measures_derivative(case.inputs, g)
+    if isinstance(here, Finding) or not here:
+        return here
+    try:
+        there = subject.measures_derivative(sampling.move_inputs(subject, case.inputs, case.rng, 0.05), g)
+    except Exception:  # outside of where the function is defined
+        return False
+    return there is True
+
+
+def _are_finite_differences(case: Case, found: Sequence[Comparison]) -> bool:
+    small = sum(np.size(w) for w in found[0].returned) <= MAX_ENTRIES_TO_RECOGNISE
+    return small and not case.subject.opaque and sampling.are_finite_differences(case.subject, found, case.rng)
+
+
+def _any_wrong(comparisons: Sequence[Comparison]) -> bool:
+    return any(comparison.is_wrong(k) for comparison in comparisons for k in range(len(comparison.targets)))
+
+
+def _compare_nearby(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x
+    and x² agree at 2), or lie on a kink."""
+    for amount in (0.2, 0.01):
+        others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
+        found = _compare_at_others(case, others)
+        if found is not None:
+            return found or _compare_near_ties(case)
+    return []
+
+
+def _compare_near_ties(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is far off where inputs are nearly equal: there, a maximum that takes close
+    for equal is wrong. Errors of the size of rounding are not looked for: differences of such inputs lose digits."""
+    if case.is_large or not any(map(_has_idle, case.comparisons)):
+        return []
+    others = sampling.tie_inputs(case.subject, case.inputs, case.rng)
+    found = _compare_at_others(case, others, NEAR_TIE_RTOL) if others else []
+    return sampling.list_far_off(found) if isinstance(found, list) else []
+
+
+def _has_idle(comparison: Comparison) -> bool:
+    """Return True if some entries change nothing, like those that a maximum does not take."""
+    return any(np.min(np.abs(right)) <= 1e-12 * np.max(np.abs(right)) for right in comparison.right)
+
+
+def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
+    """Return the wrong comparisons at these inputs; None where the function is not defined there."""
+    subject = case.subject
+    try:
+        g = subject.upstream(case.out.shape, case.rng)
+        answers = subject.run_calls(others, [g])
+        out, returned = answers.value(), answers.gradients(0)
+        expected = np.asarray(subject.function(*others), dtype=float)
+    except (ArithmeticError, ValueError):
+        return None
+    if isinstance(out, Finding) or isinstance(returned, Finding):
+        return None
+    if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
+        return None
+    different = find_difference(case.what, out, expected, floor=find_rounding_floor(others))
+    if isinstance(different, WrongValue):
+        return replace(different, inputs=others)
+    exact = bool(case.comparisons) and case.comparisons[0].exact
+    # A large array always has a kink somewhere on the way; it has been looked at where it was given.
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact, rtol) or case.is_large:
+        return []
+    batch = sampling.find_batch_size(subject, case.inputs)
+    found = sampling.compare_at(subject, others, [g], [returned], batch)
+    return found if isinstance(found, Finding) or _any_wrong(found) else []

@@ -1,0 +1,135 @@
+"""Step 4: name the mistakes that explain a finding, or describe what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
+from nnkit.check.diagnosis.explanations.faults import explain_fault
+from nnkit.check.diagnosis.measured import explain_measured
+from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.smallest import find_smallest
+from nnkit.check.evidence import not_finite, sampling
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
+from nnkit.check.evidence.limits import OutOfTime, time_limit, working_time_limit
+from nnkit.check.evidence.subjects import Subject
+from nnkit.check.evidence.tolerance import Target
+from nnkit.check.pipeline.case import Case
+from nnkit.check.rendering import messages, shape_messages
+
+SHARE_FOR_MORE = 0.15
+"""Share of the time limit for comparisons nearby and with other sizes, that tell a mistake from others."""
+SHARE_FOR_EXAMPLE = 0.05
+"""Share of the time limit for the search for a smaller example."""
+NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
+"""Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
+
+
+def diagnose(case: Case, finding: Finding | None) -> Finding | None:
+    """Name the mistakes that explain a finding, where some do."""
+    match finding:
+        case WrongGradient():
+            return _diagnose_gradient(case, finding)
+        case WrongValue():
+            return _diagnose_value(case, finding)
+        case CallFault() if explain_fault(finding).id in NAMED_FAULTS:
+            return _diagnose_fault(case, finding)
+        case _:
+            return finding
+
+
+def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
+    comparison, k = finding.first
+    if _is_overflow(case.subject, comparison, k):
+        return replace(finding, faults=(GradientFault((k,), (BY_ID["overflow"].explain(""),)),))
+    faults = _find_mistakes(case, comparison.inputs, finding.comparisons)
+    if not list_explanations(faults) and comparison.returned[k].shape != comparison.targets[k].value.shape:
+        faults = _find_mistakes_in_square(case, comparison.inputs)
+    wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
+    faults = faults or (GradientFault(wrong),)
+    return replace(
+        finding, faults=_explain_first(case, comparison, k, faults), example=_find_example(case, comparison, k)
+    )
+
+
+def _explain_first(
+    case: Case, comparison: Comparison, k: int, faults: tuple[GradientFault, ...]
+) -> tuple[GradientFault, ...]:
+    """Explain the gradient that is shown by what was measured, if nothing else explains it."""
+    if any(k in fault.gradients and fault.explanations for fault in faults):
+        return faults
+    measured = explain_measured(case.subject, comparison, k)
+    if measured is None:
+        return faults
+    others = [replace(fault, gradients=tuple(i for i in fault.gradients if i != k)) for fault in faults]
+    return GradientFault((k,), (measured,)), *(fault for fault in others if fault.gradients)
+
+
+def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
+    try:
+        with working_time_limit(SHARE_FOR_EXAMPLE):
+            return find_smallest(case.subject, comparison, k, case.rng)
+    except OutOfTime:
+        return None
+
+
+def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
+    """Return what explains these comparisons and further ones; nothing if that takes too long, for the gradient is
+    wrong anyway."""
+    more: list[Comparison] = []
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
+        for subject in (case.subject, *case.subject.variations()):
+            more.extend(sampling.compare_varied(subject, inputs, case.rng))
+    try:
+        with time_limit():
+            found = find_mistakes([*comparisons, *more])
+            fitting = [c for c in more if all(map(_has_shape, c.returned, c.targets))]
+            unsure = len(fitting) < len(more) and not all(fault.explanations for fault in found)
+            if unsure and all(map(_has_shape, comparisons[0].returned, comparisons[0].targets)):
+                # Code for one size alone returns gradients of that size at inputs of another.
+                return find_mistakes([*comparisons, *fitting])
+            return found
+    except OutOfTime:
+        return ()
+
+
+def _has_shape(returned: np.ndarray, target: Target) -> bool:
+    return bool(np.shape(returned) == target.value.shape)
+
+
+def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
+    """Return True if what is NaN or infinite here is right for moderate inputs."""
+    if np.all(np.isfinite(comparison.returned[k])) or not not_finite.has_large(comparison.inputs):
+        return False
+    if "overflow" not in not_finite.list_float_faults(subject, comparison.inputs, comparison.upstream):
+        return False
+    calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
+    return not isinstance(calm, Finding) and not calm[0].is_wrong(k)
+
+
+def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[GradientFault, ...]:
+    """Return what explains examples in which all sizes are equal: no product fails for its shapes there."""
+    comparisons = sampling.compare_square(case.subject, inputs, case.rng)
+    return find_mistakes(comparisons) if comparisons else ()
+
+
+def _diagnose_value(case: Case, finding: WrongValue) -> Finding:
+    of = case.subject.of
+    mistakes = find_value_mistakes(of, finding.inputs, finding.value) if of else ()
+    return messages.add_mistakes(finding, mistakes) if mistakes else finding
+
+
+def _diagnose_fault(case: Case, finding: CallFault) -> Finding:
+    """Name the mistake of a product that failed for its shapes."""
+    rule = shape_messages.describe_products(case.subject, case.inputs)
+    named = [e for e in list_explanations(_find_mistakes_in_square(case, case.inputs)) if e.named]
+    mistakes = tuple(e.id for e in named)
+    possible = NAMED_FAULTS[explain_fault(finding).id]
+    if not mistakes or (possible and not possible.issuperset(mistakes)):
+        return finding
+    return replace(finding, status="wrong", mistakes=mistakes, notes=rule, words={"hint": named[0].hint})
