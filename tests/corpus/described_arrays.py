@@ -96,12 +96,12 @@ SHARES: Cases = [
     ("shares-replaced", "only the last one was kept", lambda: moving_average(assign_window)),
     ("shares-replaced", "only the last one was kept", lambda: affine(lambda x, g: x.T @ g, lambda g: g[-1])),
     ("shares-replaced", "only the first one was kept", lambda: squares_of_products(draw(3, 2))),
-    ("shares-left-out", "the last one is left out", lambda: affine(without_last)),
-    ("shares-left-out", "the first one is left out", lambda: affine(
+    ("shares-left-out", "the last share is left out", lambda: affine(without_last)),
+    ("shares-left-out", "the first share is left out", lambda: affine(
         lambda x, g: x.T @ g, lambda g: g[1:].sum(axis=0))),
-    ("shares-left-out", "the first one is left out", lambda: check_gate(
+    ("shares-left-out", "the first share is left out", lambda: check_gate(
         lambda x, w: x @ w, rows_but_one, draw(4, 3), draw(3, 5))),
-    ("shares-left-out", "the last one is left out", lambda: moving_average(add_window, lambda n: range(n - 1))),
+    ("shares-left-out", "the last share is left out", lambda: moving_average(add_window, lambda n: range(n - 1))),
 ]  # fmt: skip
 
 # ---- axes ---------------------------------------------------------------------------------------------
@@ -126,13 +126,16 @@ AXES: Cases = [
         lambda x, b: x + b[:, None], lambda g, out, x, b: (g, g.sum(axis=(0, 1))), draw(2, 3, 4), draw(3))),
     ("summed-over-axis", "it was averaged over", lambda: check_gate(
         lambda x, b: x + b[:, None], lambda g, out, x, b: (g, g.mean(axis=(0, 2))), draw(2, 3, 4), draw(3))),
-    ("divided-by-another-size", "axis 2 of x", lambda: check_gate(
-        lambda x: x.mean(axis=2), lambda g, out, x: spread(g, 2, 4, x.shape[1]), draw(2, 3, 4))),
-    ("divided-by-another-size", "axis 1 of x", lambda: check_gate(
-        lambda x: (x**2).mean(axis=1), lambda g, out, x: 2 * x * spread(g, 1, 3, x.shape[2]), draw(2, 3, 4))),
-    ("divided-by-another-size", "axis 0 of y", lambda: check_gate(
-        lambda x, y: x @ y / x.shape[1] ** 2,
-        lambda g, out, x, y: (g @ y.T / x.shape[1] / y.shape[1], x.T @ g / x.shape[1] ** 2), draw(2, 3), draw(3, 4))),
+    ("divided-by-another-size + wrong-slope", "q that of axis 2 of x", lambda: check_gate(
+        lambda x, y: x.mean(axis=1) + np.sin(y),
+        lambda g, out, x, y: (spread(g, 1, 3, x.shape[2]), g * np.sin(y)), draw(2, 3, 4), draw(2, 4))),
+    ("divided-by-another-size + wrong-slope", "q that of axis 1 of x", lambda: check_gate(
+        lambda x, y: x.mean(axis=2) * np.exp(y),
+        lambda g, out, x, y: (spread(g * np.exp(y), 2, 4, x.shape[1]), g * x.mean(axis=2) * np.exp(-y)),
+        draw(2, 3, 4), draw(2, 3))),
+    ("divided-by-another-size + shares-left-out", "q that of axis 1 of y", lambda: check_gate(
+        lambda x, y: x @ y / x.shape[1],
+        lambda g, out, x, y: (g @ y.T / y.shape[1], x[1:].T @ g[1:] / x.shape[1]), draw(5, 3), draw(3, 4))),
     ("entries-moved", "along axis 0", lambda: check_gate(
         lambda x: np.roll(x, 1, axis=0), lambda g, out, x: np.roll(g, 1, axis=0), draw(4, 3))),
     ("entries-moved", "in reverse order along axis 1", lambda: check_gate(
@@ -140,48 +143,66 @@ AXES: Cases = [
     ("entries-moved", "in another order", lambda: check_gate(
         lambda x: x.transpose(1, 2, 0), lambda g, out, x: g.transpose(1, 2, 0), draw(3, 3, 3))),
     ("entries-moved", "in another order along axis 0", lambda: check_gate(
-        lambda x: x[[2, 0, 3, 1]] ** 2, lambda g, out, x: (g * 2 * x[[2, 0, 3, 1]])[[2, 0, 3, 1]], draw(4, 3))),
+        lambda x: x[[1, 2, 3, 0, 4]] ** 2, lambda g, out, x: (g * 2 * x[[1, 2, 3, 0, 4]])[[1, 2, 3, 0, 4]], draw(5, 3))),
 ]  # fmt: skip
 
 # ---- windows ------------------------------------------------------------------------------------------
 
 
-def convolve(x: Any, w: Any, stride: int = 1) -> Any:
-    """A convolution of a sequence."""
-    return np.array([x[i : i + len(w)] @ w for i in range(0, len(x) - len(w) + 1, stride)])
+def sequence(
+    stride: int, share: Callable[[Any], Any] = lambda w: w, step: int = 0, padding: int = 0, cut: int = 0
+) -> Verdict:
+    """A convolution of a sequence; backward adds `share` of the kernel at steps of `step`, and cuts at `cut`."""
 
-
-def sequence(dx: Callable[[Any, Any, int], tuple[Any, int]], stride: int) -> Verdict:
-    """A convolution of a sequence whose backward adds, for each output, what `dx` says where it says."""
+    def forward(x: Any, w: Any) -> Any:
+        padded = np.pad(x, padding)
+        return np.array([padded[i : i + len(w)] @ w for i in range(0, len(padded) - len(w) + 1, stride)])
 
     def backward(g: Any, out: Any, x: Any, w: Any) -> Any:
-        found, dw = np.zeros_like(x), np.zeros_like(w)
-        for i in range(len(g)):
-            share, at = dx(g[i], w, i)
-            found[at : at + len(w)] += share
-            dw += g[i] * x[i * stride : i * stride + len(w)]
-        return found, dw
+        padded, dw = np.pad(x, padding), np.zeros_like(w)
+        dx = np.zeros_like(padded)
+        for k, i in enumerate(range(0, len(padded) - len(w) + 1, stride)):
+            at = k * (step or stride)
+            dx[at : at + len(w)] += g[k] * share(w)
+            dw += g[k] * padded[i : i + len(w)]
+        return dx[cut : cut + len(x)], dw
 
-    return check_gate(lambda x, w: convolve(x, w, stride), backward, draw(9), draw(3))
+    return check_gate(forward, backward, draw(9), draw(3))
 
 
-def pool_rows(fill: Callable[[Any, int, Any, Any], None], size: int = 2, stride: int = 2) -> Verdict:
-    """The largest of each two entries of a row; `fill` writes the share of one step."""
+def pooled(*shape: int, size: int, stride: int, add: bool = True) -> Verdict:
+    """The largest entry of each window of an image, or of a sequence; backward gives its gradient to all of them."""
+    axes = (-1,) if len(shape) == 1 else (-2, -1)
+
+    def windows(x: Any) -> Any:
+        counts = [(x.shape[axis] - size) // stride + 1 for axis in axes]
+        for step in np.ndindex(*counts):
+            yield (..., *step), (..., *(slice(k * stride, k * stride + size) for k in step))
 
     def forward(x: Any) -> Any:
-        steps = range(0, x.shape[1] - size + 1, stride)
-        return np.stack([x[:, i : i + size].max(axis=1) for i in steps], axis=1)
+        out = np.zeros((*x.shape[: x.ndim - len(axes)], *((x.shape[axis] - size) // stride + 1 for axis in axes)))
+        for at, window in windows(x):
+            out[at] = x[window].max(axis=axes)
+        return out
 
     def backward(g: Any, out: Any, x: Any) -> Any:
         dx = np.zeros_like(x)
-        for k in range(g.shape[1]):
-            fill(dx[:, k * stride : k * stride + size], k, g[:, k : k + 1], x)
+        for at, window in windows(x):
+            share = np.expand_dims(g[at], axes)
+            dx[window] = dx[window] + share if add else share
         return dx
 
-    return check_gate(forward, backward, draw(3, 6))
+    return check_gate(forward, backward, draw(*shape))
 
 
-WINDOWS: Cases = []
+WINDOWS: Cases = [
+    ("window-elsewhere", "at steps of 1, without the stride", lambda: sequence(2, step=1)),
+    ("window-elsewhere", "the kernel is turned by 180°", lambda: sequence(1, lambda w: w[::-1])),
+    ("window-elsewhere", "the padding was not cut off", lambda: sequence(1, padding=1)),
+    ("pooling", "every entry of a window", lambda: pooled(1, 2, 4, 4, size=2, stride=2)),
+    ("pooling", "every entry of a window", lambda: pooled(8, size=3, stride=1)),
+    ("pooling", "every entry of a window", lambda: pooled(5, 5, size=3, stride=2, add=False)),
+]
 
 # ---- the diagonal of a Jacobian -----------------------------------------------------------------------
 

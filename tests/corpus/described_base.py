@@ -18,7 +18,7 @@ from nnkit.check import Verdict, check_backward
 @dataclass(frozen=True)
 class Described:
     id: str
-    """The description, or the mistake, that the verdict should list, and no other."""
+    """The description, or the mistake, that the verdict should list, and no other; two are joined by " + "."""
     says: str
     """A part of the first line or of the explanation."""
     ask: Callable[[], Verdict]

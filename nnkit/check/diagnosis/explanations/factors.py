@@ -25,6 +25,7 @@ from nnkit.check.evidence.function_graph import Trace, vjp_with_faults
 
 MAX_ALIKE = 4
 """Gates of a kind up to which it is tried at which of them a slope is missing."""
+ORDINALS = ("first", "second", "third", "fourth")
 Change = Callable[[Values, Any], Any]
 """(a gate's values, its right slope) ↦ the wrong gradient of its input."""
 OF_SLOPE: dict[str, Change] = {
@@ -107,8 +108,8 @@ def _at_some(comparison: Comparison) -> Variants:
         for size in range(2, count):
             for chosen in combinations(range(count), size):
                 some = replace(spot, places=tuple(spot.places[k] for k in chosen))
-                numbers = " and ".join(str(k + 1) for k in chosen)
-                title = f"of the {count} gates {spot.write(spot.slopes.formula)}, the slopes of {numbers} are missing"
+                which = " and ".join(f"the {ORDINALS[k]}" for k in chosen)
+                title = f"of the {count} gates {spot.write(spot.slopes.formula)}, the slopes of {which} are missing"
                 faults = some.faults({0: lambda values: values["upstream"]})
                 found.add(spot.explain("missing-factors", title), inject(comparison, spot.graph, faults))
     return found
@@ -225,4 +226,4 @@ WHOLE = replace(
     nudge="Write the formula down, and cross off one factor for each gate on the way. Which one is left over?",
     variants=_on_gradients,
 )
-EXPLANATIONS = (AT_GATES, AT_SOME, IN_TERMS, WHOLE)
+EXPLANATIONS = (IN_TERMS, AT_GATES, AT_SOME, WHOLE)

@@ -209,7 +209,8 @@ def _list_convolved(comparison: Comparison) -> Claims:
     if found.padding:
         dx, dw = found.gradients(found.stride, found.w)
         yield from _place_gradients(comparison, PADDING, dx, dw)
-        yield from _place_gradients(comparison, PADDING, dx[:, :, : -2 * found.padding, : -2 * found.padding], dw)
+        rows, columns = (dx.shape[axis] - 2 * min(found.padding, found.w.shape[axis] - 1) for axis in (2, 3))
+        yield from _place_gradients(comparison, PADDING, dx[:, :, :rows, :columns], dw)
 
 
 def _cut(dx: np.ndarray, found: Convolution) -> np.ndarray:
