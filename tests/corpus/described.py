@@ -1,4 +1,4 @@
-"""Wrong answers without a name, each with the description that the checker should give and a part of what it should say.
+"""Wrong answers without a name, each with the description that the checker should give, and a part of its words.
 
 Adding one is adding one entry to a `described_*.py` file; `tests/check/test_descriptions.py` asks about each.
 """

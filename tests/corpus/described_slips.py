@@ -7,8 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from nnkit.check import Verdict, check_gradient
+
 from corpus.described_base import Described, check_gate, row_sum, sigmoid, softmax
+from nnkit.check import Verdict, check_gradient
 
 R = np.random.default_rng(7)
 ANY = R.normal(size=(3, 4))
@@ -40,7 +41,13 @@ GATES: list[tuple[str, str, Callable[..., Any], Callable[..., Any], tuple[Any, .
     ("wrong-slope", "x**2.5 is 2.5 * x**2.5", lambda x: x**2.5, lambda g, out, x: 2.5 * g * x**2.5, (POSITIVE,)),
     ("factor", "dx is wrong: ", np.sqrt, lambda g, out, x: g / out, (POSITIVE,)),
     ("wrong-slope", "np.sqrt(x) is 1 / (2 * x)", np.sqrt, lambda g, out, x: g / (2 * x), (POSITIVE,)),
-    ("wrong-slope", "np.sqrt(x) is 0.5 * x**0.5", lambda x: x**0.5, lambda g, out, x: 0.5 * g * np.sqrt(x), (POSITIVE,)),
+    (
+        "wrong-slope",
+        "np.sqrt(x) is 0.5 * x**0.5",
+        lambda x: x**0.5,
+        lambda g, out, x: 0.5 * g * np.sqrt(x),
+        (POSITIVE,),
+    ),
     ("wrong-slope", "1 / x is -1 / x,", lambda x: 1 / x, lambda g, out, x: -g / x, (OFF_ZERO,)),
     ("wrong-slope", "1 / x is -1 / out**2", np.reciprocal, lambda g, out, x: -g / out**2, (OFF_ZERO,)),
     ("wrong-slope", "abs(x) is", np.abs, lambda g, out, x: g * out, (OFF_ZERO,)),
@@ -48,49 +55,86 @@ GATES: list[tuple[str, str, Callable[..., Any], Callable[..., Any], tuple[Any, .
     ("other-function", "this is the gradient of sin", np.cos, lambda g, out, x: g * out, (ANY,)),
     ("wrong-slope", "np.arctan(x) is 1 / (1 - x**2)", np.arctan, lambda g, out, x: g / (1 - x**2), (0.3 * ANY,)),
     ("other-function", "this is the gradient of log", np.log1p, lambda g, out, x: g / x, (POSITIVE,)),
-    ("wrong-slope", "softplus(x) is 1 / (1 + np.exp(x))", lambda x: np.log(1 + np.exp(x)), lambda g, out, x: g * sigmoid(-x), (ANY,)),
-    ("other-function", "this is the gradient of exp", lambda x: np.logaddexp(0, x), lambda g, out, x: g * np.exp(x), (ANY,)),
-    ("chain-from-value", "out came in", lambda x: np.maximum(x, 0), lambda g, out, x: g * out, (ANY,)),
-    ("wrong-slope", "upstream * (x > 0) * (upstream > 0)", lambda x: x * (x > 0), lambda g, out, x: g * (x > 0) * (g > 0), (ANY,)),
     (
-        "wrong-slope", "leaky_relu(x) is alpha,",
+        "wrong-slope",
+        "softplus(x) is 1 / (1 + np.exp(x))",
+        lambda x: np.log(1 + np.exp(x)),
+        lambda g, out, x: g * sigmoid(-x),
+        (ANY,),
+    ),
+    (
+        "other-function",
+        "this is the gradient of exp",
+        lambda x: np.logaddexp(0, x),
+        lambda g, out, x: g * np.exp(x),
+        (ANY,),
+    ),
+    ("chain-from-value", "out came in", lambda x: np.maximum(x, 0), lambda g, out, x: g * out, (ANY,)),
+    (
+        "wrong-slope",
+        "upstream * (x > 0) * (upstream > 0)",
+        lambda x: x * (x > 0),
+        lambda g, out, x: g * (x > 0) * (g > 0),
+        (ANY,),
+    ),
+    (
+        "wrong-slope",
+        "leaky_relu(x) is alpha,",
         lambda x: np.where(x > 0, x, 0.2 * x),
         lambda g, out, x: 0.2 * g,
         (ANY,),
     ),
     (
-        "wrong-slope", "leaky_relu(x) is np.where(x > 0, 1, -alpha)",
+        "wrong-slope",
+        "leaky_relu(x) is np.where(x > 0, 1, -alpha)",
         lambda x: np.maximum(x, 0.1 * x),
         lambda g, out, x: np.where(x > 0, g, -0.1 * g),
         (ANY,),
     ),
     (
-        "wrong-slope", "elu(x) is np.where(x > 0, 1, out)",
+        "wrong-slope",
+        "elu(x) is np.where(x > 0, 1, out)",
         lambda x: np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1),
         lambda g, out, x: g * np.where(x > 0, 1, out),
         (ANY,),
     ),
     (
-        "wrong-slope", "elu(x) is np.where(x > 0, 1, np.exp(x))",
+        "wrong-slope",
+        "elu(x) is np.where(x > 0, 1, np.exp(x))",
         lambda x: np.where(x > 0, x, 0.5 * (np.exp(np.minimum(x, 0)) - 1)),
         lambda g, out, x: g * np.where(x > 0, 1, np.exp(x)),
         (ANY,),
     ),
     ("wrong-slope", "x / y in y is -1 / y**2", np.divide, lambda g, out, x, y: (g / y, -g / y**2), (ANY, OTHER)),
     ("wrong-slope", "x / y in y is -x / y,", np.divide, lambda g, out, x, y: (g / y, -g * x / y), (ANY, OTHER)),
-    ("other-function", "this is the gradient of x · y", np.divide, lambda g, out, x, y: (g * y, -g * x / y**2), (ANY, OTHER)),
-    ("wrong-slope", "x / y in y is (y - x) / y**2", np.divide, lambda g, out, x, y: (g / y, g * (y - x) / y**2), (ANY, OTHER)),
+    (
+        "other-function",
+        "this is the gradient of x · y",
+        np.divide,
+        lambda g, out, x, y: (g * y, -g * x / y**2),
+        (ANY, OTHER),
+    ),
+    (
+        "wrong-slope",
+        "x / y in y is (y - x) / y**2",
+        np.divide,
+        lambda g, out, x, y: (g / y, g * (y - x) / y**2),
+        (ANY, OTHER),
+    ),
     ("wrong-slope", "x * y in x is upstream + y", np.multiply, lambda g, out, x, y: (g + y, g * x), (ANY, OTHER)),
-    ("wrong-factor", "added to the factors y and x of x * y", np.multiply, lambda g, out, x, y: (g + y, g + x), (ANY, OTHER)),
+    (
+        "wrong-factor",
+        "added to the factors y and x of x * y",
+        np.multiply,
+        lambda g, out, x, y: (g + y, g + x),
+        (ANY, OTHER),
+    ),
     ("sign", "the sign is wrong", np.subtract, lambda g, out, x, y: (g, g), (ANY, OTHER)),
     ("chain-from-value", "out came in", np.maximum, lambda g, out, x, y: (g * (x >= y), g * (x < y) * y), (ANY, OTHER)),
     ("wrong-slope", "min(x, y) in x is", np.minimum, lambda g, out, x, y: (g / 2, g * (x > y)), (ANY, OTHER)),
     ("wrong-slope", "np.exp(x) is np.exp(-x)", np.exp, lambda g, out, x: g / out, (ANY,)),
     ("wrong-slope", "np.tanh(x) is 1 / np.cosh(x)**4", np.tanh, lambda g, out, x: g * (1 - out**2) ** 2, (ANY,)),
 ]
-
-
-
 
 
 def take_larger_half(x: Any) -> Any:
@@ -112,9 +156,6 @@ ROWS: list[tuple[str, str, Callable[..., Any], Callable[..., Any]]] = [
 ]
 
 
-
-
-
 def neuron(w, x, b):
     return sigmoid(w * x + b)
 
@@ -125,49 +166,57 @@ def wave(x, y):
 
 FUNCTIONS: list[tuple[str, str, Callable[..., Any], Callable[..., Any], tuple[float, ...]]] = [
     (
-        "chain-begun-late", "the derivative of x1 * x2 + x3 alone",
+        "chain-begun-late",
+        "the derivative of x1 * x2 + x3 alone",
         neuron,
         lambda w, x, b: (x, w, 1.0),
         (0.3, -1.2, 0.7),
     ),
     (
-        "wrong-slope", "sigmoid(x1 * x2 + x3) is 1 - out**2",
+        "wrong-slope",
+        "sigmoid(x1 * x2 + x3) is 1 - out**2",
         neuron,
         lambda w, x, b: tuple((1 - neuron(w, x, b) ** 2) * d for d in (x, w, 1)),
         (0.3, -1.2, 0.7),
     ),
     (
-        "wrong-slope", "np.sin(x1 * x2) is -np.cos(x1 * x2)",
+        "wrong-slope",
+        "np.sin(x1 * x2) is -np.cos(x1 * x2)",
         wave,
         lambda x, y: (-np.cos(x * y) * y + 2 * x / y, -np.cos(x * y) * x - x**2 / y**2),
         (0.7, 1.3),
     ),
     (
-        "wrong-slope", "x1**2 is x1,",
+        "wrong-slope",
+        "x1**2 is x1,",
         wave,
         lambda x, y: (np.cos(x * y) * y + x / y, np.cos(x * y) * x - x**2 / y**2),
         (0.7, 1.3),
     ),
     (
-        "wrong-slope", "x1**2 / x2 in x2 is -x1**2 / x2,",
+        "wrong-slope",
+        "x1**2 / x2 in x2 is -x1**2 / x2,",
         wave,
         lambda x, y: (np.cos(x * y) * y + 2 * x / y, np.cos(x * y) * x - x**2 / y),
         (0.7, 1.3),
     ),
     (
-        "wrong-slope", "np.tanh(np.exp(xs)) is 1 + np.tanh(np.exp(xs))**2",
+        "wrong-slope",
+        "np.tanh(np.exp(xs)) is 1 + np.tanh(np.exp(xs))**2",
         lambda x: np.tanh(np.exp(x)),
         lambda x: (1 + np.tanh(np.exp(x)) ** 2) * np.exp(x),
         (0.4,),
     ),
     (
-        "chain-stopped", "the gradient at np.exp(xs), not yet at xs",
+        "chain-stopped",
+        "the gradient at np.exp(xs), not yet at xs",
         lambda x: np.tanh(np.exp(x)),
         lambda x: 1 - np.tanh(np.exp(x)) ** 2,
         (0.4,),
     ),
     (
-        "other-point", "taken at",
+        "other-point",
+        "taken at",
         lambda x: np.tanh(np.exp(x)),
         lambda x: (1 - np.tanh(x) ** 2) * np.exp(x),
         (0.4,),

@@ -12,9 +12,7 @@ from nnkit.check.diagnosis.mistakes.tied import NONE
 from nnkit.check.evidence.finding import Explanation
 
 DESCRIPTIONS: dict[str, Explanation] = {
-    entry.id: entry
-    for entry in (NONE, *EXPLANATIONS, JACOBIAN, MEASURED, *FAULTS, *CONDUCT)
-    if entry.id not in BY_ID
+    entry.id: entry for entry in (NONE, *EXPLANATIONS, JACOBIAN, MEASURED, *FAULTS, *CONDUCT) if entry.id not in BY_ID
 }
 ENTRIES: dict[str, Explanation] = {**DESCRIPTIONS, **BY_ID}
 """All that an id can stand for."""

@@ -179,9 +179,8 @@ def _list_divided(comparison: Comparison) -> Claims:
             if p != q:
                 key = replace(
                     DIVIDED.explain(""),
-                    title=f"it is the right one times p / q, where p is the size of {one}, and q that of {other}",
-                    why="A mean over an axis has 1 over the size of that axis in its gradient: "
-                    f"was {other} taken for {one}?",
+                    title=f"it comes out as if divided by the size of {other} in place of that of {one}",
+                    why=f"It is the right one times p / q, where p is the size of {one} and q that of {other}.",
                 )
                 yield key, i, right * p / q
 
@@ -221,4 +220,4 @@ DIVIDED = Mistake(
     named=False,
     before_pairs=True,
 )
-EXPLANATIONS = (SUMMED, DIVIDED, MOVED)
+EXPLANATIONS = (SUMMED, MOVED)
