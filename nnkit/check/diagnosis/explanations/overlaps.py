@@ -26,7 +26,7 @@ PARTS = {
 
 
 CAUSES = {"last": "as `=` gives where `+=` is due", "first": "as where a loop returns in its first round"}
-"""What makes people keep one share."""
+"""Causes of keeping one share alone."""
 
 
 def join_axes(axes: tuple[int, ...]) -> str:
