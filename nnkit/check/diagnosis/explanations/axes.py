@@ -133,7 +133,8 @@ def _list_mixed(comparison: Comparison) -> Claims:
     """Yield axes in another order, and slices along an axis in another order."""
     for i, (right, returned) in enumerate(zip(comparison.right, comparison.returned)):
         for axes in list(permutations(range(np.ndim(right))))[1:] if 3 <= np.ndim(right) <= 4 else []:
-            yield _describe_move("the right numbers with the axes in another order"), i, np.transpose(right, axes)
+            if same(returned, np.transpose(right, axes)):
+                yield _describe_move("the right numbers with the axes in another order"), i, returned
         if np.shape(returned) != np.shape(right):
             continue
         for axis in range(np.ndim(right)):
@@ -178,9 +179,8 @@ def _list_divided(comparison: Comparison) -> Claims:
             if p != q:
                 key = replace(
                     DIVIDED.explain(""),
-                    title=f"it is the right one times p / q, where p is the size of {one}, and q that of {other}",
-                    why="A mean over an axis has 1 over the size of that axis in its gradient: "
-                    f"was {other} taken for {one}?",
+                    title=f"it comes out as if divided by the size of {other} in place of that of {one}",
+                    why=f"It is the right one times p / q, where p is the size of {one} and q that of {other}.",
                 )
                 yield key, i, right * p / q
 
@@ -220,4 +220,4 @@ DIVIDED = Mistake(
     named=False,
     before_pairs=True,
 )
-EXPLANATIONS = (SUMMED, DIVIDED, MOVED)
+EXPLANATIONS = (SUMMED, MOVED)
