@@ -17,6 +17,9 @@ from nnkit.check import (
     check_graph,
     check_jacobian,
     check_order,
+    check_parameters,
+    check_step,
+    check_update,
     check_value,
     partial_credit,
 )
