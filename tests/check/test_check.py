@@ -333,3 +333,47 @@ def test_the_example_of_an_update_names_the_gradients() -> None:
     verdict = check_update(lambda w, dw, s: {k: w[k] + s * dw[k] for k in w}, weights, gradients)
     assert "dw = " in str(verdict)
     assert "batch[" not in str(verdict)
+
+
+SWAPPED = {
+    "two numbers": lambda: check_gradient(lambda x, y: ((y, x), x * y), 2.0, 3.0),
+    "an array": lambda: check_gradient(lambda x: (2 * x, np.sum(x * x)), np.array([1.0, -2.0])),
+    "a dict": lambda: check_parameters(lambda p, x: ({"w": 2 * p["w"]}, np.sum(p["w"] ** 2)), {"w": np.ones(2)}, 1.0),
+}
+
+
+@pytest.mark.parametrize("kind", SWAPPED)
+def test_gradients_before_the_value_are_said_to_be_swapped(kind: str) -> None:
+    verdict = SWAPPED[kind]()
+    assert verdict.explained_as == ("wrong-container",)
+    assert "(gradients, value): the value comes first" in verdict.headline
+
+
+def test_a_tuple_in_the_tuple_of_gradients_gets_a_sentence() -> None:
+    for x in (2.0, np.array([1.0, -2.0])):
+        verdict = check_gradient(lambda x: (np.sum(x * x), ((2 * x,),)), x)
+        assert "one pair of ( ) too many" in verdict.headline
+    assert check_gradient(lambda x: (np.sum(x * x), (2 * x,)), np.array([1.0])).passed
+
+
+def _softmax(x: np.ndarray) -> np.ndarray:
+    return np.exp(x) / np.sum(np.exp(x))
+
+
+JACOBIANS = {
+    "identity for a reversal": (lambda x: np.eye(3), lambda x: x[::-1], "reverse order"),
+    "identity for a shift of the mean": (lambda x: np.eye(3), lambda x: x - x.mean(), "the identity matrix"),
+    "identity less one": (lambda x: np.eye(3) - 1, lambda x: x - x.mean(), "9 of 9 entries are off"),
+    "full rows": (lambda x: np.outer(1 - np.tanh(x) ** 2, np.ones(3)), np.tanh, "beside its diagonal should be 0"),
+    "the diagonal of softmax": (lambda x: np.diag(_softmax(x)), _softmax, "beside its diagonal are 0"),
+    "a transpose": (lambda x: (np.arange(9.0).reshape(3, 3) @ np.diag(2 * x)).T,
+                    lambda x: np.arange(9.0).reshape(3, 3) @ x**2, "it is the transpose of the Jacobian"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", JACOBIANS)
+def test_a_jacobian_is_described_without_an_upstream_gradient(kind: str) -> None:
+    jacobian, of, words = JACOBIANS[kind]
+    verdict = check_jacobian(jacobian, np.array([0.5, -1.0, 2.0]), of=of)
+    assert words in verdict.headline, str(verdict)
+    assert not any(word in str(verdict) for word in ("upstream", "gradient", "arrives", "digits"))

@@ -227,3 +227,16 @@ def test_kinds_are_listed_once_and_all_have_cases() -> None:
     assert [kind.id for kind in FAULTS if not kind.cases] == ["raised"]
     tried = {id for id, _ in (*BACKWARDS.values(), *TRACED.values())}
     assert {kind.id for kind in FAULTS} - tried <= {TRACERS[-1].id}
+
+
+def test_a_module_that_was_not_imported_is_no_matter_of_the_cache() -> None:
+    verdict = check_gradient(lambda x: (cmath.exp(x), 1.0), 1.0)  # type: ignore[name-defined] # noqa: F821
+    assert "write `import cmath` at the top" in verdict.headline
+    assert "cache" not in str(verdict)
+
+
+def test_one_argument_is_no_arguments() -> None:
+    def double(x: float) -> float:
+        return 2 * x
+
+    assert "takes 1 argument, not 2" in check_gradient(lambda x: (double(x, x), 1), 1.0).headline  # type: ignore[call-arg]

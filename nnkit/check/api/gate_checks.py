@@ -11,7 +11,7 @@ import numpy as np
 
 from nnkit.arrays import Array, get_name
 from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
-from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian
+from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian, say_of_jacobian
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
@@ -158,14 +158,14 @@ def _explain_jacobian(
     out = np.asarray(of(*inputs), dtype=float)
     if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
         rows = [_compare_row(returned, target, of, inputs, wrt, out, k, tuple(names)) for k in range(out.size)]
-        found = list_explanations(find_mistakes(rows))
+        found = say_of_jacobian(list_explanations(find_mistakes(rows)))
         if found:
             return found
     right, one = (target.value,), np.ones(())
     whole = Comparison(
         lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True, names=("J",)
     )
-    found = list_explanations(find_mistakes([whole]))
+    found = say_of_jacobian(list_explanations(find_mistakes([whole])))
     return found or (describe_jacobian(returned, target.value, out, inputs[wrt]),)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.containers import find_swapped
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
 from nnkit.check.pipeline import examine, guard_check
@@ -49,6 +50,9 @@ def check_parameters(
                 kind = guarded_call.describe_kind(returned)
                 sentence = f"it must return the pair (loss, gradients); it returned {kind}."
                 return Finding("wrong", sentence, ("wrong-container",), words={"hint": "Write `return loss, grads`."})
+            swapped = find_swapped(returned[0], returned[1], "grads")
+            if swapped:
+                return swapped
             gradients = network.read_dict(returned[1])
             return gradients if isinstance(gradients, Finding) else (returned[0], gradients)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,6 +57,12 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
     if finding:
         return finding
     chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
+    shapes = [np.shape(inputs[i]) for i in subject.wrt]
+    if any(_is_wrapped(gradient, shape) for gradient, shape in zip(chosen, shapes)):
+        sentence = "a gradient came in a tuple of its own, inside of the tuple of gradients: one pair of ( ) too many."
+        words = {"why": "Its shape has an axis too many then.", "nudge": "Count the ( on the line of the `return`."}
+        finding = _wrong_count(subject, sentence)
+        return replace(finding, words={**finding.words, **words})
     return _read_each(chosen, subject)
 
 
@@ -69,6 +76,13 @@ def _find_gradient_of_fixed(
     reason = "holds whole numbers, so it is taken for labels and" if whole else "is data here and"
     sentence = f"{name} {reason} held fixed: return None in place of {subject.name(given[0])}."
     return GradientOfFixed("wrong", sentence, ("wrong-count",), inputs=tuple(given))
+
+
+def _is_wrapped(gradient: Any, shape: tuple[int, ...]) -> bool:
+    """Return True for ((dx,),): a tuple around an array of the input's shape."""
+    if not isinstance(gradient, tuple) or len(gradient) != 1 or isinstance(gradient[0], tuple | list):
+        return False
+    return np.shape(gradient[0]) == shape and np.asarray(gradient[0]).dtype.kind in "biuf"
 
 
 def _is_zero(gradient: Any, shape: tuple[int, ...]) -> bool:
@@ -117,7 +131,11 @@ def _join(names: Sequence[str]) -> str:
 
 
 def _join_gradients(subject: Gradients) -> str:
-    names = [subject.name(i) for i in range(len(subject.names)) if i in subject.wrt or subject.takes_upstream]
+    names = [
+        subject.name(i) if i in subject.wrt else "None"
+        for i in range(len(subject.names))
+        if i in subject.wrt or subject.takes_upstream
+    ]
     return names[0] + "," if len(names) == 1 else ", ".join(names)
 
 
@@ -138,11 +156,28 @@ def find_wrong_forward(subject: Gradients, returned: Any) -> Finding | None:
     return Finding("wrong", sentence, ("wrong-container",), words=words)
 
 
+def find_swapped(first: Any, second: Any, gradients: str) -> Finding | None:
+    """Return the finding on (gradients, value), where the value should come first."""
+    if not _is_swapped(first, second):
+        return None
+    sentence = "it returned (gradients, value): the value comes first, then the gradients."
+    words = {"nudge": "Which of the two does the caller unpack first?", "hint": f"Write `return value, {gradients}`."}
+    return Finding("wrong", sentence, ("wrong-container",), words=words)
+
+
+def _is_swapped(first: Any, second: Any) -> bool:
+    """Return True if a tuple, a dict or an array comes before a single number."""
+    if isinstance(second, tuple | list | dict | str) or second is None or np.ndim(second) > 0:
+        return False
+    several = isinstance(first, Mapping) or (isinstance(first, tuple | list) and len(first) > 0)
+    return several or (isinstance(first, np.ndarray) and first.ndim > 0)
+
+
 def find_wrong_pair(subject: Gradients, returned: Any) -> Finding | None:
     """Return the finding on a function that does not return (value, gradients)."""
-    if isinstance(returned, tuple | list) and len(returned) == 2:
-        return None
     gradients, count = f"({_join_gradients(subject)})", len(subject.wrt)
+    if isinstance(returned, tuple | list) and len(returned) == 2:
+        return find_swapped(returned[0], returned[1], gradients)
     several = isinstance(returned, tuple | list) and len(returned) > 2
     sentence = f"it must return the pair (value, gradients); it returned {guarded_call.describe_kind(returned)}"
     if several and len(returned) == 1 + count:

@@ -202,7 +202,7 @@ MOVED = Mistake(
     "the right numbers stand at other places",
     "Each number is right, but is the gradient of another entry.",
     "Follow one entry from the input to the output and back. Which index does it have at each step?",
-    "Write the gradient to the index that forward read from, and undo each flip, shift or transpose of forward.",
+    "Write the gradient to the index that forward read from, and undo each flip, shift or transpose that forward made.",
     SHAPES,
     _moved,
     reads_returned=True,

@@ -98,8 +98,8 @@ def _from_loss(comparison: Comparison) -> Variants:
     wires = [graph.wires[i] for i in comparison.wrt]
     words = say(
         FROM_LOSS,
-        "out came in where only the upstream gradient belongs",
-        "The backward pass starts from the upstream gradient; the value of out is no factor.",
+        "it is what upstream * out gives in place of upstream",
+        "Either out came in as a factor, or a slope with out in its denominator, as that of sqrt, was left out.",
         "With which array does the chain begin?",
         "Begin with `upstream`, and multiply by slopes only.",
     )

@@ -18,6 +18,10 @@ class FaultCase:
     """Ends the sentence "backward raised NameError in the line ...: "; named groups of both expressions fit in."""
     line: str = ""
     """A regular expression for the learner's line."""
+    why: str = ""
+    """Better words than those of its kind, as `nudge` and `hint` are."""
+    nudge: str = ""
+    hint: str = ""
 
     def match(self, raised: str, line: str) -> str | None:
         """Return what is said of an exception with this text in this line; None if it is another one."""

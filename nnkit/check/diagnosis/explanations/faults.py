@@ -24,6 +24,9 @@ PYTHON_FAULTS = (
             FaultCase(
                 rf"name '(?P<name>{STANDARD_MODULES})' is not defined",
                 "`{name}` was not imported: write `import {name}` at the top",
+                why="A module is known only once it is imported, also one that comes with Python.",
+                nudge="Which modules does the first cell import?",
+                hint="Import it in the first cell and run that cell; np.exp, np.sqrt and np.pi need no other module.",
             ),
             FaultCase(
                 r"^backward raised NameError: name '(?P<name>\w+)'",
@@ -199,7 +202,15 @@ def explain_fault(call: CallFault) -> Explanation:
         for case in kind.cases:
             found = case.match(text, call.line)
             if found is not None:
-                return Explanation(kind.id, found, kind.why, kind.nudge, kind.hint, kind.lesson, named=False)
+                return Explanation(
+                    kind.id,
+                    found,
+                    case.why or kind.why,
+                    case.nudge or kind.nudge,
+                    case.hint or kind.hint,
+                    kind.lesson,
+                    named=False,
+                )
     said = re.sub(r"[.!\s]+$", "", call.message[:MAX_MESSAGE_CHARS])
     title = said or "Python gives no reason"
     return Explanation(RAISED.id, title, RAISED.why, RAISED.nudge, RAISED.hint, RAISED.lesson, named=False)

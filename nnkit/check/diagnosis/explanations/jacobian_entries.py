@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -13,6 +15,33 @@ from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.evidence.finding import Explanation
 
 Shape = tuple[int, ...]
+PLACE = "J[i, j] is the slope of output i for a change of input j."
+NUDGE = "Take one output and one input. If that input grows a little, by how much does that output grow?"
+FORMULA = "Write the formula of one output, and differentiate it for each of the inputs: this is one row."
+TRANSPOSED = {
+    "title": "it is the transpose of the Jacobian",
+    "why": f"{PLACE} In yours, it stands at [j, i].",
+    "nudge": "Does a row belong to an output, or to an input?",
+    "hint": "One row for each output, one column for each input; `.T` exchanges them.",
+}
+OF_GRADIENTS = re.compile(r"stream|gradient|arrives|passed on|branch|path|summed|averaged|forward|backward")
+"""Words that say nothing of a Jacobian."""
+
+
+def say_of_jacobian(found: Sequence[Explanation]) -> tuple[Explanation, ...]:
+    """Return what was found by comparing rows in words that hold for a table of slopes; nothing where it speaks of what
+    a Jacobian does not have: an upstream gradient, and paths along which it comes back."""
+    return () if any(OF_GRADIENTS.search(e.title) for e in found) else tuple(map(_say_of_table, found))
+
+
+def _say_of_table(found: Explanation) -> Explanation:
+    if found.id == "transposed":
+        return BY_ID["transposed"].explain("", **TRANSPOSED)
+    why, nudge, hint = (
+        words if OF_GRADIENTS.search(own) else own
+        for own, words in ((found.why, PLACE), (found.nudge, NUDGE), (found.hint, FORMULA))
+    )
+    return replace(found, why=why, nudge=nudge, hint=hint)
 
 
 def describe_jacobian(returned: Any, right: Any, out: Any, x: Any) -> Explanation:
@@ -40,11 +69,15 @@ def _name_content(returned: Any, right: Any, out: Any) -> Explanation | None:
     for order in permutations(range(right.ndim)) if right.ndim <= 4 else ():
         if order != tuple(range(right.ndim)) and same(returned, np.transpose(right, order)):
             if right.ndim == 2:
-                return BY_ID["transposed"].explain("")
+                return BY_ID["transposed"].explain("", **TRANSPOSED)
             return _explain("its axes are in another order",
                             "The numbers are right, but stand at other places.",
                             "The axes of the output come first, then those of the input.")  # fmt: skip
     square = right.ndim == 2 and right.shape[0] == right.shape[1]
+    if square and same(returned, np.eye(len(right))):
+        return _explain("it is the identity matrix",
+                        "That is the Jacobian of a function whose outputs are its inputs, as they are.",
+                        FORMULA)  # fmt: skip
     if square and same(returned, np.diagonal(right)):
         return _explain("it is the diagonal of the Jacobian alone",
                         "The Jacobian has the slopes of each output for the other inputs too, zeros or not.",
@@ -64,15 +97,32 @@ def _describe_entries(returned: Any, right: Any, out: Any) -> Explanation:
     output, given = _format_index(at[: np.ndim(out)]), _format_index(at[np.ndim(out) :])
     measured = f"{place} is the slope of output {output} for a change of input {given}: {right[at]:.4g}, "
     measured += f"not {returned[at]:.4g}."
+    own = np.eye(len(right), dtype=bool) if right.ndim == 2 and right.shape[0] == right.shape[1] else None
+    if own is not None and not np.any(right[~own]) and np.any(returned[~own]):
+        return _explain_beside(returned, right, own)
+    if own is not None and not np.any(returned[~own]) and np.any(right[~own]):
+        return _explain("the entries beside its diagonal are 0, and should not be",
+                        f"Each output depends on several inputs here. {measured}",
+                        "Write the slope of output i for each input j ≠ i too.")  # fmt: skip
     if wrong.any() and not np.any(right[wrong]):
         return _explain("entries that should be 0 are not",
-                        f"No output depends on these inputs. {measured}",
+                        f"Output {output} does not depend on input {given}. {measured}",
                         "Start from zeros; write only the entries where the output depends on the input.")  # fmt: skip
     if same(returned[wrong], -right[wrong]):
         title = f"{int(wrong.sum())} of {wrong.size} entries have the wrong sign"
         return _explain(title, measured, "Differentiate again and mind each minus.")
     title = f"{int(wrong.sum())} of {wrong.size} entries are off"
     return _explain(title, measured, "Write the formula of that output, and differentiate it for that input.")
+
+
+def _explain_beside(returned: Any, right: Any, own: Any) -> Explanation:
+    """Explain entries beside the diagonal, where each output depends on its own input alone."""
+    i, j = (int(k) for k in np.argwhere(~own & (returned != 0))[0])
+    measured = f"Output [{i}] does not depend on input [{j}], so J[{i}, {j}] is 0, not {returned[i, j]:.4g}."
+    rest = "" if same(returned[own], right[own]) else " Some entries on the diagonal are wrong too."
+    return _explain("the entries beside its diagonal should be 0",
+                    measured + rest,
+                    "`np.diag(d)` makes a matrix of the slopes d, with zeros beside the diagonal.")  # fmt: skip
 
 
 def _format_index(index: Shape) -> str:
@@ -87,7 +137,7 @@ ENTRIES = Explanation(
     "jacobian-entries",
     "entries of the Jacobian stand elsewhere, or are other numbers",
     "Entry [i, j] is the slope of output i for a change of input j.",
-    "Take one output and one input. If that input grows a little, by how much does that output grow?",
+    NUDGE,
     "Write the formula of one output, and differentiate it for one input.",
     "lecture 03, From one slope to a table of slopes",
     named=False,
