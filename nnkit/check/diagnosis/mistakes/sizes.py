@@ -18,7 +18,7 @@ RTOL = 1e-6
 
 @dataclass(frozen=True)
 class Axis:
-    """A number of entries, and where it is to be seen."""
+    """A number of entries, in words: "the size of axis 1 of x"."""
 
     words: str
     size: int
