@@ -179,7 +179,7 @@ def slope(s: Any) -> Any:
 
 UPDATED_FIRST: Cases = [
     ("updated-first", "updated before", lambda: stepped(slope, slope)),
-    ("updated-first", "at batch[0] @ W1 is left out", lambda: stepped(lambda h: 1, slope)),
+    ("updated-first", "at x @ W1 is left out", lambda: stepped(lambda h: 1, slope)),
     ("updated-first", "@ W2 is left out", lambda: stepped(slope, lambda out: 1)),
 ]
 

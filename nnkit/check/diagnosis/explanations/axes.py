@@ -73,7 +73,7 @@ def _find_copied(site: Site) -> tuple[int, ...]:
 def _describe_sum(name: str, site: Site, axes: tuple[int, ...], copied: tuple[int, ...], word: str) -> Explanation:
     kept = ", keepdims=True" if len(site.shape) == site.shares.ndim - 1 else ""
     axis = copied[0] if len(copied) == 1 else copied
-    right = f"it is summed over {join_axes(copied)}"
+    right = f"it must be summed over {join_axes(copied)}"
     return replace(
         SUMMED.explain(""),
         title=f"it was {word} over {join_axes(axes)} of {site.output}; {right}",
@@ -94,7 +94,7 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
                 name = comparison.name(i)
                 key = replace(
                     SUMMED.explain(""),
-                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing is {word}",
+                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing is to be {word}",
                     why=f"Each entry of {name} has a gradient of its own.",
                     hint="Leave the sum away, or take it in the factor that was copied along this axis.",
                 )
@@ -157,7 +157,7 @@ def _match_slices(returned: Any, right: Any) -> list[int]:
 
 
 def _describe_move(title: str) -> Explanation:
-    return replace(MOVED.explain(""), title=f"they are {title}")
+    return replace(MOVED.explain(""), title=f"it has {title}")
 
 
 # ---- another size -----------------------------------------------------------------------------------
