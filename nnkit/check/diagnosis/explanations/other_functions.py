@@ -93,6 +93,9 @@ FUNCTIONS = (
     KnownFunction("min(x, y)", lambda x, y: np.minimum(x, y), lambda g, x, y: (g * (x <= y), g * (x > y))),
 )  # fmt: skip
 
+SLOPE_IS_OUT = {("softplus", "a sigmoid")}
+"""A function, and another one whose slope is that function's value: `out` in place of the slope is likelier."""
+
 
 def _others(comparison: Comparison) -> Variants:
     """Return a variant for each known function with an output of this shape."""
@@ -105,6 +108,7 @@ def _others(comparison: Comparison) -> Variants:
     for known in FUNCTIONS:
         if (
             known.name != own
+            and (known.name, own) not in SLOPE_IS_OUT
             and values[known.name] is not None
             and np.shape(values[known.name]) == np.shape(comparison.out)
         ):

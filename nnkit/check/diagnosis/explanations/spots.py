@@ -8,20 +8,24 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import gates
 from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_formula
 from nnkit.check.diagnosis.explanations.slope_table import Slopes, find_slopes
 from nnkit.check.diagnosis.mistakes.base import Key
 from nnkit.check.diagnosis.mistakes.inject import given
+from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
-from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
 from nnkit.graph import Node
 
 LETTERS = "xy"
 MAX_VARIANTS = 600
 MAX_TEXT_CHARS = 20
 """Characters up to which a value is called by its formula."""
+WRITTEN_IN_PARTS = (gates.Sigmoid, gates.Tanh, Softmax)
+"""Gates that people write in several steps and differentiate in one."""
 Values = dict[str, Any]
 """A gate's values by their letters in a formula: x, y, out, upstream, alpha."""
 
@@ -128,10 +132,12 @@ def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
 def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
     alone: list[Spot] = []
     kinds: dict[str, list[Spot]] = {}
+    inside = _find_insides(graph)
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
         squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
-        if slopes is None or squared or all(x.constant for x in place.inputs):
+        part = place.gate is place.node.gate and place.node.index in inside
+        if slopes is None or squared or part or all(x.constant for x in place.inputs):
             continue
         spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
         alone.append(spot)
@@ -142,6 +148,23 @@ def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
         if len(spots) > 1
     ]
     return alone + together
+
+
+def _find_insides(graph: Trace) -> set[int]:
+    """Return the gates that are parts of one that is known by its own slope: the exp in a sigmoid, or in a softmax."""
+    inside: set[int] = set()
+    for place in graph.places:
+        known = isinstance(place.gate, WRITTEN_IN_PARTS) or getattr(place.gate, "name", "") == "softplus"
+        if place.gate is place.node.gate or not known:
+            continue
+        below = list_descendants(graph, place.inputs[0])
+        own = {place.node.index}
+        for node in reversed(graph.nodes[: place.node.index]):
+            users = [other.index for other in graph.nodes if node in other.inputs]
+            if node.index in below and node is not place.inputs[0] and users and own.issuperset(users):
+                own.add(node.index)
+        inside |= own
+    return inside
 
 
 def _name_values(graph: Trace, place: Place, names: dict[int, str]) -> dict[str, str]:
