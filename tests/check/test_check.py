@@ -17,6 +17,9 @@ from nnkit.check import (
     check_graph,
     check_jacobian,
     check_order,
+    check_parameters,
+    check_step,
+    check_update,
     check_value,
     partial_credit,
 )
@@ -290,3 +293,43 @@ def test_a_backward_of_a_graph_that_fails_is_called_once() -> None:
 
     assert check_graph(backward).status == "error"
     assert len(calls) == 1
+
+
+def _rebinding_step(p: dict[str, np.ndarray], x: np.ndarray, step_size: float) -> dict[str, np.ndarray]:
+    p["w"] = p["w"] - step_size * 2 * x.T @ (x @ p["w"])
+    return p
+
+
+def _rebinding_network(p: dict[str, np.ndarray], x: np.ndarray) -> tuple[float, dict[str, np.ndarray]]:
+    gradient = 2 * x.T @ (x @ p["w"])
+    loss = float(np.sum((x @ p["w"]) ** 2))
+    p["w"] = p["w"] - 0.1 * gradient
+    return loss, {"w": gradient}
+
+
+def _squares(p: dict[str, np.ndarray], x: np.ndarray) -> Any:
+    return np.sum((x @ p["w"]) ** 2)
+
+
+def test_new_arrays_in_the_callers_dict_are_noticed() -> None:
+    p, x = {"w": np.array([1.0, -2.0])}, np.array([[0.5, 1.5], [2.0, -1.0]])
+    for verdict in (check_step(_rebinding_step, p, x, of=_squares), check_parameters(_rebinding_network, p, x)):
+        assert verdict.mistakes == ("mutated-input",)
+        assert "new arrays into the old dict" in verdict.headline
+
+
+@pytest.mark.parametrize("size", [0.1, 0.5])
+def test_a_step_of_fixed_size_says_that_step_size_is_ignored(size: float) -> None:
+    def step(p: Any, x: Any, step_size: float) -> Any:
+        return {"w": p["w"] - 0.1 * 2 * x.T @ (x @ p["w"])}
+
+    p, x = {"w": np.array([1.0, -2.0])}, np.array([[0.5, 1.5], [2.0, -1.0]])
+    verdict = check_step(step, p, x, of=_squares, step_size=size)
+    assert "step_size is ignored, the step is 0.1 · gradient" in verdict.headline
+
+
+def test_the_example_of_an_update_names_the_gradients() -> None:
+    weights, gradients = {"w": np.array([1.0, -2.0])}, {"w": np.array([0.5, 3.0])}
+    verdict = check_update(lambda w, dw, s: {k: w[k] + s * dw[k] for k in w}, weights, gradients)
+    assert "dw = " in str(verdict)
+    assert "batch[" not in str(verdict)

@@ -14,6 +14,7 @@ from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
 from nnkit.check.pipeline import examine, guard_check
 from nnkit.check.verdict import Verdict
+from nnkit.gates.base import get_input_names
 
 Function = Callable[..., Any]
 
@@ -34,13 +35,16 @@ def check_parameters(
     title = name or get_name(function)
 
     def check() -> Verdict | Finding:
-        network = _Network.read(parameters, batch)
+        network = _Network.read(parameters, batch, get_input_names(function)[1:])
         if isinstance(network, Finding):
             return network
 
         def pair(*xs: Any) -> Any:
             given = network.split(xs)
+            kept = dict(given[0])
             returned = function(given[0], *given[1:])
+            if _is_rebound(given[0], kept):
+                return REBOUND
             if not isinstance(returned, tuple | list) or len(returned) != 2:
                 kind = guarded_call.describe_kind(returned)
                 sentence = f"it must return the pair (loss, gradients); it returned {kind}."
@@ -67,7 +71,7 @@ def check_update(
 
     def check() -> Verdict | Finding:
         old, slopes = ({"W": weights}, {"W": gradients}) if single else (weights, gradients)
-        network = _Network.read(old, tuple(slopes[key] for key in old))
+        network = _Network.read(old, tuple(slopes[key] for key in old), [f"d{key}" for key in old])
         if isinstance(network, Finding):
             return network
 
@@ -77,11 +81,9 @@ def check_update(
                 return {"W": update(new["W"], along[0], size)}
             # The gradients come in another order than the weights: they belong together by name.
             kept, named = dict(new), dict(reversed(list(zip(new, along))))
+            given = dict(named)
             returned = update(new, named, size)
-            if any(new.get(key) is not array for key, array in kept.items()):
-                sentence = "it put new arrays into the old dict: make a new dict, others still need the old one."
-                return Finding("wrong", sentence, ("mutated-input",))
-            return returned
+            return REBOUND if _is_rebound(new, kept) or _is_rebound(named, given) else returned
 
         def loss(*xs: Any) -> Any:
             count = len(network.wrt)
@@ -109,19 +111,37 @@ def check_step(
     title = name or get_name(step)
 
     def check() -> Verdict | Finding:
-        network = _Network.read(parameters, batch)
+        network = _Network.read(parameters, batch, get_input_names(step)[1:-1])
         if isinstance(network, Finding):
             return network
 
         def moved(xs: Sequence[Any], size: float) -> Any:
             given = network.split(xs)
-            return step(given[0], *given[1:], size)
+            kept = dict(given[0])
+            returned = step(given[0], *given[1:], size)
+            return REBOUND if _is_rebound(given[0], kept) else returned
 
         loss = network.flatten(of)
         assert loss
         return _examine_step(title, network, moved, loss, step_size, rng)
 
     return guard_check(title, check)
+
+
+REBOUND = Finding(
+    "wrong",
+    "it put new arrays into the old dict: make a new dict, others still need the old one.",
+    ("mutated-input",),
+    words={"hint": "Begin with `new = {}` or `new = dict(old)`, and write into that one: new[key] = old[key] - ..."},
+)
+
+
+def _is_rebound(given: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """Return True if other arrays stand under the keys of the dict that was given."""
+    return any(
+        key not in given or (given[key] is not array and not np.array_equal(given[key], array))
+        for key, array in kept.items()
+    )
 
 
 def check_training(
@@ -175,22 +195,25 @@ class _Network:
 
     keys: tuple[str, ...]
     inputs: tuple[Any, ...]
+    along: tuple[str, ...]
+    """The names of what is given along with the parameters."""
 
     @classmethod
-    def read(cls, parameters: Any, batch: Sequence[Any]) -> _Network | Finding:
+    def read(cls, parameters: Any, batch: Sequence[Any], along: Sequence[str] = ()) -> _Network | Finding:
         """Return the network, or a finding where the parameters or the batch cannot be checked."""
         if not isinstance(parameters, Mapping) or not parameters:
             kind = guarded_call.describe_kind(parameters)
             return Finding("error", f"the parameters must be a dict of arrays; this is {kind}.")
         keys = tuple(map(str, parameters))
         values = [np.asarray(v, dtype=float) if np.asarray(v).dtype.kind in "iu" else v for v in parameters.values()]
-        names = (*keys, *(f"batch[{i}]" for i in range(len(batch))))
-        inputs = guarded_call.prepare_inputs(names, (*values, *batch))
-        return inputs if isinstance(inputs, Finding) else cls(keys, inputs)
+        fits = len(along) == len(batch) and not {*along} & {*keys}
+        others = tuple(along) if fits else tuple(f"batch[{i}]" for i in range(len(batch)))
+        inputs = guarded_call.prepare_inputs((*keys, *others), (*values, *batch))
+        return inputs if isinstance(inputs, Finding) else cls(keys, inputs, others)
 
     @property
     def names(self) -> tuple[str, ...]:
-        return (*self.keys, *(f"batch[{i}]" for i in range(len(self.inputs) - len(self.keys))))
+        return (*self.keys, *self.along)
 
     @property
     def wrt(self) -> tuple[int, ...]:
@@ -255,9 +278,9 @@ def _examine_step(
         _Step(title, network.names, network.wrt, loss, True, size, opaque, pair=pair_with(size))
         for size in (step_size, step_size / 4)
     ]
-    first = replace(subjects[0], others=(subjects[1],))
+    first, second = (replace(subjects[k], others=(subjects[1 - k],)) for k in (0, 1))
     verdict = examine(first, network.inputs, rng)
-    return verdict if not verdict.passed else _describe_step(examine(subjects[1], network.inputs, rng))
+    return verdict if not verdict.passed else _describe_step(examine(second, network.inputs, rng))
 
 
 def _read_all(keys: Sequence[str], new: Sequence[Any]) -> list[np.ndarray] | Finding:

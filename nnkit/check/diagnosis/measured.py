@@ -15,7 +15,7 @@ from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place
 
-MAX_TERMS = 3
+MAX_TERMS = 2
 """Entries of the output up to which the sum over them is written out."""
 MEASURED = Mistake(
     "measured-slope",
@@ -113,16 +113,24 @@ def _describe_terms(slope: Slope) -> str:
     """Return sentences on how this entry reaches the output."""
     if not slope.outputs:
         return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
-    listed = [f"{place} by {each:.4g} times as much" for place, each, _ in slope.outputs[:MAX_TERMS]]
     others = len(slope.outputs) - MAX_TERMS
     more = f", and {others} more {'entry' if others == 1 else 'entries'}" if others > 0 else ""
-    return f"Measured: a small change of {slope.entry} changes {_join(listed)}{more}. {_describe_sum(slope)}"
+    listed = _list_changes(slope.outputs[:MAX_TERMS])
+    return f"Measured: a small change of {slope.entry} changes {listed}{more}. {_describe_sum(slope)}"
+
+
+def _list_changes(outputs: Sequence[tuple[str, float, float]]) -> str:
+    """Return "out[0] by as much", "out[0] by 2 and out[1] by -1 times as much"."""
+    slopes = [f"{each:.4g}" for _, each, _ in outputs]
+    if set(slopes) == {"1"}:
+        return f"{_join([place for place, _, _ in outputs])} by as much"
+    return _join([f"{place} by {each}" for (place, _, _), each in zip(outputs, slopes)]) + " times as much"
 
 
 def _describe_sum(slope: Slope) -> str:
     yours, expected = _tell_apart(slope)
     if len(slope.outputs) > MAX_TERMS:
-        return f"The sum of slope times upstream over all of them is {expected}; yours is {yours}."
+        return f"Slope times upstream, summed over all of them, is {expected}; yours is {yours}."
     (_, _, g), *others = slope.outputs
     if not others and g == 1:
         return f"So its gradient is {expected}; yours is {yours}."

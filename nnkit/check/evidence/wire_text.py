@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.traced_gates import Elementwise, Min
 from nnkit.graph import Graph, Node
 
 MAX_FORMULA_CHARS = 32
@@ -32,6 +33,7 @@ _CALLS: dict[type, str] = {
     gates.Sigmoid: "sigmoid({})",
     gates.ReLU: "np.maximum(0, {})",
     gates.Max: "np.maximum({}, {})",
+    Min: "np.minimum({}, {})",
     gates.SoftmaxCrossEntropy: "the softmax loss of {}",
 }
 _ATOM = 4
@@ -93,7 +95,8 @@ def _format(node: Node, names: Names, shorten: Callable[[str], str], top: bool =
     if kind is Pick:
         form = node.gate.form if "{}" in node.gate.form else f"{node.gate.form}({', '.join(texts)})"
         return form.format(_enclose(*arguments[0], _ATOM)), _ATOM
-    return f"{kind.__name__.lower()}({', '.join(texts)})", _ATOM
+    name = f"{'np.' * hasattr(np, node.gate.name)}{node.gate.name}" if kind is Elementwise else kind.__name__.lower()
+    return f"{name}({', '.join(texts)})", _ATOM
 
 
 def _enclose(text: str, precedence: int, level: int) -> str:

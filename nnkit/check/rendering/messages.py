@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +24,9 @@ from nnkit.check.verdict import Verdict
 
 MAX_HAND_ENTRIES = 4
 """Numbers up to which the example of the table itself can be followed by hand."""
-MAX_EXAMPLE_CHARS = 280
+MAX_EXAMPLE_CHARS = 200
+NO_NUMBER = 1e-12
+"""Size below which an entry is what is left of numbers that cancel."""
 
 
 def describe_finding(title: str, finding: Finding) -> Verdict:
@@ -77,13 +79,12 @@ def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[st
     fields = explain_fields(list_explanations(faults))
     if len(faults) < 2:
         return fields
-    sentences = [
-        f"{join_names([subject.name(subject.wrt[i]) for i in fault.gradients])}: {e.why}"
-        for fault in faults
-        for e in fault.explanations
-        if e.why
-    ]
-    return {**fields, "explanation": tuple(sentences)}
+    about: dict[str, list[int]] = {}
+    for fault in faults:
+        for why in dict.fromkeys(e.why for e in fault.explanations if e.why):
+            about.setdefault(why, []).extend(fault.gradients)
+    names = {why: join_names([subject.name(subject.wrt[i]) for i in at]) for why, at in about.items()}
+    return {**fields, "explanation": tuple(f"{names[why]}: {why}" for why in about)}
 
 
 def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
@@ -94,15 +95,20 @@ def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
     return {
         "mistakes": named,
         "explained_as": tuple(dict.fromkeys(e.id for e in explanations if not e.named)),
-        "explanation": tuple(e.why for e in explanations if e.why),
-        "hints": (" ".join(e.nudge for e in explanations), " ".join(e.hint for e in explanations)),
+        "explanation": tuple(dict.fromkeys(e.why for e in explanations if e.why)),
+        "hints": (_join_different(e.nudge for e in explanations), _join_different(e.hint for e in explanations)),
         "lesson": explanations[0].lesson,
     }
 
 
+def _join_different(texts: Iterable[str]) -> str:
+    """Return the texts as one, each different sentence once."""
+    return " ".join(dict.fromkeys(sentence for text in texts for sentence in re.split(r"(?<=[.?]) (?=[A-Z])", text)))
+
+
 def join_titles(explanations: Sequence[Explanation]) -> str:
-    """Return the titles as one phrase."""
-    return "; and ".join(e.title for e in explanations)
+    """Return the titles as one phrase, each once."""
+    return "; and ".join(dict.fromkeys(e.title for e in explanations))
 
 
 def join_names(names: Sequence[str]) -> str:
@@ -155,7 +161,7 @@ def describe_wrong_shape(
     shapes_alone, _, detail = sentence.partition(": ")
     headline = f"{shapes_alone}: {join_titles(own)}" if own else sentence.removesuffix(".")
     others = [(fault, tuple(i for i in fault.gradients if i != k)) for fault in faults]
-    also = [_describe_others(subject, k, fault, gradients) for fault, gradients in others if gradients]
+    also = [_describe_others(subject, own, fault, gradients) for fault, gradients in others if gradients]
     said = any(word in detail and word in headline for word in ("axis of size 1", "transpose"))
     details = (f"{detail[0].upper()}{detail[1:]}",) if own and detail and not said else ()
     fields = explain_faults(subject, faults) if own else explain_fields([BY_ID["wrong-shape"]])
@@ -171,11 +177,13 @@ def describe_wrong_shape(
     )
 
 
-def _describe_others(subject: Subject, k: int, fault: GradientFault, gradients: Sequence[int]) -> str:
-    """Describe gradients that are wrong beside the k-th one, whose shape is wrong."""
+def _describe_others(
+    subject: Subject, own: Sequence[Explanation], fault: GradientFault, gradients: Sequence[int]
+) -> str:
+    """Describe gradients that are wrong beside one whose shape is wrong, and of which `own` is said."""
     names = [subject.name(subject.wrt[i]) for i in gradients]
     start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
-    if k in fault.gradients or not fault.explanations:
+    if not fault.explanations or join_titles(fault.explanations) == join_titles(own):
         return f"{start} too"
     return f"{start}: {_of_each(join_titles(fault.explanations), len(names))}"
 
@@ -183,7 +191,7 @@ def _describe_others(subject: Subject, k: int, fault: GradientFault, gradients: 
 def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], errors: str) -> str:
     """Return one sentence on all gradients that are wrong; `errors` describes those of the k-th one, which is shown."""
     parts = []
-    for fault in faults or [GradientFault((k,))]:
+    for fault in _join_alike(faults) or [GradientFault((k,))]:
         names = [subject.name(subject.wrt[i]) for i in fault.gradients]
         start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
         if fault.explanations:
@@ -193,9 +201,19 @@ def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], 
     return "; ".join(parts) + "."
 
 
+def _join_alike(faults: Sequence[GradientFault]) -> list[GradientFault]:
+    """Return the faults with those as one that have the same titles."""
+    alike: dict[str | GradientFault, GradientFault] = {}
+    for fault in faults:
+        key = join_titles(fault.explanations) or fault
+        first = alike.setdefault(key, replace(fault, gradients=()))
+        alike[key] = replace(first, gradients=(*first.gradients, *fault.gradients))
+    return list(alike.values())
+
+
 def _of_each(titles: str, gradients: int) -> str:
     """Return titles that say "it" of one gradient as they are said of several."""
-    return titles if gradients == 1 else re.sub(r"(^|; and )it (was|is) ", r"\1each \2 ", titles)
+    return titles if gradients == 1 else re.sub(r"(^|; and )it (was|is|has) ", r"\1each \2 ", titles)
 
 
 def _describe_errors(returned: np.ndarray, wrong: np.ndarray, index: tuple[int, ...], error: float, name: str) -> str:
@@ -217,7 +235,7 @@ def _describe_example(subject: Subject, comparison: Comparison, k: int, example:
     shown = (f"Shown on a smaller example: {sizes}.",) if comparison.resized else ()
     if sum(map(np.size, comparison.inputs)) <= MAX_HAND_ENTRIES and np.size(comparison.upstream) <= MAX_HAND_ENTRIES:
         return (*shown, f"At {_describe_point(subject, comparison)}.")
-    if example is None:
+    if example is None or np.size(example.upstream) == 0:
         return shown
     name = subject.name(subject.wrt[k])
     yours, expected = (
@@ -234,9 +252,10 @@ def _describe_point(subject: Subject, comparison: Comparison) -> str:
 
 
 def _format(x: Any) -> str:
-    """Return numbers in six digits; what is left of numbers that cancel is 0."""
+    """Return numbers in few digits; what is left of numbers that cancel is 0."""
     x = np.asarray(x)
-    x = np.where(np.abs(x) < 1e-15, 0.0, x) if x.dtype.kind == "f" else x
+    x = np.where(np.abs(x) < NO_NUMBER, 0.0, x) if x.dtype.kind == "f" else x
     if x.ndim == 0:
         return f"{float(x):.6g}"
-    return np.array2string(x, separator=", ", formatter={"float": "{:.6g}".format}).replace("\n", "")
+    text = np.array2string(x, separator=", ", formatter={"float": "{:.6g}".format})
+    return re.sub(r"\s+", " ", text)

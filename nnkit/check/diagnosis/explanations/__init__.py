@@ -25,6 +25,7 @@ from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
     *uneven.EXPLANATIONS,
+    axes.DIVIDED,
     CONSTANT,
     *steps.EXPLANATIONS,
     chains.FROM_LOSS,

@@ -73,7 +73,7 @@ def _find_copied(site: Site) -> tuple[int, ...]:
 def _describe_sum(name: str, site: Site, axes: tuple[int, ...], copied: tuple[int, ...], word: str) -> Explanation:
     kept = ", keepdims=True" if len(site.shape) == site.shares.ndim - 1 else ""
     axis = copied[0] if len(copied) == 1 else copied
-    right = f"it is summed over {join_axes(copied)}"
+    right = f"it must be summed over {join_axes(copied)}"
     return replace(
         SUMMED.explain(""),
         title=f"it was {word} over {join_axes(axes)} of {site.output}; {right}",
@@ -94,7 +94,7 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
                 name = comparison.name(i)
                 key = replace(
                     SUMMED.explain(""),
-                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing is {word}",
+                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing must be {word}",
                     why=f"Each entry of {name} has a gradient of its own.",
                     hint="Leave the sum away, or take it in the factor that was copied along this axis.",
                 )
@@ -133,7 +133,8 @@ def _list_mixed(comparison: Comparison) -> Claims:
     """Yield axes in another order, and slices along an axis in another order."""
     for i, (right, returned) in enumerate(zip(comparison.right, comparison.returned)):
         for axes in list(permutations(range(np.ndim(right))))[1:] if 3 <= np.ndim(right) <= 4 else []:
-            yield _describe_move("the right numbers with the axes in another order"), i, np.transpose(right, axes)
+            if same(returned, np.transpose(right, axes)):
+                yield _describe_move("the right numbers with the axes in another order"), i, returned
         if np.shape(returned) != np.shape(right):
             continue
         for axis in range(np.ndim(right)):
@@ -156,7 +157,7 @@ def _match_slices(returned: Any, right: Any) -> list[int]:
 
 
 def _describe_move(title: str) -> Explanation:
-    return replace(MOVED.explain(""), title=f"they are {title}")
+    return replace(MOVED.explain(""), title=f"it has {title}")
 
 
 # ---- another size -----------------------------------------------------------------------------------
@@ -178,9 +179,8 @@ def _list_divided(comparison: Comparison) -> Claims:
             if p != q:
                 key = replace(
                     DIVIDED.explain(""),
-                    title=f"it is the right one times p / q, where p is the size of {one}, and q that of {other}",
-                    why="A mean over an axis has 1 over the size of that axis in its gradient: "
-                    f"was {other} taken for {one}?",
+                    title=f"it comes out as if divided by the size of {other} in place of that of {one}",
+                    why=f"It is the right one times p / q, where p is the size of {one} and q that of {other}.",
                 )
                 yield key, i, right * p / q
 
@@ -220,4 +220,4 @@ DIVIDED = Mistake(
     named=False,
     before_pairs=True,
 )
-EXPLANATIONS = (SUMMED, DIVIDED, MOVED)
+EXPLANATIONS = (SUMMED, MOVED)

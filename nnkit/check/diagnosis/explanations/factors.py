@@ -25,6 +25,7 @@ from nnkit.check.evidence.function_graph import Trace, vjp_with_faults
 
 MAX_ALIKE = 4
 """Gates of a kind up to which it is tried at which of them a slope is missing."""
+ORDINALS = ("first", "second", "third", "fourth")
 Change = Callable[[Values, Any], Any]
 """(a gate's values, its right slope) ↦ the wrong gradient of its input."""
 OF_SLOPE: dict[str, Change] = {
@@ -107,10 +108,10 @@ def _at_some(comparison: Comparison) -> Variants:
         for size in range(2, count):
             for chosen in combinations(range(count), size):
                 some = replace(spot, places=tuple(spot.places[k] for k in chosen))
-                numbers = " and ".join(str(k + 1) for k in chosen)
-                title = f"of the {count} gates {spot.write(spot.slopes.formula)}, the slopes of {numbers} are missing"
+                which = " and ".join(f"the {ORDINALS[k]}" for k in chosen)
+                title = f"of the {count} gates {spot.write(spot.slopes.formula)}, the slopes of {which} are missing"
                 faults = some.faults({0: lambda values: values["upstream"]})
-                found.add(spot.explain("wrong-factor", title), inject(comparison, spot.graph, faults))
+                found.add(spot.explain("missing-factors", title), inject(comparison, spot.graph, faults))
     return found
 
 
@@ -129,7 +130,7 @@ def _upstream_in_terms(comparison: Comparison) -> Variants:
                 arriving = _arriving(spot.graph, other)
                 faults = spot.faults({i: _replace_arriving(spot, i, arriving) for i in spot.inputs})
                 title = f"upstream {words} in the term that goes through {spot.write(spot.slopes.formula)}"
-                found.add(spot.explain("wrong-factor", title), inject(comparison, spot.graph, faults))
+                found.add(spot.explain("upstream-in-one-term", title), inject(comparison, spot.graph, faults))
     return found
 
 
@@ -208,13 +209,21 @@ AT_GATES = Mistake(
     _at_gates,
     named=False,
 )
-AT_SOME = replace(AT_GATES, id="missing-factors", variants=_at_some)
-IN_TERMS = replace(AT_GATES, id="upstream-in-one-term", variants=_upstream_in_terms)
+AT_SOME = replace(
+    AT_GATES, id="missing-factors", title="of several gates of a kind, some slopes are missing", variants=_at_some
+)
+IN_TERMS = replace(
+    AT_GATES,
+    id="upstream-in-one-term",
+    title="in one term, upstream is missing or multiplied in twice",
+    variants=_upstream_in_terms,
+)
 WHOLE = replace(
     AT_GATES,
     id="extra-factor",
+    title="a value is a factor too much or too little, or a term too much",
     why="The right gradient, with this one value changed, is what came back.",
     nudge="Write the formula down, and cross off one factor for each gate on the way. Which one is left over?",
     variants=_on_gradients,
 )
-EXPLANATIONS = (AT_GATES, AT_SOME, IN_TERMS, WHOLE)
+EXPLANATIONS = (IN_TERMS, AT_GATES, AT_SOME, WHOLE)

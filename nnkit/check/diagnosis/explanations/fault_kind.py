@@ -22,7 +22,14 @@ class FaultCase:
     def match(self, raised: str, line: str) -> str | None:
         """Return what is said of an exception with this text in this line; None if it is another one."""
         found, place = re.search(self.raised, raised, re.DOTALL), re.search(self.line, line)
-        return self.says.format(**found.groupdict(), **place.groupdict()) if found and place else None
+        return _say_one(self.says.format(**found.groupdict(), **place.groupdict())) if found and place else None
+
+
+def _say_one(text: str) -> str:
+    """Return the text with one thing in place of "1 things"."""
+    text = re.sub(r"\b1 (argument|value|ax)e?s\b", lambda m: f"1 {m[1].replace('ax', 'axis')}", text)
+    text = re.sub(r"\b1 entries\b", "1 entry", re.sub(r"\b1 indices\b", "1 index", text))
+    return re.sub(r"\b1 (\w+) are\b", r"1 \1 is", text)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from nnkit.check.diagnosis.explanations.array_faults import FAULTS as ARRAY_FAUL
 from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
 from nnkit.check.evidence.finding import CallFault, Explanation
 
+STANDARD_MODULES = "math|random|copy|functools|itertools|collections|cmath|operator|warnings"
 PYTHON_FAULTS = (
     FaultKind(
         "unknown-name",
@@ -18,7 +19,11 @@ PYTHON_FAULTS = (
         "lecture 01, Upstream × local",
         cases=(
             FaultCase(
-                r"name '(?P<name>np|jnp|jax|math)' is not defined", "`{name}` was not imported: run the first code cell"
+                r"name '(?P<name>np|jnp|jax)' is not defined", "`{name}` was not imported: run the first code cell"
+            ),
+            FaultCase(
+                rf"name '(?P<name>{STANDARD_MODULES})' is not defined",
+                "`{name}` was not imported: write `import {name}` at the top",
             ),
             FaultCase(
                 r"^backward raised NameError: name '(?P<name>\w+)'",

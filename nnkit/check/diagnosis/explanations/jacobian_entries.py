@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -12,8 +13,6 @@ from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.evidence.finding import Explanation
 
 Shape = tuple[int, ...]
-TABLE = "lecture 03, From one slope to a table of slopes"
-NUDGE = "Take one output and one input. If that input grows a little, by how much does that output grow?"
 
 
 def describe_jacobian(returned: Any, right: Any, out: Any, x: Any) -> Explanation:
@@ -28,7 +27,7 @@ def describe_jacobian(returned: Any, right: Any, out: Any, x: Any) -> Explanatio
             f"{np.shape(out)} of the one and {np.shape(x)} of the other.",
             nudge="How many outputs are there, and how many inputs does each of them depend on?",
             hint=f"Make an array of zeros of the shape {right.shape} and write each slope to its place.",
-            lesson=TABLE,
+            lesson=ENTRIES.lesson,
         )
     return _describe_entries(returned, right, out)
 
@@ -81,4 +80,15 @@ def _format_index(index: Shape) -> str:
 
 
 def _explain(title: str, why: str, hint: str) -> Explanation:
-    return Explanation("jacobian-entries", title, why, NUDGE, hint, TABLE, named=False)
+    return replace(ENTRIES, title=title, why=why, hint=hint)
+
+
+ENTRIES = Explanation(
+    "jacobian-entries",
+    "entries of the Jacobian stand elsewhere, or are other numbers",
+    "Entry [i, j] is the slope of output i for a change of input j.",
+    "Take one output and one input. If that input grows a little, by how much does that output grow?",
+    "Write the formula of one output, and differentiate it for one input.",
+    "lecture 03, From one slope to a table of slopes",
+    named=False,
+)

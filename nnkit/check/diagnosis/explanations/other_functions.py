@@ -104,17 +104,19 @@ def _others(comparison: Comparison) -> Variants:
         return {}
     values = {known.name: _try(known.value, *inputs) for known in FUNCTIONS}
     own = next((name for name, value in values.items() if value is not None and same(comparison.out, value)), "")
+    on_the_way = [] if own else [node.value for graph in comparison.graphs[:1] for node in graph.nodes]
     found: Variants = {}
     for known in FUNCTIONS:
-        if (
-            known.name != own
-            and (known.name, own) not in SLOPE_IS_OUT
-            and values[known.name] is not None
-            and np.shape(values[known.name]) == np.shape(comparison.out)
-        ):
-            gradients = _try(known.backward, comparison.upstream, *inputs)
-            if gradients is not None and all(np.shape(a) == np.shape(b) for a, b in zip(gradients, comparison.right)):
-                found[_say(known.name, own)] = gradients
+        value = values[known.name]
+        if known.name == own or (known.name, own) in SLOPE_IS_OUT or value is None:
+            continue
+        if np.shape(value) != np.shape(comparison.out) or any(
+            same(value, step) for step in on_the_way
+        ):  # its gradient is a chain that began too late
+            continue
+        gradients = _try(known.backward, comparison.upstream, *inputs)
+        if gradients is not None and all(np.shape(a) == np.shape(b) for a, b in zip(gradients, comparison.right)):
+            found[_say(known.name, own)] = gradients
     return found
 
 

@@ -17,12 +17,16 @@ from nnkit.check.evidence.sites import Site, list_sites
 BRANCH = "lecture 01, Where a wire branches"
 BIAS = "lecture 03, Broadcasting and the bias"
 PARTS = {
-    "the last one is left out": slice(None, -1),
-    "the first one is left out": slice(1, None),
-    "only the first one counts": slice(0, 1),
-    "only the last one counts": slice(-1, None),
+    "the last share is left out": slice(None, -1),
+    "the first share is left out": slice(1, None),
+    "only the first share counts": slice(0, 1),
+    "only the last share counts": slice(-1, None),
 }
 """Which of the entries along an axis have a share."""
+
+
+CAUSES = {"last": "as `=` gives where `+=` is due", "first": "as where a loop returns in its first round"}
+"""Causes of keeping one share alone."""
 
 
 def join_axes(axes: tuple[int, ...]) -> str:
@@ -75,7 +79,7 @@ def _describe_replaced(name: str, output: str, axes: tuple[int, ...], which: str
         REPLACED.explain(""),
         title=f"of the shares that each entry gets, only the {which} one was kept",
         why=f"Several entries of {output} use the same entry of {name}, along {join_axes(axes)}; their shares add. "
-        f"Yours has the {which} one alone, as `=` gives where `+=` is due.",
+        f"Yours has the {which} one alone, {CAUSES[which]}.",
     )
 
 
@@ -117,7 +121,7 @@ def _describe_left_out(title: str) -> Explanation:
 def _describe_empty(title: str) -> Explanation:
     return replace(
         LEFT_OUT.explain(""),
-        title=title.replace("counts", "is filled in"),
+        title=title.replace("share", "entry").replace("counts", "is filled in"),
         why="The entries that were filled in are right, the others were left as they were made.",
     )
 
@@ -143,7 +147,7 @@ REPLACED = Mistake(
     "of the shares that each entry gets, only one was kept",
     "Their shares add.",
     "Which lines write into the same entry more than once? What is left of what the first one wrote?",
-    "Start from zeros and add: `+=` in a loop; where an index array can repeat, `np.add.at(dx, index, shares)`, for "
+    "Start from zeros, and add with `+=`. Where an index array can repeat, write `np.add.at(dx, index, shares)`: "
     "`dx[index] += shares` keeps one of them.",
     BRANCH,
     _replaced,

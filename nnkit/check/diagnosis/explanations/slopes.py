@@ -112,7 +112,12 @@ SLOPES = Mistake(
     _wrong_slopes,
     named=False,
 )
-ARITHMETIC = replace(SLOPES, id="wrong-term", variants=_wrong_inner_sums)
+ARITHMETIC = replace(
+    SLOPES,
+    id="wrong-term",
+    title="the slope of a sum, difference or product inside the function is another one",
+    variants=_wrong_inner_sums,
+)
 POINTS = Mistake(
     "other-point",
     "the slope of a gate is taken at another value",

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from nnkit import gates
 from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_formula
 from nnkit.check.diagnosis.explanations.slope_table import Slopes, find_slopes
 from nnkit.check.diagnosis.mistakes.base import Key
 from nnkit.check.diagnosis.mistakes.inject import given
-from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
-from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+from nnkit.check.evidence.insides import find_insides
+from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node
 
 LETTERS = "xy"
 MAX_VARIANTS = 600
 MAX_TEXT_CHARS = 20
 """Characters up to which a value is called by its formula."""
-WRITTEN_IN_PARTS = (gates.Sigmoid, gates.Tanh, Softmax)
-"""Gates that people write in several steps and differentiate in one."""
 Values = dict[str, Any]
 """A gate's values by their letters in a formula: x, y, out, upstream, alpha."""
 
@@ -56,6 +54,8 @@ class Spot:
     slopes: Slopes
     names: dict[str, str]
     """Its values' names by their letters, for those that have one."""
+    learners: tuple[str, ...] = ()
+    """The names of the function's inputs."""
 
     @property
     def is_whole(self) -> bool:
@@ -69,9 +69,16 @@ class Spot:
         ends = self.places[0].inputs
         return range(len(ends)) if not any(x.constant for x in ends) else range(int(ends[0].constant), len(ends))[:1]
 
+    @property
+    def letters(self) -> dict[str, str]:
+        """Other letters for the values that have no name, where the learner's own x or y is another value."""
+        unnamed = [letter for letter in LETTERS if letter not in self.names]
+        taken = set(self.learners) & set(LETTERS)
+        return dict(zip(unnamed, [c for c in "abcd" if c not in self.learners])) if taken else {}
+
     def write(self, formula: str) -> str:
         """Return a formula with the names of this gate's values."""
-        return write_formula(formula, self.names)
+        return write_formula(formula, {**self.letters, **self.names})
 
     def name(self, i: int) -> str:
         """Return what the slope in the i-th input is the slope of: "exp(x)", or "x / y in y"."""
@@ -80,9 +87,9 @@ class Spot:
 
     def explain(self, id: str, title: str) -> Explanation:
         """Return an explanation of a slip at this gate, in the words of its kind."""
-        letters = (*LETTERS[: len(self.places[0].inputs)], "out")
-        unnamed = [letter for letter in letters if letter not in self.names]
-        into, outof = [letter for letter in unnamed if letter != "out"], "out" in unnamed
+        letters = [self.letters.get(letter, letter) for letter in LETTERS[: len(self.places[0].inputs)]]
+        into = [new for old, new in zip(LETTERS, letters) if old not in self.names and _is_mentioned(new, title)]
+        outof = "out" not in self.names and _is_mentioned("out", title)
         said = [f"{' and '.join(into)} {'is' if len(into) == 1 else 'are'} what goes into it"] if into else []
         said += ["out is what comes out of it"] if outof else []
         note = f" Here {', '.join(said)}." if said else ""
@@ -108,6 +115,10 @@ class Spot:
         return backward
 
 
+def _is_mentioned(letter: str, title: str) -> bool:
+    return re.search(rf"(?<![\w.]){letter}\b(?!\()", title) is not None
+
+
 def read_values(place: Place, inputs: tuple[Any, ...], out: Any) -> Values:
     """Return a gate's values by their letters, without the upstream gradient."""
     alpha = getattr(place.gate, "slope", getattr(place.gate, "alpha", 0.0))
@@ -124,22 +135,22 @@ def find_spots(comparison: Comparison) -> list[Spot]:
 
 def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
     if "spots" not in graph.known:
-        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names))
+        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names), tuple(names))
     found: list[Spot] = graph.known["spots"]
     return found
 
 
-def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
+def _list_spots(graph: Trace, names: dict[int, str], learners: tuple[str, ...]) -> list[Spot]:
     alone: list[Spot] = []
     kinds: dict[str, list[Spot]] = {}
-    inside = _find_insides(graph)
+    inside = find_insides(graph)
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
         squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
         part = place.gate is place.node.gate and place.node.index in inside
         if slopes is None or squared or part or all(x.constant for x in place.inputs):
             continue
-        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
+        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names), learners)
         alone.append(spot)
         kinds.setdefault(slopes.formula, []).append(spot)
     together = [
@@ -148,23 +159,6 @@ def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
         if len(spots) > 1
     ]
     return alone + together
-
-
-def _find_insides(graph: Trace) -> set[int]:
-    """Return the gates that are parts of one that is known by its own slope: the exp in a sigmoid, or in a softmax."""
-    inside: set[int] = set()
-    for place in graph.places:
-        known = isinstance(place.gate, WRITTEN_IN_PARTS) or getattr(place.gate, "name", "") == "softplus"
-        if place.gate is place.node.gate or not known:
-            continue
-        below = list_descendants(graph, place.inputs[0])
-        own = {place.node.index}
-        for node in reversed(graph.nodes[: place.node.index]):
-            users = [other.index for other in graph.nodes if node in other.inputs]
-            if node.index in below and node is not place.inputs[0] and users and own.issuperset(users):
-                own.add(node.index)
-        inside |= own
-    return inside
 
 
 def _name_values(graph: Trace, place: Place, names: dict[int, str]) -> dict[str, str]:

@@ -100,7 +100,27 @@ def _moves(comparison: Comparison) -> Variants:
         words = say(STEP, title, why, nudge, f"{RULE}.")
         pairs = zip(comparison.given, comparison.right)
         found[words] = tuple((np.asarray(w) - move(np.asarray(w), g, s)) / s for w, g in pairs)
-    return found | _by_order(comparison)
+    return found | _by_fixed_size(comparison) | _by_order(comparison)
+
+
+def _by_fixed_size(comparison: Comparison) -> Variants:
+    """Return the steps that are as long at every step size: the same multiple of the gradient."""
+    found: Variants = {}
+    for right, returned in zip(comparison.right, comparison.returned):
+        if np.shape(returned) != np.shape(right) or not np.any(right):
+            continue
+        largest = np.unravel_index(np.argmax(np.abs(right)), np.shape(right))
+        size = float(f"{comparison.step_size * returned[largest] / right[largest]:.6g}")
+        if size > 0:
+            words = say(
+                STEP,
+                f"step_size is ignored, the step is {size:.6g} · gradient whatever step_size is",
+                f"At each step_size that was tried, old - new is {size:.6g} · gradient.",
+                "Does step_size, the argument, occur in your update?",
+                f"{RULE}, with the argument step_size in place of a number.",
+            )
+            found[words] = tuple(size / comparison.step_size * np.asarray(g) for g in comparison.right)
+    return found
 
 
 def _by_order(comparison: Comparison) -> Variants:

@@ -119,18 +119,12 @@ def _describe_overlap(where: str) -> Explanation:
 
 
 def _describe_stride(where: str) -> Explanation:
-    return replace(STRIDE.explain(""), why=f"{where} Yours has them at steps of 1.")
+    title = "the windows are at steps of 1, without the stride"
+    return replace(STRIDE.explain(""), title=title, why=f"{where} Yours has them at steps of 1.")
 
 
 def _describe_spread(where: str) -> Explanation:
-    return replace(
-        STRIDE.explain(""),
-        title="every entry of a window got its gradient, not the largest one alone",
-        why=f"{where} The maximum of a window follows its largest entry; the others can move without effect.",
-        nudge="If an entry that is not the largest grows a little, what happens to the maximum?",
-        hint="Find the largest entry of each window, and add the upstream gradient there alone.",
-        lesson="lecture 01, Four patterns to read gradients off a picture",
-    )
+    return replace(POOLED.explain(""), why=f"{where} {POOLED.why}")
 
 
 # ---- convolutions -----------------------------------------------------------------------------------
@@ -215,7 +209,8 @@ def _list_convolved(comparison: Comparison) -> Claims:
     if found.padding:
         dx, dw = found.gradients(found.stride, found.w)
         yield from _place_gradients(comparison, PADDING, dx, dw)
-        yield from _place_gradients(comparison, PADDING, dx[:, :, : -2 * found.padding, : -2 * found.padding], dw)
+        rows, columns = (dx.shape[axis] - 2 * min(found.padding, found.w.shape[axis] - 1) for axis in (2, 3))
+        yield from _place_gradients(comparison, PADDING, dx[:, :, :rows, :columns], dw)
 
 
 def _cut(dx: np.ndarray, found: Convolution) -> np.ndarray:
@@ -245,7 +240,7 @@ def _describe_kernel(turned: bool) -> Explanation:
 
 STRIDE = Mistake(
     "window-elsewhere",
-    "the windows are at steps of 1, without the stride",
+    "the windows are not where forward read them",
     "Each window must be where forward read it.",
     "Where does the window of out[i] begin in x? Where does yours add its share?",
     "Use forward's slice again: dx[i * stride : i * stride + k] += share.",
@@ -267,5 +262,14 @@ PADDING = replace(
     nudge="Which entries of the padded array are x?",
     hint="Cut p off on each side: dx = dpadded[:, :, p:-p, p:-p].",
 )
-POOLED = replace(STRIDE, id="pooling", variants=_pooled)
+POOLED = Mistake(
+    "pooling",
+    "every entry of a window got its gradient, not the largest one alone",
+    "The maximum of a window follows its largest entry; the others can move without effect.",
+    "If an entry that is not the largest grows a little, what happens to the maximum?",
+    "Find the largest entry of each window, and add the upstream gradient there alone.",
+    "lecture 01, Four patterns to read gradients off a picture",
+    _pooled,
+    named=False,
+)
 EXPLANATIONS = (STRIDE, POOLED)

@@ -66,7 +66,8 @@ def is_rounded(comparison: Comparison, i: int) -> bool:
     if not np.any(returned):
         return False
     if np.array_equal(returned, np.trunc(returned)):
-        return any(np.array_equal(returned, rounded(right)) for rounded in (np.trunc, np.floor, np.round))
+        varied = returned.size == 1 or np.unique(returned).size > 2  # 0 and 1 are no rounded numbers, but written ones
+        return varied and any(np.array_equal(returned, rounded(right)) for rounded in (np.trunc, np.floor, np.round))
     if np.array_equal(returned, returned.astype(np.float32)):
         return True
     elsewhere = comparison.shaken_errors

@@ -13,6 +13,7 @@ from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
 from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node
 
@@ -28,7 +29,7 @@ def _overwritten(comparison: Comparison) -> Variants:
     found: Variants = {}
     for g, graph in enumerate(comparison.graphs):
         branching = [
-            graph.nodes[i] for i, count in count_uses(graph).items() if count > 1 and not graph.nodes[i].constant
+            graph.nodes[i] for i, n in count_uses(graph).items() if n > 1 and _is_written(graph, graph.nodes[i])
         ]
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
@@ -43,6 +44,13 @@ def _overwritten(comparison: Comparison) -> Variants:
             if not _exclusive(*kept.values()):
                 found |= {_name_kept(comparison, graph, group, keep, g): grads for keep, grads in kept.items()}
     return found
+
+
+def _is_written(graph: Trace, wire: Node) -> bool:
+    """Return True if the wire's branches are the learner's own: not those inside a sigmoid or a softmax."""
+    inside = find_insides(graph)
+    users = [node.index for node in graph.nodes if wire in node.inputs]
+    return not wire.constant and not inside.issuperset(users)
 
 
 def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: str, g: int) -> Key:

@@ -66,7 +66,7 @@ def _say_length(c: float) -> Explanation:
     """Return the words for a training step that is too long or too short."""
     return BY_NAME["factor"].explain(
         "",
-        title=f"the step is {c:.4g} times as long as it should be",
+        title=f"the step is {'twice' if c == 2 else f'{c:.4g} times'} as long as it should be",
         why=f"old - new is {c:.4g} · step_size · gradient.",
         nudge="Which factors stand before the gradient in the update?",
         hint="new = old - step_size * gradient, without another factor.",

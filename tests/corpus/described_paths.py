@@ -6,42 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 
-from nnkit.check import (
-    Verdict,
-    check_backward,
-    check_gradient,
-    check_loss,
-    check_parameters,
-    check_step,
-    check_update,
-)
+from corpus.described_base import Described, check_gate, draw, sigmoid, softmax
+from nnkit.check import Verdict, check_gradient, check_loss, check_parameters, check_step, check_update
 
-
-def sigmoid(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
-
-
-def softmax(x: Any) -> Any:
-    e = np.exp(x - x.max(axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
-def gate(forward: Callable[..., Any], backward: Callable[..., Any]) -> Any:
-    class Layer:
-        def forward(self, x: Any) -> Any:
-            return forward(x)
-
-        def backward(self, upstream: Any, cache: Any) -> Any:
-            return backward(upstream, cache)
-
-    return Layer()
-
-
-def draw(*shape: int) -> Any:
-    return np.random.default_rng(sum(shape)).normal(size=shape)
-
+Cases = list[tuple[str, str, Callable[[], Verdict]]]
 
 # ---- paths and chains ---------------------------------------------------------------------------------
 
@@ -51,12 +20,12 @@ def of_three_paths(dx: Callable[[float, float], float]) -> Verdict:
 
 
 def standardised(dx: Callable[[Any, Any, Any], Any]) -> Verdict:
-    def forward(x: Any) -> Any:
+    def parts(x: Any) -> Any:
         c = x - x.mean(axis=0)
         s = np.sqrt((c**2).mean(axis=0) + 1e-5)
-        return c / s, (c / s, s)
+        return c / s, s
 
-    return check_backward(gate(forward, lambda g, cache: dx(g, *cache)), draw(5, 3))
+    return check_gate(lambda x: parts(x)[0], lambda g, out, x: dx(g, *parts(x)), draw(5, 3))
 
 
 def a_neuron(gradients: Callable[[float, float, float, float], Any]) -> Verdict:
@@ -74,10 +43,10 @@ def with_logits(last: Callable[[Any, Any], Any]) -> Verdict:
 
 
 def elementwise(forward: Callable[[Any], Any], backward: Callable[[Any, Any, Any], Any]) -> Verdict:
-    return check_backward(gate(lambda x: (forward(x), (x, forward(x))), lambda g, c: backward(g, *c)), draw(4, 3))
+    return check_gate(lambda x: forward(x), backward, draw(4, 3))
 
 
-PATHS = [
+PATHS: Cases = [
     ("path", "the path through x**2 is missing", lambda: of_three_paths(lambda x, y: y + np.exp(x))),
     ("path", "the path through np.exp(x) is missing", lambda: of_three_paths(lambda x, y: y + 2 * x)),
     ("path", "the path through np.exp(x) has the wrong sign",
@@ -91,9 +60,9 @@ PATHS = [
     ("chain-stopped", "this is the gradient at sigmoid(z), not yet at z",
      lambda: with_logits(lambda p, t: p * (1 - p))),
     ("overwritten-branch", "only one of the ways back was followed, the path straight from x to out",
-     lambda: elementwise(lambda x: x + np.tanh(x), lambda g, x, out: g * (1 - np.tanh(x) ** 2))),
+     lambda: elementwise(lambda x: x + np.tanh(x), lambda g, out, x: g * (1 - np.tanh(x) ** 2))),
     ("overwritten-branch", "only one of the ways back was followed, the path through np.mean(x, axis=0) is missing",
-     lambda: elementwise(lambda x: x - x.mean(axis=0), lambda g, x, out: g)),
+     lambda: elementwise(lambda x: x - x.mean(axis=0), lambda g, out, x: g)),
     ("chain-stopped", "this is the gradient at", lambda: a_neuron(lambda w, x, b, s: (2 * (s - 1) * s * (1 - s),) * 3)),
     (
         "chain-from-value", "began with the output's value",
@@ -107,9 +76,9 @@ PATHS = [
         "chain-begun-late", "what comes after it is missing",
         lambda: check_gradient(lambda w, x, b: (sigmoid(w * x + b), (x, w, 1.0)), 2.0, -1.0, 0.5),
     ),
-    ("arguments-exchanged", "changed places", lambda: elementwise(np.tanh, lambda g, x, out: out * (1 - g**2))),
-    ("arguments-exchanged", "changed places", lambda: elementwise(sigmoid, lambda g, x, out: out * g * (1 - g))),
-    ("value-for-slope", "this is the value of out", lambda: elementwise(lambda x: x**2, lambda g, x, out: out)),
+    ("arguments-exchanged", "changed places", lambda: elementwise(np.tanh, lambda g, out, x: out * (1 - g**2))),
+    ("arguments-exchanged", "changed places", lambda: elementwise(sigmoid, lambda g, out, x: out * g * (1 - g))),
+    ("value-for-slope", "this is the value of out", lambda: elementwise(lambda x: x**2, lambda g, out, x: out)),
 ]  # fmt: skip
 
 # ---- other functions ----------------------------------------------------------------------------------
@@ -132,7 +101,7 @@ def a_loss(value: Callable[[Any, Any], Any], slope: Callable[[Any, Any], Any]) -
     return check_loss(loss, P, T)
 
 
-FUNCTIONS = [
+FUNCTIONS: Cases = [
     ("other-loss", "gradient of the binary cross-entropy",
      lambda: a_loss(squared, lambda p, t: (p - t) / (p * (1 - p)))),
     ("other-loss", "gradient of the squared error", lambda: a_loss(binary, lambda p, t: p - t)),
@@ -141,15 +110,15 @@ FUNCTIONS = [
     (
         "other-function", "forward computes log-softmax",
         lambda: elementwise(
-            lambda x: np.log(softmax(x)), lambda g, x, out: softmax(x) * (g - (g * softmax(x)).sum(-1, keepdims=True))
+            lambda x: np.log(softmax(x)), lambda g, out, x: softmax(x) * (g - (g * softmax(x)).sum(-1, keepdims=True))
         ),
     ),
     (
         "other-function", "forward computes softmax",
-        lambda: elementwise(softmax, lambda g, x, out: g - out * g.sum(-1, keepdims=True)),
+        lambda: elementwise(softmax, lambda g, out, x: g - out * g.sum(-1, keepdims=True)),
     ),
     ("other-function", "forward computes a sigmoid",
-     lambda: elementwise(sigmoid, lambda g, x, out: g * (1 - np.tanh(x) ** 2))),
+     lambda: elementwise(sigmoid, lambda g, out, x: g * (1 - np.tanh(x) ** 2))),
 ]  # fmt: skip
 
 # ---- updates ------------------------------------------------------------------------------------------
@@ -160,7 +129,7 @@ def moved(move: Callable[[Any, Any, float], Any]) -> Verdict:
     return check_update(lambda w, g, s: {k: move(w[k], g[k], s) for k in w}, weights, slopes)
 
 
-UPDATES = [
+UPDATES: Cases = [
     ("update", "step_size is missing", lambda: moved(lambda w, g, s: w - g)),
     ("update", "step_size is multiplied in twice", lambda: moved(lambda w, g, s: w - s * s * g)),
     ("update", "this is the step alone", lambda: moved(lambda w, g, s: -s * g)),
@@ -189,7 +158,7 @@ def regularised(dw: Callable[[Any, Any, int], Any], db: Callable[[Any], Any] = l
     return check_parameters(function, {"W": draw(4, 3), "b": draw(3)}, draw(7, 4), labels, of=regularised_loss)
 
 
-REGULARISED = [
+REGULARISED: Cases = [
     ("regularisation", "gradient is missing", lambda: regularised(lambda data, W, n: data)),
     ("regularisation", "twice", lambda: regularised(lambda data, W, n: data + 0.6 * W)),
     ("regularisation", "half", lambda: regularised(lambda data, W, n: data + 0.15 * W)),
@@ -226,23 +195,11 @@ def slope(s: Any) -> Any:
     return s * (1 - s)
 
 
-UPDATED_FIRST = [
+UPDATED_FIRST: Cases = [
     ("updated-first", "updated before", lambda: stepped(slope, slope)),
-    ("updated-first", "at batch[0] @ W1 is left out", lambda: stepped(lambda h: 1, slope)),
+    ("updated-first", "at x @ W1 is left out", lambda: stepped(lambda h: 1, slope)),
     ("updated-first", "@ W2 is left out", lambda: stepped(slope, lambda out: 1)),
 ]
 
 
-CASES = PATHS + FUNCTIONS + UPDATES + REGULARISED + UPDATED_FIRST
-
-
-@pytest.mark.parametrize(
-    ("id", "words", "ask"), CASES, ids=[f"{id}: {words} {k}" for k, (id, words, _) in enumerate(CASES)]
-)
-def test_what_is_wrong_is_said(id: str, words: str, ask: Callable[[], Verdict]) -> None:
-    verdict = ask()
-    assert verdict.status == "wrong"
-    assert (*verdict.mistakes, *verdict.explained_as) == (id,), str(verdict)
-    assert words in verdict.headline
-    assert verdict.lesson
-    assert len(verdict.hints) == 2
+DESCRIBED = tuple(Described(*case) for case in (*PATHS, *FUNCTIONS, *UPDATES, *REGULARISED, *UPDATED_FIRST))

@@ -1,0 +1,18 @@
+"""Wrong answers without a name, each with the description that the checker should give, and a part of its words.
+
+Adding one is adding one entry to a `described_*.py` file; `tests/check/test_descriptions.py` asks about each.
+"""
+
+from __future__ import annotations
+
+from corpus import described_arrays, described_chains, described_paths, described_slips
+from corpus.described_base import Described
+
+DESCRIBED: tuple[Described, ...] = (
+    *described_slips.DESCRIBED,
+    *described_paths.DESCRIBED,
+    *described_chains.DESCRIBED,
+    *described_arrays.DESCRIBED,
+)
+
+__all__ = ["DESCRIBED", "Described"]
