@@ -152,7 +152,7 @@ def _find_pair(
     """Return two mistakes, one on top of the other, if exactly one pair explains every comparison."""
     if not all(_is_far_off(comparison, i) for comparison in comparisons for i in wrong if comparison.is_wrong(i)):
         return ()
-    pairs = set()
+    pairs: set[frozenset[str]] = set()
     for second, undo in UNDO:
         undone = [_undo(comparison, undo) for comparison in comparisons]
         for first in tables.keys() - {second, "low-precision", "regularisation", "not-filled-in"}:
@@ -161,14 +161,18 @@ def _find_pair(
             checked = range(len(comparisons[0].targets)) if mistake.whole else wrong
             if _find_explaining(undone, table, list(checked)):
                 pairs.add(frozenset((first, second)))
+    pairs.discard(frozenset(("factor", "no-batch-mean")))  # the two are one factor
     if comparisons[0].step_size:  # a multiple of a sum is any step of equal entries
         pairs.discard(frozenset(("factor", "sum-all")))
-    left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
-    return (
-        tuple(BY_ID[id].explain("", **BY_ID[id].words(comparisons[0])) for id in sorted(left.pop()))
-        if len(left) == 1
-        else ()
-    )
+    left = [pair for pair in pairs if not any(_refines(other, pair) for other in pairs)]
+    return _explain_pair(comparisons[0], sorted(left[0])) if len(left) == 1 else ()
+
+
+def _explain_pair(comparison: Comparison, ids: Sequence[str]) -> tuple[Explanation, ...]:
+    """Return two explanations with one sentence: what each says of the numbers is not true of the two together."""
+    found = [BY_ID[id].explain("", **BY_ID[id].words(comparison)) for id in ids]
+    why = "Each of the two alone gives other numbers; both together give these."
+    return tuple(replace(e, why=why if k == 0 else "") for k, e in enumerate(found))
 
 
 def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -> bool:

@@ -151,7 +151,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         on_right(_mean_for_sum),
         holds=has_one_ratio,
-        refines=("no-batch-mean",),
+        refines=("no-batch-mean", "factor"),
         needs_batches=True,
         single=True,
     ),
