@@ -132,5 +132,6 @@ def format_way(wire: Node, node: Node, names: Names) -> str:
     if axis is not None and formula.endswith(")"):
         return f"through {formula[:-1]}, axis={axis})"
     if twins and len(users) == 1 and getattr(node.gate, "how", None) is None:  # what it goes into tells the two apart
-        return f"through {format_wire(users[0], names)}"
+        after = format_wire(users[0], names)
+        return f"through {after}" if users[0] is not graph.nodes[-1] else f"through {formula} to {after}"
     return f"through {formula}"
