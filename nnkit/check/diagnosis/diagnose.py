@@ -201,7 +201,7 @@ def _describe_unnamed(
     """Return the explanations of each wrong gradient, with the first description that fits for those without a name;
     one that fits all of these before one that fits each."""
     unnamed = [i for i, names in zip(wrong, named) if not names]
-    tables: dict[str, Table] = {}
+    tables: dict[Any, Table] = {}
     far = [i for i in unnamed if all(_is_far_off(t, i, MIN_DESCRIBED_ERROR) for t in comparisons if t.is_wrong(i))]
     together = _find_description(comparisons, unnamed, tables) if far == unnamed else ()
     found = {i: together or (_find_description(comparisons, [i], tables) if i in far else ()) for i in unnamed}
@@ -211,20 +211,20 @@ def _describe_unnamed(
 def _are_described(comparisons: Sequence[Comparison], unnamed: Sequence[int]) -> bool:
     """Return True if each of these gradients has a description that is closer to it than a pair of names."""
     precise = [entry for entry in EXPLANATIONS if entry.before_pairs]
-    tables: dict[str, Table] = {}
+    tables: dict[Any, Table] = {}
     return all(_find_description(comparisons, [i], tables, precise) for i in unnamed)
 
 
 def _find_description(
     comparisons: Sequence[Comparison],
     wrong: list[int],
-    tables: dict[str, Table],
+    tables: dict[Any, Table],
     entries: Sequence[Mistake] = EXPLANATIONS,
 ) -> tuple[Explanation, ...]:
     for entry in entries:
-        if entry.id not in tables:
-            tables[entry.id] = [entry.variants(comparison) for comparison in comparisons]
-        keys = _find_explaining(comparisons, tables[entry.id], wrong)
+        if entry.variants not in tables:
+            tables[entry.variants] = [entry.variants(comparison) for comparison in comparisons]
+        keys = _find_explaining(comparisons, tables[entry.variants], wrong)
         if keys and _holds(entry, comparisons, wrong):
             return (entry.explain(keys[0]),)
     return ()
