@@ -3,6 +3,7 @@ silent skips."""
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import shutil
@@ -65,6 +66,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """`corpus_seed` is 0, and each of the random seeds that were asked for."""
     if "corpus_seed" in metafunc.fixturenames:
         metafunc.parametrize("corpus_seed", [0, *map(int, os.environ.get("NNKIT_SEEDS", "").split())])
+
+
+def pytest_collection_finish() -> None:
+    """Leave the collected tests, which stay to the end, out of each later collection of garbage."""
+    gc.freeze()
 
 
 # ---- several processes ------------------------------------------------------------------------------

@@ -100,7 +100,7 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     path = str(filled({"multiply": OWN_INPUT, "backward": OVERWRITTEN, "exp": "class ExpGate\n    pass"}, tmp_path))
     assert cli.main(["check", path]) == 1
     out = capsys.readouterr().out
-    assert "✗  0/3  1.1 Multiply (3 points)  [multiply]\n        MultiplyGate.backward: dx is wrong" in out
+    assert "✗  0/3  1.1 Multiply (3 points)  [multiply]\n        MultiplyGate.backward: dx and dy are wrong" in out
     assert "!  0/2  1.4 Exponential (2 points)  [exp]\n        the cell 'exp' stopped: SyntaxError: expected ':'" in out
     assert "✗  2/4  3.2 Backward (4 points, in two halves)  [backward]\n" in out
     assert "11 of 14 exercises pass their visible tests, 31 of 38 points" in out

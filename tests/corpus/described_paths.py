@@ -34,6 +34,14 @@ def a_neuron(gradients: Callable[[float, float, float, float], Any]) -> Verdict:
     )
 
 
+def with_logits(last: Callable[[Any, Any], Any]) -> Verdict:
+    def loss(z: Any, t: Any) -> Any:
+        p = sigmoid(z)
+        return -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p)), (p - t) / last(p, t) / z.size
+
+    return check_loss(loss, draw(6, 3), (draw(6, 3) > 0) * 1.0)
+
+
 def elementwise(forward: Callable[[Any], Any], backward: Callable[[Any, Any, Any], Any]) -> Verdict:
     return check_gate(lambda x: forward(x), backward, draw(4, 3))
 
@@ -45,6 +53,16 @@ PATHS: Cases = [
      lambda: of_three_paths(lambda x, y: y + 2 * x - np.exp(x))),
     ("path", "the path through x * y is counted twice", lambda: of_three_paths(lambda x, y: 2 * y + 2 * x + np.exp(x))),
     ("path", "1/n of", lambda: standardised(lambda g, h, s: (g - g.mean(0) - h * (g * h).sum(0)) / s)),
+    ("overwritten-branch", "the path through (x - np.mean(x))**2 is missing",
+     lambda: standardised(lambda g, h, s: (g - g.mean(0)) / s)),
+    ("overwritten-branch", "the path through np.mean(x, axis=0) is missing",
+     lambda: standardised(lambda g, h, s: (g - h * (g * h).mean(0)) / s)),
+    ("chain-stopped", "this is the gradient at sigmoid(z), not yet at z",
+     lambda: with_logits(lambda p, t: p * (1 - p))),
+    ("overwritten-branch", "only one of the ways back was followed, the path straight from x to out",
+     lambda: elementwise(lambda x: x + np.tanh(x), lambda g, out, x: g * (1 - np.tanh(x) ** 2))),
+    ("overwritten-branch", "only one of the ways back was followed, the path through np.mean(x, axis=0) is missing",
+     lambda: elementwise(lambda x: x - x.mean(axis=0), lambda g, out, x: g)),
     ("chain-stopped", "this is the gradient at", lambda: a_neuron(lambda w, x, b, s: (2 * (s - 1) * s * (1 - s),) * 3)),
     (
         "chain-from-value", "began with the output's value",

@@ -31,6 +31,7 @@ GATES: list[tuple[str, str, Callable[..., Any], Callable[..., Any], tuple[Any, .
     ("wrong-slope", "np.tanh(x) is 1 / np.cosh(x)", np.tanh, lambda g, out, x: g / np.cosh(x), (ANY,)),
     ("other-point", "taken at the output, not at x", np.tanh, lambda g, out, x: g * (1 - np.tanh(out) ** 2), (ANY,)),
     ("wrong-slope", "sigmoid(x) is 1 - out,", sigmoid, lambda g, out, x: g * (1 - out), (ANY,)),
+    ("wrong-slope", "sigmoid(x) is out, not", sigmoid, lambda g, out, x: g * out, (ANY,)),
     ("wrong-slope", "sigmoid(x) is upstream * out - out**2", sigmoid, lambda g, out, x: out * (g - out), (ANY,)),
     ("wrong-slope", "sigmoid(x) is upstream * out - out", sigmoid, lambda g, out, x: g * out - out, (ANY,)),
     ("wrong-slope", "x**2 is x,", lambda x: x * x, lambda g, out, x: g * x, (ANY,)),
@@ -177,6 +178,13 @@ FUNCTIONS: list[tuple[str, str, Callable[..., Any], Callable[..., Any], tuple[fl
         "sigmoid(x1 * x2 + x3) is 1 - out**2",
         neuron,
         lambda w, x, b: tuple((1 - neuron(w, x, b) ** 2) * d for d in (x, w, 1)),
+        (0.3, -1.2, 0.7),
+    ),
+    (
+        "wrong-slope",
+        "sigmoid(x1 * x2 + x3) is out, not",
+        neuron,
+        lambda w, x, b: tuple(neuron(w, x, b) * d for d in (x, w, 1)),
         (0.3, -1.2, 0.7),
     ),
     (

@@ -64,11 +64,13 @@ def _sizes(point: Point) -> set[int]:
 
 
 def no_batch_mean(point: Point, k: int) -> Judgement:
-    """w = N·r or r/N; of a loss with further terms, the numbers cannot say."""
+    """w = N·r or r/N, or divided by the size of another axis; of a loss with further terms, the numbers cannot say."""
     c = _ratio(point, k)
     if c is None:
         return None if _has_penalty(point, k) else False
-    return any(np.isclose(c, f, rtol=1e-4) for n in _sizes(point) for f in (n, 1 / n, n * n, 1 / n**2))
+    sizes = _sizes(point)
+    powers = [f for n in sizes for f in (n, 1 / n, n * n, 1 / n**2)]
+    return any(np.isclose(c, f, rtol=1e-4) for f in (*powers, *(n / m for n in sizes for m in sizes if n != m)))
 
 
 def _has_penalty(point: Point, k: int) -> bool:

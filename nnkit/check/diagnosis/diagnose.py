@@ -152,7 +152,7 @@ def _find_pair(
     """Return two mistakes, one on top of the other, if exactly one pair explains every comparison."""
     if not all(_is_far_off(comparison, i) for comparison in comparisons for i in wrong if comparison.is_wrong(i)):
         return ()
-    pairs = set()
+    pairs: set[frozenset[str]] = set()
     for second, undo in UNDO:
         undone = [_undo(comparison, undo) for comparison in comparisons]
         for first in tables.keys() - {second, "low-precision", "regularisation", "not-filled-in"}:
@@ -161,14 +161,18 @@ def _find_pair(
             checked = range(len(comparisons[0].targets)) if mistake.whole else wrong
             if _find_explaining(undone, table, list(checked)):
                 pairs.add(frozenset((first, second)))
+    pairs.discard(frozenset(("factor", "no-batch-mean")))  # the two are one factor
     if comparisons[0].step_size:  # a multiple of a sum is any step of equal entries
         pairs.discard(frozenset(("factor", "sum-all")))
-    left = {pair for pair in pairs if not any(_refines(other, pair) for other in pairs)}
-    return (
-        tuple(BY_ID[id].explain("", **BY_ID[id].words(comparisons[0])) for id in sorted(left.pop()))
-        if len(left) == 1
-        else ()
-    )
+    left = [pair for pair in pairs if not any(_refines(other, pair) for other in pairs)]
+    return _explain_pair(comparisons[0], sorted(left[0])) if len(left) == 1 else ()
+
+
+def _explain_pair(comparison: Comparison, ids: Sequence[str]) -> tuple[Explanation, ...]:
+    """Return two explanations with one sentence: what each says of the numbers is not true of the two together."""
+    found = [BY_ID[id].explain("", **BY_ID[id].words(comparison)) for id in ids]
+    why = "Each of the two alone gives other numbers; both together give these."
+    return tuple(replace(e, why=why if k == 0 else "") for k, e in enumerate(found))
 
 
 def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -> bool:
@@ -197,7 +201,7 @@ def _describe_unnamed(
     """Return the explanations of each wrong gradient, with the first description that fits for those without a name;
     one that fits all of these before one that fits each."""
     unnamed = [i for i, names in zip(wrong, named) if not names]
-    tables: dict[str, Table] = {}
+    tables: dict[Any, Table] = {}
     far = [i for i in unnamed if all(_is_far_off(t, i, MIN_DESCRIBED_ERROR) for t in comparisons if t.is_wrong(i))]
     together = _find_description(comparisons, unnamed, tables) if far == unnamed else ()
     found = {i: together or (_find_description(comparisons, [i], tables) if i in far else ()) for i in unnamed}
@@ -207,20 +211,20 @@ def _describe_unnamed(
 def _are_described(comparisons: Sequence[Comparison], unnamed: Sequence[int]) -> bool:
     """Return True if each of these gradients has a description that is closer to it than a pair of names."""
     precise = [entry for entry in EXPLANATIONS if entry.before_pairs]
-    tables: dict[str, Table] = {}
+    tables: dict[Any, Table] = {}
     return all(_find_description(comparisons, [i], tables, precise) for i in unnamed)
 
 
 def _find_description(
     comparisons: Sequence[Comparison],
     wrong: list[int],
-    tables: dict[str, Table],
+    tables: dict[Any, Table],
     entries: Sequence[Mistake] = EXPLANATIONS,
 ) -> tuple[Explanation, ...]:
     for entry in entries:
-        if entry.id not in tables:
-            tables[entry.id] = [entry.variants(comparison) for comparison in comparisons]
-        keys = _find_explaining(comparisons, tables[entry.id], wrong)
+        if entry.variants not in tables:
+            tables[entry.variants] = [entry.variants(comparison) for comparison in comparisons]
+        keys = _find_explaining(comparisons, tables[entry.variants], wrong)
         if keys and _holds(entry, comparisons, wrong):
             return (entry.explain(keys[0]),)
     return ()

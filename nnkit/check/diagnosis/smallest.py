@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -18,14 +18,20 @@ SIDES = (1, 2, 3)
 """Lengths of all axes that are tried."""
 
 
-def find_smallest(subject: Subject, comparison: Comparison, k: int, rng: np.random.Generator) -> Comparison | None:
-    """Return a comparison at a smaller or rounder example in which the k-th gradient is wrong too; None if there is
-    none that is small enough."""
+def find_smallest(
+    subject: Subject,
+    comparison: Comparison,
+    k: int,
+    rng: np.random.Generator,
+    agrees: Callable[[Comparison], bool] = lambda found: True,
+) -> Comparison | None:
+    """Return a comparison at a smaller or rounder example in which the k-th gradient is wrong too, and that agrees with
+    what is said of it; None if there is none that is small enough."""
     for inputs in _shrink_inputs(comparison.inputs, rng):
         if sum(map(np.size, inputs)) > MAX_EXAMPLE_ENTRIES:
             continue
         for found in _compare_with_simple_upstreams(subject, inputs):
-            if _still_fails(found, comparison, k):
+            if _still_fails(found, comparison, k) and agrees(found):
                 return found
     return None
 

@@ -135,11 +135,15 @@ def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
         Place(gate, (z,), node, labels)
         for node in nodes
         for z, gate, labels, value in known
-        if z.index < node.index and type(gate) is not type(node.gate) and _is_near(value, node.value)
+        if z.index < node.index and _is_other_kind(gate, node.gate) and _is_near(value, node.value)
     ]
     wires = [z for z in graph.nodes if not z.constant]
     pairs = [(z, node) for node in nodes for z in wires if z.index < node.index]
     return found + [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
+
+
+def _is_other_kind(gate: Any, own: Any) -> bool:
+    return type(gate) is not type(own) or (isinstance(gate, Elementwise) and gate != own)
 
 
 def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ...], Array | None]]:

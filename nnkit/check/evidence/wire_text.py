@@ -110,3 +110,28 @@ def list_descendants(graph: Graph, node: Node) -> set[int]:
         if any(x.index in found for x in other.inputs):
             found.add(other.index)
     return found
+
+
+def has_other_way(wire: Node, node: Node) -> bool:
+    """Return True if a wire reaches the gate that it goes into on another way too."""
+    below = list_descendants(node.graph, wire)
+    return any(x is not wire and x.index in below for x in node.inputs)
+
+
+def format_way(wire: Node, node: Node, names: Names) -> str:
+    """Return the way from a wire into a gate in words: "through np.mean(x, axis=0)"; "straight from x to out" where the
+    wire reaches the gate on another way too."""
+    graph, formula = node.graph, format_wire(node, names)
+    if has_other_way(wire, node):
+        return f"straight from {format_wire(wire, names)} to {formula}"
+    if node.inputs.count(wire) > 1:
+        return f"through one side of {formula}"
+    twins = [x for x in graph.nodes if x is not node and x.gate is not None and format_wire(x, names) == formula]
+    users = [x for x in graph.nodes if node in x.inputs]
+    axis = getattr(node.gate, "axis", None)
+    if axis is not None and formula.endswith(")"):
+        return f"through {formula[:-1]}, axis={axis})"
+    if twins and len(users) == 1 and getattr(node.gate, "how", None) is None:  # what it goes into tells the two apart
+        after = format_wire(users[0], names)
+        return f"through {after}" if users[0] is not graph.nodes[-1] else f"through {formula} to {after}"
+    return f"through {formula}"

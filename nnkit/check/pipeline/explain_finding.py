@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 
@@ -12,11 +13,13 @@ from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, l
 from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.mistakes.sizes import find_ratio, have_same_ratio, is_constant, is_of_size, say_here
 from nnkit.check.diagnosis.smallest import find_smallest
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient, WrongValue
+from nnkit.check.evidence.finding import CallFault, Explanation, Finding, GradientFault, WrongGradient, WrongValue
 from nnkit.check.evidence.limits import OutOfTime, time_limit, working_time_limit
+from nnkit.check.evidence.other_sizes import compare_other_sizes, list_sizes
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import Target
 from nnkit.check.pipeline.case import Case
@@ -26,6 +29,8 @@ SHARE_FOR_MORE = 0.15
 """Share of the time limit for comparisons nearby and with other sizes, that tell a mistake from others."""
 SHARE_FOR_EXAMPLE = 0.05
 """Share of the time limit for the search for a smaller example."""
+OF_SIZES = frozenset({"factor", "no-batch-mean", "divided-by-another-size"})
+"""Explanations that are about a factor: a constant, or the size of an axis."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
 """Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 
@@ -52,9 +57,8 @@ def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
         faults = _find_mistakes_in_square(case, comparison.inputs)
     wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
     faults = faults or (GradientFault(wrong),)
-    return replace(
-        finding, faults=_explain_first(case, comparison, k, faults), example=_find_example(case, comparison, k)
-    )
+    faults = _explain_first(case, comparison, k, faults)
+    return replace(finding, faults=faults, example=_find_example(case, comparison, k, faults))
 
 
 def _explain_first(
@@ -70,10 +74,18 @@ def _explain_first(
     return GradientFault((k,), (measured,)), *(fault for fault in others if fault.gradients)
 
 
-def _find_example(case: Case, comparison: Comparison, k: int) -> Comparison | None:
+def _find_example(case: Case, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Comparison | None:
+    """Return a smaller example that does not refute what is said of the k-th gradient."""
+    own = list_explanations(fault for fault in faults if k in fault.gradients)
+    entries = [BY_ID[e.id] for e in own if e.id in BY_ID] if len(own) == 1 else []
+
+    def agrees(example: Comparison) -> bool:
+        same = not any(map(is_constant, own)) or have_same_ratio(example, comparison, k)
+        return same and all(entry.holds(example, k) for entry in entries)
+
     try:
         with working_time_limit(SHARE_FOR_EXAMPLE):
-            return find_smallest(case.subject, comparison, k, case.rng)
+            return find_smallest(case.subject, comparison, k, case.rng, agrees)
     except OutOfTime:
         return None
 
@@ -88,6 +100,8 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
     try:
         with time_limit():
             found = find_mistakes([*comparisons, *more])
+            if any(e.id in OF_SIZES for e in list_explanations(found)) and not comparisons[0].step_size:
+                found = _tell_sizes(case, inputs, [*comparisons, *more], found)
             fitting = [c for c in more if all(map(_has_shape, c.returned, c.targets))]
             unsure = len(fitting) < len(more) and not all(fault.explanations for fault in found)
             if unsure and all(map(_has_shape, comparisons[0].returned, comparisons[0].targets)):
@@ -96,6 +110,29 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
             return found
     except OutOfTime:
         return ()
+
+
+def _tell_sizes(
+    case: Case, inputs: Arrays, comparisons: Sequence[Comparison], found: tuple[GradientFault, ...]
+) -> tuple[GradientFault, ...]:
+    """Return what explains the gradients at other sizes too. A factor that may be a size or a constant is described as
+    what it is at these sizes."""
+    others: dict[int, list[Comparison]] = {}
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
+        others.update(compare_other_sizes(case.subject, inputs, case.rng))
+    again = find_mistakes([*comparisons, *chain.from_iterable(others.values())])
+    explained = {i: fault.explanations for fault in again for i in fault.gradients}
+    unsure = [size for size in list_sizes(inputs) if not others.get(size)]
+    settled: dict[tuple[Explanation, ...], list[int]] = {}
+    for fault in found:
+        for i in fault.gradients:
+            explanations = explained.get(i) or fault.explanations
+            ratio = find_ratio(comparisons[0], i)
+            known = explained.get(i) and not (ratio and any(is_of_size(ratio, size) for size in unsure))
+            if [e.id for e in explanations] == ["factor"] and ratio and not known:
+                explanations = (say_here(ratio, bool(explained.get(i))),)
+            settled.setdefault(explanations, []).append(i)
+    return tuple(GradientFault(tuple(at), explanations) for explanations, at in settled.items())
 
 
 def _has_shape(returned: np.ndarray, target: Target) -> bool:

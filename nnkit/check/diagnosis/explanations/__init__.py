@@ -36,6 +36,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     overlaps.REPLACED,
     *windows.EXPLANATIONS,
     overlaps.LEFT_OUT,
+    paths.MISSING,
     slopes.SLOPES,
     array_slips.SLIPS,
     *chains.EXPLANATIONS,

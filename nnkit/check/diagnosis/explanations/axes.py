@@ -94,7 +94,7 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
                 name = comparison.name(i)
                 key = replace(
                     SUMMED.explain(""),
-                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing is to be {word}",
+                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing should be {word}",
                     why=f"Each entry of {name} has a gradient of its own.",
                     hint="Leave the sum away, or take it in the factor that was copied along this axis.",
                 )

@@ -93,6 +93,9 @@ FUNCTIONS = (
     KnownFunction("min(x, y)", lambda x, y: np.minimum(x, y), lambda g, x, y: (g * (x <= y), g * (x > y))),
 )  # fmt: skip
 
+SLOPE_IS_OUT = {("softplus", "a sigmoid")}
+"""A function, and another one whose slope is that function's value: `out` in place of the slope is likelier."""
+
 
 def _others(comparison: Comparison) -> Variants:
     """Return a variant for each known function with an output of this shape."""
@@ -105,9 +108,11 @@ def _others(comparison: Comparison) -> Variants:
     found: Variants = {}
     for known in FUNCTIONS:
         value = values[known.name]
-        if known.name == own or value is None or np.shape(value) != np.shape(comparison.out):
+        if known.name == own or (known.name, own) in SLOPE_IS_OUT or value is None:
             continue
-        if any(same(value, step) for step in on_the_way):  # its gradient is a chain that began too late
+        if np.shape(value) != np.shape(comparison.out) or any(
+            same(value, step) for step in on_the_way
+        ):  # its gradient is a chain that began too late
             continue
         gradients = _try(known.backward, comparison.upstream, *inputs)
         if gradients is not None and all(np.shape(a) == np.shape(b) for a, b in zip(gradients, comparison.right)):

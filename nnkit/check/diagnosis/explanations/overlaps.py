@@ -23,10 +23,16 @@ PARTS = {
     "only the last share counts": slice(-1, None),
 }
 """Which of the entries along an axis have a share."""
-
-
-CAUSES = {"last": "as `=` gives where `+=` is due", "first": "as where a loop returns in its first round"}
-"""Causes of keeping one share alone."""
+FIRST = (
+    "Where does the code stop after the first share: at a `return` inside the loop, or at an index [0]?",
+    "Return after the loop, not inside, and sum over all entries along the axis in place of taking [0]; what "
+    "comes back from later steps is added too.",
+)
+LAST = (
+    "What is left of what the first step of the loop wrote?",
+    "Start from zeros and add in each step, `+=` in place of `=`; or sum over the axis with `sum(axis=...)`.",
+)
+"""Better hints where only the first (the last) of several shares is left."""
 
 
 def join_axes(axes: tuple[int, ...]) -> str:
@@ -75,12 +81,12 @@ def keep_one(site: Site, axes: tuple[int, ...], which: str) -> np.ndarray:
 
 
 def _describe_replaced(name: str, output: str, axes: tuple[int, ...], which: str) -> Explanation:
-    return replace(
-        REPLACED.explain(""),
-        title=f"of the shares that each entry gets, only the {which} one was kept",
-        why=f"Several entries of {output} use the same entry of {name}, along {join_axes(axes)}; their shares add. "
-        f"Yours has the {which} one alone, {CAUSES[which]}.",
-    )
+    why = f"Several entries of {output} use the same entry of {name}, along {join_axes(axes)}; their shares add."
+    if which == "last":
+        kept = replace(REPLACED.explain(""), why=f"{why} Yours has the last one alone, as `=` gives where `+=` is due.")
+    else:
+        kept = replace(REPLACED.explain(""), why=f"{why} Yours has the first one alone.", nudge=FIRST[0], hint=FIRST[1])
+    return replace(kept, title=f"of the shares that each entry gets, only the {which} one was kept")
 
 
 # ---- shares left out --------------------------------------------------------------------------------
@@ -115,7 +121,9 @@ def _list_empty(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]
 
 
 def _describe_left_out(title: str) -> Explanation:
-    return replace(LEFT_OUT.explain(""), title=title)
+    words = LEFT_OUT.nudge, LEFT_OUT.hint
+    nudge, hint = FIRST if "only the first" in title else LAST if "only the last" in title else words
+    return replace(LEFT_OUT.explain(""), title=title, nudge=nudge, hint=hint)
 
 
 def _describe_empty(title: str) -> Explanation:
@@ -158,7 +166,7 @@ LEFT_OUT = Mistake(
     "a part of the shares is left out",
     "Every entry of the output that uses it has a share in the gradient.",
     "How far does the loop (or the slice) go? Is its first and its last step taken?",
-    "Let the loop run over all of the axis, or sum over it with `sum(axis=...)`; return after the loop, not inside.",
+    "Let the loop run over all of the axis, or sum over it with `sum(axis=...)`.",
     BIAS,
     _left_out,
     named=False,

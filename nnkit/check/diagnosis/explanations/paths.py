@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -13,7 +13,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.shares import MAX_EDGES, Edge, list_edges, pull_back
-from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
+from nnkit.check.evidence.wire_text import format_way, format_wire, has_other_way, list_descendants, name_wires
 from nnkit.graph import Node
 
 MAX_PAIRED_PATHS = 10
@@ -44,10 +44,11 @@ def list_paths(comparison: Comparison) -> list[Path]:
         return []
     names, wires = name_wires(graph, comparison.names), [graph.wires[i] for i in comparison.wrt]
     found: list[Path] = []
-    for edge in sorted(edges, key=lambda e: e.node.index):
+    # Of edges with the same share the first one names the path, or the first that is the only way into its gate.
+    for edge in sorted(edges, key=lambda e: (has_other_way(e.wire, e.node), e.node.index)):
         gradients = pull_back(graph, edge.wire, edge.share, wires)
         if _is_part(gradients, comparison) and not any(_are_same(gradients, path.gradients) for path in found):
-            found.append(Path(edge, _describe(edge, names), format_wire(edge.wire, names), gradients))
+            found.append(Path(edge, format_way(edge.wire, edge.node, names), format_wire(edge.wire, names), gradients))
     return found
 
 
@@ -59,15 +60,6 @@ def _is_part(gradients: Arrays, comparison: Comparison) -> bool:
 
 def _are_same(some: Arrays, others: Arrays) -> bool:
     return all(same(a, b) for a, b in zip(some, others))
-
-
-def _describe(edge: Edge, names: Names) -> str:
-    node, formula = edge.node, format_wire(edge.node, names)
-    others = [format_wire(other, names) for other in node.graph.nodes if other is not node and other.gate is not None]
-    users = [other for other in node.graph.nodes if node in other.inputs]
-    if formula in others and len(users) == 1:  # written twice: what it goes into tells the two apart
-        formula = format_wire(users[0], names)
-    return f"one side of {formula}" if edge.node.inputs.count(edge.wire) > 1 else formula
 
 
 # ---- one path -----------------------------------------------------------------------------------------
@@ -83,6 +75,23 @@ def _miscounted(comparison: Comparison) -> Variants:
             if words is not None and count is not None:
                 found[words] = tuple(r + (count - 1) * p for r, p in zip(comparison.right, path.gradients))
     return found
+
+
+def _missing(comparison: Comparison) -> Variants:
+    """Return a variant for each path that is missing."""
+    found: Variants = {}
+    for path in list_paths(comparison):
+        doubled = path.edge.node.inputs.count(path.edge.wire) > 1  # x * x with one of the two: a slope of x
+        if not doubled and any(_is_left_out(comparison, i, part) for i, part in enumerate(path.gradients)):
+            words = _explain_count(comparison, path, 0.0)
+            if words is not None:
+                found[words] = tuple(r - p for r, p in zip(comparison.right, path.gradients))
+    return found
+
+
+def _is_left_out(comparison: Comparison, i: int, part: Any) -> bool:
+    count = _find_count(comparison, i, part)
+    return count is not None and abs(count) < 1e-5
 
 
 def _find_count(comparison: Comparison, i: int, part: Any) -> float | None:
@@ -103,31 +112,31 @@ def _explain_count(comparison: Comparison, path: Path, count: float) -> Explanat
     if comparison.right[0].size == 1 and len(comparison.right) == 1 and usual not in COUNTS[:3]:
         return None
     through, wire = path.through, path.wire
-    where = f"{wire} reaches the output through {through} too, and that path has a share in its gradient."
+    where = f"This is one of the ways on which {wire} reaches the output, and it has a share in the gradient."
     ask = f"On which ways does {wire} reach the output? Follow each of them back."
     if usual == 0:
         return say(
             PATH,
-            f"the path through {through} is missing",
+            f"the path {through} is missing",
             where,
             ask,
-            f"Add the share that comes back through {through}.",
+            f"Add the share of the path {through}.",
         )
     if usual == -1:
         return say(
             PATH,
-            f"the path through {through} has the wrong sign",
+            f"the path {through} has the wrong sign",
             "Its share is taken away where it must be added, or added where it must be taken away.",
-            f"If {wire} grows a little, which way does {through} move? And the output?",
-            f"Turn the sign of the share that comes back through {through}.",
+            f"If {wire} grows a little, which way does the output move on this path?",
+            f"Turn the sign of the share of the path {through}.",
         )
     times = {2.0: "twice"}.get(usual, f"{usual:g} times")
     return say(
         PATH,
-        f"the path through {through} is counted {times}",
+        f"the path {through} is counted {times}",
         "Each path gives its share once; all others are right.",
         ask,
-        f"Take the share that comes back through {through} once.",
+        f"Take the share of the path {through} once.",
     )
 
 
@@ -143,7 +152,7 @@ def _explain_size(comparison: Comparison, path: Path, count: float) -> Explanati
         if how is np.mean and abs(count - n) < 1e-5 * n:
             return say(
                 PATH,
-                f"the 1/n of {formula} is missing on the path through {path.through}",
+                f"the 1/n of {formula} is missing on the path {path.through}",
                 "A mean of n numbers passes 1/n of its gradient to each of them.",
                 "Is it a sum or a mean in the forward? What does that do to each slope?",
                 "Use the mean in backward too, where forward takes one.",
@@ -177,10 +186,10 @@ def _two_missing(comparison: Comparison) -> Variants:
         if any(np.any(g) for g in left):
             words = say(
                 PATH,
-                f"the paths through {a.through} and through {b.through} are missing",
+                f"the paths {a.through} and {b.through} are missing",
                 "Each way to the output has a share; these two are treated as constants.",
                 f"Which of the numbers on the way to the output change with {a.wire}?",
-                f"Add the shares that come back through {a.through} and {b.through}.",
+                f"Add the shares of the paths {a.through} and {b.through}.",
             )
             found[words] = left
     return found
@@ -233,4 +242,6 @@ PATH = Mistake(
     _variants,
     named=False,
 )
+MISSING = replace(PATH, variants=_missing)
+"""A path that is missing, which is likelier than a wrong slope with the same numbers."""
 EXPLANATIONS = (PATH,)

@@ -54,7 +54,7 @@ def _split(formulas: str) -> tuple[str, ...]:
 _EXP = _slopes(
     "exp(x)", "exp(x)",
     "exp(out); x * exp(x - 1); x * exp(x); exp(x - 1); exp(x + 1); exp(-x); 1 / x; 1 / exp(x); log(x); exp(x) - 1; "
-    "exp(x) + 1; exp(2 * x); exp(x)**2; x**2; x; exp(upstream * x); upstream * exp(upstream * x); exp(upstream + x); "
+    "exp(2 * x); exp(x)**2; x**2; x; exp(upstream * x); upstream * exp(upstream * x); exp(upstream + x); "
     "exp(upstream); exp(upstream * exp(x)); exp(x)**upstream; exp(x) * exp(upstream)",
     "exp is its own derivative: the slope of exp(x) is exp(x), whatever x is.",
     "How steep is exp(x) where its value is 5?", NEURON, "upstream * np.exp(x)",

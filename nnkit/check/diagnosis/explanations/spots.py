@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node
 
@@ -52,6 +54,8 @@ class Spot:
     slopes: Slopes
     names: dict[str, str]
     """Its values' names by their letters, for those that have one."""
+    learners: tuple[str, ...] = ()
+    """The names of the function's inputs."""
 
     @property
     def is_whole(self) -> bool:
@@ -65,9 +69,16 @@ class Spot:
         ends = self.places[0].inputs
         return range(len(ends)) if not any(x.constant for x in ends) else range(int(ends[0].constant), len(ends))[:1]
 
+    @property
+    def letters(self) -> dict[str, str]:
+        """Other letters for the values that have no name, where the learner's own x or y is another value."""
+        unnamed = [letter for letter in LETTERS if letter not in self.names]
+        taken = set(self.learners) & set(LETTERS)
+        return dict(zip(unnamed, [c for c in "abcd" if c not in self.learners])) if taken else {}
+
     def write(self, formula: str) -> str:
         """Return a formula with the names of this gate's values."""
-        return write_formula(formula, self.names)
+        return write_formula(formula, {**self.letters, **self.names})
 
     def name(self, i: int) -> str:
         """Return what the slope in the i-th input is the slope of: "exp(x)", or "x / y in y"."""
@@ -76,9 +87,9 @@ class Spot:
 
     def explain(self, id: str, title: str) -> Explanation:
         """Return an explanation of a slip at this gate, in the words of its kind."""
-        letters = (*LETTERS[: len(self.places[0].inputs)], "out")
-        unnamed = [letter for letter in letters if letter not in self.names]
-        into, outof = [letter for letter in unnamed if letter != "out"], "out" in unnamed
+        letters = [self.letters.get(letter, letter) for letter in LETTERS[: len(self.places[0].inputs)]]
+        into = [new for old, new in zip(LETTERS, letters) if old not in self.names and _is_mentioned(new, title)]
+        outof = "out" not in self.names and _is_mentioned("out", title)
         said = [f"{' and '.join(into)} {'is' if len(into) == 1 else 'are'} what goes into it"] if into else []
         said += ["out is what comes out of it"] if outof else []
         note = f" Here {', '.join(said)}." if said else ""
@@ -104,6 +115,10 @@ class Spot:
         return backward
 
 
+def _is_mentioned(letter: str, title: str) -> bool:
+    return re.search(rf"(?<![\w.]){letter}\b(?!\()", title) is not None
+
+
 def read_values(place: Place, inputs: tuple[Any, ...], out: Any) -> Values:
     """Return a gate's values by their letters, without the upstream gradient."""
     alpha = getattr(place.gate, "slope", getattr(place.gate, "alpha", 0.0))
@@ -120,20 +135,22 @@ def find_spots(comparison: Comparison) -> list[Spot]:
 
 def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
     if "spots" not in graph.known:
-        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names))
+        graph.known["spots"] = _list_spots(graph, name_nodes(graph, names), tuple(names))
     found: list[Spot] = graph.known["spots"]
     return found
 
 
-def _list_spots(graph: Trace, names: dict[int, str]) -> list[Spot]:
+def _list_spots(graph: Trace, names: dict[int, str], learners: tuple[str, ...]) -> list[Spot]:
     alone: list[Spot] = []
     kinds: dict[str, list[Spot]] = {}
+    inside = find_insides(graph)
     for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
         slopes = find_slopes(place.gate)
         squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
-        if slopes is None or squared or all(x.constant for x in place.inputs):
+        part = place.gate is place.node.gate and place.node.index in inside
+        if slopes is None or squared or part or all(x.constant for x in place.inputs):
             continue
-        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names))
+        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names), learners)
         alone.append(spot)
         kinds.setdefault(slopes.formula, []).append(spot)
     together = [

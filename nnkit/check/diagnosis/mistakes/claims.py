@@ -41,9 +41,10 @@ def has_axis_of_one(comparison: Comparison, i: int) -> bool:
 
 
 def is_sum_of_all(comparison: Comparison, i: int) -> bool:
-    """Return True if every entry is the sum of the right gradient."""
-    returned = np.asarray(comparison.returned[i])
-    return same(returned, np.full(returned.shape, np.sum(comparison.right[i])))
+    """Return True if every entry is the sum of the right gradient, whose entries differ: else it is a factor off."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    alike = returned.shape == right.shape and same(right, np.full(right.shape, np.ravel(right)[0]))
+    return not alike and same(returned, np.full(returned.shape, np.sum(right)))
 
 
 def sums_to_right(comparison: Comparison, i: int) -> bool:

@@ -22,9 +22,13 @@ def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
         spots = [place for place in graph.places if type(place.gate) in wrong]
         groups = [[spot] for spot in spots] + ([spots] if len(spots) > 1 else [])
         for group in groups:
-            name = f"{g}:" + "+".join(f"{type(spot.gate).__name__}{spot.node.index}" for spot in group)
+            name = f"{g}:" + "+".join(map(_name_place, group))
             found.update(_ways(comparison, graph, group, wrong, name))
     return found
+
+
+def _name_place(place: Place) -> str:
+    return f"{type(place.gate).__name__}{place.node.index}of{[x.index for x in place.inputs]}"
 
 
 def _ways(comparison: Comparison, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.diagnosis.mistakes.tied import max_to_both
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Softmax
 
 G = gates
@@ -47,8 +49,30 @@ def _loss_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
 
 def _softmax_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
     p = _softmax(inputs[0], 0)
-    mixed = out * (g - (g * out).sum(axis=0, keepdims=True))
-    return [(p * (g - (g * p).sum(axis=0, keepdims=True)),), (mixed,)]
+    return (p * (g - (g * p).sum(axis=0, keepdims=True)),)
+
+
+def _softmax_wrong_sum(g: Any, inputs: Any, out: Any) -> Any:
+    return (out * (g - (g * out).sum(axis=0, keepdims=True)),)
+
+
+def _list_wrong_axes(comparison: Comparison) -> Variants:
+    """Return a softmax over the other axis, and a right one with its backward's sum over the other axis."""
+    other = at_gates(comparison, {Softmax: _softmax_wrong_axis, G.SoftmaxCrossEntropy: _loss_wrong_axis})
+    sums = at_gates(comparison, {Softmax: _softmax_wrong_sum}).values()
+    fitting = [s for s in sums if any(same(r, w) for r, w in zip(comparison.returned, s))]
+    return other | {_say_wrong_sum(): s for s in fitting[:1]}
+
+
+def _say_wrong_sum() -> Explanation:
+    words = next(m for m in MISTAKES if m.id == "softmax-wrong-axis")
+    return words.explain(
+        "",
+        title="the sum in softmax's backward goes over the wrong axis",
+        why="Forward normalises each row; the sum of upstream * softmax goes over the same numbers.",
+        nudge="Which numbers sum to 1 in forward? Over those goes the sum in backward.",
+        hint="With p = softmax(x): dx = p * (upstream - (upstream * p).sum(axis=-1, keepdims=True)).",
+    )
 
 
 def _loss_over_batch(scores: Any, labels: Any) -> Any:
@@ -241,7 +265,7 @@ MISTAKES = (
         "Which numbers must sum to 1: those of one example, or those of one class?",
         "Sum over the classes: axis=1 (or -1), with keepdims=True.",
         "lecture 03, Softmax cross-entropy",
-        _at({Softmax: _softmax_wrong_axis, G.SoftmaxCrossEntropy: _loss_wrong_axis}),
+        _list_wrong_axes,
         refines=("overwritten-branch",),
     ),
 )

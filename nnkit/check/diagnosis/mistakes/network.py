@@ -13,15 +13,23 @@ from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
 from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
-from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.check.evidence.insides import find_insides
+from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node
+
+MAX_NAMED_PATHS = 2
+ONE_WAY = {
+    "title": "at a branch only one of the ways back was followed",
+    "hint": "Add the gradients of all ways. If each has a line of its own, `dx = …`, then all but the first need `+=`.",
+}
+"""Words for a gradient that lacks the others' shares: it may have been overwritten, or they were never computed."""
 
 
 def _overwritten(comparison: Comparison) -> Variants:
     found: Variants = {}
     for g, graph in enumerate(comparison.graphs):
         branching = [
-            graph.nodes[i] for i, count in count_uses(graph).items() if count > 1 and not graph.nodes[i].constant
+            graph.nodes[i] for i, n in count_uses(graph).items() if n > 1 and _is_written(graph, graph.nodes[i])
         ]
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
@@ -38,18 +46,30 @@ def _overwritten(comparison: Comparison) -> Variants:
     return found
 
 
+def _is_written(graph: Trace, wire: Node) -> bool:
+    """Return True if the wire's branches are the learner's own: not those inside a sigmoid or a softmax."""
+    inside = find_insides(graph)
+    users = [node.index for node in graph.nodes if wire in node.inputs]
+    return not wire.constant and not inside.issuperset(users)
+
+
 def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: str, g: int) -> Key:
-    """Return words for a branch of two paths of which one is kept: they say which one is missing."""
-    uses = [node for node in graph.nodes for x in node.inputs if x is group[0]]
-    if len(group) > 1 or len(uses) != 2 or uses[0] is uses[1]:
-        return f"{g}:{keep} of {[wire.index for wire in group]}"
+    """Return words for branches of two paths of which one is kept: they say which one is missing."""
     names = name_wires(graph, comparison.names)
-    wire, through = format_wire(group[0], names), format_wire(uses[0 if keep == "first" else 1], names)
-    own = MISTAKES[0]
-    return own.explain(
+    missing = []
+    for wire in group:
+        uses = [node for node in graph.nodes for x in node.inputs if x is wire]
+        if len(uses) != 2 or uses[0] is uses[1]:
+            return f"{g}:{keep} of {[wire.index for wire in group]}"
+        missing.append(format_way(wire, uses[0 if keep == "first" else 1], names))
+    missing = list(dict.fromkeys(missing))
+    if len(missing) > MAX_NAMED_PATHS:
+        return f"{g}:{keep} of {[wire.index for wire in group]}"
+    lost = f"the path {missing[0]} is" if len(missing) == 1 else f"the paths {' and '.join(missing)} are"
+    return MISTAKES[0].explain(
         "",
-        title=f"{own.title}, the path through {through} is missing",
-        hint=f"Add the gradient that comes back through {through} to the other one at {wire}: `+=` in place of `=`.",
+        title=f"{ONE_WAY['title']}, {lost} missing",
+        hint=f"{lost[0].upper()}{lost[1:]} still to come: add what comes back there to the gradient that you have.",
     )
 
 
@@ -85,6 +105,7 @@ MISTAKES = (
         "Gradients add where a wire branches: `+=` in place of `=`.",
         "lecture 01, Where a wire branches",
         _overwritten,
+        words=lambda comparison: ONE_WAY,
     ),
     Mistake(
         "gradient-for-value",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, same
-from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
 from nnkit.check.evidence.array_gates import Pick
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.function_graph import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.wire_text import Names, name_wires
 from nnkit.graph import Node
 
@@ -144,6 +147,66 @@ def _name_factor(node: Node, names: Names) -> str:
     return ""
 
 
+# ---- a transpose that is missing ---------------------------------------------------------------------
+
+
+def _list_orders(comparison: Comparison) -> Variants:
+    """Return products with a factor that is not transposed, each in its own words, and those in another order."""
+    found: Variants = {}
+    for graph in comparison.graphs:
+        names = name_wires(graph, comparison.names)
+        for spot in graph.places:
+            for key, gradients in _list_untransposed(spot.node, names) if type(spot.gate) in PRODUCTS else ():
+                grads = vjp_with_faults(graph, comparison.upstream, [FaultyGate(spot, gradients)])
+                found.setdefault(key, given(graph, grads, comparison))
+    return found | at_gates(comparison, PRODUCTS)
+
+
+def _list_untransposed(node: Node, names: Names) -> Iterator[tuple[Explanation, Wrong]]:
+    """Yield upstream @ w in place of upstream @ w.T, and x @ upstream in place of x.T @ upstream, where these fit."""
+    x, w = (np.asarray(one.value) for one in node.inputs[:2])
+    if x.ndim != 2 or w.ndim != 2:
+        return
+    left, right_name = (_name_factor(one, names) or name for one, name in zip(node.inputs, "AB"))
+    rule = _write_rule(node, names)
+    if w.shape[0] == w.shape[1]:
+        yield _say_untransposed(f"upstream @ {right_name}", f"upstream @ {_turn(right_name)}", rule), _keep_right_factor
+    if x.shape[0] == x.shape[1]:
+        yield _say_untransposed(f"{left} @ upstream", f"{_turn(left)} @ upstream", rule), _keep_left_factor
+    if x.shape[0] == w.shape[1]:
+        used, right = f"{_turn(left)} @ upstream.T", f"{_turn(left)} @ upstream"
+        if right_name.endswith(".T"):
+            used, right = f"upstream @ {left}", f"upstream.T @ {left}"
+        yield _say_untransposed(used, right, rule), _turn_upstream
+
+
+def _turn_upstream(upstream: Any, inputs: Any, out: Any) -> Any:
+    x, w, *rest = inputs
+    return upstream @ w.T, x.T @ upstream.T, *(upstream.sum(axis=0) for _ in rest)
+
+
+def _keep_right_factor(upstream: Any, inputs: Any, out: Any) -> Any:
+    x, w, *rest = inputs
+    return upstream @ w, x.T @ upstream, *(upstream.sum(axis=0) for _ in rest)
+
+
+def _keep_left_factor(upstream: Any, inputs: Any, out: Any) -> Any:
+    x, w, *rest = inputs
+    return upstream @ w.T, x @ upstream, *(upstream.sum(axis=0) for _ in rest)
+
+
+def _say_untransposed(used: str, right: str, rule: str) -> Explanation:
+    """Return the words for a factor that is transposed where it must not be, or not where it must."""
+    return next(m for m in MISTAKES if m.id == "wrong-order-product").explain(
+        "",
+        title=f"a transpose is not right: {used} in place of {right}",
+        why="The matrix is square, so its shape does not tell; the gradient goes back through each entry that forward "
+        "went through.",
+        nudge="Entry [i, j] of the matrix leads from which input to which output? Which of the two is summed over?",
+        hint=rule,
+    )
+
+
 MISTAKES = (
     Mistake(
         "wrong-order-product",
@@ -152,7 +215,7 @@ MISTAKES = (
         "Write the shape below each factor. In which order do the inner sizes meet and the outer ones remain?",
         "For out = A @ B: dA = upstream @ B.T and dB = A.T @ upstream. No other order has their shapes.",
         "lecture 03, Matrix products",
-        lambda comparison: at_gates(comparison, PRODUCTS),
+        _list_orders,
         words=_describe_product,
     ),
     Mistake(

@@ -25,12 +25,29 @@ def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
 
 def _unsummed(comparison: Comparison) -> Variants:
     """Claim what came back if it has an axis that the input lacks and is right once that is summed."""
-    claims = []
+    claims, axes = [], set()
     for x, r, returned in zip(comparison.given, comparison.right, comparison.returned):
-        copied = not _has_batch(x, comparison) and _broadcasts(np.shape(x), np.shape(returned))
+        ones = _find_ones(np.shape(x), np.shape(returned))
+        copied = (bool(ones) or not _has_batch(x, comparison)) and _broadcasts(np.shape(x), np.shape(returned))
         unsummed = copied and same(unbroadcast(returned, x), r)
         claims.append(returned if unsummed else None)
-    return {"": tuple(claims)}
+        axes |= {ones} if unsummed else set()
+    return {_say_unsummed(*axes.pop()) if len(axes) == 1 and len(next(iter(axes))) == 1 else "": tuple(claims)}
+
+
+def _find_ones(shape: tuple[int, ...], full: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the axes of size 1 that are longer in `full`, which has as many axes."""
+    return tuple(i for i, (a, b) in enumerate(zip(shape, full)) if a == 1 < b) if len(shape) == len(full) else ()
+
+
+def _say_unsummed(axis: int) -> Explanation:
+    """Return the words for an input that has an axis of size 1 where it was copied."""
+    return next(m for m in MISTAKES if m.id == "bias-not-summed").explain(
+        "",
+        title=f"it was not summed over axis {axis}",
+        why=f"It was copied along axis {axis}, so the shares of these copies add; yours keeps them apart.",
+        hint=f"Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`.",
+    )
 
 
 def _broadcasts(shape: tuple[int, ...], full: tuple[int, ...]) -> bool:
@@ -151,7 +168,7 @@ MISTAKES = (
         "lecture 03, Broadcasting and the bias",
         on_right(_mean_for_sum),
         holds=has_one_ratio,
-        refines=("no-batch-mean",),
+        refines=("no-batch-mean", "factor"),
         needs_batches=True,
         single=True,
     ),

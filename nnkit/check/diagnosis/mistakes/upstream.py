@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.diagnosis.mistakes import sizes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
 from nnkit.check.evidence.comparison import Comparison
@@ -42,24 +43,13 @@ def _factor(comparison: Comparison) -> Variants:
     return {
         words: tuple(c * r for r in comparison.right)
         for c in constants.values()
-        for words in ([_say_length(c)] if comparison.step_size else _say_constant(c, comparison))
-    }
+        for words in ([_say_length(c)] if comparison.step_size else [_say_constant(c)])
+    } | sizes.list_factors(BY_NAME["factor"], comparison)
 
 
-def _say_constant(c: float, comparison: Comparison) -> list[Explanation]:
-    """Return the words for a constant: with the axis that has its size, if there is one, and without."""
-    times = {2.0: "twice", 0.5: "half of"}.get(round(c, 9), f"{c:.4g} times")
-    title = f"it is {times} what it should be"
-    of_size = [f"axis {axis} of {name}" for name, axis, size in _list_sizes(comparison) if c in (size, 1 / size)]
-    size = f"{c:.4g}" if c > 1 else f"{1 / c:.4g}"
-    titles = [*(f"{title}, and {size} is the size of {place}" for place in of_size), title]
-    return [BY_NAME["factor"].explain("", title=title) for title in titles]
-
-
-def _list_sizes(comparison: Comparison) -> list[tuple[str, int, int]]:
-    """Return (input, axis, size) for each axis of more than one entry."""
-    shapes = zip(comparison.names, map(np.shape, comparison.inputs))
-    return [(name, axis, size) for name, shape in shapes for axis, size in enumerate(shape) if size > 1]
+def _say_constant(c: float) -> Explanation:
+    """Return the words for a constant."""
+    return BY_NAME["factor"].explain("", title=f"it is {sizes.say_times(c)} what it should be")
 
 
 def _say_length(c: float) -> Explanation:
@@ -119,13 +109,15 @@ def _batch_mean(comparison: Comparison) -> Variants:
         explain("", title="the 1/N of the batch is missing"): tuple(n * r for r in right),
         explain("", title="there is a 1/N of the batch too many"): tuple(r / n for r in right),
     }
-    for name, axis, size in _list_sizes(comparison):
-        if size != n:
-            place = f"the size of axis {axis} of {name}"
-            title = f"it is divided by the number of examples in place of {place}"
-            found[explain("", title=title)] = tuple(r * size / n for r in right)
-            title = f"it is divided by {place} in place of the number of examples"
-            found[explain("", title=title)] = tuple(r * n / size for r in right)
+    axes = sizes.list_axes(comparison)
+    whole = next((axis.words for axis in axes if axis.size == n), "the number of examples")
+    for axis in axes:
+        if axis.size != n:
+            why = "A mean over an axis has 1 over the size of that axis in its gradient."
+            title = f"it is divided by {whole} in place of {axis.words}"
+            found[explain("", title=title, why=why)] = tuple(r * axis.size / n for r in right)
+            title = f"it is divided by {axis.words} in place of {whole}"
+            found[explain("", title=title, why=why)] = tuple(r * n / axis.size for r in right)
     return found
 
 
@@ -196,6 +188,7 @@ MISTAKES = (
         _batch_mean,
         needs_batches=True,
         holds=has_one_ratio,
+        refines=("factor",),
     ),
 )
 
