@@ -44,7 +44,12 @@ def _describe_number(number: str, scalar: bool) -> str:
 def _find_number(returned: Any) -> str:
     """Return the number that every entry is, in words; "" if they differ."""
     w = np.asarray(returned)
-    if w.size == 0 or w.dtype.kind not in "iuf" or not np.array_equal(w, np.full(w.shape, w.flat[0]), equal_nan=True):
+    if (
+        w.size == 0
+        or w.dtype.kind not in "iuf"
+        or np.any(np.isinf(w))
+        or not np.array_equal(w, np.full(w.shape, w.flat[0]), equal_nan=True)
+    ):
         return ""
     return "NaN" if np.isnan(w.flat[0]) else f"{w.flat[0] + 0.0:.6g}"  # -0 is 0
 
