@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import jax
 from nnkit.check import check_backward, check_gradient
 from nnkit.check.diagnosis.explanations.array_faults import TRACERS
 from nnkit.check.diagnosis.explanations.faults import FAULTS
@@ -209,7 +210,6 @@ TRACED: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("backward", TRACED)
 def test_what_jit_refuses_is_said_in_a_sentence(backward: str) -> None:
-    jax = pytest.importorskip("jax")
     gate = make_gate(backward, jax=jax, jnp=jax.numpy)
     type(gate).backward = jax.jit(type(gate).backward, static_argnums=0)
     id, sentence = TRACED[backward]

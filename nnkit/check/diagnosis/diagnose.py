@@ -49,7 +49,7 @@ def find_mistakes(comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...
                 return (GradientFault(tuple(wrong), pair),)
             single = [names if names and BY_ID[names[0].id].single else () for names in apart]
             apart = _describe_unnamed(comparisons, wrong, single)
-        return _merge_faults(wrong, apart)
+        return merge_faults(wrong, apart)
 
 
 def list_explanations(faults: Iterable[GradientFault]) -> tuple[Explanation, ...]:
@@ -57,7 +57,8 @@ def list_explanations(faults: Iterable[GradientFault]) -> tuple[Explanation, ...
     return tuple(dict.fromkeys(explanation for fault in faults for explanation in fault.explanations))
 
 
-def _merge_faults(wrong: Sequence[int], found: Sequence[tuple[Explanation, ...]]) -> tuple[GradientFault, ...]:
+def merge_faults(wrong: Sequence[int], found: Sequence[tuple[Explanation, ...]]) -> tuple[GradientFault, ...]:
+    """Return these gradients with what explains each, those together that have the same explanations."""
     gradients: dict[tuple[Explanation, ...], list[int]] = {}
     for i, explanations in zip(wrong, found):
         gradients.setdefault(explanations, []).append(i)

@@ -14,6 +14,7 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place
+from nnkit.text import join_words
 
 MAX_TERMS = 2
 """Entries of the output up to which the sum over them is written out."""
@@ -123,8 +124,8 @@ def _list_changes(outputs: Sequence[tuple[str, float, float]]) -> str:
     """Return "out[0] by as much", "out[0] by 2 and out[1] by -1 times as much"."""
     slopes = [f"{each:.4g}" for _, each, _ in outputs]
     if set(slopes) == {"1"}:
-        return f"{_join([place for place, _, _ in outputs])} by as much"
-    return _join([f"{place} by {each}" for (place, _, _), each in zip(outputs, slopes)]) + " times as much"
+        return f"{join_words([place for place, _, _ in outputs])} by as much"
+    return join_words([f"{place} by {each}" for (place, _, _), each in zip(outputs, slopes)]) + " times as much"
 
 
 def _describe_sum(slope: Slope) -> str:
@@ -149,7 +150,3 @@ def _tell_apart(slope: Slope) -> tuple[str, str]:
 
 def _signed(number: float) -> str:
     return f"({number:.4g})" if number < 0 else f"{number:.4g}"
-
-
-def _join(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else ", ".join(parts[:-1]) + " and " + parts[-1]

@@ -61,14 +61,20 @@ class Reduce(Gate):
         return (spread * (np.size(kept) / cache.size if self.how is np.mean else 1.0),)
 
 
+def compute_softmax(x: Array, axis: int = -1) -> Array:
+    """Return exp(x) / Σ exp(x) along an axis, safe for large x."""
+    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+    softmax: Array = e / e.sum(axis=axis, keepdims=True)
+    return softmax
+
+
 class Softmax(Gate):
     """out = softmax(x) along the last axis; dx = out · (upstream - Σ upstream · out)."""
 
     symbol = "softmax"
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-        out = e / e.sum(axis=-1, keepdims=True)
+        out = compute_softmax(x)
         return out, out
 
     def backward(self, upstream: Array, cache: Any) -> Gradients:

@@ -11,6 +11,7 @@ import numpy as np
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Finding, GradientOfFixed, find_placeholder
+from nnkit.text import join_words
 
 
 class Gradients(Protocol):
@@ -48,7 +49,7 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
         sentence = f"it returned {guarded_call.describe_kind(returned)}; the gradients belong in a tuple"
         return _wrong_count(subject, f"{sentence}, ({_join_gradients(subject)}).")
     if len(returned) not in subject.counts(count):
-        wanted = f"the {count} inputs {_join(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
+        wanted = f"the {count} inputs {join_words(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
         plural = "gradient" if len(returned) == 1 else "gradients"
         return _wrong_count(subject, f"it returned {len(returned)} {plural} for {wanted}.")
     missing = find_placeholder(None, "every gradient") if all(g is None for g in returned) else None
@@ -124,10 +125,6 @@ def _wrong_count(subject: Gradients, sentence: str) -> Finding:
     line = f"return {gradients}" if subject.takes_upstream else f"return value, ({gradients})"
     hint = f"Return the gradients in a tuple, in the order of the inputs: `{line}`."
     return Finding("wrong", sentence, ("wrong-count",), words={"hint": hint})
-
-
-def _join(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}" if len(names) > 1 else names[0]
 
 
 def _join_gradients(subject: Gradients) -> str:

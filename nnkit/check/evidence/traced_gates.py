@@ -15,7 +15,8 @@ from nnkit.gates.base import Gate, Gradients
 Elementary = Callable[[Array], Array]
 
 
-def _sigmoid(x: Array) -> Array:
+def compute_sigmoid(x: Array) -> Array:
+    """Return 1 / (1 + exp(-x)), safe for large x."""
     return gates.Sigmoid().forward(x)[0]
 
 
@@ -30,8 +31,8 @@ ELEMENTARY: dict[str, tuple[Elementary, Elementary]] = {
     "log1p": (np.log1p, lambda x: 1 / (1 + x)),
     "expm1": (np.expm1, np.exp),
     "abs": (np.abs, np.sign),
-    "softplus": (lambda x: np.logaddexp(0, x), _sigmoid),
-    "silu": (lambda x: x * _sigmoid(x), lambda x: _sigmoid(x) * (1 + x * (1 - _sigmoid(x)))),
+    "softplus": (lambda x: np.logaddexp(0, x), compute_sigmoid),
+    "silu": (lambda x: x * compute_sigmoid(x), lambda x: compute_sigmoid(x) * (1 + x * (1 - compute_sigmoid(x)))),
 }
 """Functions of one number with their derivatives, by name."""
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 import numpy as np
 
-from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations
+from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations, merge_faults
 from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.mistakes import BY_ID
@@ -123,7 +123,7 @@ def _tell_sizes(
     again = find_mistakes([*comparisons, *chain.from_iterable(others.values())])
     explained = {i: fault.explanations for fault in again for i in fault.gradients}
     unsure = [size for size in list_sizes(inputs) if not others.get(size)]
-    settled: dict[tuple[Explanation, ...], list[int]] = {}
+    settled: list[tuple[Explanation, ...]] = []
     for fault in found:
         for i in fault.gradients:
             explanations = explained.get(i) or fault.explanations
@@ -131,8 +131,8 @@ def _tell_sizes(
             known = explained.get(i) and not (ratio and any(is_of_size(ratio, size) for size in unsure))
             if [e.id for e in explanations] == ["factor"] and ratio and not known:
                 explanations = (say_here(ratio, bool(explained.get(i))),)
-            settled.setdefault(explanations, []).append(i)
-    return tuple(GradientFault(tuple(at), explanations) for explanations, at in settled.items())
+            settled.append(explanations)
+    return merge_faults([i for fault in found for i in fault.gradients], settled)
 
 
 def _has_shape(returned: np.ndarray, target: Target) -> bool:

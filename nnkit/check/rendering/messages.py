@@ -21,6 +21,7 @@ from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
 from nnkit.check.verdict import Verdict
+from nnkit.text import join_words
 
 MAX_HAND_ENTRIES = 4
 """Numbers up to which the example of the table itself can be followed by hand."""
@@ -83,7 +84,7 @@ def explain_faults(subject: Subject, faults: Sequence[GradientFault]) -> dict[st
     for fault in faults:
         for why in dict.fromkeys(e.why for e in fault.explanations if e.why):
             about.setdefault(why, []).extend(fault.gradients)
-    names = {why: join_names([subject.name(subject.wrt[i]) for i in at]) for why, at in about.items()}
+    names = {why: join_words([subject.name(subject.wrt[i]) for i in at]) for why, at in about.items()}
     return {**fields, "explanation": tuple(f"{names[why]}: {why}" for why in about)}
 
 
@@ -111,18 +112,13 @@ def join_titles(explanations: Sequence[Explanation]) -> str:
     return "; and ".join(dict.fromkeys(e.title for e in explanations))
 
 
-def join_names(names: Sequence[str]) -> str:
-    """Return names as people list them: "dx", "dx and dw", "dx, dw and db"."""
-    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
-
-
 def describe_right(subject: Subject, kinks: int) -> Verdict:
     """Return the verdict on gradients that agree; `kinks` of the points lie on one."""
     where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
     notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
     names = [subject.name(i) for i in subject.wrt]
     verb = "agrees" if len(names) == 1 else "agree"
-    return Verdict(subject.title, "right", f"{join_names(names)} {verb} with the numerical derivative.", notes=notes)
+    return Verdict(subject.title, "right", f"{join_words(names)} {verb} with the numerical derivative.", notes=notes)
 
 
 def describe_wrong(
@@ -182,7 +178,7 @@ def _describe_others(
 ) -> str:
     """Describe gradients that are wrong beside one whose shape is wrong, and of which `own` is said."""
     names = [subject.name(subject.wrt[i]) for i in gradients]
-    start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
+    start = f"{join_words(names)} {'is' if len(names) == 1 else 'are'} wrong"
     if not fault.explanations or join_titles(fault.explanations) == join_titles(own):
         return f"{start} too"
     return f"{start}: {_of_each(join_titles(fault.explanations), len(names))}"
@@ -193,7 +189,7 @@ def _describe_faults(subject: Subject, k: int, faults: Sequence[GradientFault], 
     parts = []
     for fault in _join_alike(faults) or [GradientFault((k,))]:
         names = [subject.name(subject.wrt[i]) for i in fault.gradients]
-        start = f"{join_names(names)} {'is' if len(names) == 1 else 'are'} wrong"
+        start = f"{join_words(names)} {'is' if len(names) == 1 else 'are'} wrong"
         if fault.explanations:
             parts.append(f"{start}: {_of_each(join_titles(fault.explanations), len(names))}")
         else:

@@ -16,15 +16,15 @@ from nnkit.check.diagnosis.explanations import (
     paths,
     slopes,
     steps,
-    uneven,
     windows,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.shapes import RESHAPED
+from nnkit.check.diagnosis.mistakes.tied import UNEVEN
 from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
-    *uneven.EXPLANATIONS,
+    UNEVEN,
     axes.DIVIDED,
     CONSTANT,
     *steps.EXPLANATIONS,

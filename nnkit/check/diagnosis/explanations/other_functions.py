@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.evidence.array_gates import Softmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.traced_gates import compute_sigmoid
 
 
 @dataclass(frozen=True)
@@ -23,26 +25,12 @@ class KnownFunction:
     """upstream, inputs ↦ one gradient for each input."""
 
 
-def _sigmoid(x: Any) -> Any:
-    return 1 / (1 + np.exp(-x))
-
-
-def _softmax(x: Any) -> Any:
-    e = np.exp(x - np.max(x, axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
 def _log_softmax(x: Any) -> Any:
     return (
         x
         - np.max(x, axis=-1, keepdims=True)
         - np.log(np.exp(x - np.max(x, axis=-1, keepdims=True)).sum(-1, keepdims=True))
     )
-
-
-def _softmax_backward(g: Any, x: Any) -> tuple[Any, ...]:
-    p = _softmax(x)
-    return (p * (g - (g * p).sum(axis=-1, keepdims=True)),)
 
 
 def _last(g: Any) -> Any:
@@ -62,10 +50,10 @@ def _unit_backward(g: Any, x: Any) -> tuple[Any, ...]:
 
 
 FUNCTIONS = (
-    KnownFunction("a sigmoid", _sigmoid, lambda g, x: (g * _sigmoid(x) * (1 - _sigmoid(x)),)),
+    KnownFunction("a sigmoid", compute_sigmoid, lambda g, x: (g * compute_sigmoid(x) * (1 - compute_sigmoid(x)),)),
     KnownFunction("tanh", lambda x: np.tanh(x), lambda g, x: (g * (1 - np.tanh(x) ** 2),)),
     KnownFunction("a ReLU", lambda x: np.maximum(0, x), lambda g, x: (g * (x > 0),)),
-    KnownFunction("softplus", lambda x: np.log1p(np.exp(x)), lambda g, x: (g * _sigmoid(x),)),
+    KnownFunction("softplus", lambda x: np.log1p(np.exp(x)), lambda g, x: (g * compute_sigmoid(x),)),
     KnownFunction("exp", lambda x: np.exp(x), lambda g, x: (g * np.exp(x),)),
     KnownFunction("log", lambda x: np.log(x), lambda g, x: (g / x,)),
     KnownFunction("sqrt", lambda x: np.sqrt(x), lambda g, x: (g / (2 * np.sqrt(x)),)),
@@ -75,10 +63,12 @@ FUNCTIONS = (
     KnownFunction("|x|", lambda x: np.abs(x), lambda g, x: (g * np.sign(x),)),
     KnownFunction("sin", lambda x: np.sin(x), lambda g, x: (g * np.cos(x),)),
     KnownFunction("cos", lambda x: np.cos(x), lambda g, x: (-g * np.sin(x),)),
-    KnownFunction("softmax", _softmax, _softmax_backward),
-    KnownFunction("log-softmax", _log_softmax, lambda g, x: (g - _softmax(x) * np.sum(g, axis=-1, keepdims=True),)),
+    KnownFunction("softmax", compute_softmax, lambda g, x: Softmax().backward(g, compute_softmax(x))),
     KnownFunction(
-        "log-sum-exp", lambda x: np.log(np.exp(x).sum(axis=-1)), lambda g, x: (_last(g) * _softmax(x),)
+        "log-softmax", _log_softmax, lambda g, x: (g - compute_softmax(x) * np.sum(g, axis=-1, keepdims=True),)
+    ),
+    KnownFunction(
+        "log-sum-exp", lambda x: np.log(np.exp(x).sum(axis=-1)), lambda g, x: (_last(g) * compute_softmax(x),)
     ),
     KnownFunction("the maximum", lambda x: np.max(x, axis=-1), _max_backward),
     KnownFunction("the sum", lambda x: np.sum(x, axis=-1), lambda g, x: (_last(g) + 0 * x,)),

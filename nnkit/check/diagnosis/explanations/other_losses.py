@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.evidence.array_gates import compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import list_edges, pull_back
+from nnkit.check.evidence.traced_gates import compute_sigmoid
 from nnkit.check.evidence.wire_text import list_descendants
 from nnkit.graph import Node
 
@@ -31,15 +33,6 @@ class KnownLoss:
     gradient: Loss
 
 
-def _sigmoid(z: Any) -> Any:
-    return 1 / (1 + np.exp(-z))
-
-
-def _softmax(z: Any) -> Any:
-    e = np.exp(z - np.max(z, axis=-1, keepdims=True))
-    return e / e.sum(axis=-1, keepdims=True)
-
-
 LOSSES = (
     KnownLoss("squared error", "p - t", lambda p, t: np.sum((p - t) ** 2), lambda p, t: 2 * (p - t)),
     KnownLoss("absolute error", "np.sign(p - t)", lambda p, t: np.sum(np.abs(p - t)), lambda p, t: np.sign(p - t)),
@@ -53,13 +46,13 @@ LOSSES = (
         "binary cross-entropy behind a sigmoid",
         "sigmoid(z) - t",
         lambda z, t: np.sum(np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - t * z),
-        lambda z, t: _sigmoid(z) - t,
+        lambda z, t: compute_sigmoid(z) - t,
     ),
     KnownLoss(
         "squared error behind a sigmoid",
         "(s - t) * s * (1 - s), with s = sigmoid(z)",
-        lambda z, t: np.sum((_sigmoid(z) - t) ** 2),
-        lambda z, t: 2 * (_sigmoid(z) - t) * _sigmoid(z) * (1 - _sigmoid(z)),
+        lambda z, t: np.sum((compute_sigmoid(z) - t) ** 2),
+        lambda z, t: 2 * (compute_sigmoid(z) - t) * compute_sigmoid(z) * (1 - compute_sigmoid(z)),
     ),
     KnownLoss(
         "squared error behind tanh",
@@ -72,13 +65,13 @@ LOSSES = (
         "cross-entropy with respect to the probabilities, not the scores",
         "-t / p",
         lambda z, t: np.nan,
-        lambda z, t: -t / _softmax(z),
+        lambda z, t: -t / compute_softmax(z),
     ),
     KnownLoss(
         "softmax cross-entropy",
         "softmax(z) - t",
-        lambda z, t: -np.sum(t * np.log(_softmax(z))),
-        lambda z, t: _softmax(z) * t.sum(axis=-1, keepdims=True) - t,
+        lambda z, t: -np.sum(t * np.log(compute_softmax(z))),
+        lambda z, t: compute_softmax(z) * t.sum(axis=-1, keepdims=True) - t,
     ),
     KnownLoss(
         "hinge loss",
@@ -96,7 +89,7 @@ LOSSES = (
         "logistic loss of labels ±1",
         "-t * sigmoid(-t * z)",
         lambda z, t: np.sum(np.log1p(np.exp(-t * z))),
-        lambda z, t: -t * _sigmoid(-t * z),
+        lambda z, t: -t * compute_sigmoid(-t * z),
     ),
 )
 

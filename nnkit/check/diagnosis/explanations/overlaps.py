@@ -13,6 +13,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import Site, list_sites
+from nnkit.text import join_words
 
 BRANCH = "lecture 01, Where a wire branches"
 BIAS = "lecture 03, Broadcasting and the bias"
@@ -37,9 +38,7 @@ LAST = (
 
 def join_axes(axes: tuple[int, ...]) -> str:
     """Return axes in words: "axis 0", "axes 0 and 1"."""
-    if len(axes) == 1:
-        return f"axis {axes[0]}"
-    return f"axes {', '.join(map(str, axes[:-1]))} and {axes[-1]}"
+    return f"{'axis' if len(axes) == 1 else 'axes'} {join_words([str(axis) for axis in axes])}"
 
 
 def collect(found: Iterator[tuple[Explanation, int, Any]], comparison: Comparison) -> Variants:

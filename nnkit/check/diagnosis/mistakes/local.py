@@ -11,20 +11,13 @@ from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.diagnosis.mistakes.tied import max_to_both
+from nnkit.check.evidence.array_gates import compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Softmax
+from nnkit.check.evidence.traced_gates import compute_sigmoid
 
 G = gates
-
-
-def _sigmoid(z: Any) -> Any:
-    return G.Sigmoid().forward(z)[0]
-
-
-def _softmax(x: Any, axis: int) -> Any:
-    e = np.exp(x - np.max(x, axis=axis, keepdims=True))
-    return e / e.sum(axis=axis, keepdims=True)
 
 
 def _onehot(labels: Any, classes: int) -> Any:
@@ -33,22 +26,22 @@ def _onehot(labels: Any, classes: int) -> Any:
 
 def _no_label(g: Any, inputs: Any, out: Any) -> Any:
     scores, _ = inputs
-    return g * _softmax(scores, 1) / len(scores), None
+    return g * compute_softmax(scores, 1) / len(scores), None
 
 
 def _loss_diagonal(g: Any, inputs: Any, out: Any) -> Any:
     scores, labels = inputs
-    p, hit = _softmax(scores, 1), _onehot(labels, scores.shape[1])
+    p, hit = compute_softmax(scores, 1), _onehot(labels, scores.shape[1])
     return -g * hit * (1 - p) / len(scores), None
 
 
 def _loss_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
     scores, labels = inputs
-    return g * (_softmax(scores, 0) - _onehot(labels, scores.shape[1])) / len(scores), None
+    return g * (compute_softmax(scores, 0) - _onehot(labels, scores.shape[1])) / len(scores), None
 
 
 def _softmax_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
-    p = _softmax(inputs[0], 0)
+    p = compute_softmax(inputs[0], 0)
     return (p * (g - (g * p).sum(axis=0, keepdims=True)),)
 
 
@@ -76,11 +69,11 @@ def _say_wrong_sum() -> Explanation:
 
 
 def _loss_over_batch(scores: Any, labels: Any) -> Any:
-    return -np.log(_softmax(scores, 0)[np.arange(len(labels)), labels]).mean()
+    return -np.log(compute_softmax(scores, 0)[np.arange(len(labels)), labels]).mean()
 
 
 FORWARDS: dict[str, dict[type, Callable[..., Any]]] = {
-    "softmax-wrong-axis": {Softmax: lambda x: _softmax(x, 0), G.SoftmaxCrossEntropy: _loss_over_batch},
+    "softmax-wrong-axis": {Softmax: lambda x: compute_softmax(x, 0), G.SoftmaxCrossEntropy: _loss_over_batch},
 }
 """Mistakes that are made in the forward too: what the gate would give."""
 
@@ -137,7 +130,7 @@ MISTAKES = (
         "Look at what the cache holds: the input z, or the output σ(z)?",
         "With s = sigmoid(z) in the cache: dz = upstream * s * (1 - s), without another sigmoid.",
         "lecture 02, The sigmoid gate",
-        _at({G.Sigmoid: lambda g, xs, out: (g * _sigmoid(out) * (1 - _sigmoid(out)),)}),
+        _at({G.Sigmoid: lambda g, xs, out: (g * compute_sigmoid(out) * (1 - compute_sigmoid(out)),)}),
     ),
     Mistake(
         "tanh-of-input",

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Variants
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -41,13 +41,14 @@ NONE = Explanation(
     LESSON,
     named=False,
 )
-UNEVEN = Explanation(
+UNEVEN = Mistake(
     "tie-shares",
     "the shares of equal inputs do not sum to the upstream gradient",
     SHARES + " Any shares that sum to the upstream gradient are right; those shown are one way.",
     "Add up what the equal inputs get. What came down?",
     HINT,
     LESSON,
+    lambda comparison: _lost_at_ties(comparison),
     named=False,
 )
 
@@ -60,11 +61,11 @@ def max_to_both(comparison: Comparison) -> Variants:
     }
 
 
-def lost_at_ties(comparison: Comparison) -> Variants:
+def _lost_at_ties(comparison: Comparison) -> Variants:
     """Claim each gradient in which equal inputs get nothing, or shares that do not add up."""
     return {
         NONE: _claim(comparison, lambda w, r, i: comparison.tied and not np.any(w)),
-        UNEVEN: _claim(comparison, lambda w, r, i: comparison.tied),
+        UNEVEN.explain(""): _claim(comparison, lambda w, r, i: comparison.tied),
     }
 
 
