@@ -246,8 +246,10 @@ RIGHT: dict[str, Any] = {
     "a dict of gradients": lambda: check_backward(
         (affine_forward, lambda dout, cache: dict(zip(("dx", "dw", "db"), affine_backward(dout, cache)))), X, W, B
     ),
-    "whole numbers": lambda: check_backward(affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)),
-}  # fmt: skip
+    "whole numbers": lambda: check_backward(
+        affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
+    ),
+}
 
 WRONG: dict[str, tuple[Any, str]] = {
     "a mean": (lambda: check_backward((affine_forward, forgets_b), X, W, B), "db is wrong"),
@@ -260,7 +262,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward((batchnorm_forward, batchnorm_backward_in_training_always), X, B[[0, 1, 0]], X[0], TEST),
         "dx is wrong",
     ),
-    "no scale": (lambda: check_backward((dropout_forward, lambda dout, cache: dout * (cache[1] > 0)), X, {"p": 0.5}), "dx"),
+    "no scale": (
+        lambda: check_backward((dropout_forward, lambda dout, cache: dout * (cache[1] > 0)), X, {"p": 0.5}),
+        "dx",
+    ),
     "indices that are met again": (
         lambda: check_backward((word_embedding_forward, embedding_overwritten), np.array([0, 2, 2]), W),
         "dW is wrong",
@@ -269,8 +274,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward((lstm_step_forward, lstm_without_dc), N(size=(2, 3)), N(size=(2, 3)), N(size=(2, 3))),
         "are wrong",
     ),
-    "an output in a tuple forgotten": (lambda: check_backward((split_forward, split_forgets_total), N(size=3)), "dx is"),
-    "a parameter in a dict": (lambda: check_backward((net_forward, net_backward_wrong), X, NET), "dparams['W1'] is wrong"),
+    "an output in a tuple forgotten": (
+        lambda: check_backward((split_forward, split_forgets_total), N(size=3)),
+        "dx is",
+    ),
+    "a parameter in a dict": (
+        lambda: check_backward((net_forward, net_backward_wrong), X, NET),
+        "dparams['W1'] is wrong",
+    ),
     "a gradient too few": (
         lambda: check_backward((affine_forward, lambda dout, cache: affine_backward(dout, cache)[:2]), X, W, B),
         "2 gradients for the 3 inputs",
@@ -290,7 +301,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward(SimpleNamespace(**vars(LAYERS), b_forward=abs, b_backward=abs), X),
         "2 layers in it",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", RIGHT)
