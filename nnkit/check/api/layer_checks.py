@@ -70,7 +70,7 @@ def _has_own_form(gate: Any) -> bool:
     if isinstance(gate, tuple) or not callable(forward) or not callable(backward):
         return False
     required = list_required(backward)
-    return required is None or (len(required) in (0, 2) and not is_cache_first(backward)) or any(m for _, m in required)
+    return required is None or (len(required) < 3 and not is_cache_first(backward)) or any(m for _, m in required)
 
 
 def _has_options(inputs: Sequence[Any]) -> bool:
@@ -89,9 +89,11 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: i
         return Finding("error", f"of= must be a function of the inputs; it is {guarded_call.describe_kind(of)}.")
     case = Case.start(GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate), xs, rng)
     finding = find(case)
-    is_random = isinstance(finding, Finding) and finding.mistakes == ("changes-by-itself",)
-    if is_random or isinstance(finding, SeveralOutputs):
-        pair = Pair(gate.forward, gate.backward, gate)
+    found = finding.mistakes if isinstance(finding, Finding) else ()
+    pair = Pair(gate.forward, gate.backward, gate)
+    if found == ("wrong-container",) and len(list_required(gate.backward) or ()) == 1:  # it keeps what backward needs
+        return _check_pair(pair, inputs, {}, None, of, False, seed, rng)
+    if found == ("changes-by-itself",) or isinstance(finding, SeveralOutputs):
         other = _check_pair(pair, inputs, {}, None, of, True, seed, rng)
         if isinstance(other, Finding) or "changes-by-itself" not in other.mistakes:
             return other
