@@ -111,6 +111,5 @@ def _check_pair(
     rng: int,
 ) -> Verdict | Finding:
     """Check a pair of functions, or of methods. Strictly, all calls are made on the same object."""
-    pair = replace(pair, owner=None) if strict else pair
-    form = read_pair(pair, inputs, options, wrt, of, seed)
+    form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
     return form if isinstance(form, Finding) else examine_form(form, strict, rng)

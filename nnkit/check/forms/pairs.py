@@ -47,7 +47,9 @@ class Pair:
     forward: Callable[..., Any]
     backward: Callable[..., Any]
     owner: Any = None
-    """The object whose methods they are: each trial begins with a copy of it."""
+    """The object whose methods they are."""
+    fresh: bool = True
+    """Each trial begins with a copy of that object."""
 
     @property
     def title(self) -> str:
@@ -56,7 +58,7 @@ class Pair:
 
     def copy(self) -> Pair:
         """Return the pair with a copy of its owner."""
-        if self.owner is None:
+        if self.owner is None or not self.fresh:
             return self
         fresh = copy_deeply(self.owner)
         return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh)
@@ -174,7 +176,7 @@ class PairCode:
         seed_generators(self.seed)
         options = copy_deeply(dict(self.backward_options))
         returned = call_code(backward, given, options, get_name(backward))
-        if self.pair.owner is not None:
+        if trial.pair is not self.pair:
             trial.spent = True
         return returned if isinstance(returned, Finding) else self.arguments.spread(returned)
 
