@@ -13,7 +13,7 @@ import numpy as np
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.calls import call_batch, noting_float_faults
 from nnkit.check.evidence.comparison import Arrays
-from nnkit.check.evidence.containers import find_wrong_forward, find_wrong_pair, read_gradients
+from nnkit.check.evidence.containers import find_several_outputs, find_wrong_forward, find_wrong_pair, read_gradients
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
@@ -67,6 +67,8 @@ class Subject:
     step_size: float = 0.0
     opaque: bool = False
     """The trusted function is not one that the learner differentiated: its graph says nothing."""
+    gradient_names: tuple[str, ...] = ()
+    """The names of the gradients of all inputs; empty: dx for x."""
 
     takes_upstream: ClassVar[bool] = False
     """The learner's code is handed an upstream gradient; else it is 1."""
@@ -116,7 +118,7 @@ class Subject:
 
     def name(self, i: int) -> str:
         """Return the name of the gradient of input i."""
-        return f"d{self.names[i]}"
+        return self.gradient_names[i] if self.gradient_names else f"d{self.names[i]}"
 
     def shown(self, i: int, inputs: Arrays, gradient: np.ndarray) -> np.ndarray:
         """Return what a learner is shown for a gradient of input i: itself."""
@@ -209,7 +211,7 @@ class GateAnswers(Answers):
         found = found or guarded_call.find_changed(self.subject.names, forward.given, self.inputs)
         if found:
             return found
-        wrong = find_wrong_forward(self.subject, returned)
+        wrong = find_wrong_forward(self.subject, returned) or find_several_outputs(returned[0])
         return wrong or guarded_call.read_float64("forward's output", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
