@@ -14,6 +14,7 @@ from nnkit.check.forms.arguments import Selection
 from nnkit.check.forms.form_gate import examine_form
 from nnkit.check.forms.pairs import Pair, find_pair, read_pair
 from nnkit.check.forms.roles import is_cache_first, list_required
+from nnkit.check.forms.stateful_layers import check_again, read_layer
 from nnkit.check.pipeline import Case, conclude, find, guard_check
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
@@ -62,6 +63,35 @@ def check_backward(
         return _check_pair(pair, inputs, options, wrt, of, own if strict is None else strict, seed, rng)
 
     return guard_check(title, check)
+
+
+def check_layer(
+    make_layer: Any,
+    *inputs: Array,
+    wrt: Selection = None,
+    strict: bool = False,
+    seed: int = 0,
+    rng: int = 0,
+    **options: Any,
+) -> Verdict:
+    """Check a layer that keeps what its backward needs: the gradients of its inputs, and of its parameters.
+
+    `make_layer()` returns a new layer; each trial has one, or a copy of one. `layer.forward(*inputs)` returns the
+    output, `layer.backward(dout)` the gradient of the input. Parameters are found where their gradients are: layer.W
+    with layer.dW, layer.params["W"] with layer.grads["W"], or W.data with W.grad, in layers of this layer too. They may
+    be set or added to. `wrt` names the inputs and parameters that are checked, where not all are; keyword arguments
+    (`options`) go to forward or backward, whichever has a parameter of that name.
+    """
+    name = get_name(make_layer) if isinstance(make_layer, type) or not callable(make_layer) else "layer"
+
+    def check() -> Verdict | Finding:
+        form = read_layer(make_layer, inputs, options, wrt, seed)
+        if isinstance(form, Finding):
+            return form
+        verdict = examine_form(form, strict, rng)
+        return check_again(form, verdict) if verdict.passed else verdict
+
+    return guard_check(f"{name}.backward", check)
 
 
 def _has_own_form(gate: Any) -> bool:
