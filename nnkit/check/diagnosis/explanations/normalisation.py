@@ -219,7 +219,7 @@ def _backward(place: Place, gradient: Callable[[Values], Any]) -> Any:
 
 SLIPS = Mistake(
     "normalisation",
-    "the gradient of a mean, of a spread or of what is divided by one is another",
+    "the gradient of a mean, a spread or a normalisation is another one",
     *WORDS[Normalise],
     "lecture 01, Where a wire branches",
     _slips,
