@@ -1,4 +1,4 @@
-"""Somebody's NumPy code with other functions in NumPy's place, so that it can be traced.
+"""NumPy code with other functions in NumPy's place, so that it can be traced.
 
     rebind(gate, {np.zeros: make_traced_zeros})        # a gate that fills what `np.zeros` gives
 
@@ -125,7 +125,7 @@ def _is_gate(kind: type) -> bool:
 
 
 def is_authors(module: str | None) -> bool:
-    """Return True for code of whoever wrote the gate: not of a library."""
+    """Return True for code of the author, not of a library."""
     root = (module or "__main__").split(".")[0]
     if root in LIBRARIES or (root in sys.stdlib_module_names and root != "__main__"):
         return False

@@ -151,7 +151,7 @@ class Embedding:
 
 
 class KeepsMask:
-    """A ReLU that keeps its mask, and a running mean that nobody needs, on itself."""
+    """A ReLU that keeps its mask, and a running mean that is not needed, on itself."""
 
     def __init__(self) -> None:
         self.mean: Any = 0.0
