@@ -49,10 +49,6 @@ def _calls(*names: str) -> Callable[[ast.AST], bool]:
     return is_call
 
 
-def _is_math(node: ast.AST) -> bool:
-    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "math"
-
-
 CONSTRUCTS: tuple[Construct, ...] = (
     (lambda node: isinstance(node, ast.If | ast.IfExp), "write np.where(condition, a, b) for an if"),
     (
@@ -60,7 +56,6 @@ CONSTRUCTS: tuple[Construct, ...] = (
         "a `while` whose end depends on numbers cannot be compiled; a `for` over a fixed number of steps can",
     ),
     (lambda node: isinstance(node, ast.Assert), "leave the `assert` out, or test shapes alone"),
-    (_is_math, "write NumPy's function, np.exp for math.exp"),
     (_calls("float", "int", "bool", "item", "tolist"), "leave float(), int(), .item() or .tolist() out"),
     (_calls("max", "min", "any", "all"), "write np.maximum, np.max, np.any for Python's own max, any"),
     (

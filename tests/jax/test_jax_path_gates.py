@@ -123,7 +123,6 @@ NEEDS_NUMBERS: list[tuple[str, str]] = [
     ("return x if x.sum() > 0 else -x", "write np.where(condition, a, b) for an if"),
     ("if np.any(x < 0): x = -x\nreturn x", "write np.where(condition, a, b) for an if"),
     ("while x.sum() > 1: x = x / 2\nreturn x", "a `for` over a fixed number of steps can"),
-    ("return x * math.exp(x[0, 0])", "write NumPy's function, np.exp for math.exp"),
     ("return x * float(x.max())", "leave float(), int(), .item() or .tolist() out"),
     ("return x[np.nonzero(x > 0)]", "how many entries it finds depends on the numbers"),
     ("return x[: (x[0] > 0).sum()]", "an index or a slice must follow from shapes"),
