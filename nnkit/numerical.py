@@ -150,7 +150,7 @@ def estimate_along(
     arrays of the output's shape. A step of 1 is as large as the inputs (see `draw_direction`)."""
     with np.errstate(all="ignore"):
         return _find_best_estimate(
-            lambda ts: evaluate_at_each(function, [_move_along(inputs, directions, t) for t in ts]),
+            lambda ts: evaluate_at_each(function, [move_along(inputs, directions, t) for t in ts]),
             1.0,
             1.0,
             (1.0, *SHRINK_FACTORS),
@@ -174,7 +174,8 @@ def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], w
     return exact is not None and _agree(exact.value, estimate_along(function, inputs, directions))
 
 
-def _move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+def move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+    """Return copies of the inputs, each moved t times along its direction."""
     moved = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
     for i, direction in directions.items():
         moved[i] = (np.asarray(inputs[i], dtype=float) + t * direction)[()]
@@ -189,7 +190,7 @@ def take_complex_step_along(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
         try:
-            out = function(*_move_along(inputs, directions, 1j * COMPLEX_STEP))
+            out = function(*move_along(inputs, directions, 1j * COMPLEX_STEP))
             return _make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
         except Exception:  # any error means that it is not allowed
             return None

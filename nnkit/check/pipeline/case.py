@@ -21,17 +21,22 @@ class Case:
     subject: Subject
     inputs: Arrays
     rng: np.random.Generator
+    directions_rng: np.random.Generator
+    """Draws directions only, so that nothing else depends on how many were needed."""
     out: np.ndarray = field(init=False)
     upstreams: list[np.ndarray] = field(init=False)
     answers: Answers = field(init=False)
     returned: list[Arrays] = field(init=False)
     """The gradients that came back for each of the upstream gradients."""
     comparisons: list[Comparison] = field(default_factory=list)
+    exact: bool = False
+    """The complex step gives the function's slopes."""
 
     @classmethod
     def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:
         """Return a case about which nothing is known yet."""
-        return cls(subject, inputs, np.random.default_rng([SALT, seed]))
+        rng = np.random.default_rng([SALT, seed])
+        return cls(subject, inputs, rng, rng.spawn(1)[0])
 
     @property
     def what(self) -> str:
