@@ -1,7 +1,7 @@
 """Random directions: a few slopes along them tell that all entries of all gradients are right.
 
 Each entry of each input moves at once, up or down by chance. The gradients' errors then add up like steps of a random
-walk, so that rounding grows with the root of the number of entries only, and one wrong entry stands out among a million.
+walk, so that rounding grows with the root of the number of entries only, and one wrong entry shows among a million.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -21,19 +21,27 @@ from nnkit.check.evidence.subjects import Subject
 
 Ways = Mapping[int, np.ndarray]
 """A direction: how each input moves, by its position."""
+Measured = tuple[Ways, np.ndarray, np.ndarray]
+"""A direction, the slope of each entry of the output along it, and the error of that."""
 
-STEPS = 0.05 * 0.5 ** np.arange(5)
+STEPS = 0.02 * 0.5 ** np.arange(5)
 """Steps of real differences."""
-CHECK_STEPS = 2.0 ** -np.array([7, 8])
+CHECK_STEPS = 2.0 ** -np.array([16, 17])
 """Steps of the real differences that a complex step must agree with."""
 MAX_COMPLEX_GAP = 1e-6
 RTOL = 1e-12
 """Room for rounding relative to the root of the sum of squares of what is added."""
 MAX_SLACK = 1e-9
 """Room for errors, on the same scale, beyond which agreement says too little."""
+LEAST_LEVEL = 1e-6
+"""Share of the largest that all are made as small as, at most."""
+MIN_ERROR = 1e-5
+"""Relative error of one entry that must show, where each can be looked at by itself."""
+NOISE = 1e-12
+"""Size relative to the largest share below which one is what is left of numbers that cancel."""
 EPSILON = float(np.finfo(float).eps)
 SAMPLE = 10_000
-"""Entries of an array that its median is taken from."""
+"""Entries of an array that tell of all how large they are."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class Gap:
     """Their difference; 0 between the slopes from both sides of a kink."""
     slack: float
     """The difference that errors of measuring and rounding may make."""
+    least: float
+    """The smallest share that an entry adds, but for what is left of numbers that cancel."""
     size: float
     """The root of the sum of squares of all that was added."""
 
@@ -51,6 +61,11 @@ class Gap:
     def is_closed(self) -> bool:
         """True where gradients and slope agree, and would not by accident."""
         return self.distance <= self.slack <= MAX_SLACK * self.size
+
+    @property
+    def shows_each(self) -> bool:
+        """True where a small relative error in any one entry would be larger than the slack."""
+        return self.slack <= MIN_ERROR * self.least
 
 
 def draw_ways(inputs: Arrays, wrt: Sequence[int], rng: np.random.Generator) -> Ways:
@@ -76,8 +91,8 @@ def level_ways(ways: Ways, wrt: Sequence[int], returned: Arrays) -> Ways:
 def _level(shares: np.ndarray) -> np.ndarray:
     flat = shares.ravel()
     sample = np.sort(flat[:: 1 + flat.size // SAMPLE])
-    middle = sample[len(sample) // 2] or sample[-1]
-    return middle / np.maximum(shares, middle) if middle > 0 else np.ones(shares.shape)
+    low = max(sample[len(sample) // 100], LEAST_LEVEL * sample[-1])
+    return low / np.maximum(shares, low) if low > 0 else np.ones(shares.shape)
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,8 @@ class Agreement:
 
     is_sure: bool
     """All gradients agree with what was measured, far from any doubt and from any kink."""
+    shows_each: bool = False
+    """An error in one entry would have shown, however small the entry is beside others."""
     exact: bool = False
     """The complex step gave the slopes, and small real steps agreed with it."""
 
@@ -112,57 +129,62 @@ def look_along(
     slopes = take_complex_steps(function, inputs, leveled)
     if slopes is not None and (exact or confirms_complex_step(function, inputs, ways[0], slopes[0])):
         measured = ((way, slope, np.zeros(())) for way, slope in zip(leveled, slopes))
-        agrees = _all_closed(subject, inputs, pairs, measured)
-        if agrees or not exact:
-            return Agreement(agrees, True)
-    return Agreement(_all_closed(subject, inputs, pairs, _measure_slopes(function, inputs, ways)))
+        found = _close_gaps(subject, inputs, pairs, measured)
+        if found.is_sure or not exact:
+            return replace(found, exact=True)
+    return _close_gaps(subject, inputs, pairs, _measure_slopes(function, inputs, ways))
 
 
-def _measure_slopes(
-    function: Callable[..., Any], inputs: Arrays, ways: Sequence[Ways]
-) -> Iterator[tuple[Ways, np.ndarray, np.ndarray]]:
-    """Yield each direction with its slope and the error of it, by real steps; the slope is NaN where they do not tell."""
+def _measure_slopes(function: Callable[..., Any], inputs: Arrays, ways: Sequence[Ways]) -> Iterator[Measured]:
+    """Yield each direction with its slope and the error of it, by real steps; NaN where they do not tell."""
     for way in ways:
         slope = extrapolate_along(function, inputs, way)
         yield way, *(slope or (np.array(np.nan), np.array(np.nan)))
 
 
-def _all_closed(
+def _close_gaps(
     subject: Subject,
     inputs: Arrays,
     pairs: Sequence[tuple[np.ndarray, Arrays]],
-    measured: Iterable[tuple[Ways, np.ndarray, np.ndarray]],
-) -> bool:
-    return all(
-        find_gap(subject, inputs, upstream, gradients, way, slope, error).is_closed
-        for way, slope, error in measured
-        for upstream, gradients in pairs
-    )
+    measured: Iterable[Measured],
+) -> Agreement:
+    each = [False] * len(pairs)
+    for way, slope, error in measured:
+        for k, (upstream, gradients) in enumerate(pairs):
+            gap = find_gap(subject, inputs, upstream, zip(subject.wrt, gradients), way, slope, error)
+            if not gap.is_closed:
+                return Agreement(False)
+            each[k] |= gap.shows_each
+    return Agreement(True, all(each))
 
 
 def find_gap(
     subject: Subject,
     inputs: Arrays,
     upstream: np.ndarray,
-    returned: Arrays,
+    gradients: Iterable[tuple[int, np.ndarray]],
     way: Ways,
     slope: np.ndarray,
     error: np.ndarray,
 ) -> Gap:
-    """Return what is between the slope that the gradients say, and this one with its error."""
+    """Return what is between the slope that these gradients (by the position of the input) say, and this one with its
+    error."""
     terms = np.ravel(upstream * slope)
-    own, largest, squares = -float(terms.sum()), float(np.abs(terms).sum()), float(terms @ terms)
-    rounding = 0.0
-    for i, w in zip(subject.wrt, returned):
+    own, total, squares = -float(terms.sum()), float(np.abs(terms).sum()), float(terms @ terms)
+    rounding, least, largest = 0.0, np.inf, 0.0
+    for i, w in gradients:
         shares = np.ravel(w * way[i])
-        own, largest, squares = own + shares.sum(), largest + np.abs(shares).sum(), squares + shares @ shares
+        sizes = np.abs(shares)
+        own, total, squares = own + shares.sum(), total + sizes.sum(), squares + shares @ shares
+        largest = max(largest, top := sizes.max())
+        least = min(least, sizes.min(initial=np.inf, where=sizes > NOISE * top))
         room = subject.rounding(i, inputs)
         rounding += float(np.sum(room * np.abs(way[i]))) if np.any(room) else 0.0
     noise = np.ravel(upstream * error)
     size = math.sqrt(squares) if np.isfinite(squares) else math.nan
     # The signs of upstream gradients have nothing to do with those of the errors: these add up like a random walk too.
-    slack = RTOL * size + 16 * EPSILON * largest + 30 * math.sqrt(noise @ noise) + rounding
-    return Gap(abs(float(own)), slack, size)
+    slack = RTOL * size + 16 * EPSILON * total + 30 * math.sqrt(noise @ noise) + rounding
+    return Gap(abs(float(own)), slack, least, size)
 
 
 # ---- slopes ------------------------------------------------------------------------------------------
@@ -197,9 +219,7 @@ def confirms_complex_step(function: Callable[..., Any], inputs: Arrays, way: Way
     return bool(np.all(near & smooth))
 
 
-def extrapolate_along(
-    function: Callable[..., Any], inputs: Arrays, way: Ways
-) -> tuple[np.ndarray, np.ndarray] | None:
+def extrapolate_along(function: Callable[..., Any], inputs: Arrays, way: Ways) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the slope along a direction by Richardson's extrapolation of a few real steps, and its error; None where a
     kink is seen, or the function is not defined."""
     try:
@@ -208,14 +228,15 @@ def extrapolate_along(
         return None
     pairs = list(_pairs(sides))
     column, bends = zip(*(_slope_and_bend(middle, *pair, h) for pair, h in zip(pairs, STEPS)))
-    table, last = list(column), [column[-1]]
+    table = list(column)
     for order in range(1, len(STEPS)):
-        table = [fine + (fine - coarse) / (4.0**order - 1) for coarse, fine in pairwise(table)]
-        last.append(table[-1])
-    noise = 4 * EPSILON * (np.abs(middle) / STEPS[-1] + np.abs(last[-1]))
-    error = np.abs(last[-1] - last[-2]) + np.abs(last[-2] - last[-3]) + noise
-    kinked = (np.abs(bends[-1]) > 0.5 * np.abs(bends[0])) & (np.abs(bends[-1]) > 1e-6 * np.abs(last[-1]) + 100 * noise)
-    return None if kinked.any() else (last[-1], error)
+        before, table = table, [fine + (fine - coarse) / (4.0**order - 1) for coarse, fine in pairwise(table)]
+    (slope,), (coarse, fine) = table, before
+    noise = 8 * EPSILON * (np.abs(middle) / STEPS[-1] + np.abs(slope))
+    error = np.abs(fine - coarse) / 8 + noise
+    bend, largest = np.abs(bends[-1]), np.max(np.abs(bends[:3]), axis=0)
+    kinked = (bend > 0.5 * largest) & (bend > 1e-6 * np.abs(slope) + 100 * noise)
+    return None if kinked.any() else (slope, error)
 
 
 def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: np.ndarray) -> list[np.ndarray]:
@@ -230,5 +251,5 @@ def _pairs(sides: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray
 
 
 def _slope_and_bend(middle: np.ndarray, above: np.ndarray, below: np.ndarray, h: float) -> tuple[Any, Any]:
-    """Return the central difference, and the difference of the slopes to both sides: at a kink, that does not shrink."""
+    """Return the central difference, and the difference of the slopes to both sides: a kink's does not shrink."""
     return (above - below) / (2 * h), ((above - middle) + (below - middle)) / h

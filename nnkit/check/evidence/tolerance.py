@@ -172,6 +172,24 @@ def _recompute(
     return float(ends[0][0, 0]), float(ends[1][0, 0])
 
 
+def confirm_entry(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, returned: float
+) -> float | None:
+    """Return the slope at one entry of the input where what came back lies outside of its interval; else None."""
+    g, middle = np.asarray(upstream, dtype=float), np.asarray(function(*inputs), dtype=float)
+
+    def project(*xs: Any) -> np.ndarray:
+        return np.asarray(np.sum(g * (function(*xs) - middle)))
+
+    one = np.ones(())
+    slope = float(numerical.recompute_column(project, inputs, wrt, entry).value)
+    room = float(_rounding_room(np.asarray(slope), np.abs(slope), np.max(np.abs(g), initial=0.0)))
+    low, high = _recompute(project, inputs, wrt, entry, one, room)
+    if not low <= returned <= high:
+        low, high = allow_for_condition(project, inputs, wrt, entry, one, returned, (low, high))
+    return None if low <= returned <= high or not np.isfinite(slope) else slope
+
+
 def _make_interval(
     value: np.ndarray, slack: np.ndarray, low: np.ndarray, high: np.ndarray, kinked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
