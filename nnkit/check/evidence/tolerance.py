@@ -181,12 +181,14 @@ def confirm_entry(
     def project(*xs: Any) -> np.ndarray:
         return np.asarray(np.sum(g * (function(*xs) - middle)))
 
-    one = np.ones(())
-    slope = float(numerical.recompute_column(project, inputs, wrt, entry).value)
-    room = float(_rounding_room(np.asarray(slope), np.abs(slope), np.max(np.abs(g), initial=0.0)))
-    low, high = _recompute(project, inputs, wrt, entry, one, room)
+    column = numerical.recompute_column(project, inputs, wrt, entry)
+    found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), one := np.ones((1, 1)))
+    value, bound, below, above, kinked = found
+    room = _rounding_room(value, np.abs(value), np.max(np.abs(g), initial=0.0))
+    ends = _make_interval(value, bound + room, below, above, kinked)
+    slope, low, high = (float(part[0, 0]) for part in (value, *ends))
     if not low <= returned <= high:
-        low, high = allow_for_condition(project, inputs, wrt, entry, one, returned, (low, high))
+        low, high = allow_for_condition(project, inputs, wrt, entry, one[0, 0], returned, (low, high))
     return None if low <= returned <= high or not np.isfinite(slope) else slope
 
 

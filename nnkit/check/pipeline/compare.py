@@ -24,7 +24,7 @@ by entry."""
 SHARE_WHERE_SURE = 0.01
 """Share of the time limit up to which entries that are small beside others are looked at one by one, although all
 directions agree."""
-SHARE_FOR_DOUBTS = 0.15
+SHARE_FOR_DOUBTS = 0.3
 """Share of the time limit for the search of a small error where directions are not quite sure."""
 SHARE_FOR_SMALLER = 0.15
 """Share for a smaller example that shows the mistake."""
