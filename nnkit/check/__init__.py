@@ -17,7 +17,6 @@ Python of the checked code (`with checking(seconds=60):` gives it more); naming 
 """
 
 from nnkit.check.api.gate_checks import (
-    check_backward,
     check_gradient,
     check_jacobian,
     check_loss,
@@ -25,6 +24,7 @@ from nnkit.check.api.gate_checks import (
     partial_credit,
 )
 from nnkit.check.api.graph_checks import check_graph, check_order
+from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
@@ -40,6 +40,7 @@ __all__ = [
     "check_gradient",
     "check_graph",
     "check_jacobian",
+    "check_layer",
     "check_loss",
     "check_order",
     "check_parameters",

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import look_along
@@ -46,7 +48,8 @@ def compare(case: Case) -> Finding | None:
     if isinstance(wrong, Finding):
         return wrong
     if wrong:
-        return WrongGradient("wrong", "the gradient is wrong.", comparisons=tuple(wrong))
+        right = [] if wrong is found else found  # evidence too: a mistake gives what came back there
+        return WrongGradient("wrong", "the gradient is wrong.", comparisons=(*wrong, *right))
     return not_finite.find_unknown(case.subject, found)
 
 
@@ -95,7 +98,7 @@ def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
     subject, inputs = case.subject, case.inputs
     batch = sampling.find_batch_size(subject, inputs)
     found = sampling.compare_at(subject, inputs, case.upstreams, case.returned, batch)
-    if isinstance(found, Finding) or all(map(_is_exact, found)):
+    if isinstance(found, Finding) or all(map(_is_exact, found)) or not all(map(_may_be_measured, found)):
         return found
     measured = _measures_derivative(case)
     if isinstance(measured, Finding):
@@ -109,6 +112,10 @@ def _is_exact(comparison: Comparison) -> bool:
     """Return True if what came back is right to the last digits, as what is measured never is."""
     pairs = zip(comparison.returned, comparison.targets)
     return all(w.shape == t.value.shape and bool(np.all(np.abs(w - t.value) <= t.error_bound)) for w, t in pairs)
+
+
+def _may_be_measured(comparison: Comparison) -> bool:
+    return all(BY_ID["numerical-derivative"].holds(comparison, k) for k in range(len(comparison.targets)))
 
 
 def _measures_derivative(case: Case) -> bool | Finding:
@@ -134,11 +141,12 @@ def _any_wrong(comparisons: Sequence[Comparison]) -> bool:
 
 
 def _compare_nearby(case: Case) -> list[Comparison] | Finding:
-    """Return comparisons in which something is wrong at inputs nearby: a point that was chosen can hide a mistake (2x
-    and x² agree at 2), or lie on a kink."""
-    for amount in (0.2, 0.01):
-        others = sampling.move_inputs(case.subject, case.inputs, case.rng, amount)
-        found = _compare_at_others(case, others)
+    """Return comparisons in which something is wrong at other inputs: a point that was chosen can hide a mistake (2x
+    and x² agree at 2), lie on a kink, or on one side of it. They are close by where others are not in the domain."""
+    subject, inputs, rng = case.subject, case.inputs, case.rng
+    moves = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
+    for move in (sampling.scatter_inputs, *moves) if case.answers.takes_other_signs else moves:
+        found = _compare_at_others(case, move(subject, inputs, rng))
         if found is not None:
             return found or _compare_near_ties(case)
     return []

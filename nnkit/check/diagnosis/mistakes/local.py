@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.claims import is_not_zero
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.diagnosis.mistakes.tied import max_to_both
 from nnkit.check.evidence.array_gates import compute_softmax
@@ -204,6 +205,7 @@ MISTAKES = (
                 G.ELU: lambda g, xs, out: [(np.where(xs[0] > 0, g * np.exp(-abs(xs[0])), g),), (g * (xs[0] < 0),)],
             }
         ),
+        holds=is_not_zero,
     ),
     Mistake(
         "max-to-both",

@@ -9,7 +9,12 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes import sizes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
-from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
+from nnkit.check.diagnosis.mistakes.claims import (
+    has_one_ratio,
+    has_other_sign,
+    is_local_derivative,
+    is_of_another_input,
+)
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -153,6 +158,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         _swapped,
         whole=True,
+        holds=is_of_another_input,
     ),
     Mistake(
         "sign",
