@@ -46,7 +46,7 @@ SAMPLE = 10_000
 
 @dataclass(frozen=True)
 class Gap:
-    """What the gradients say of a slope beside what was measured."""
+    """The slope along a direction as the gradients say it beside the measured one."""
 
     distance: float
     """Their difference; 0 between the slopes from both sides of a kink."""
