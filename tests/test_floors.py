@@ -37,6 +37,7 @@ view      nnkit.view
           nnkit.view.drawing nnkit.view.errors
 check     nnkit.check nnkit.check.notebook
           nnkit.check.api
+          nnkit.check.forms
           nnkit.check.pipeline
           nnkit.check.rendering
           nnkit.check.diagnosis
@@ -144,13 +145,13 @@ def test_imports_run_downwards() -> None:
 @pytest.mark.parametrize(
     ("module", "planted", "sentence"),
     [
-        ("nnkit.arrays", "import nnkit.view", "nnkit.arrays (floor 0) imports nnkit.view (floor 12)"),
-        ("nnkit.arrays", "import nnkit", "nnkit.arrays (floor 0) imports nnkit (floor 13)"),
-        ("nnkit.graph", "from nnkit import check", "nnkit.graph (floor 0) imports nnkit.check (floor 8)"),
-        ("nnkit.graph", "from nnkit import Gate", "nnkit.graph (floor 0) imports nnkit (floor 13)"),
-        ("nnkit.graph", "from .cli import main", "nnkit.graph (floor 0) imports nnkit.cli (floor 13)"),
-        ("nnkit.gates.base", "from ..cli import main", "nnkit.gates.base (floor 0) imports nnkit.cli (floor 13)"),
-        ("nnkit.gates", "from ..cli import main", "nnkit.gates (floor 0) imports nnkit.cli (floor 13)"),
+        ("nnkit.arrays", "import nnkit.view", "nnkit.arrays (floor 0) imports nnkit.view (floor 13)"),
+        ("nnkit.arrays", "import nnkit", "nnkit.arrays (floor 0) imports nnkit (floor 14)"),
+        ("nnkit.graph", "from nnkit import check", "nnkit.graph (floor 0) imports nnkit.check (floor 9)"),
+        ("nnkit.graph", "from nnkit import Gate", "nnkit.graph (floor 0) imports nnkit (floor 14)"),
+        ("nnkit.graph", "from .cli import main", "nnkit.graph (floor 0) imports nnkit.cli (floor 14)"),
+        ("nnkit.gates.base", "from ..cli import main", "nnkit.gates.base (floor 0) imports nnkit.cli (floor 14)"),
+        ("nnkit.gates", "from ..cli import main", "nnkit.gates (floor 0) imports nnkit.cli (floor 14)"),
         ("nnkit.cli", "def late():\n    from nnkit_grader import cli", "imports nnkit_grader.cli"),
         ("nnkit_grader.intake.submission", "from nnkit_hub.roles import page", "imports nnkit_hub.roles"),
         ("nnkit_grader.sanitize.text", "from nnkit_grader.intake import submission", "imports nnkit_grader.intake"),

@@ -13,7 +13,8 @@ import pytest
 
 from corpus.random_answers import SOURCES, RandomAnswer, make_answer, return_gradients
 from corpus.right_base import Call
-from helpers.judge import Judged, ask, list_false, split_headline
+from helpers.conduct import refuted_conduct
+from helpers.judge import Judged, ask, find_shown, list_false, split_headline
 from helpers.measured import Answer
 from nnkit.check import Verdict, check_backward, check_update
 from nnkit.check.context import checking
@@ -79,7 +80,7 @@ def judged_as(answer: Answer, mistake: str, says: str, gradient: str = "dx", why
         ("no-upstream", "the upstream gradient was left out", "y", "y * upstream**2"),
         ("upstream-twice", "the upstream gradient was multiplied in twice", "y * upstream**2", "3 * y * upstream"),
         ("transposed", "it is the transpose of the right gradient", "(upstream * y).T", "upstream * y.T"),
-        ("swapped-inputs", "the gradients of the inputs changed places", "upstream * x", None),
+        ("swapped-inputs", "the gradients of the inputs changed places", "upstream * x", "upstream * x * 2"),
         ("own-input", "each input was multiplied by itself, not by the other one", "upstream * x", "upstream * x**2"),
         ("not-filled-in", "every entry is the same number, it was not filled in", "0 * x", "np.round(x) * 0.1"),
         ("bias-mean", MEAN, "upstream * y / len(y)", "upstream * y / 7"),
@@ -129,6 +130,41 @@ def test_an_update_over_which_the_wrong_sign_is_false_is_refuted() -> None:
     plus = Call((lambda w, g, s: {k: w[k] + s * g[k] for k in w}, w, g))
     verdict = replace(check_update(*plus.args), explanation=("Every entry has the right size and the wrong sign.",))
     assert any("wrong sign" in claim for claim in list_false(Answer("check_update", plus), verdict))
+
+
+CONDUCT = {
+    "stale-cache": ("upstream * self.last[1], upstream * x", "self.last = (x, y); out = x * y"),
+    "mutated-input": ("upstream * np.multiply(y, 1, out=y), upstream * np.multiply(x, 2, out=x)", "out = x * y"),
+    "not-reset": ("upstream * y * next(self.count), upstream * x", "out = x * y"),
+}
+
+
+@pytest.mark.parametrize("id", CONDUCT)
+def test_conduct_is_tried(id: str) -> None:
+    line, forward = CONDUCT[id]
+    answer = answer_of(line, forward)
+    answer.call.args[0].count = iter(range(1, 1000))
+    assert refuted_conduct(answer, (id,)) == []
+    assert refuted_conduct(answer_of("upstream * y, upstream * x"), (id,)) != []
+
+
+def test_numbers_at_another_place_are_not_taken_for_those_shown() -> None:
+    """Zeros come back at many places: those that are shown are where the verdict says."""
+    answer = answer_of("0 * x, upstream * x")
+    verdict = check_backward(*answer.call.args)
+    assert find_shown(answer, verdict)[0] is not None
+    note = "At x = [[7, 7, 7], [7, 7, 7], [7, 7, 7]], with upstream = 1."
+    assert find_shown(answer, replace(verdict, notes=(note,)))[0] is None
+
+
+def test_a_multiple_of_a_gradient_beside_a_shape_is_judged() -> None:
+    answer = answer_of("upstream[0] * y[0], 3 * upstream * x")
+    for times, false in (("3", False), ("4", True)):
+        shape = "dx is (3,), but x is (3, 3): 1 axis is missing"
+        line = f"{shape}; dy is wrong: it is {times} times what it should be."
+        verdict = replace(check_backward(*answer.call.args), headline=line)
+        assert any("times what it should" in claim for claim in list_false(answer, verdict)) == false
+        assert not any("wrong-shape" in claim for claim in list_false(answer, verdict))
 
 
 def test_a_first_line_is_read_by_gradients() -> None:

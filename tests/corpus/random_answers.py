@@ -163,9 +163,10 @@ class RandomAnswer:
         names = ", ".join(self.source.inputs)
         forward, backward = (_indent(text, 8) for text in (self.source.forward, self.backward))
         if self.source.check == "check_backward":
+            kept = f"        self.last = {names}, out\n" if "self.last" in self.backward else ""
             return (
                 f"class {self.source.name}:\n"
-                f"    def forward(self, {names}):\n{forward}\n        return out, ({names}, out)\n"
+                f"    def forward(self, {names}):\n{forward}\n{kept}        return out, ({names}, out)\n"
                 f"    def backward(self, upstream, cache):\n        {names}, out = cache\n{backward}\n"
                 f"        return {self.returned}\n\nanswer = {self.source.name}()\n"
             )
@@ -374,10 +375,33 @@ def mixed(source: Source, rng: Generator) -> tuple[str, str]:
     return backward, returned
 
 
+def misbehaved(source: Source, rng: Generator) -> tuple[str, str]:
+    """Read what the last forward left, write into what was given, add to earlier gradients, or measure the slope."""
+    if source.check != "check_backward":
+        return mutated(source, rng)
+    names, x, first = ", ".join(source.inputs), source.inputs[0], parameters(source)[0]
+    own, returned = source.backward, return_gradients(source)
+    slope = f"upstream * (self.forward({x} + 1e-5)[0] - self.forward({x} - 1e-5)[0]) / 2e-5"
+    forms = [
+        (f"{names}, out = self.last\n{own}", returned),
+        (f"{own}\n{first} = {first} * (1 + 0 * self.last[0])", returned),
+        (f"{own}\n{x} *= 2", returned),
+        (f"{x} *= 2\n{own}", returned),
+        (f"upstream *= 2\n{own}", returned),
+        (f"{own}\n{first} *= 2", returned),
+        (f"{own}\nself.total = getattr(self, 'total', 0) + {first}\n{first} = self.total", returned),
+        (f"{own}\nself.calls = getattr(self, 'calls', 0) + 1\n{first} = {first} * self.calls", returned),
+        (own, slope) if len(source.inputs) == 1 else (f"{own}\nupstream[...] = 0", returned),
+        (f"{own}\n{first} = ({first}) + 1e-6 * abs({first})", returned),
+    ]
+    return forms[rng.integers(len(forms))]
+
+
 KINDS: tuple[tuple[str, Spoil, float], ...] = (
-    ("mutant", mutated, 0.4), ("transformed", transformed, 0.23), ("upstream", with_other_upstream, 0.08),
+    ("mutant", mutated, 0.37), ("transformed", transformed, 0.23), ("upstream", with_other_upstream, 0.08),
     ("container", in_another_container, 0.05), ("another gate's formula", with_another_formula, 0.06),
     ("random formula", from_grammar, 0.1), ("exchanged", exchanged, 0.04), ("mixed", mixed, 0.04),
+    ("misbehaved", misbehaved, 0.03),
 )  # fmt: skip
 
 

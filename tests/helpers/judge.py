@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from helpers.measured import Answer, Point, find_scale, quiet
+from helpers.conduct import refuted_conduct
+from helpers.measured import Answer, Point, is_kinky, quiet
 from helpers.paths import ROOT
 from helpers.predicates import PREDICATES, factor
-from helpers.sentences import refuted_sentences
+from helpers.sentences import is_said_place, refuted_sentences
 from nnkit import check
 from nnkit.check import Verdict
 
@@ -36,6 +37,8 @@ class Part:
 
     gradients: tuple[str, ...]
     says: str
+    of_shape: bool = False
+    """It says which shape came back."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ def list_false(answer: Answer, verdict: Verdict) -> list[str]:
     if verdict.status == "wrong":
         parts = split_headline(verdict.headline, answer.names)
         found += _judge_parts(answer, verdict, parts, shown)
+        found += refuted_conduct(answer, verdict.mistakes)
         if shown is not None:
             found += _judge_shown(verdict, shown, k, {name for part in parts for name in part.gradients})
     return found + list(refuted_sentences(answer, verdict, shown, k))
@@ -82,7 +86,10 @@ def split_headline(headline: str, names: Sequence[str]) -> list[Part]:
     head = rf"(?:^|; )({name}(?:, {name})*(?: and {name})?) (?:(?:is|are) wrong(?: too)?|{shapes})(?:: )?"
     found = list(re.finditer(head, headline))
     ends = [*(m.start() for m in found[1:]), len(headline)]
-    return [Part(tuple(re.findall(name, m[1])), headline[m.end() : end].rstrip(".")) for m, end in zip(found, ends)]
+    return [
+        Part(tuple(re.findall(name, m[1])), headline[m.end() : end].rstrip("."), ", but " in m[0])
+        for m, end in zip(found, ends)
+    ]
 
 
 @cache
@@ -92,12 +99,14 @@ def titles() -> dict[str, str]:
     return {title: id for id, title in re.findall(r"^\| `([a-z0-9-]+)` \| (.+) \|$", text, re.MULTILINE)}
 
 
-def find_ids(says: str, verdict: Verdict) -> tuple[str, ...]:
+def find_ids(part: Part, verdict: Verdict) -> tuple[str, ...]:
     """Return the names that a part of the first line gives; an unknown title is that of the name left over."""
-    phrases = re.split(r"; and |; (?=the |it |a )", says)
+    phrases = re.split(r"; and |; (?=the |it |a )", part.says)
     known = tuple(titles()[p] for p in phrases if titles().get(p) in verdict.mistakes)
-    if known or len(verdict.mistakes) != 1 or _says_numbers(says):
+    if known or len(verdict.mistakes) != 1 or _says_numbers(part.says):
         return known
+    if verdict.mistakes == ("wrong-shape",) and not part.of_shape:
+        return ()
     return () if verdict.explained_as else verdict.mistakes
 
 
@@ -122,7 +131,7 @@ def find_shown(answer: Answer, verdict: Verdict) -> tuple[Point | None, int]:
     for point in answer.points:
         w = point.returned[k]
         whole = w.shape == tuple(verdict.error_map.shape) and w.size == yours.size
-        if whole and np.array_equal(w.ravel(), yours.ravel(), equal_nan=True):
+        if whole and np.array_equal(w.ravel(), yours.ravel(), equal_nan=True) and is_said_place(verdict, point):
             return point, k
     return None, k
 
@@ -164,7 +173,7 @@ def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Ite
     if verdict.error_map is not None and verdict.error_map.whole and not verdict.error_map.name.startswith("the new "):
         expected = np.array(verdict.error_map.expected, dtype=float).reshape(point.right[k].shape)
         off = np.abs(expected - point.right[k])
-        if np.all(np.isfinite(point.right[k])) and np.any(off > 100 * point.tolerance(k)) and not _is_kinky(point, k):
+        if np.all(np.isfinite(point.right[k])) and np.any(off > 100 * point.tolerance(k)) and not is_kinky(point, k):
             yield f"expected {expected.ravel()[:4]}, central differences give {point.right[k].ravel()[:4]}"
         elif set(verdict.mistakes) & BEHAVIOUR == set() and np.array_equal(point.returned[k], expected):
             yield f"{point.answer.names[k]} is right where it is shown"
@@ -173,20 +182,8 @@ def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Ite
     for j, name in enumerate(point.answer.names):
         error = point.error(j)
         clear = error is None or not np.all(error <= 1e3 * point.tolerance(j))
-        if name not in named and clear and np.all(np.isfinite(point.right[j])) and not _is_kinky(point, j):
+        if name not in named and clear and np.all(np.isfinite(point.right[j])) and not is_kinky(point, j):
             yield f"{name} is wrong too, and the first line does not say so"
-
-
-def _is_kinky(point: Point, k: int) -> bool:
-    """Return True if a value here lies on a kink, where central differences say nothing."""
-    moved = tuple(
-        x + 2e-3 * find_scale(x) * np.cos(np.arange(np.size(x)) + i).reshape(np.shape(x))
-        if i in point.answer.wrt
-        else x
-        for i, x in enumerate(point.inputs)
-    )
-    other = Point(point.answer, moved, point.upstream, point.returned)
-    return bool(np.max(np.abs(other.right[k] - point.right[k])) > 0.05 * np.max(np.abs(point.right[k])) + 1e-9)
 
 
 def _is_tiny(verdict: Verdict) -> bool:
@@ -209,9 +206,12 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
             for k in gradients:
                 if not any(p.is_wrong(k) for p in (*points, *answer.points[: 8 * MAX_POINTS])):
                     yield f"{answer.names[k]} is right at every point that was asked about"
-        ids = find_ids(part.says, verdict)
+        ids = find_ids(part, verdict)
         for point in points:
-            refuted = _judge_ids(ids, point, [k for k in gradients if k < len(point.returned) and point.is_wrong(k)])
+            wrong = [k for k in gradients if k < len(point.returned) and point.is_wrong(k)]
+            # A part about numbers says nothing where the shapes differ too, if that is not what is shown.
+            told = [k for k in wrong if part.of_shape or point is shown or point.error(k) is not None]
+            refuted = _judge_ids(ids, point, told)
             if refuted:
                 yield refuted
                 break
@@ -222,7 +222,7 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
 def _judge_ids(ids: tuple[str, ...], point: Point, gradients: list[int]) -> str:
     """Return why these names (one, or two together) are not true of these gradients here, or ""."""
     for k in gradients:
-        if not all(np.all(np.isfinite(a)) for a in (point.right[k], point.out)) or _is_kinky(point, k):
+        if not all(np.all(np.isfinite(a)) for a in (point.right[k], point.out)) or is_kinky(point, k):
             continue
         name = point.answer.names[k]
         if len(ids) == 1 and _predicate(ids[0], point, k) is False:
@@ -310,6 +310,6 @@ def is_clearly_wrong(answer: Answer, draws: int = 3) -> bool:
         for k, right in enumerate(point.right):
             error = point.error(k)
             off = error is None or not np.all(error <= 100 * point.tolerance(k))
-            if off and np.all(np.isfinite(right)) and not _is_kinky(point, k):
+            if off and np.all(np.isfinite(right)) and not is_kinky(point, k):
                 return True
     return False

@@ -99,6 +99,18 @@ def find_scale(x: np.ndarray) -> np.ndarray:
     return np.maximum(np.abs(x), 0.1 * usual)
 
 
+def is_kinky(point: Point, k: int) -> bool:
+    """Return True if a value here lies on a kink, where central differences say nothing."""
+    moved = tuple(
+        x + 2e-3 * find_scale(x) * np.cos(np.arange(np.size(x)) + i).reshape(np.shape(x))
+        if i in point.answer.wrt
+        else x
+        for i, x in enumerate(point.inputs)
+    )
+    other = Point(point.answer, moved, point.upstream, point.returned)
+    return bool(np.max(np.abs(other.right[k] - point.right[k])) > 0.05 * np.max(np.abs(point.right[k])) + 1e-9)
+
+
 @dataclass(eq=False)
 class Answer:
     """The learner's code of one call of a check, and every backward pass that the check made."""
@@ -234,7 +246,7 @@ class Answer:
         several = isinstance(returned, tuple) or (isinstance(returned, list | np.ndarray) and len(self.wrt) > 1)
         if isinstance(returned, list) and len(self.wrt) == 1:
             shape = np.shape(inputs[self.wrt[0]])
-            several = any(part is None or (shape and np.shape(part) == shape) for part in returned)
+            several = any(part is None or np.shape(part) == shape for part in returned) and len(returned) <= len(inputs)
         parts = list(returned) if several else [returned]
         if len(parts) == len(self.inputs) != len(self.wrt):
             parts = [parts[i] for i in self.wrt]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from helpers.measured import Answer, Point
+from helpers.measured import Answer, Point, is_kinky
 from helpers.predicates import factor, kept_dims, near, sign, transposed
 from nnkit.check import Verdict
 
@@ -108,6 +108,14 @@ def refuted_example(line: str, answer: Answer) -> Iterator[str]:
                 yield f"“{line}”: {name} {what} {np.array2string(found, precision=4)}".replace("\n", "")
 
 
+def is_said_place(verdict: Verdict, point: Point) -> bool:
+    """Return False if a line says that the numbers are those at other inputs, or for another upstream gradient."""
+    line = next((line for line in verdict.notes if line.startswith("At ")), "")
+    values = dict(zip(point.answer.input_names, point.inputs)) | {"upstream": point.upstream}
+    told = {name: text for name, text in re.findall(rf"(\w+) = ({ARRAY})", line) if name in values}
+    return all(_alike(read_array(text), np.asarray(values[name], dtype=float), point) for name, text in told.items())
+
+
 ARRAY = r"(?:\[[-\d.,e+ nainf\[\]]*\]|-?[\d.]+(?:e[+-]?\d+)?|nan|-?inf)"
 
 
@@ -137,6 +145,17 @@ def refuted_entry(verdict: Verdict) -> Iterator[str]:
         return
     if not _same(float(told[3]), yours[index]) or not _same(float(told[4]), expected[index]):
         yield f"“{told[0]}”: the map says {yours[index]:.4g} and {expected[index]:.4g}"
+
+
+def refuted_multiples(answer: Answer, verdict: Verdict, point: Point | None) -> Iterator[str]:
+    """Yield what the numbers refute of "dw is wrong: it is 0.2 times what it should be", of each gradient."""
+    for name, times in re.findall(rf"(\w+) (?:is|are) wrong: it is {NUMBER} times what it should be", verdict.headline):
+        k = answer.names.index(name) if name in answer.names else None
+        if point is None or k is None or is_kinky(point, k) or not np.any(point.right[k]):
+            continue
+        w, r = point.returned[k], point.right[k]
+        if w.shape != r.shape or not near(w, float(times) * r, 50 * float(np.max(np.abs(w), initial=0.0))):
+            yield f"{name} is not {times} times what it should be"
 
 
 def _is_value_of(verdict: Verdict, point: Point | None, k: int) -> Judgement:
@@ -171,8 +190,11 @@ def refuted_sentences(answer: Answer, verdict: Verdict, point: Point | None, k: 
         yield from refuted_sums(line)
         yield from refuted_example(line, answer)
     yield from refuted_entry(verdict)
+    yield from refuted_multiples(answer, verdict, point)
     if len(verdict.mistakes) > 1 or verdict.headline.count(" wrong") > 1:
         return  # which sentence is about which gradient is judged by names
+    if point is not None and is_kinky(point, k):
+        return
     for phrase, judge in SAID:
         if any(re.search(phrase, line, re.IGNORECASE) for line in lines) and judge(verdict, point, k) is False:
             yield f"“{phrase}” is said"

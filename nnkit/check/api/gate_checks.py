@@ -17,7 +17,7 @@ from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
-from nnkit.check.evidence.subjects import FunctionSubject, GateSubject
+from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import explain_fields, join_titles
@@ -29,45 +29,22 @@ MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
 
-def check_backward(gate: Any, *inputs: Array, of: Function | None = None, rng: int = 0) -> Verdict:
-    """Check that `gate.backward` is the vector-Jacobian product of `gate.forward` at these inputs.
-
-    Compared with numerical derivatives of the forward (or of the trusted function `of`, with which the
-    forward must then agree), for random upstream gradients, in float64: at these inputs and at some nearby.
-    Also: inputs, upstream and cache are left alone; a second call gives the same; backward(0) is 0 and
-    backward(2g) is 2 backward(g); another forward in between changes nothing. Integer arrays (labels) are
-    held fixed and may get None.
-    """
-    title = f"{get_name(gate)}.backward"
-
-    def check() -> Verdict | Finding:
-        missing = guarded_call.find_missing_method(gate)
-        if missing:
-            return missing
-        names, xs = _prepare(gate, inputs, of)
-        if isinstance(xs, Finding):
-            return xs
-        subject = GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate)
-        return examine(subject, xs, rng)
-
-    return guard_check(title, check)
-
-
-def check_gradient(
-    function: Function, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0
-) -> Verdict:
+def check_gradient(function: Any, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0) -> Verdict:
     """Check the gradients of a scalar function: `function(*inputs)` returns (value, (dx, dy, ...)).
 
-    With one input the gradient may come bare. The gradients are compared with numerical derivatives of
-    the function's own value, or of the trusted function `of`, with which the value must then agree.
+    With one input the gradient may come bare. A pair of functions, (f, fprime), does as well. The gradients are
+    compared with numerical derivatives of the function's own value, or of the trusted function `of`, with which the
+    value must then agree.
     """
-    title = name or get_name(function)
+    parts = tuple(function) if isinstance(function, tuple | list) and all(map(callable, function)) else (function,)
+    title = name or get_name(parts[-1])
 
     def check() -> Verdict | Finding:
-        names, xs = _prepare(function, inputs, of)
+        names, xs = _prepare(parts[0], inputs, of)
         if isinstance(xs, Finding):
             return xs
-        subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=function)
+        pair = function if len(parts) == 1 else lambda *given: tuple(part(*given) for part in parts)
+        subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=pair)
         return examine(subject, xs, rng)
 
     return guard_check(title, check)

@@ -39,9 +39,9 @@ def find_mistakes(comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...
     with np.errstate(all="ignore"):
         tables = _collect_tables(comparisons)
         together = _take_only(_find_single(comparisons, tables, wrong))
-        if together:
-            return (GradientFault(tuple(wrong), together),)
         apart = [_take_only(_find_single(comparisons, tables, [i])) for i in wrong]
+        if together and not any(_is_empty(names) for names in apart if names != together):
+            return (GradientFault(tuple(wrong), together),)
         if not all(apart):
             unnamed = [i for i, names in zip(wrong, apart) if not names]
             pair = () if _are_described(comparisons, unnamed) else _find_pair(comparisons, tables, wrong)
@@ -134,10 +134,16 @@ def _gives(comparison: Comparison, would: Any, i: int) -> bool:
 
 def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:
     """Return True if these gradients leave little of the error unexplained."""
-    returned, right = comparison.returned[i], comparison.right[i]
-    if np.shape(returned) != np.shape(right) or not comparison.is_wrong(i):
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.shape != np.shape(right) or not comparison.is_wrong(i):
         return True
+    returned = returned.astype(float)  # float32 minus a Python float is rounded to float32
     return bool(np.max(np.abs(returned - would)) <= 0.01 * np.max(np.abs(returned - right)))
+
+
+def _is_empty(names: tuple[Explanation, ...]) -> bool:
+    """Return True for a gradient that was never computed: what the others have in common shows nothing in it."""
+    return [e.id for e in names] == ["not-filled-in"]
 
 
 def _take_only(found: dict[str, Explanation]) -> tuple[Explanation, ...]:

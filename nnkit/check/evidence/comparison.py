@@ -53,6 +53,9 @@ class Comparison:
     shake: Callable[[], Arrays | None] = lambda: None
     """Gives the errors at inputs that differ a little."""
 
+    list_float_faults: Callable[[], frozenset[str]] = frozenset
+    """Gives what NumPy notes of the learner's arithmetic here, "invalid value" for example."""
+
     @cached_property
     def shaken_errors(self) -> Arrays | None:
         """The errors at inputs that differ a little; None where there are none to be had."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Arrays
-from nnkit.check.evidence.finding import Finding, GradientOfFixed, find_placeholder
+from nnkit.check.evidence.finding import Finding, GradientOfFixed, SeveralOutputs, find_placeholder
 from nnkit.text import join_words
 
 
@@ -151,6 +151,15 @@ def find_wrong_forward(subject: Gradients, returned: Any) -> Finding | None:
         "lesson": "lecture 01, Upstream × local",
     }
     return Finding("wrong", sentence, ("wrong-container",), words=words)
+
+
+def find_several_outputs(out: Any) -> Finding | None:
+    """Return the finding on a tuple of arrays whose shapes differ, in place of one output."""
+    if not isinstance(out, tuple) or not all(isinstance(part, np.ndarray | np.generic) for part in out):
+        return None
+    if len({np.shape(part) for part in out}) < 2:
+        return None
+    return SeveralOutputs("wrong", "forward's output must be a rectangular array of numbers.", ("not-numbers",))
 
 
 def find_swapped(first: Any, second: Any, gradients: str) -> Finding | None:

@@ -81,6 +81,11 @@ class GradientOfFixed(Finding):
 
 
 @dataclass(frozen=True, eq=False)
+class SeveralOutputs(Finding):
+    """The output of a gate is a tuple of arrays of several shapes."""
+
+
+@dataclass(frozen=True, eq=False)
 class WrongValue(Finding):
     """The learner's value is not that of the trusted function."""
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 
 from nnkit.check.evidence import sampling
-from nnkit.check.evidence.calls import noting_float_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject
@@ -32,7 +31,7 @@ def explain_value(subject: Subject, what: str, inputs: Arrays, out: np.ndarray, 
         return calm
     odd = float(out[~np.isfinite(out)].flat[0]) if out.shape else float(out)
     start = f"{what} is {odd} at these inputs"
-    seen = list_float_faults(subject, inputs, np.ones(out.shape))
+    seen = subject.list_float_faults(inputs, np.ones(out.shape))
     if np.all(np.isfinite(calm)) and "overflow" in seen and has_large(inputs):
         return Finding("wrong", f"{start}: large numbers overflow.", ("overflow",))
     origin = next((words for kinds, words in ORIGINS if kinds <= seen), "")
@@ -40,13 +39,6 @@ def explain_value(subject: Subject, what: str, inputs: Arrays, out: np.ndarray, 
         notes = (_sentence(origin),) if origin else ()
         return Finding("wrong", f"{start}, where it should be finite.", ("not-finite",), notes=notes)
     return replace(cannot_check(f"{start}: {origin}" if origin else f"{start}."), mistakes=("not-finite",))
-
-
-def list_float_faults(subject: Subject, inputs: Arrays, upstream: np.ndarray) -> frozenset[str]:
-    """Return what NumPy notes of the arithmetic of a forward and a backward; see `CallResult.float_faults`."""
-    with noting_float_faults() as seen:
-        answers = subject.run_calls(inputs, [upstream])
-    return answers.float_faults | seen
 
 
 def explain_trusted(what: str, expected: np.ndarray) -> Finding:

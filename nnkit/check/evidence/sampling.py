@@ -21,7 +21,7 @@ NEAR_TIE = 1e-3
 """Relative difference of numbers that are nearly equal."""
 SHAKE = 1e-3
 """Relative change of an input that changes what is lost to float32 altogether, and other errors hardly."""
-MIN_ENTRIES_KEPT = 6
+MIN_ENTRIES_KEPT = 12
 """Entries of an array from which on some are kept as they are where others are made nearly equal."""
 DIRECTIONS = 3
 SQUARE = 4
@@ -69,6 +69,7 @@ def compare_at(
                 exact=exact,
                 names=subject.names,
                 shake=partial(_find_shaken_errors, subject, inputs, g),
+                list_float_faults=partial(subject.list_float_faults, inputs, g),
             )
         )
     return comparisons
@@ -245,6 +246,17 @@ def move_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator, amou
     return tuple(_move(x, rng, amount) if i in subject.wrt else x for i, x in enumerate(inputs))
 
 
+def scatter_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Arrays:
+    """Give half of the numbers that are differentiated the other sign, and all of them other sizes: a kink that the
+    inputs lie on one side of, as positive numbers do before a ReLU, is met from the other side too."""
+    sizes = [np.size(inputs[i]) for i in subject.wrt]
+    factors = rng.permutation(np.resize([-1.0, 1.0], sum(sizes))) * np.exp(rng.uniform(-1, 1, sum(sizes)))
+    found = list(move_inputs(subject, inputs, rng, 0.01))
+    for i, part in zip(subject.wrt, np.split(factors, np.cumsum(sizes)[:-1])):
+        found[i] = (found[i] * part.reshape(np.shape(found[i])))[()]
+    return tuple(found)
+
+
 def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Arrays | None:
     """Return the inputs with most of the numbers that are differentiated close to the largest or the smallest one of
     all arrays of their shape; a maximum has close rivals then. None where there is nothing to tie."""
@@ -263,8 +275,8 @@ def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Ar
 
 def _tie(x: np.ndarray, top: float, bottom: float, rng: np.random.Generator) -> Any:
     few, draw = x.size < MIN_ENTRIES_KEPT, rng.random(x.shape)
-    value = np.where((draw < 0.35) | few, top, bottom)
-    tied: np.ndarray = np.where((draw < 0.7) | few, value * (1 - NEAR_TIE * rng.uniform(size=x.shape)), x)
+    value = np.where((draw < 0.6) | few, top, bottom)
+    tied: np.ndarray = np.where((draw < 0.8) | few, value * (1 - NEAR_TIE * rng.uniform(size=x.shape)), x)
     return tied[()]
 
 

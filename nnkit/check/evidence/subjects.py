@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.calls import call_batch
+from nnkit.check.evidence.calls import call_batch, noting_float_faults
 from nnkit.check.evidence.comparison import Arrays
-from nnkit.check.evidence.containers import find_wrong_forward, find_wrong_pair, read_gradients
+from nnkit.check.evidence.containers import find_several_outputs, find_wrong_forward, find_wrong_pair, read_gradients
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
@@ -32,6 +32,11 @@ class Answers(Protocol):
     """The learner's answers to one batch of calls; each is read when wanted, and may be a finding."""
 
     results: Sequence[CallResult]
+
+    @property
+    def takes_other_signs(self) -> bool:
+        """Return False if the code is known not to take the inputs with another sign."""
+        return True
 
     @property
     def float_faults(self) -> frozenset[str]:
@@ -62,6 +67,8 @@ class Subject:
     step_size: float = 0.0
     opaque: bool = False
     """The trusted function is not one that the learner differentiated: its graph says nothing."""
+    gradient_names: tuple[str, ...] = ()
+    """The names of the gradients of all inputs; empty: dx for x."""
 
     takes_upstream: ClassVar[bool] = False
     """The learner's code is handed an upstream gradient; else it is 1."""
@@ -80,6 +87,12 @@ class Subject:
     def gradients(self, inputs: Arrays, upstream: np.ndarray) -> Arrays | Finding:
         """Return the learner's gradients of the inputs in `wrt`, as numeric arrays of whatever shape and type."""
         return self.run_calls(inputs, [upstream]).gradients(0)
+
+    def list_float_faults(self, inputs: Arrays, upstream: np.ndarray) -> frozenset[str]:
+        """Return what NumPy notes of the arithmetic of a forward and a backward; see `CallResult.float_faults`."""
+        with noting_float_faults() as seen:
+            answers = self.run_calls(inputs, [upstream])
+        return answers.float_faults | seen
 
     def measures_derivative(self, inputs: Arrays, upstream: np.ndarray) -> bool | Finding:
         """Return True if the learner's code takes small steps of its own to find the gradients."""
@@ -105,7 +118,7 @@ class Subject:
 
     def name(self, i: int) -> str:
         """Return the name of the gradient of input i."""
-        return f"d{self.names[i]}"
+        return self.gradient_names[i] if self.gradient_names else f"d{self.names[i]}"
 
     def shown(self, i: int, inputs: Arrays, gradient: np.ndarray) -> np.ndarray:
         """Return what a learner is shown for a gradient of input i: itself."""
@@ -198,11 +211,19 @@ class GateAnswers(Answers):
         found = found or guarded_call.find_changed(self.subject.names, forward.given, self.inputs)
         if found:
             return found
-        wrong = find_wrong_forward(self.subject, returned)
+        wrong = find_wrong_forward(self.subject, returned) or find_several_outputs(returned[0])
         return wrong or guarded_call.read_float64("forward's output", returned[0])
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])
+
+    @property
+    def takes_other_signs(self) -> bool:
+        """Return False if the value at the last inputs in between, which are the negative ones, is not finite."""
+        last = self.results[-2]
+        value = last.returned[0] if isinstance(last.returned, tuple) and last.returned else None
+        numbers = isinstance(value, float | np.ndarray) and np.asarray(value).dtype.kind == "f"
+        return numbers and bool(np.all(np.isfinite(value)))
 
     def after_others(self) -> Iterator[Arrays]:
         """Yield the gradients for the first upstream gradient, after each forward in between that allowed it."""

@@ -38,7 +38,8 @@ import numpy as np
 from IPython.core.error import UsageError
 from IPython.core.magic import no_var_expand
 
-from nnkit.check.api.gate_checks import check_backward, check_gradient
+from nnkit.check.api.gate_checks import check_gradient
+from nnkit.check.api.layer_checks import check_backward
 from nnkit.check.context import current_context
 from nnkit.check.evidence.limits import OutOfTime, time_limit
 from nnkit.check.verdict import Verdict

@@ -22,13 +22,17 @@ from nnkit.check.pipeline.guard import guard_check
 from nnkit.check.pipeline.show_finding import render
 from nnkit.check.verdict import Verdict
 
-__all__ = ["Case", "diagnose", "examine", "find", "guard_check", "render"]
+__all__ = ["Case", "conclude", "diagnose", "examine", "find", "guard_check", "render"]
 
 
 def examine(subject: Subject, inputs: Arrays, seed: int) -> Verdict:
     """Return the verdict on a subject at these inputs."""
     case = Case.start(subject, inputs, seed)
-    finding = find(case)
+    return conclude(case, find(case), seed)
+
+
+def conclude(case: Case, finding: Finding | None, seed: int) -> Verdict:
+    """Return the verdict on what was found."""
     if isinstance(finding, GradientOfFixed):
         case, finding = _differentiate_whole_numbers(case, finding, seed)
     return render(case, diagnose(case, finding))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnkit.check.evidence import sampling
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import repeats_result
 from nnkit.check.evidence.subjects import GateAnswers
@@ -44,5 +45,27 @@ def _find_stale_cache(case: Case, answers: GateAnswers) -> Finding | None:
     pairs = ((w, again) for later in answers.after_others() for w, again in zip(case.returned[0], later))
     if all(repeats_result(w, again) for w, again in pairs):
         return None
+    if not _is_last_forward(case):
+        sentence = "after another forward, the first one's backward gives another result: what is kept, or changed?"
+        return Finding("wrong", sentence, ("changes-by-itself",))
     sentence = "it used another forward's values: after two forwards, the first one's backward is wrong."
     return Finding("wrong", sentence, ("stale-cache",))
+
+
+def _is_last_forward(case: Case) -> bool:
+    """Return True if the last forward decides: another one changes the first one's backward, the same one again brings
+    it back."""
+    others = (
+        sampling.mirror_inputs(case.subject, case.inputs),
+        sampling.move_inputs(case.subject, case.inputs, case.rng),
+    )
+    between = (case.inputs, others[0], case.inputs, others[1], case.inputs)
+    answers = case.subject.run_calls(case.inputs, case.upstreams[:1], between)
+    if not isinstance(answers, GateAnswers):
+        return False
+    first, *later = answers.after_others()
+    return (
+        len(later) > 1
+        and all(map(repeats_result, first, later[-1]))
+        and any(not all(map(repeats_result, first, gradients)) for gradients in later)
+    )

@@ -143,7 +143,7 @@ def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
     """Return True if what is NaN or infinite here is right for moderate inputs."""
     if np.all(np.isfinite(comparison.returned[k])) or not not_finite.has_large(comparison.inputs):
         return False
-    if "overflow" not in not_finite.list_float_faults(subject, comparison.inputs, comparison.upstream):
+    if "overflow" not in subject.list_float_faults(comparison.inputs, comparison.upstream):
         return False
     calm = sampling.compare_at(subject, sampling.scale_down_inputs(comparison.inputs), [comparison.upstream])
     return not isinstance(calm, Finding) and not calm[0].is_wrong(k)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
-from nnkit.check.diagnosis.mistakes.claims import is_rounded
+from nnkit.check.diagnosis.mistakes.claims import is_nearly_right, is_rounded
 from nnkit.check.evidence.comparison import Comparison
 
 
@@ -94,6 +94,7 @@ MISTAKES = (
         _low_precision,
         reads_returned=True,
         holds=is_rounded,
+        single=True,
     ),
     Mistake(
         "numerical-derivative",
@@ -102,6 +103,7 @@ MISTAKES = (
         "Which formula does the slope follow, without any h?",
         "Write the local derivative down and multiply it by the upstream gradient.",
         "lecture 01, What we want: one slope for each input",
+        holds=is_nearly_right,
     ),
     Mistake(
         "wrong-count",

@@ -10,6 +10,8 @@ from nnkit.check.evidence.comparison import Comparison
 
 MIN_NEW_NOISE = 0.5
 """Share of an error that is new, when the inputs move a little, if it is rounding."""
+MAX_QUOTIENT_ERROR = 0.05
+"""Error of a difference quotient, as a share of the largest entry."""
 
 
 def has_other_sign(comparison: Comparison, i: int) -> bool:
@@ -56,6 +58,26 @@ def sums_to_right(comparison: Comparison, i: int) -> bool:
 def is_local_derivative(comparison: Comparison, i: int) -> bool:
     """Return True if it is what an upstream gradient of ones gives."""
     return same(comparison.returned[i], comparison.unweighted[i])
+
+
+def is_not_zero(comparison: Comparison, i: int) -> bool:
+    """Return True if something came through: which way a mask is turned does not show where all is 0."""
+    return bool(np.any(comparison.returned[i]))
+
+
+def is_of_another_input(comparison: Comparison, i: int) -> bool:
+    """Return True if it is the right gradient of another input."""
+    return any(same(comparison.returned[i], right) for j, right in enumerate(comparison.right) if j != i)
+
+
+def is_nearly_right(comparison: Comparison, i: int) -> bool:
+    """Return True if it is off by little where it is wrong, as a difference quotient is."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.shape != right.shape:
+        return False
+    error = np.abs(returned - right)[comparison.targets[i].misses(returned)]
+    largest = max(float(np.max(np.abs(r), initial=0.0)) for r in comparison.right)
+    return bool(np.all(error <= MAX_QUOTIENT_ERROR * largest))
 
 
 def is_rounded(comparison: Comparison, i: int) -> bool:

@@ -9,7 +9,12 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes import sizes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
-from nnkit.check.diagnosis.mistakes.claims import has_one_ratio, has_other_sign, is_local_derivative
+from nnkit.check.diagnosis.mistakes.claims import (
+    has_one_ratio,
+    has_other_sign,
+    is_local_derivative,
+    is_of_another_input,
+)
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -40,11 +45,16 @@ def _say_by_order(order: tuple[int, ...]) -> Explanation:
 def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
-    return {
-        words: tuple(c * r for r in comparison.right)
-        for c in constants.values()
-        for words in ([_say_length(c)] if comparison.step_size else [_say_constant(c)])
-    } | sizes.list_factors(BY_NAME["factor"], comparison)
+    masks = sizes.list_masks(BY_NAME["factor"], comparison) if constants else {}
+    return (
+        masks
+        | {
+            words: tuple(c * r for r in comparison.right)
+            for c in constants.values()
+            for words in ([_say_length(c)] if comparison.step_size else [_say_constant(c)])
+        }
+        | sizes.list_factors(BY_NAME["factor"], comparison)
+    )
 
 
 def _say_constant(c: float) -> Explanation:
@@ -153,6 +163,7 @@ MISTAKES = (
         "lecture 01, Upstream × local",
         _swapped,
         whole=True,
+        holds=is_of_another_input,
     ),
     Mistake(
         "sign",

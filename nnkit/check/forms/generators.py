@@ -1,0 +1,66 @@
+"""The global generators of random numbers, set for each call of the checked code and put back after the check."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def putting_back_generators() -> Iterator[None]:
+    """Put the global generators back as they were, at the end."""
+    own, numpys = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    torchs = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(own)
+        np.random.set_state(numpys)
+        if torch:
+            torch.set_rng_state(torchs)
+
+
+def seed_generators(seed: int) -> None:
+    """Set the global generators, so that each call draws the same numbers."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
+
+
+def find_generators(function: Any) -> list[Any]:
+    """Return NumPy's generators that a function knows by name: global ones, and those of the functions around it."""
+    function = getattr(function, "__func__", function)
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    known = [function.__globals__.get(name) for name in code.co_names]
+    known += [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
+    return [x for x in known if isinstance(x, np.random.Generator | np.random.RandomState)]
+
+
+def _is_filled(cell: Any) -> bool:
+    try:
+        cell.cell_contents  # noqa: B018
+    except ValueError:
+        return False
+    return True
+
+
+def remember_states(*functions: Callable[..., Any]) -> Callable[[], None]:
+    """Return a function that sets the generators known to these functions to where they stand now."""
+    found = {id(x): x for function in functions for x in find_generators(function)}
+    bits = [getattr(x, "bit_generator", None) or x._bit_generator for x in found.values()]
+    states = [b.state for b in bits]
+
+    def restore() -> None:
+        for b, state in zip(bits, states):
+            b.state = state
+
+    return restore

@@ -1,0 +1,322 @@
+"""A forward and a backward as functions: a pair of them, those of a module, or the methods of an object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import get_name
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
+from nnkit.check.forms.form_gate import Form, Trial, call_code
+from nnkit.check.forms.generators import putting_back_generators, remember_states, seed_generators
+from nnkit.check.forms.places import copy_deeply
+from nnkit.check.forms.roles import Parameter, assign_roles, takes
+
+NAMES = (
+    ("{}_forward", "{}_backward"),
+    ("forward_{}", "backward_{}"),
+    ("{}_fwd", "{}_bwd"),
+    ("{}Forward", "{}Backward"),
+    ("{}", "{}_backward"),
+    ("{}", "{}_grad"),
+    ("{}", "{}_vjp"),
+    ("{}", "d{}"),
+)
+"""The names that people give to the two functions of a layer."""
+WORDS = (("forward", "backward"), ("Forward", "Backward"), ("fwd", "bwd"), ("fprop", "bprop"))
+"""Words in their names that tell the one from the other."""
+METHODS = (
+    ("forward", "backward"),
+    ("forward_pass", "backward_pass"),
+    ("fwd", "bwd"),
+    ("fprop", "bprop"),
+    ("__call__", "backward"),
+)
+"""The names that people give to the two methods of a layer."""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A forward and a backward that belong together."""
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+    owner: Any = None
+    """The object whose methods they are."""
+    fresh: bool = True
+    """Each trial begins with a copy of that object."""
+
+    @property
+    def title(self) -> str:
+        """The name of what is checked."""
+        return get_name(self.backward) if self.owner is None else f"{get_name(self.owner)}.backward"
+
+    def copy(self) -> Pair:
+        """Return the pair with a copy of its owner."""
+        if self.owner is None or not self.fresh:
+            return self
+        fresh = copy_deeply(self.owner)
+        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh)
+
+
+def _name_of(method: Callable[..., Any]) -> str:
+    return getattr(method, "__name__", "__call__")
+
+
+def find_pair(given: Any) -> Pair | Finding | None:
+    """Return the pair that is meant: two functions, (module, "affine"), a module with one pair, an object with both
+    methods, or one of two functions that stand side by side; None for anything else."""
+    if isinstance(given, tuple | list) and len(given) == 2:
+        first, second = given
+        if callable(first) and callable(second):
+            return Pair(first, second)
+        if isinstance(second, str):
+            return _find_named(first, second)
+        return None
+    if isinstance(given, type):
+        return None
+    for names in METHODS:
+        forward, backward = (getattr(given, name, None) for name in names)
+        if callable(forward) and callable(backward):
+            return Pair(forward, backward, given if getattr(forward, "__self__", None) is given else None)
+    if callable(given):
+        return _find_sibling(get_name(given), getattr(given, "__globals__", {}))
+    return _find_only(given)
+
+
+def _find_named(space: Any, name: str) -> Pair | Finding:
+    sibling = _find_sibling(name, space)
+    if sibling:
+        return sibling
+    for forms in NAMES:
+        forward, backward = (_get(space, form.format(name)) for form in forms)
+        if callable(forward) and callable(backward):
+            return Pair(forward, backward)
+    wanted = " and ".join(form.format(name) for form in NAMES[0])
+    return Finding("error", f"there is no pair {wanted} in {get_name(space)}.")
+
+
+def _get(space: Any, name: str) -> Any:
+    return space.get(name) if isinstance(space, Mapping) else getattr(space, name, None)
+
+
+def _find_sibling(name: str, space: Any) -> Pair | None:
+    """Return affine_forward and affine_backward, of which one is named, where the other stands beside it."""
+    for forth, back in WORDS:
+        names = (name, name.replace(forth, back)) if forth in name else (name.replace(back, forth), name)
+        forward, backward = (_get(space, each) for each in names)
+        if names[0] != names[1] and callable(forward) and callable(backward):
+            return Pair(forward, backward)
+    return None
+
+
+def _find_only(space: Any) -> Pair | Finding | None:
+    """Return the only pair in a module or namespace."""
+    known = space if isinstance(space, Mapping) else getattr(space, "__dict__", {})
+    forwards = [name for name in known if "forward" in name and _find_sibling(name, space)]
+    if len(forwards) > 1:
+        sentence = f"there are {len(forwards)} layers in it: say which, check_backward((layers, {forwards[0]!r}), ...)."
+        return Finding("error", sentence)
+    return _find_sibling(forwards[0], space) if forwards else None
+
+
+@dataclass(frozen=True)
+class PairCode:
+    """A pair of functions, called as they are written."""
+
+    pair: Pair
+    arguments: Arguments
+    roles: tuple[Parameter, ...]
+    seed: int
+    forward_options: Mapping[str, Any]
+    backward_options: Mapping[str, Any]
+    restore: Callable[[], None]
+    """Sets the generators that the code keeps to where they stood."""
+    first_only: bool = False
+    """Only the first output has an upstream gradient."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
+        return self.arguments.input_names
+
+    def run_forward(self, inputs: Sequence[Any]) -> Trial | Finding:
+        """Call the forward with fresh copies of everything."""
+        pair = self.pair.copy()
+        given, options = self.arguments.bind(inputs)
+        seed_generators(self.seed)
+        self.restore()
+        name = get_name(pair.forward)
+        returned = call_code(pair.forward, given, {**options, **copy_deeply(dict(self.forward_options))}, name)
+        if isinstance(returned, Finding):
+            return returned
+        parts = self._split(returned)
+        if isinstance(parts, Finding):
+            return parts
+        outs, cache = parts
+        arrays = [list(given)[slot.argument] for slot in self.arguments.slots if slot.argument < len(given)]
+        plain = len(arrays) == len(inputs) and not any(slot.place for slot in self.arguments.slots)
+        trial = Trial(tuple(inputs), outs, cache, tuple(arrays) if plain else tuple(inputs))
+        return OwnedTrial(**vars(trial), pair=pair)
+
+    def _split(self, returned: Any) -> tuple[tuple[Any, ...], Any] | Finding:
+        """Return the outputs and the cache that a forward returned."""
+        return split_returned(returned, self.roles, self.first_only, get_name(self.pair.forward))
+
+    def run_backward(self, trial: Trial, upstreams: tuple[Any, ...]) -> Any:
+        """Return one gradient for each input, or a finding."""
+        returned = self.call_backward(trial, upstreams)
+        return returned if isinstance(returned, Finding) else self.arguments.spread(returned)
+
+    def call_backward(self, trial: Trial, upstreams: tuple[Any, ...]) -> Any:
+        """Return what backward returned, or a finding."""
+        assert isinstance(trial, OwnedTrial)
+        backward = trial.pair.backward
+        given = hand_out(self.roles, self.arguments, trial, upstreams)
+        seed_generators(self.seed)
+        options = copy_deeply(dict(self.backward_options))
+        if trial.pair is not self.pair:
+            trial.spent = True
+        return call_code(backward, given, options, get_name(backward))
+
+
+@dataclass
+class OwnedTrial(Trial):
+    """A trial with the copy of the layer on which forward was called."""
+
+    pair: Pair = None  # type: ignore[assignment]
+
+
+def split_returned(
+    returned: Any, roles: Sequence[Parameter], first_only: bool, forward: str
+) -> tuple[tuple[Any, ...], Any] | Finding:
+    """Return the outputs and the cache in what a forward returned."""
+    has_cache = any(p.role == "cache" for p in roles)
+    if not has_cache:
+        return (tuple(returned) if isinstance(returned, tuple) else (returned,)), None
+    if not isinstance(returned, tuple | list) or len(returned) < 2:
+        kind = guarded_call.describe_kind(returned)
+        sentence = f"{forward} must return its output and a cache, (out, cache); it returned {kind}."
+        return Finding("wrong", sentence, ("wrong-container",))
+    *outs, cache = returned
+    if len(outs) == 1 and is_group(outs[0]):
+        outs = list(outs[0])
+    return tuple(outs[:1] if first_only else outs), cache
+
+
+def is_group(out: Any) -> bool:
+    """Return True for a tuple of arrays, which are several outputs."""
+    return isinstance(out, tuple) and len(out) > 1 and all(isinstance(part, np.ndarray | np.generic) for part in out)
+
+
+def hand_out(
+    roles: Sequence[Parameter], arguments: Arguments, trial: Trial, upstreams: tuple[Any, ...]
+) -> tuple[Any, ...]:
+    """Return the arguments of a backward: several upstream gradients one by one where it takes as many, else as a
+    tuple."""
+    wanted = [p for p in roles if p.role == "upstream"]
+    splat = len(upstreams) == 1 or len(wanted) == len(upstreams) or any(p.repeated for p in wanted)
+    queue = list(upstreams) if splat else [upstreams]
+    inputs, options = arguments.bind(trial.given)
+    by_name = {**dict(zip(arguments.names, inputs)), **options}
+    given: list[Any] = []
+    for p in roles:
+        if p.role == "upstream":
+            given += queue if p.repeated else queue[:1]
+            queue = [] if p.repeated else queue[1:]
+        else:
+            given.append(trial.kept if p.role == "cache" else by_name[p.name] if p.role == "input" else trial.outs[0])
+    return tuple(given)
+
+
+def read_pair(
+    pair: Pair,
+    inputs: Sequence[Any],
+    options: Mapping[str, Any],
+    wrt: Selection = None,
+    of: Callable[..., Any] | None = None,
+    seed: int = 0,
+) -> Form | Finding:
+    """Return a pair of functions as a form that can be examined; a finding where it cannot be."""
+    selected = (wrt,) if isinstance(wrt, str) else tuple(wrt) if isinstance(wrt, Sequence) else ()
+    varied = {name: value for name, value in options.items() if name in selected}
+    fixed = {name: value for name, value in options.items() if name not in selected}
+    arguments = read_arguments(pair.forward, inputs, varied, wrt)
+    if isinstance(arguments, Finding):
+        return arguments
+    code = fit_roles(pair, arguments, fixed, seed)
+    if isinstance(code, Finding):
+        return code
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+
+
+def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
+    """Return the calls of a pair, after a forward that shows what it returns; a finding where backward does not fit."""
+    for_backward = {k: v for k, v in fixed.items() if takes(pair.backward, k)}
+    for_forward = {k: v for k, v in fixed.items() if takes(pair.forward, k, any_name=True)}
+    unknown = [k for k in fixed if k not in for_backward and k not in for_forward]
+    if unknown:
+        return Finding("error", f"{get_name(pair.forward)} has no parameter {unknown[0]!r}.")
+    restore = remember_states(pair.forward, pair.backward)
+    with putting_back_generators():
+        probe = _probe(pair, arguments, for_forward, seed)
+    if isinstance(probe, Finding):
+        return probe
+    filled = {slot.argument for slot in arguments.slots}
+    held = [name for k, name in enumerate(arguments.names) if k not in filled]
+    has_cache = isinstance(probe, tuple | list) and len(probe) > 1
+    roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward))
+    code = PairCode(pair, arguments, roles, seed, for_forward, for_backward, restore)
+    with putting_back_generators():
+        return _count_upstreams(code, probe)
+
+
+def _probe(pair: Pair, arguments: Arguments, options: Mapping[str, Any], seed: int) -> Any:
+    """Return what forward returns, to see its form."""
+    fresh = pair.copy()
+    given, named = arguments.bind(arguments.inputs)
+    seed_generators(seed)
+    return call_code(fresh.forward, given, {**named, **copy_deeply(dict(options))}, get_name(pair.forward))
+
+
+def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
+    """Return the code, with the first output alone where backward takes no upstream gradient for the others; a finding
+    where their numbers do not fit."""
+    parts = split_returned(probe, code.roles, False, get_name(code.pair.forward))
+    if isinstance(parts, Finding):
+        return parts
+    outs = parts[0]
+    wanted = [p for p in code.roles if p.role == "upstream"]
+    if len(outs) == 1 or len(wanted) == len(outs) or any(p.repeated for p in wanted):
+        return code
+    if len(wanted) != 1:
+        gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
+        taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
+        return Finding("wrong", f"{gives}, but {taken}.", ("wrong-container",))
+    return code if _takes_tuple(code) else replace(code, first_only=True)
+
+
+def _takes_tuple(code: PairCode) -> bool:
+    """Return True if backward takes the upstream gradients of all outputs as one tuple."""
+    trial = code.run_forward(code.arguments.inputs)
+    if isinstance(trial, Finding):
+        return False
+    return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
+
+
+def _of_inputs(of: Callable[..., Any] | None, arguments: Arguments) -> Callable[..., Any] | None:
+    """Return the trusted function as one of the inputs; it takes the arguments as forward does."""
+    if of is None:
+        return None
+
+    def compute(*inputs: Any) -> Any:
+        given, named = arguments.bind(inputs)
+        assert of is not None
+        return of(*given, **named)
+
+    return compute

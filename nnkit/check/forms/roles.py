@@ -1,0 +1,98 @@
+"""Roles of the parameters of a backward: upstream gradients, the cache, or inputs of the forward again."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Role = Literal["upstream", "cache", "input", "out"]
+CACHES = re.compile(
+    r"_*(caches?|ctx|context|saved\w*|residuals?|res|mem|memory|tape|state|stash|\w+_cache|cache_\w+)_*"
+)
+UPSTREAMS = re.compile(
+    r"_*(d(?!ata$|ict|im|type)\w*|grad\w*|\w*_grad(ient)?s?|g|up\w*|delta\w*|err(or)?s?|top_diff|v)_*"
+)
+OUTPUTS = ("out", "output", "y", "outputs")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a backward, and what it is handed."""
+
+    name: str
+    role: Role
+    repeated: bool = False
+    """It takes any number of arguments: *douts."""
+
+
+def list_required(function: Callable[..., Any], skip: Sequence[str] = ()) -> list[tuple[str, bool]] | None:
+    """Return the names of the positional parameters without a default, and if each takes any number of arguments; None
+    where they are not known."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return None
+    return [
+        (p.name, p.kind is p.VAR_POSITIONAL)
+        for p in parameters
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+        and p.default is p.empty
+        and p.name not in skip
+    ]
+
+
+def takes(function: Callable[..., Any], name: str, any_name: bool = False) -> bool:
+    """Return True if a function has a parameter of this name; `any_name`: or takes any by name."""
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return any_name
+    return name in parameters or (any_name and any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
+
+
+def is_cache_first(backward: Callable[..., Any]) -> bool:
+    """Return True for backward(cache, dout)."""
+    names = [name for name, _ in list_required(backward) or ()]
+    return len(names) == 2 and bool(CACHES.fullmatch(names[0])) and not CACHES.fullmatch(names[1])
+
+
+def assign_roles(
+    backward: Callable[..., Any],
+    inputs: Sequence[str],
+    options: Sequence[str],
+    has_cache: bool,
+    skip: Sequence[str] = (),
+) -> tuple[Parameter, ...]:
+    """Return the parameters of a backward with their roles. `inputs` and `options` are the names of the forward's
+    arguments, `has_cache` says that it returned a tuple; `skip` are handed over by name."""
+    known = list_required(backward, skip)
+    if known is None:
+        known = [("upstream", False), ("cache", False)] if has_cache else [("upstream", False)]
+    names = [name for name, _ in known]
+    roles: list[Role] = ["upstream"] * len(names)
+    for k, name in enumerate(names):
+        if name in options or (name in inputs and not has_cache):
+            roles[k] = "input"
+        elif not has_cache and name in OUTPUTS:
+            roles[k] = "out"
+        elif not has_cache and CACHES.fullmatch(name):
+            roles[k] = "cache"
+    if has_cache and (at := _find_cache(names, roles)) is not None:
+        roles[at] = "cache"
+    elif len(names) > 1 and not has_cache and "upstream" not in roles:
+        roles[0] = "upstream"
+    return tuple(Parameter(name, role, many) for (name, many), role in zip(known, roles))
+
+
+def _find_cache(names: Sequence[str], roles: Sequence[Role]) -> int | None:
+    """Return the position of the cache: the parameter that is named so, else the last that is not named like a
+    gradient, else none where all are."""
+    free = [k for k in range(len(names)) if roles[k] == "upstream"]
+    if len(free) < 2:
+        return None
+    named = [k for k in free if CACHES.fullmatch(names[k])]
+    others = [k for k in free if not UPSTREAMS.fullmatch(names[k])]
+    return (named or others or [None])[-1]
