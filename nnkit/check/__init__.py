@@ -12,8 +12,8 @@
     assert check_value(q, 3.0, name="q")
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
-raises `WrongDerivative` with the same text. A check is stopped after 10 seconds (`context.py`), at the next line of
-Python of the checked code; naming the mistake may take as long again.
+raises `WrongDerivative` with the same text. A check is stopped after 10 seconds of computing time, at the next line of
+Python of the checked code (`with checking(seconds=60):` gives it more); naming the mistake may take as long again.
 """
 
 from nnkit.check.api.direction_checks import check_hvp, check_jvp
@@ -28,6 +28,7 @@ from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
 from nnkit.check.api.value_checks import check_values
+from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
 from nnkit.check.verdict import Verdict, WrongDerivative
 from nnkit.renderers import register_renderer
@@ -52,5 +53,6 @@ __all__ = [
     "check_update",
     "check_value",
     "check_values",
+    "checking",
     "partial_credit",
 ]
