@@ -12,10 +12,11 @@
     assert check_value(q, 3.0, name="q")
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
-raises `WrongDerivative` with the same text. A check is stopped after 10 seconds (`context.py`), at the next line of
-Python of the checked code; naming the mistake may take as long again.
+raises `WrongDerivative` with the same text. A check is stopped after 10 seconds of computing time, at the next line of
+Python of the checked code (`with checking(seconds=60):` gives it more); naming the mistake may take as long again.
 """
 
+from nnkit.check.api.direction_checks import check_hvp, check_jvp
 from nnkit.check.api.gate_checks import (
     check_gradient,
     check_jacobian,
@@ -24,8 +25,10 @@ from nnkit.check.api.gate_checks import (
     partial_credit,
 )
 from nnkit.check.api.graph_checks import check_graph, check_order
-from nnkit.check.api.layer_checks import check_backward
+from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
+from nnkit.check.api.value_checks import check_values
+from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
 from nnkit.check.verdict import Verdict, WrongDerivative
 from nnkit.renderers import register_renderer
@@ -38,7 +41,10 @@ __all__ = [
     "check_backward",
     "check_gradient",
     "check_graph",
+    "check_hvp",
     "check_jacobian",
+    "check_jvp",
+    "check_layer",
     "check_loss",
     "check_order",
     "check_parameters",
@@ -46,5 +52,7 @@ __all__ = [
     "check_training",
     "check_update",
     "check_value",
+    "check_values",
+    "checking",
     "partial_credit",
 ]

@@ -5,7 +5,14 @@ Adding one is adding one entry to a `described_*.py` file; `tests/check/test_des
 
 from __future__ import annotations
 
-from corpus import described_arrays, described_chains, described_paths, described_sizes, described_slips
+from corpus import (
+    described_arrays,
+    described_chains,
+    described_layers,
+    described_paths,
+    described_sizes,
+    described_slips,
+)
 from corpus.described_base import Described
 
 DESCRIBED: tuple[Described, ...] = (
@@ -13,6 +20,7 @@ DESCRIBED: tuple[Described, ...] = (
     *described_paths.DESCRIBED,
     *described_chains.DESCRIBED,
     *described_arrays.DESCRIBED,
+    *described_layers.DESCRIBED,
     *described_sizes.DESCRIBED,
 )
 

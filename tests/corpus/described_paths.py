@@ -106,7 +106,7 @@ FUNCTIONS: Cases = [
      lambda: a_loss(squared, lambda p, t: (p - t) / (p * (1 - p)))),
     ("other-loss", "gradient of the squared error", lambda: a_loss(binary, lambda p, t: p - t)),
     ("other-loss", "gradient of the absolute error", lambda: a_loss(squared, lambda p, t: np.sign(p - t))),
-    ("other-loss", "gradient of the cross-entropy", lambda: a_loss(binary, lambda p, t: -t / p)),
+    ("other-loss", "gradient of t * log(p) alone", lambda: a_loss(binary, lambda p, t: -t / p)),
     (
         "other-function", "forward computes log-softmax",
         lambda: elementwise(

@@ -68,6 +68,13 @@ def compute_softmax(x: Array, axis: int = -1) -> Array:
     return softmax
 
 
+def compute_log_softmax(x: Array) -> Array:
+    """Return log(softmax(x)) along the last axis, safe for large x."""
+    shifted = x - np.max(x, axis=-1, keepdims=True)
+    out: Array = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return out
+
+
 class Softmax(Gate):
     """out = softmax(x) along the last axis; dx = out · (upstream - Σ upstream · out)."""
 

@@ -28,9 +28,10 @@ MAX_RESULT_ENTRIES = 10 * MAX_INPUT_ENTRIES
 # ---- the inputs of a check --------------------------------------------------------------------------
 
 
-def prepare_inputs(names: Sequence[str], inputs: Sequence[Any]) -> tuple[Any, ...] | Finding:
-    """Return the inputs in float64; integer arrays (labels) stay as they are. A finding where one cannot be checked."""
-    if not inputs:
+def prepare_inputs(names: Sequence[str], inputs: Sequence[Any], fixed: bool = False) -> tuple[Any, ...] | Finding:
+    """Return the inputs in float64; integer arrays (labels) stay as they are. A finding where one cannot be checked, or
+    where none can be differentiated; unless, with `fixed`, none need be."""
+    if not inputs and not fixed:
         return Finding("error", "there is nothing to differentiate: give the inputs, check_backward(gate, x, y).")
     ready: list[Any] = []
     for name, x in zip(names, inputs):
@@ -38,7 +39,7 @@ def prepare_inputs(names: Sequence[str], inputs: Sequence[Any]) -> tuple[Any, ..
         if isinstance(prepared, Finding):
             return prepared
         ready.append(prepared)
-    if not differentiable_positions(ready):
+    if not fixed and not differentiable_positions(ready):
         return Finding("error", "every input is an array of integers, which has no derivative: write x.astype(float).")
     return tuple(ready)
 

@@ -130,9 +130,14 @@ def _enter(gradients: Any, key: Any) -> Any:
 
 
 def read_arguments(
-    function: Callable[..., Any], given: Sequence[Any], options: Mapping[str, Any], wrt: Selection = None
+    function: Callable[..., Any],
+    given: Sequence[Any],
+    options: Mapping[str, Any],
+    wrt: Selection = None,
+    fixed: bool = False,
 ) -> Arguments | Finding:
-    """Return the arguments of a call; a finding where there is nothing in them that can be checked."""
+    """Return the arguments of a call; a finding where there is nothing in them that can be checked. With `fixed`, none
+    of them need be differentiated."""
     names = (*name_arguments(function, len(given)), *options)
     values = (*given, *options.values())
     selected = () if wrt is None else (wrt,) if isinstance(wrt, str | int) else tuple(wrt)
@@ -153,7 +158,7 @@ def read_arguments(
     if unknown:
         return Finding("error", f"wrt= must name inputs: {join_words(names)}; there is no {unknown[0]!r}.")
     leaves = [_as_numbers(leaf) if k in picked else leaf for k, leaf in enumerate(leaves)]
-    inputs = guarded_call.prepare_inputs(own, leaves)
+    inputs = guarded_call.prepare_inputs(own, leaves, fixed)
     if isinstance(inputs, Finding):
         return inputs
     positions = tuple(picked) if selected else guarded_call.differentiable_positions(inputs)

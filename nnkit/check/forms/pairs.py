@@ -162,7 +162,7 @@ class PairCode:
         arrays = [list(given)[slot.argument] for slot in self.arguments.slots if slot.argument < len(given)]
         plain = len(arrays) == len(inputs) and not any(slot.place for slot in self.arguments.slots)
         trial = Trial(tuple(inputs), outs, cache, tuple(arrays) if plain else tuple(inputs))
-        return _OwnedTrial(**vars(trial), pair=pair)
+        return OwnedTrial(**vars(trial), pair=pair)
 
     def _split(self, returned: Any) -> tuple[tuple[Any, ...], Any] | Finding:
         """Return the outputs and the cache that a forward returned."""
@@ -170,19 +170,23 @@ class PairCode:
 
     def run_backward(self, trial: Trial, upstreams: tuple[Any, ...]) -> Any:
         """Return one gradient for each input, or a finding."""
-        assert isinstance(trial, _OwnedTrial)
+        returned = self.call_backward(trial, upstreams)
+        return returned if isinstance(returned, Finding) else self.arguments.spread(returned)
+
+    def call_backward(self, trial: Trial, upstreams: tuple[Any, ...]) -> Any:
+        """Return what backward returned, or a finding."""
+        assert isinstance(trial, OwnedTrial)
         backward = trial.pair.backward
         given = hand_out(self.roles, self.arguments, trial, upstreams)
         seed_generators(self.seed)
         options = copy_deeply(dict(self.backward_options))
-        returned = call_code(backward, given, options, get_name(backward))
         if trial.pair is not self.pair:
             trial.spent = True
-        return returned if isinstance(returned, Finding) else self.arguments.spread(returned)
+        return call_code(backward, given, options, get_name(backward))
 
 
 @dataclass
-class _OwnedTrial(Trial):
+class OwnedTrial(Trial):
     """A trial with the copy of the layer on which forward was called."""
 
     pair: Pair = None  # type: ignore[assignment]
@@ -245,6 +249,14 @@ def read_pair(
     arguments = read_arguments(pair.forward, inputs, varied, wrt)
     if isinstance(arguments, Finding):
         return arguments
+    code = fit_roles(pair, arguments, fixed, seed)
+    if isinstance(code, Finding):
+        return code
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+
+
+def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
+    """Return the calls of a pair, after a forward that shows what it returns; a finding where backward does not fit."""
     for_backward = {k: v for k, v in fixed.items() if takes(pair.backward, k)}
     for_forward = {k: v for k, v in fixed.items() if takes(pair.forward, k, any_name=True)}
     unknown = [k for k in fixed if k not in for_backward and k not in for_forward]
@@ -261,10 +273,7 @@ def read_pair(
     roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward))
     code = PairCode(pair, arguments, roles, seed, for_forward, for_backward, restore)
     with putting_back_generators():
-        counted = _count_upstreams(code, probe)
-    if isinstance(counted, Finding):
-        return counted
-    return Form(pair.title, counted, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+        return _count_upstreams(code, probe)
 
 
 def _probe(pair: Pair, arguments: Arguments, options: Mapping[str, Any], seed: int) -> Any:
@@ -283,13 +292,14 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
         return parts
     outs = parts[0]
     wanted = [p for p in code.roles if p.role == "upstream"]
+    together = isinstance(probe, tuple | list) and is_group(probe[0])
     if len(outs) == 1 or len(wanted) == len(outs) or any(p.repeated for p in wanted):
         return code
     if len(wanted) != 1:
         gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
         taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
         return Finding("wrong", f"{gives}, but {taken}.", ("wrong-container",))
-    return code if _takes_tuple(code) else replace(code, first_only=True)
+    return code if together or _takes_tuple(code) else replace(code, first_only=True)
 
 
 def _takes_tuple(code: PairCode) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import FaultyGate, Place
+from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, Mask, find_wholes
 
 Slip = tuple[str, Callable[..., Any]]
 """Words for a wrong gradient, and that gradient as a function of (upstream, the gate's inputs, out)."""
@@ -47,7 +49,23 @@ SOFTMAX: tuple[Slip, ...] = (
     ("upstream * (out - 1)", lambda g, x, out: g * (out - 1)),
     ("upstream * (1 - out**2), the slope of tanh", lambda g, x, out: g * (1 - out**2)),
     ("upstream * np.exp(x), without the division", lambda g, x, out: g * np.exp(x)),
+    ("upstream as it is, without the softmax's own slope", lambda g, x, out: g),
 )
+LOG_SOFTMAX: tuple[Slip, ...] = (
+    ("upstream - np.exp(out), without the sum of upstream", lambda g, x, out: g - np.exp(out)),
+    ("upstream - out * sum of upstream, where np.exp(out) belongs", lambda g, x, out: g - out * _sum(g)),
+    ("upstream - sum of upstream, without np.exp(out)", lambda g, x, out: g - _sum(g)),
+    ("upstream + np.exp(out) * sum of upstream, with a plus", lambda g, x, out: g + np.exp(out) * _sum(g)),
+    ("upstream - np.exp(out) * mean of upstream", lambda g, x, out: g - np.exp(out) * np.mean(g, -1, keepdims=True)),
+    ("-np.exp(out) * sum of upstream, without its first term", lambda g, x, out: -np.exp(out) * _sum(g)),
+    ("upstream - sum of (upstream * np.exp(out)), where np.exp(out) * sum of upstream belongs",
+     lambda g, x, out: g - _sum(g * np.exp(out))),
+    ("upstream - np.exp(out) * sum of upstream over the other axis",
+     lambda g, x, out: g - np.exp(out) * np.sum(g, axis=0, keepdims=True)),
+    ("upstream - np.exp(out) * sum of upstream over all axes", lambda g, x, out: g - np.exp(out) * np.sum(g)),
+    ("upstream * (1 - np.exp(out)), its own slope alone", lambda g, x, out: g * (1 - np.exp(out))),
+    ("upstream - np.exp(x) * sum of upstream, without the division", lambda g, x, out: g - np.exp(x) * _sum(g)),
+)  # fmt: skip
 
 
 def _loss_slip(make: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
@@ -58,6 +76,21 @@ def _loss_slip(make: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
         return g * make(scores, p, np.asarray(labels)[:, None] == np.arange(np.shape(scores)[1])) / len(scores)
 
     return backward
+
+
+def _mark_rows(onehot: Any) -> Any:
+    """Return ones in the rows whose number is a label."""
+    rows = np.isin(np.arange(len(onehot)), np.argmax(onehot, axis=1))
+    return rows[:, None] * np.ones(onehot.shape)
+
+
+def _of_all(scores: Any) -> Any:
+    return np.exp(scores) / np.sum(np.exp(scores))
+
+
+def _turn(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the slip for scores whose examples are columns."""
+    return lambda g, scores, labels, out: compute(g, np.transpose(scores), labels, out).T
 
 
 LOSS: tuple[Slip, ...] = (
@@ -72,7 +105,24 @@ LOSS: tuple[Slip, ...] = (
     ("(p - onehot) * p", _loss_slip(lambda s, p, y: (p - y) * p)),
     ("p - onehot at the label alone, 0 elsewhere", _loss_slip(lambda s, p, y: (p - y) * y)),
     ("np.exp(scores) - onehot, without the division", _loss_slip(lambda s, p, y: np.exp(s) - y)),
-)
+    ("(p - onehot) * onehot * p, at the label alone", _loss_slip(lambda s, p, y: (p - y) * y * p)),
+    ("p - 1 in each column that is a label of any example, as p[:, labels] -= 1 gives",
+     _loss_slip(lambda s, p, y: p - y.any(axis=0))),
+    ("p - 1 in whole rows, as p[labels] -= 1 gives", _loss_slip(lambda s, p, y: p - _mark_rows(y))),
+    ("-1 at the label, where p - 1 belongs: = in place of -=", _loss_slip(lambda s, p, y: np.where(y, -1.0, p))),
+    ("p - onehot / N, with the 1/N at the label alone", _loss_slip(lambda s, p, y: len(p) * p - y)),
+    ("p / N - onehot, without the 1/N at the label", _loss_slip(lambda s, p, y: p - len(p) * y)),
+    ("p - onehot with p summed over all rows, not over each", _loss_slip(lambda s, p, y: _of_all(s) - y)),
+    ("p * (p - onehot) summed over each row, as for a softmax without its logarithm",
+     _loss_slip(lambda s, p, y: p * ((p - y) - _sum(p * (p - y))))),
+)  # fmt: skip
+
+
+def _loss_of_rows(g: Any, scores: Any, labels: Any, out: Any) -> Any:
+    onehot = np.arange(len(scores))[:, None] == np.asarray(labels)
+    return g * (Softmax().forward(scores)[0] - onehot) / len(labels)
+
+
 MAXOUT: tuple[Slip, ...] = (
     ("upstream at the largest entry of the whole row; each unit has a winner of its own", _only_largest_of_row),
     ("upstream * x at the winners, the slope there is 1", lambda g, x, out: _route(g, x, out) * x),
@@ -87,19 +137,53 @@ def _route(g: Any, x: Any, out: Any) -> Any:
     return dx
 
 
+def _scale(x: Any, out: Any) -> Any:
+    """Return what a mask multiplies by where it lets x through."""
+    passed = np.asarray(out) != 0
+    return np.ravel(np.asarray(out)[passed] / np.asarray(x)[passed])[0]
+
+
+MASK: tuple[Slip, ...] = (
+    ("upstream as it is, without the mask", lambda g, x, out: g),
+    ("upstream times the constant beside the mask, without the mask", lambda g, x, out: g * _scale(x, out)),
+    ("upstream where the mask is 0, the wrong way round", lambda g, x, out: g * (out == 0) * _scale(x, out)),
+    ("upstream where the mask is 0, the wrong way round and without the constant beside it",
+     lambda g, x, out: g * (out == 0)),
+)  # fmt: skip
 KINDS: dict[type, tuple[str, str, tuple[Slip, ...]]] = {
     Softmax: ("the softmax", "out * (upstream - (upstream * out).sum(axis=-1, keepdims=True))", SOFTMAX),
+    LogSoftmax: ("the log-softmax", "upstream - np.exp(out) * upstream.sum(axis=-1, keepdims=True)", LOG_SOFTMAX),
     gates.SoftmaxCrossEntropy: ("the softmax loss", "(p - onehot) / N", LOSS),
+    ColumnCrossEntropy: (
+        "the softmax loss of the columns",
+        "(p - onehot) / N, with an example in each column",
+        (
+            ("p alone, without 1 taken away at the label", _turn(_loss_slip(lambda s, p, y: p))),
+            ("p normalised over each row, where each column is an example", _loss_of_rows),
+            *((words, _turn(compute)) for words, compute in LOSS),
+        ),
+    ),
+    Mask: ("the mask", "upstream * mask, with the same mask and constant as in forward", MASK),
     gates.Maxout: ("maxout", "upstream where the piece wins, 0 elsewhere", MAXOUT),
 }
+OF_LOSS = (
+    "Softmax and logarithm together leave p, minus 1 at the label.",
+    "To what does each example's gradient add up? It must be 0: a constant added to all its scores changes nothing.",
+)
 WORDS: dict[type, tuple[str, str]] = {
+    LogSoftmax: (
+        "Each score changes the logarithm of its row's sum, and so every output of the row.",
+        "If one score grows, what happens to the other outputs of its row?",
+    ),
     Softmax: (
         "Each score changes every probability of its row: the sum collects what comes back from the others.",
         "If one score grows, what happens to the other probabilities of its row?",
     ),
-    gates.SoftmaxCrossEntropy: (
-        "Softmax and logarithm together leave p, minus 1 at the label.",
-        "To what does each row of the gradient add up? It must be 0: a constant added to all scores changes nothing.",
+    gates.SoftmaxCrossEntropy: OF_LOSS,
+    ColumnCrossEntropy: OF_LOSS,
+    Mask: (
+        "What the mask sets to 0 in forward has no say in the output, so nothing comes back there.",
+        "If an entry that the mask sets to 0 grows a little, what happens to the output?",
     ),
     gates.Maxout: (
         "Each unit passes its gradient to the piece that won in that unit, and to no other.",
@@ -111,10 +195,11 @@ WORDS: dict[type, tuple[str, str]] = {
 def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
-        for place in graph.places:
+        places = [*graph.places, *find_wholes(graph)]
+        for place in sorted(places, key=lambda place: not place.labels):  # a loss before the softmax in it
             for title, backward in _list_slips(place):
                 why, nudge = WORDS[type(place.gate)]
-                entry = MAXOUTS if isinstance(place.gate, gates.Maxout) else SLIPS
+                entry = ENTRIES.get(type(place.gate), SLIPS)
                 hint = f"Its gradient is {KINDS[type(place.gate)][1]}."
                 found.add(say(entry, title, why, nudge, hint), inject(comparison, graph, [FaultyGate(place, backward)]))
     return found
@@ -152,3 +237,12 @@ MAXOUTS = Mistake(
     _slips,
     named=False,
 )
+MASKS = replace(
+    MAXOUTS,
+    title="a mask lets the wrong entries through",
+    why="What forward sets to 0 has no say in the output.",
+    nudge="Which entries did forward let through?",
+    hint="Multiply upstream by the mask of forward.",
+    lesson="lecture 02, A switch for each entry",
+)
+ENTRIES: dict[type, Mistake] = {gates.Maxout: MAXOUTS, Mask: MASKS}

@@ -13,6 +13,7 @@ from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.shares import list_edges, pull_back
 from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+from nnkit.graph import Node
 
 CHAIN = "lecture 01, The chain rule, one gate at a time"
 UPSTREAM = "lecture 01, Upstream × local"
@@ -72,19 +73,45 @@ def _begun_late(comparison: Comparison) -> Variants:
     for node in graph.nodes[:-1]:
         if node.gate is None or node.constant:
             continue
-        formula, fits = format_wire(node, names), np.shape(node.value) == np.shape(comparison.upstream)
+        fits = np.shape(node.value) == np.shape(comparison.upstream)
         start = comparison.upstream if fits else np.ones(np.shape(node.value))
         if grads[node.index] is None or same(start, grads[node.index]):  # nothing comes after it, or a slope of 1
             continue
-        words = say(
-            LATE,
-            f"this is the derivative of {formula} alone, what comes after it is missing",
-            f"The output is made from {formula}, and every gate on the way has its slope in the chain.",
-            f"How much does the output grow when {formula} grows a little?",
-            f"Multiply by the gradient at {formula}.",
-        )
+        factor = _find_factor(node, grads, start)
+        words = _say_factor(node, factor, names) if factor is not None else _say_late(format_wire(node, names))
         found[words] = pull_back(graph, node, start, wires)
     return found
+
+
+def _find_factor(node: Node, grads: list[Any], start: Any) -> Node | None:
+    """Return what this value is multiplied by, if that is all that comes after it."""
+    users = [user for user in node.graph.nodes if node in user.inputs]
+    if len(users) != 1 or not isinstance(users[0].gate, gates.Multiply) or not same(start, grads[users[0].index]):
+        return None
+    return next((x for x in users[0].inputs if x is not node), None)
+
+
+def _say_factor(node: Node, factor: Node, names: dict[int, str]) -> Explanation:
+    formula, name = format_wire(node, names), "" if factor.constant else format_wire(factor, names)
+    known = name and "…" not in name
+    text = name if known else "the constant" if factor.constant else "the other factor"
+    return say(
+        LATE,
+        f"the factor {name} is missing" if known else f"{text} that multiplies {formula} is missing",
+        f"This is the derivative of {formula} alone, and forward multiplies it by {text}.",
+        f"How much does the output grow when {formula} grows a little?",
+        f"Multiply upstream by {text} before it goes on.",
+    )
+
+
+def _say_late(formula: str) -> Explanation:
+    return say(
+        LATE,
+        f"this is the derivative of {formula} alone, what comes after it is missing",
+        f"The output is made from {formula}, and every gate on the way has its slope in the chain.",
+        f"How much does the output grow when {formula} grows a little?",
+        f"Multiply by the gradient at {formula}.",
+    )
 
 
 def _from_loss(comparison: Comparison) -> Variants:

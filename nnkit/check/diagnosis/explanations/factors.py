@@ -22,6 +22,7 @@ from nnkit.check.diagnosis.explanations.spots import (
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace, vjp_with_faults
+from nnkit.check.evidence.wire_text import list_descendants
 
 MAX_ALIKE = 4
 """Gates of a kind up to which it is tried at which of them a slope is missing."""
@@ -60,13 +61,21 @@ OF_ANY: dict[str, Change] = {
 def _at_gates(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for spot in find_spots(comparison):
-        choices = [spot.inputs] if len(spot.inputs) > 1 else []
-        for chosen in (*choices, *([i] for i in spot.inputs)):
+        moving = [i for i in spot.inputs if _moves(comparison, spot, i)]
+        choices = [moving] if len(moving) > 1 else []
+        for chosen in (*choices, *([i] for i in moving)):
             for title, change in _list_changes(spot, chosen):
                 faults = spot.faults({i: _apply(spot, i, change) for i in chosen})
                 words = spot.explain("wrong-factor", _say(spot, chosen, title))
                 found.add(words, inject(comparison, spot.graph, faults))
     return found
+
+
+def _moves(comparison: Comparison, spot: Spot, i: int) -> bool:
+    """Return True if this input of a gate depends on one whose gradient is wrong: what comes back there shows."""
+    wires = [spot.graph.wires[at] for k, at in enumerate(comparison.wrt) if comparison.is_wrong(k)]
+    below = set().union(*(list_descendants(spot.graph, wire) for wire in wires))
+    return any(place.inputs[i].index in below for place in spot.places)
 
 
 def _list_changes(spot: Spot, chosen: Sequence[int]) -> Iterator[tuple[str, Change]]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
-from nnkit.check.evidence.array_gates import Softmax, compute_softmax
+from nnkit.check.evidence.array_gates import Softmax, compute_log_softmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.traced_gates import compute_sigmoid
@@ -25,14 +25,6 @@ class KnownFunction:
     """upstream, inputs ↦ one gradient for each input."""
 
 
-def _log_softmax(x: Any) -> Any:
-    return (
-        x
-        - np.max(x, axis=-1, keepdims=True)
-        - np.log(np.exp(x - np.max(x, axis=-1, keepdims=True)).sum(-1, keepdims=True))
-    )
-
-
 def _last(g: Any) -> Any:
     return np.asarray(g)[..., None]
 
@@ -43,6 +35,10 @@ def _norm(x: Any) -> Any:
 
 def _max_backward(g: Any, x: Any) -> tuple[Any, ...]:
     return (_last(g) * (x == np.max(x, axis=-1, keepdims=True)),)
+
+
+def _min_backward(g: Any, x: Any) -> tuple[Any, ...]:
+    return (_last(g) * (x == np.min(x, axis=-1, keepdims=True)),)
 
 
 def _unit_backward(g: Any, x: Any) -> tuple[Any, ...]:
@@ -65,12 +61,13 @@ FUNCTIONS = (
     KnownFunction("cos", lambda x: np.cos(x), lambda g, x: (-g * np.sin(x),)),
     KnownFunction("softmax", compute_softmax, lambda g, x: Softmax().backward(g, compute_softmax(x))),
     KnownFunction(
-        "log-softmax", _log_softmax, lambda g, x: (g - compute_softmax(x) * np.sum(g, axis=-1, keepdims=True),)
+        "log-softmax", compute_log_softmax, lambda g, x: (g - compute_softmax(x) * np.sum(g, axis=-1, keepdims=True),)
     ),
     KnownFunction(
         "log-sum-exp", lambda x: np.log(np.exp(x).sum(axis=-1)), lambda g, x: (_last(g) * compute_softmax(x),)
     ),
     KnownFunction("the maximum", lambda x: np.max(x, axis=-1), _max_backward),
+    KnownFunction("the minimum", lambda x: np.min(x, axis=-1), _min_backward),
     KnownFunction("the sum", lambda x: np.sum(x, axis=-1), lambda g, x: (_last(g) + 0 * x,)),
     KnownFunction("the mean", lambda x: np.mean(x, axis=-1), lambda g, x: (_last(g) / np.shape(x)[-1] + 0 * x,)),
     KnownFunction("the norm", lambda x: _norm(x)[..., 0], lambda g, x: (_last(g) * x / _norm(x),)),

@@ -31,8 +31,35 @@ class KnownLoss:
     """Its gradient, without the constants of a mean."""
     value: Loss
     gradient: Loss
+    part_of: str = ""
+    """The name of the loss that it is a part of, or that has this gradient elsewhere; it is said of that loss alone."""
+    says: str = ""
+    """The title where it is said of that loss."""
 
 
+BCE, BEHIND_SIGMOID = "binary cross-entropy", "binary cross-entropy behind a sigmoid"
+FIRST, SECOND = "this is the gradient of t * log(p) alone", "this is the gradient of (1 - t) * log(1 - p) alone"
+PARTS = (
+    KnownLoss(BCE, "-t / p", lambda p, t: np.nan, lambda p, t: -t / p, BCE,
+        f"{FIRST}, the other term is missing"),
+    KnownLoss(
+        BCE, "(1 - t) / (1 - p)", lambda p, t: np.nan, lambda p, t: (1 - t) / (1 - p), BCE,
+        f"{SECOND}, the other term is missing",
+    ),
+    KnownLoss(
+        BCE, "-t * (1 - p)", lambda z, t: np.nan, lambda z, t: -t * compute_sigmoid(-z), BEHIND_SIGMOID,
+        f"{FIRST}, the other term is missing",
+    ),
+    KnownLoss(
+        BCE, "(1 - t) * p", lambda z, t: np.nan, lambda z, t: (1 - t) * compute_sigmoid(z), BEHIND_SIGMOID,
+        f"{SECOND}, the other term is missing",
+    ),
+    KnownLoss(
+        "cross-entropy", "-t / p", lambda z, t: np.nan, lambda z, t: -t / compute_softmax(z), "softmax cross-entropy",
+        "this is the gradient with respect to the probabilities, -1 / p at the label, not yet to the scores",
+    ),
+)  # fmt: skip
+"""Halves of a loss, and gradients that stop at the probabilities."""
 LOSSES = (
     KnownLoss("squared error", "p - t", lambda p, t: np.sum((p - t) ** 2), lambda p, t: 2 * (p - t)),
     KnownLoss("absolute error", "np.sign(p - t)", lambda p, t: np.sum(np.abs(p - t)), lambda p, t: np.sign(p - t)),
@@ -61,12 +88,6 @@ LOSSES = (
         lambda z, t: 2 * (np.tanh(z) - t) * (1 - np.tanh(z) ** 2),
     ),
     KnownLoss("cross-entropy", "-t / p", lambda p, t: -np.sum(t * np.log(p)), lambda p, t: -t / p),
-    KnownLoss(
-        "cross-entropy with respect to the probabilities, not the scores",
-        "-t / p",
-        lambda z, t: np.nan,
-        lambda z, t: -t / compute_softmax(z),
-    ),
     KnownLoss(
         "softmax cross-entropy",
         "softmax(z) - t",
@@ -107,11 +128,11 @@ def _other_losses(comparison: Comparison) -> Variants:
             continue
         own = next((loss.name for loss in LOSSES if _fits(loss, node.value, target, comparison.out)), "")
         through = pull_back(graph, node, grads[node.index], wires)
-        for loss in LOSSES:
+        for loss in (*(part for part in PARTS if part.part_of == own), *LOSSES):
             gradient = np.asarray(loss.gradient(node.value, target), dtype=float)
             if np.shape(gradient) != np.shape(node.value) or not np.all(np.isfinite(gradient)):
                 continue
-            if loss.name == own or _find_scale(grads[node.index], gradient):
+            if (loss.name == own and not loss.says) or _find_scale(grads[node.index], gradient):
                 continue
             parts = pull_back(graph, node, gradient, wires)
             rest = [r - p for r, p in zip(comparison.right, through)]
@@ -174,6 +195,8 @@ def _sizes(comparison: Comparison) -> set[int]:
 
 
 def _say(loss: KnownLoss, own: str) -> Any:
+    if loss.says:
+        return _say_part(loss, own)
     actual = next((known for known in LOSSES if known.name == own), None)
     here = f"the loss here is the {own}" if actual else "the loss here is another one"
     hint = (
@@ -187,6 +210,17 @@ def _say(loss: KnownLoss, own: str) -> Any:
         f"It follows {loss.formula}, which belongs to another loss.",
         "Which loss does the forward pass compute? What is its slope in the prediction?",
         f"{hint}, with the constants of a mean where there is one.",
+    )
+
+
+def _say_part(loss: KnownLoss, own: str) -> Any:
+    right = next(known.formula for known in LOSSES if known.name == own)
+    return say(
+        OTHER_LOSS,
+        loss.says,
+        f"It follows {loss.formula}; the {own} has the slope {right}.",
+        "Write the loss down, term by term and gate by gate. Which of them has no part in your gradient?",
+        f"The slope of the {own} is {right}, with the constants of a mean where there is one.",
     )
 
 

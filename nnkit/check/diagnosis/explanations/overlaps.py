@@ -34,6 +34,13 @@ LAST = (
     "Start from zeros and add in each step, `+=` in place of `=`; or sum over the axis with `sum(axis=...)`.",
 )
 """Better hints where only the first (the last) of several shares is left."""
+NEXT_STEP = {
+    "title": "the gradient that comes back from the next step is missing",
+    "why": "Each step moves its own output and, through the state that it hands on, those of all later steps.",
+    "nudge": "On which two ways does the state of a step reach the loss?",
+    "hint": "Keep what goes back to the state before, and add it to upstream[t] in the step before.",
+}
+"""Better words where the later shares come through the steps of a recurrence."""
 
 
 def join_axes(axes: tuple[int, ...]) -> str:
@@ -64,7 +71,18 @@ def _list_replaced(comparison: Comparison) -> Iterator[tuple[Explanation, int, A
             for axes in subsets:
                 for which in ("last", "first"):
                     key = _describe_replaced(comparison.name(i), site.output, axes, which)
+                    if which == "first" and axes == (0,) and _goes_on(site):
+                        key = replace(key, **NEXT_STEP)
                     yield key, i, site.fold(keep_one(site, axes, which))
+
+
+def _goes_on(site: Site) -> bool:
+    """Return True if the input has a row for each row of the output, and each of them moves its own and later rows."""
+    steps = site.shares.shape[0]
+    if len(site.shape) < 2 or site.shape[0] != steps or steps < 2:
+        return False
+    shares = np.abs(site.shares.reshape(steps, -1, steps, site.shares.shape[-1] // steps)).sum(axis=(1, 3))
+    return not np.any(np.triu(shares, 1)) and bool(np.all(shares[np.tril_indices(steps)] > 0))
 
 
 def keep_one(site: Site, axes: tuple[int, ...], which: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Windows of an image or a sequence: a convolution's or pooling's backward that moves or overwrites them."""
+"""Windows of an image or a sequence: a backward that moves them, or writes them over each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.explanations.overlaps import REPLACED, collect
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import list_sites
@@ -19,7 +19,7 @@ Claims = Iterator[tuple[Explanation, int, Any]]
 MAX_WINDOW = 7
 
 
-# ---- pooling, and any function of windows -----------------------------------------------------------
+# ---- any function of windows -----------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +42,17 @@ class Windows:
         return (..., *(slice(i * stride, i * stride + self.size) for i in step))
 
 
-def _list_windows(comparison: Comparison, i: int) -> Iterator[Windows]:
+def list_windows(comparison: Comparison, i: int) -> Iterator[Windows]:
     """Yield each way to see the function as one of windows that hold all shares."""
     shape = np.shape(comparison.given[i])
-    for site in list_sites(comparison, i)[:1]:
+    for site, count in product(list_sites(comparison, i)[:1], (2, 1) if len(shape) != 3 else (1, 2)):
         out = site.shares.shape[:-1]
-        count = min(2, len(shape)) if len(shape) != 3 else 1
-        if site.output != "the output" or len(out) != len(shape) or out[:-count] != shape[:-count]:
+        if (
+            count > len(shape)
+            or site.output != "the output"
+            or len(out) != len(shape)
+            or out[:-count] != shape[:-count]
+        ):
             continue
         summed = site.shares.sum(axis=tuple(range(len(out) - count))).reshape(*out[len(out) - count :], *shape)
         for size, stride in product(range(1, MAX_WINDOW + 1), range(1, MAX_WINDOW + 1)):
@@ -66,15 +70,11 @@ def _holds_all(windows: Windows) -> bool:
     )
 
 
-def _place(windows: Windows, stride: int, add: bool, spread: bool = False) -> np.ndarray:
-    """Return the gradient with the windows at this stride, added or written over each other; `spread` gives each entry
-    of a window the sum of its shares."""
+def _place(windows: Windows, stride: int, add: bool) -> np.ndarray:
+    """Return the gradient with the windows at this stride, added or written over each other."""
     total = np.zeros(windows.shares.shape[windows.count :])
     for step in windows.steps:
         share = windows.shares[step][windows.at(step, windows.stride)]
-        if spread:
-            axes = tuple(range(-windows.count, 0))
-            share = np.broadcast_to(share.sum(axis=axes, keepdims=True), share.shape)
         index = windows.at(step, stride)
         total[index] = total[index] + share if add else share
     return total
@@ -87,7 +87,7 @@ def _pooled(comparison: Comparison) -> Variants:
 def _list_pooled(comparison: Comparison) -> Claims:
     for i in range(len(comparison.right)):
         name = comparison.name(i)
-        for windows in _list_windows(comparison, i):
+        for windows in list_windows(comparison, i):
             where = f"Windows of {windows.size} at steps of {windows.stride} go over {name}."
             overlap = windows.stride < windows.size
             if overlap:
@@ -96,21 +96,6 @@ def _list_pooled(comparison: Comparison) -> Claims:
                 yield _describe_stride(where), i, _place(windows, 1, add=True)
                 over = f"{where} What a later window writes over is lost."
                 yield _describe_stride(over), i, _place(windows, 1, add=False)
-            if _takes_maximum(comparison, i, windows):
-                yield _describe_spread(where), i, _place(windows, windows.stride, add=True, spread=True)
-                over = f"{where} What a later window writes over is lost."
-                yield _describe_spread(over), i, _place(windows, windows.stride, add=False, spread=True)
-
-
-def _takes_maximum(comparison: Comparison, i: int, windows: Windows) -> bool:
-    x, out = np.asarray(comparison.given[i]), comparison.out
-    return all(
-        same(
-            out[tuple([..., *step])],
-            np.max(x[windows.at(step, windows.stride)], axis=tuple(range(-windows.count, 0))),
-        )
-        for step in windows.steps
-    )
 
 
 def _describe_overlap(where: str) -> Explanation:
@@ -121,10 +106,6 @@ def _describe_overlap(where: str) -> Explanation:
 def _describe_stride(where: str) -> Explanation:
     title = "the windows are at steps of 1, without the stride"
     return replace(STRIDE.explain(""), title=title, why=f"{where} Yours has them at steps of 1.")
-
-
-def _describe_spread(where: str) -> Explanation:
-    return replace(POOLED.explain(""), why=f"{where} {POOLED.why}")
 
 
 # ---- convolutions -----------------------------------------------------------------------------------
@@ -262,14 +243,4 @@ PADDING = replace(
     nudge="Which entries of the padded array are x?",
     hint="Cut p off on each side: dx = dpadded[:, :, p:-p, p:-p].",
 )
-POOLED = Mistake(
-    "pooling",
-    "every entry of a window got its gradient, not the largest one alone",
-    "The maximum of a window follows its largest entry; the others can move without effect.",
-    "If an entry that is not the largest grows a little, what happens to the maximum?",
-    "Find the largest entry of each window, and add the upstream gradient there alone.",
-    "lecture 01, Four patterns to read gradients off a picture",
-    _pooled,
-    named=False,
-)
-EXPLANATIONS = (STRIDE, POOLED)
+EXPLANATIONS = (STRIDE, replace(STRIDE, variants=_pooled))

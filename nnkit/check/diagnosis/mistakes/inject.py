@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes.base import Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.whole_gates import find_wholes
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
 """(upstream, inputs, out) ↦ the wrong gradients, or a list of several ways to get them wrong."""
@@ -20,6 +21,7 @@ def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
     found: Variants = {}
     for g, graph in enumerate(comparison.graphs):
         spots = [place for place in graph.places if type(place.gate) in wrong]
+        spots += [place for place in find_wholes(graph) if place.labels and type(place.gate) in wrong]
         groups = [[spot] for spot in spots] + ([spots] if len(spots) > 1 else [])
         for group in groups:
             name = f"{g}:" + "+".join(map(_name_place, group))

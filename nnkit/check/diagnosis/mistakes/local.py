@@ -17,6 +17,7 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Softmax
 from nnkit.check.evidence.traced_gates import compute_sigmoid
+from nnkit.check.evidence.whole_gates import ColumnCrossEntropy
 
 G = gates
 
@@ -28,6 +29,11 @@ def _onehot(labels: Any, classes: int) -> Any:
 def _no_label(g: Any, inputs: Any, out: Any) -> Any:
     scores, _ = inputs
     return g * compute_softmax(scores, 1) / len(scores), None
+
+
+def _no_label_of_columns(g: Any, inputs: Any, out: Any) -> Any:
+    scores, labels = inputs
+    return _no_label(g, (np.transpose(scores), labels), out)[0].T, None
 
 
 def _loss_diagonal(g: Any, inputs: Any, out: Any) -> Any:
@@ -82,6 +88,12 @@ FORWARDS: dict[str, dict[type, Callable[..., Any]]] = {
 def _losers(g: Any, inputs: Any, out: Any) -> Any:
     x, y = inputs
     return g * (x < y), g * (x >= y)
+
+
+def _find_leak(x: Any, out: Any) -> float:
+    """Return the slope of a leaky ReLU where x is negative."""
+    below = np.asarray(x) < 0
+    return float(np.ravel(np.asarray(out)[below] / np.asarray(x)[below])[0]) if np.any(below) else 0.01
 
 
 def _pieces_to_all(g: Any, inputs: Any, out: Any) -> Any:
@@ -177,7 +189,7 @@ MISTAKES = (
         _at(
             {
                 G.ReLU: lambda g, xs, out: (g * (g > 0),),
-                G.LeakyReLU: lambda g, xs, out: (np.where(g > 0, g, 0.01 * g),),
+                G.LeakyReLU: lambda g, xs, out: (np.where(g > 0, g, _find_leak(xs[0], out) * g),),
                 G.ELU: lambda g, xs, out: (np.where(g > 0, g, g * np.exp(np.minimum(xs[0], 0))),),
             }
         ),
@@ -201,11 +213,15 @@ MISTAKES = (
         _at(
             {
                 G.ReLU: lambda g, xs, out: (g * (xs[0] < 0),),
-                G.LeakyReLU: lambda g, xs, out: [(np.where(xs[0] > 0, 0.01 * g, g),), (g * (xs[0] < 0),)],
+                G.LeakyReLU: lambda g, xs, out: [
+                    (np.where(xs[0] > 0, _find_leak(xs[0], out) * g, g),),
+                    (g * (xs[0] < 0),),
+                ],
                 G.ELU: lambda g, xs, out: [(np.where(xs[0] > 0, g * np.exp(-abs(xs[0])), g),), (g * (xs[0] < 0),)],
             }
         ),
         holds=is_not_zero,
+        refines=("max-to-loser",),
     ),
     Mistake(
         "max-to-both",
@@ -231,11 +247,11 @@ MISTAKES = (
     Mistake(
         "softmax-no-label",
         "1 was not subtracted at the label",
-        "Each row of the gradient must sum to 0; yours sums to 1/N.",
-        "The loss is -log p[label]. Which entry of each row feels that minus?",
+        "Each example's part of the gradient must sum to 0; yours sums to 1/N.",
+        "The loss is -log p[label]. Which entry of each example feels that minus?",
         "dscores = p; dscores[np.arange(N), labels] -= 1; dscores /= N.",
         "lecture 03, Softmax cross-entropy",
-        _at({G.SoftmaxCrossEntropy: _no_label}),
+        _at({G.SoftmaxCrossEntropy: _no_label, ColumnCrossEntropy: _no_label_of_columns}),
         refines=("overwritten-branch",),
     ),
     Mistake(

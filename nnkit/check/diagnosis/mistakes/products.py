@@ -152,7 +152,7 @@ def _name_factor(node: Node, names: Names) -> str:
 
 def _list_orders(comparison: Comparison) -> Variants:
     """Return products with a factor that is not transposed, each in its own words, and those in another order."""
-    found: Variants = {}
+    found: Variants = _list_symmetric(comparison)
     for graph in comparison.graphs:
         names = name_wires(graph, comparison.names)
         for spot in graph.places:
@@ -204,6 +204,51 @@ def _say_untransposed(used: str, right: str, rule: str) -> Explanation:
         "went through.",
         nudge="Entry [i, j] of the matrix leads from which input to which output? Which of the two is summed over?",
         hint=rule,
+    )
+
+
+# ---- a matrix that is not symmetric -------------------------------------------------------------------
+
+
+def _list_symmetric(comparison: Comparison) -> Variants:
+    """Return the gradients of x @ A @ x that are right for a symmetric A alone, each for one x and one A."""
+    found: Variants = {}
+    for i, (x, right) in enumerate(zip(comparison.given, comparison.right)):
+        for name, a in _list_squares(comparison, np.shape(x)[-1:]):
+            turned = _weigh(comparison.upstream, np.asarray(x) @ (a - a.T))
+            for c in (1.0, 0.5, *(n for size in np.shape(x)[:-1] for n in (1 / size, 0.5 / size))):
+                for sign, used in ((-1.0, name), (1.0, f"{name}.T")):
+                    gradient = right + sign * c * turned
+                    if same(comparison.returned[i], gradient) and not same(gradient, right):
+                        words = _say_symmetric(comparison.name(i), name, used, np.ndim(x), c)
+                        claims = [None] * len(comparison.right)
+                        found[words] = tuple([*claims[:i], gradient, *claims[i + 1 :]])
+    return found
+
+
+def _weigh(upstream: Any, gradient: Any) -> Any:
+    """Return a gradient times upstream, which is one number or one for each row."""
+    rows = np.ndim(upstream) and np.shape(upstream) == np.shape(gradient)[:-1]
+    return gradient * (np.asarray(upstream)[..., None] if rows else upstream) if rows or not np.ndim(upstream) else 0.0
+
+
+def _list_squares(comparison: Comparison, shape: tuple[int, ...]) -> list[tuple[str, Any]]:
+    """Return the matrices with as many rows and columns as this, by name: inputs, and constants of the function."""
+    matrices = [(name, np.asarray(a)) for name, a in zip(comparison.names, comparison.inputs)]
+    matrices += [("A", np.asarray(n.value)) for graph in comparison.graphs for n in graph.nodes if n.constant]
+    return [(name, a) for name, a in matrices if shape and a.shape == 2 * shape and not same(a, a.T)]
+
+
+def _say_symmetric(x: str, a: str, used: str, axes: int, c: float) -> Explanation:
+    form, right = (f"{x} @ {a} @ {x}", f"({a} + {a}.T) @ {x}") if axes == 1 else (f"{x} @ {a}", f"{x} @ ({a} + {a}.T)")
+    product = f"{used} @ {x}" if axes == 1 else f"{x} @ {used}"
+    used = {1.0: f"2 * {product}", 0.5: product}.get(c, f"a multiple of {product}")
+    return next(m for m in MISTAKES if m.id == "wrong-order-product").explain(
+        "",
+        title=f"{used} is right for a symmetric {a} alone",
+        why=f"{x} comes in twice there, on the left of {a} and on the right: the one brings {a}, the other {a}.T.",
+        nudge=f"Write {form} as a sum over i and j. In which terms does the k-th entry of {x} stand?",
+        hint=f"The slope of {form} is {right}, times the factor that stands before it.",
     )
 
 

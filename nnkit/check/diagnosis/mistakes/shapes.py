@@ -74,10 +74,24 @@ def _sum_all_variants(comparison: Comparison) -> Variants:
     sums = [_sum_all(r, comparison, i) for i, r in enumerate(comparison.right)]
     filled = [None if s is None else np.full(np.shape(r), s) for s, r in zip(sums, comparison.right)]
     boxed = [None if s is None else np.reshape(s, (1,)) for s in sums]
-    if np.shape(comparison.upstream) or comparison.parameters:
-        return {"": tuple(sums), "boxed": tuple(boxed), "filled": tuple(filled)}
+    words: Key = "" if np.shape(comparison.upstream) or comparison.parameters else _say_each_entry()
+    ones = {_find_axis_of_one(r) for i, r in enumerate(comparison.right) if comparison.is_wrong(i)}
+    if len(ones) == 1 and words == "":
+        words = _say_axis(*ones)
     ways = zip(comparison.returned, sums, boxed, filled)
-    return {_say_each_entry(): tuple(next((s for s in several if same(w, s)), several[0]) for w, *several in ways)}
+    return {words: tuple(next((s for s in several if same(w, s)), several[0]) for w, *several in ways)}
+
+
+def _find_axis_of_one(right: Any) -> int | None:
+    """Return the axis of size 1 of a row or a column; None for any other array."""
+    shape = np.shape(right)
+    return shape.index(1) if len(shape) == 2 and shape.count(1) == 1 else None
+
+
+def _say_axis(axis: int | None) -> Key:
+    """Return the words for a row or a column, which is copied along its axis of size 1."""
+    hint = f"Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`."
+    return "" if axis is None else next(m for m in MISTAKES if m.id == "sum-all").explain("", hint=hint)
 
 
 def _say_each_entry() -> Explanation:

@@ -11,6 +11,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import Reduce
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.whole_gates import Mask, find_wholes
 
 RTOL = 1e-6
 """Difference of two factors up to which they are the same."""
@@ -106,6 +107,26 @@ def list_factors(mistake: Mistake, comparison: Comparison) -> Variants:
             found.append((_say_divisor(mistake, root, other.words), other.size / axis.size**0.5))
     fitting = {key: c for key, c in found if any(abs(c / ratio - 1) < RTOL for ratio in ratios)}
     return {key: tuple(c * r for r in comparison.right) for key, c in fitting.items()}
+
+
+def list_masks(mistake: Mistake, comparison: Comparison) -> Variants:
+    """Return the factor beside a mask, left out or taken the wrong way: dropout divides by the share that it keeps."""
+    scales = {
+        place.gate.scale
+        for graph in comparison.graphs
+        for place in find_wholes(graph)
+        if isinstance(place.gate, Mask) and place.gate.scale != 1.0
+    }
+    found: Variants = {}
+    for c in scales:
+        missing = f"the factor {c:.4g} beside the mask is missing"
+        turned = f"it is divided by {c:.4g}, the factor beside the mask, where it must be multiplied by it"
+        for title, ratio in ((missing, 1 / c), (turned, 1 / c**2)):
+            why = "Forward multiplies by this factor where the mask lets something through, and so must backward."
+            nudge = "By what does forward multiply, or divide, what it keeps? And backward?"
+            words = say(mistake, title, why, nudge, "dx = upstream * mask, times the same factor as in forward.")
+            found[words] = tuple(ratio * r for r in comparison.right)
+    return found
 
 
 def _list_means(comparison: Comparison) -> set[int]:

@@ -45,11 +45,16 @@ def _say_by_order(order: tuple[int, ...]) -> Explanation:
 def _factor(comparison: Comparison) -> Variants:
     """Return a variant for each constant that a gradient is off by."""
     constants = {i: c for i in range(len(comparison.right)) if (c := _constant(comparison, i))}
-    return {
-        words: tuple(c * r for r in comparison.right)
-        for c in constants.values()
-        for words in ([_say_length(c)] if comparison.step_size else [_say_constant(c)])
-    } | sizes.list_factors(BY_NAME["factor"], comparison)
+    masks = sizes.list_masks(BY_NAME["factor"], comparison) if constants else {}
+    return (
+        masks
+        | {
+            words: tuple(c * r for r in comparison.right)
+            for c in constants.values()
+            for words in ([_say_length(c)] if comparison.step_size else [_say_constant(c)])
+        }
+        | sizes.list_factors(BY_NAME["factor"], comparison)
+    )
 
 
 def _say_constant(c: float) -> Explanation:

@@ -1,0 +1,167 @@
+"""Slips in a recurrence: a gradient that is not carried back through the steps, a factor of another step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from nnkit import gates
+from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.evidence.array_gates import StackedMatMul
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace
+from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+from nnkit.graph import Node
+
+STATES = (gates.Tanh, gates.Sigmoid, gates.ReLU, gates.Multiply)
+"""Gates whose output one step hands on to the next."""
+PRODUCTS = (gates.MatMul, gates.Multiply, StackedMatMul)
+MAX_NODES = 400
+"""Nodes of a graph up to which steps are looked for."""
+
+
+def _slips(comparison: Comparison) -> Variants:
+    found = LazyVariants()
+    for graph in comparison.graphs[:1]:
+        if len(graph.nodes) <= MAX_NODES:
+            for states in _list_chains(graph):
+                found.add(CARRIED.explain(""), _without_carry(comparison, graph, states))
+                if states[-1] is graph.nodes[-1]:
+                    found.add(SAME, _without_carry(comparison, graph, states, comparison.upstream))
+                for words, faults in _list_factors(graph, states, name_wires(graph, comparison.names)):
+                    found.add(words, inject(comparison, graph, faults))
+    return found
+
+
+def _list_chains(graph: Trace) -> Iterator[list[Node]]:
+    """Yield the outputs of equal gates of which each depends on the one before."""
+    for kind in STATES:
+        chain: list[Node] = []
+        for node in graph.nodes:
+            alike = isinstance(node.gate, kind) and not node.constant
+            if alike and (not chain or node.index in list_descendants(graph, chain[-1])):
+                chain.append(node)
+        if len(chain) > 1:
+            yield chain
+
+
+def _without_carry(
+    comparison: Comparison, graph: Trace, states: Sequence[Node], start: Any = None
+) -> Callable[[], Arrays]:
+    """Return a function that computes the gradients if nothing came back to a state from the next one; each of them
+    then has the gradient `start`, if there is one."""
+
+    def compute() -> Arrays:
+        after = {a.index: b for a, b in pairwise(states)}
+        grads: list[Any] = [None] * len(graph.nodes)
+        for state in states:
+            grads[state.index] = start
+        grads[-1] = comparison.upstream
+        for node in reversed(graph.nodes):
+            if node.gate is None or grads[node.index] is None:
+                continue
+            below = list_descendants(graph, node)
+            for x, share in zip(node.inputs, node.gate.backward(grads[node.index], node.cache)):
+                following = after.get(x.index)
+                if share is not None and not (following is not None and following.index in below):
+                    grads[x.index] = share if grads[x.index] is None else grads[x.index] + share
+        wires = [graph.wires[i] for i in comparison.wrt]
+        return tuple(np.zeros(np.shape(w.value)) if grads[w.index] is None else grads[w.index] for w in wires)
+
+    return compute
+
+
+def _list_factors(
+    graph: Trace, states: Sequence[Node], names: dict[int, str]
+) -> Iterator[tuple[Explanation, list[FaultyGate]]]:
+    """Yield slips in all products of a state with one weight: the state of the step after, the weight turned."""
+    for weight in graph.wires:
+        uses = [node for node in graph.nodes if isinstance(node.gate, PRODUCTS) and _takes(node, weight, states)]
+        pairs = [(node, _find_next(node, states)) for node in uses]
+        later = [(node, state) for node, state in pairs if state is not None]
+        if len(uses) < 2 or len(later) < len(uses):
+            continue
+        name = format_wire(weight, names)
+        title = f"the gradient of {name} takes the state after each step where it was multiplied by the one before"
+        yield (
+            say(STEPS, title, STEPS.why, STEPS.nudge, STEPS.hint),
+            [_replace(node, weight, after) for node, after in later],
+        )
+        if np.ndim(weight.value) == 2 and len(set(np.shape(weight.value))) == 1:
+            title = f"on the way back through the steps a transpose is not right, {name} and {name}.T are exchanged"
+            why = f"Each step multiplies by {name}, and so its gradient goes back through {name} turned."
+            hint = f"For h @ {name}: dh = upstream @ {name}.T. For {name} @ h: dh = {name}.T @ upstream."
+            words = say(STEPS, title, why, "Which of the two fits? For a square weight only the numbers tell.", hint)
+            yield words, [_turn(node, weight) for node in uses]
+
+
+def _takes(node: Node, weight: Any, states: Sequence[Node]) -> bool:
+    """Return True for a product of a weight with a state, or with the zeros before the first step."""
+    if not isinstance(weight, Node) or len(node.inputs) != 2 or not any(x is weight for x in node.inputs):
+        return False
+    other = next((x for x in node.inputs if x is not weight), weight)
+    return other in states or (other.constant and np.shape(other.value) == np.shape(states[0].value))
+
+
+def _find_next(node: Node, states: Sequence[Node]) -> Node | None:
+    below = list_descendants(node.graph, node)
+    return next((state for state in states if state.index in below), None)
+
+
+def _replace(node: Node, weight: Node, state: Node) -> FaultyGate:
+    """Return the fault of a product that takes another state for the gradient of its weight."""
+    return _take(node, [x.value if x is weight else state.value for x in node.inputs], lambda x: x is weight)
+
+
+def _turn(node: Node, weight: Node) -> FaultyGate:
+    """Return the fault of a product that takes its weight turned for the gradient of the state."""
+    turned = [np.transpose(x.value) if x is weight else x.value for x in node.inputs]
+    return _take(node, turned, lambda x: x is not weight)
+
+
+def _take(node: Node, values: Sequence[Any], wrong: Callable[[Node], bool]) -> FaultyGate:
+    """Return the fault of a gate that has the gradients for other values at some of its inputs."""
+
+    def backward(upstream: Any, inputs: tuple[Any, ...], out: Any) -> Any:
+        right = node.gate.backward(upstream, node.cache)
+        others = node.gate.backward(upstream, node.gate.forward(*values)[1])
+        return [other if wrong(x) else own for x, own, other in zip(node.inputs, right, others)]
+
+    return FaultyGate(Place(node.gate, node.inputs, node), backward)
+
+
+CARRIED = Mistake(
+    "not-carried-back",
+    "the gradient that comes back from the next step is missing",
+    "The state of a step goes to the output of that step and into the next step: it has a share from both.",
+    "On which two ways does the state of a step reach the loss?",
+    "Keep what goes back to the state before, dnext = da @ U.T; in the step before, dh = upstream[t] + dnext.",
+    "lecture 01, Where a wire branches",
+    _slips,
+    named=False,
+    before_pairs=True,
+)
+"""Its variants include those of STEPS."""
+STEPS = Mistake(
+    "another-step",
+    "a factor of another step was used",
+    "A step multiplies its weights by the state that it begins with, which is the one before it.",
+    "Which state went into the product of this step: the one before it, or the one that came out?",
+    "With h[t + 1] = tanh(x[t] @ W + h[t] @ U) and the upstream gradient da of that sum: dU += np.outer(h[t], da).",
+    "lecture 01, Where a wire branches",
+    named=False,
+)
+SAME = replace(
+    CARRIED.explain(""),
+    title="the same gradient went into every step, not what comes back from the step after",
+    why="Only the last state is the output; each state before it has what the step after brings back.",
+    nudge="What is dh in the second round of the loop?",
+    hint="At the end of each round: dh = da @ U.T.",
+)
+EXPLANATIONS = (CARRIED, STEPS)
