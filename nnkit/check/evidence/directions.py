@@ -24,11 +24,13 @@ Ways = Mapping[int, np.ndarray]
 Measured = tuple[Ways, np.ndarray, np.ndarray]
 """A direction, the slope of each entry of the output along it, and the error of that."""
 
-STEPS = 0.02 * 0.5 ** np.arange(5)
+STEPS = [0.02 * 0.5**k for k in range(5)]
 """Steps of real differences."""
-CHECK_STEPS = 2.0 ** -np.array([16, 17])
-"""Steps of the real differences that a complex step must agree with."""
+CHECK_STEP = 2.0**-19
+"""Step of the real differences that a complex step must agree with."""
 MAX_COMPLEX_GAP = 1e-6
+MAX_BEND = 1e-4
+"""Difference of the slopes to both sides, over such a step, relative to the largest: more may be a kink."""
 RTOL = 1e-12
 """Room for rounding relative to the root of the sum of squares of what is added."""
 MAX_SLACK = 1e-9
@@ -171,16 +173,15 @@ def find_gap(
     error."""
     terms = np.ravel(upstream * slope)
     own, total, squares = -float(terms.sum()), float(np.abs(terms).sum()), float(terms @ terms)
-    rounding, least, largest = 0.0, np.inf, 0.0
+    rounding, least = 0.0, math.inf
     for i, w in gradients:
         shares = np.ravel(w * way[i])
         sizes = np.abs(shares)
         own, total, squares = own + shares.sum(), total + sizes.sum(), squares + shares @ shares
-        largest = max(largest, top := sizes.max())
-        least = min(least, sizes.min(initial=np.inf, where=sizes > NOISE * top))
+        least = min(least, sizes.min(initial=math.inf, where=sizes > NOISE * sizes.max()))
         room = subject.rounding(i, inputs)
-        rounding += float(np.sum(room * np.abs(way[i]))) if np.any(room) else 0.0
-    noise = np.ravel(upstream * error)
+        rounding += float(np.sum(room * np.abs(way[i]))) if isinstance(room, np.ndarray) else 0.0
+    noise = np.ravel(upstream * error) if error.any() else error.ravel()
     size = math.sqrt(squares) if np.isfinite(squares) else math.nan
     # The signs of upstream gradients have nothing to do with those of the errors: these add up like a random walk too.
     slack = RTOL * size + 16 * EPSILON * total + 30 * math.sqrt(noise @ noise) + rounding
@@ -205,18 +206,16 @@ def take_complex_steps(function: Callable[..., Any], inputs: Arrays, ways: Seque
 def confirms_complex_step(function: Callable[..., Any], inputs: Arrays, way: Ways, slope: np.ndarray) -> bool:
     """Return True if small real steps along a direction give the complex step's slope, and show no kink."""
     try:
-        middle, *sides = _step_along(function, inputs, way, CHECK_STEPS)
+        middle, above, below = _step_along(function, inputs, way, [CHECK_STEP])
     except Exception:  # outside of where the function is defined
         return False
     if middle.shape != slope.shape:
         return False
-    coarse, fine = (_slope_and_bend(middle, *pair, h) for pair, h in zip(_pairs(sides), CHECK_STEPS))
-    noise = 500 * EPSILON * np.abs(middle) / CHECK_STEPS[-1]
+    difference, bend = _slope_and_bend(middle, above, below, CHECK_STEP)
     size = np.abs(slope)
-    room = noise + MAX_COMPLEX_GAP * size + 1e-9 * np.max(size, initial=0.0)
-    near = np.abs((4 * fine[0] - coarse[0]) / 3 - slope) <= room
-    smooth = (np.abs(fine[1]) <= 0.75 * np.abs(coarse[1])) | (np.abs(fine[1]) <= room)
-    return bool(np.all(near & smooth))
+    largest, noise = size.max(initial=0.0), 50 * EPSILON / CHECK_STEP * np.abs(middle)
+    near = np.abs(difference - slope) <= noise + MAX_COMPLEX_GAP * (size + 0.01 * largest)
+    return bool((near & (np.abs(bend) <= noise + MAX_BEND * largest)).all())
 
 
 def extrapolate_along(function: Callable[..., Any], inputs: Arrays, way: Ways) -> tuple[np.ndarray, np.ndarray] | None:
@@ -239,9 +238,9 @@ def extrapolate_along(function: Callable[..., Any], inputs: Arrays, way: Ways) -
     return None if kinked.any() else (slope, error)
 
 
-def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: np.ndarray) -> list[np.ndarray]:
+def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: Sequence[float]) -> list[np.ndarray]:
     """Return the function's values in the middle, and at each step to both sides."""
-    ts = [0.0, *(t for h in steps.tolist() for t in (h, -h))]
+    ts = [0.0, *(t for h in steps for t in (h, -h))]
     points = (numerical.move_along(inputs, way, t) for t in ts)
     return [np.asarray(value, dtype=float) for value in numerical.evaluate_at_each(function, points)]
 

@@ -212,7 +212,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned) or find_several_outputs(returned[0])
-        return wrong or guarded_call.read_float64("forward's output", returned[0])
+        return wrong or guarded_call.read_float64("forward's output", returned[0], self.inputs)
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])
