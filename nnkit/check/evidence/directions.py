@@ -24,8 +24,10 @@ Ways = Mapping[int, np.ndarray]
 Measured = tuple[Ways, np.ndarray, np.ndarray]
 """A direction, the slope of each entry of the output along it, and the error of that."""
 
-STEPS = [0.02 * 0.5**k for k in range(5)]
-"""Steps of real differences."""
+STEPS = 2.0**-8, 2.0**-14
+"""First steps of real differences: smaller ones where the others cross a kink."""
+LEVELS = 3
+"""Steps of one extrapolation, each half the one before."""
 CHECK_STEP = 2.0**-19
 """Step of the real differences that a complex step must agree with."""
 MAX_COMPLEX_GAP = 1e-6
@@ -33,7 +35,9 @@ MAX_BEND = 1e-4
 """Difference of the slopes to both sides, over such a step, relative to the largest: more may be a kink."""
 RTOL = 1e-12
 """Room for rounding relative to the root of the sum of squares of what is added."""
-MAX_SLACK = 1e-9
+SURE = 1e-10
+"""Error relative to the largest slope with which no smaller steps are tried."""
+MAX_SLACK = 3e-9
 """Room for errors, on the same scale, beyond which agreement says too little."""
 LEAST_LEVEL = 1e-6
 """Share of the largest that all are made as small as, at most."""
@@ -206,36 +210,66 @@ def take_complex_steps(function: Callable[..., Any], inputs: Arrays, ways: Seque
 def confirms_complex_step(function: Callable[..., Any], inputs: Arrays, way: Ways, slope: np.ndarray) -> bool:
     """Return True if small real steps along a direction give the complex step's slope, and show no kink."""
     try:
-        middle, above, below = _step_along(function, inputs, way, [CHECK_STEP])
+        coarse = _difference_along(function, inputs, way, CHECK_STEP)
+        if not coarse.agrees_with(slope):
+            return False
+        if (np.abs(coarse.bend) <= coarse.noise + MAX_BEND * np.abs(slope).max(initial=0.0)).all():
+            return True
+        fine = _difference_along(function, inputs, way, CHECK_STEP / 4)
     except Exception:  # outside of where the function is defined
         return False
-    if middle.shape != slope.shape:
-        return False
-    difference, bend = _slope_and_bend(middle, above, below, CHECK_STEP)
-    size = np.abs(slope)
-    largest, noise = size.max(initial=0.0), 50 * EPSILON / CHECK_STEP * np.abs(middle)
-    near = np.abs(difference - slope) <= noise + MAX_COMPLEX_GAP * (size + 0.01 * largest)
-    return bool((near & (np.abs(bend) <= noise + MAX_BEND * largest)).all())
+    # A kink's difference does not shrink with the step, that of a curved function does.
+    return bool((np.abs(fine.bend) <= fine.noise + 0.5 * np.abs(coarse.bend)).all()) and fine.agrees_with(slope)
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """A slope by one real step to both sides."""
+
+    slope: np.ndarray
+    bend: np.ndarray
+    """The difference of the slopes to both sides."""
+    noise: np.ndarray
+
+    def agrees_with(self, slope: np.ndarray) -> bool:
+        if self.slope.shape != slope.shape:
+            return False
+        size = np.abs(slope)
+        room = self.noise + MAX_COMPLEX_GAP * (size + 0.01 * size.max(initial=0.0))
+        return bool((np.abs(self.slope - slope) <= room).all())
+
+
+def _difference_along(function: Callable[..., Any], inputs: Arrays, way: Ways, h: float) -> _Difference:
+    middle, above, below = _step_along(function, inputs, way, [h])
+    return _Difference(*_slope_and_bend(middle, above, below, h), 50 * EPSILON / h * np.abs(middle))
 
 
 def extrapolate_along(function: Callable[..., Any], inputs: Arrays, way: Ways) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the slope along a direction by Richardson's extrapolation of a few real steps, and its error; None where a
     kink is seen, or the function is not defined."""
+    for first in STEPS:
+        found = _extrapolate_from(function, inputs, way, first)
+        if found and (found[1] <= SURE * np.abs(found[0]).max(initial=0.0)).all():
+            break
+    return found
+
+
+def _extrapolate_from(
+    function: Callable[..., Any], inputs: Arrays, way: Ways, first: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    steps = [first * 0.5**k for k in range(LEVELS)]
     try:
-        middle, *sides = _step_along(function, inputs, way, STEPS)
+        middle, *sides = _step_along(function, inputs, way, steps)
     except Exception:
         return None
-    pairs = list(_pairs(sides))
-    column, bends = zip(*(_slope_and_bend(middle, *pair, h) for pair, h in zip(pairs, STEPS)))
-    table = list(column)
-    for order in range(1, len(STEPS)):
-        before, table = table, [fine + (fine - coarse) / (4.0**order - 1) for coarse, fine in pairwise(table)]
-    (slope,), (coarse, fine) = table, before
-    noise = 8 * EPSILON * (np.abs(middle) / STEPS[-1] + np.abs(slope))
-    error = np.abs(fine - coarse) / 8 + noise
-    bend, largest = np.abs(bends[-1]), np.max(np.abs(bends[:3]), axis=0)
-    kinked = (bend > 0.5 * largest) & (bend > 1e-6 * np.abs(slope) + 100 * noise)
-    return None if kinked.any() else (slope, error)
+    pairs = zip(zip(sides[::2], sides[1::2]), steps)
+    column, bends = zip(*(_slope_and_bend(middle, above, below, h) for (above, below), h in pairs))
+    coarse, fine = (b + (b - a) / 3 for a, b in pairwise(column))
+    slope = fine + (fine - coarse) / 15
+    noise = 2 * EPSILON * (np.abs(middle) / steps[-1] + np.abs(slope))
+    bend, largest = np.abs(bends[-1]), np.maximum(*np.abs(bends[:2]))
+    kinked = (bend > 0.5 * largest) & (bend > 1e-6 * np.abs(slope) + 400 * noise)
+    return None if kinked.any() else (slope, np.abs(fine - coarse) / 8 + noise)
 
 
 def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: Sequence[float]) -> list[np.ndarray]:
@@ -243,10 +277,6 @@ def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: 
     ts = [0.0, *(t for h in steps for t in (h, -h))]
     points = (numerical.move_along(inputs, way, t) for t in ts)
     return [np.asarray(value, dtype=float) for value in numerical.evaluate_at_each(function, points)]
-
-
-def _pairs(sides: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    return zip(sides[::2], sides[1::2])
 
 
 def _slope_and_bend(middle: np.ndarray, above: np.ndarray, below: np.ndarray, h: float) -> tuple[Any, Any]:
