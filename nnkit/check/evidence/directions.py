@@ -111,6 +111,8 @@ class Agreement:
     """An error in one entry would have shown, however small the entry is beside others."""
     exact: bool = False
     """The complex step gave the slopes, and small real steps agreed with it."""
+    is_near: bool = False
+    """What disagrees does so by very little of what is added up."""
 
 
 def look_along(
@@ -159,7 +161,7 @@ def _close_gaps(
         for k, (upstream, gradients) in enumerate(pairs):
             gap = find_gap(subject, inputs, upstream, zip(subject.wrt, gradients), way, slope, error)
             if not gap.is_closed:
-                return Agreement(False)
+                return Agreement(False, is_near=bool(gap.distance <= MAX_SLACK * gap.size))
             each[k] |= gap.shows_each
     return Agreement(True, all(each))
 
@@ -184,7 +186,7 @@ def find_gap(
         own, total, squares = own + shares.sum(), total + sizes.sum(), squares + shares @ shares
         least = min(least, sizes.min(initial=math.inf, where=sizes > NOISE * sizes.max()))
         room = subject.rounding(i, inputs)
-        rounding += float(np.sum(room * np.abs(way[i]))) if isinstance(room, np.ndarray) else 0.0
+        rounding += float(np.sum(room * np.abs(way[i]))) if type(room) is not float or room else 0.0
     noise = np.ravel(upstream * error) if error.any() else error.ravel()
     size = math.sqrt(squares) if np.isfinite(squares) else math.nan
     # The signs of upstream gradients have nothing to do with those of the errors: these add up like a random walk too.

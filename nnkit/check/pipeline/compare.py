@@ -12,7 +12,7 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.directions import look_along
+from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
@@ -59,14 +59,17 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     case.exact = seen.exact
     if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
         return []
-    return _compare_large(case) if case.is_large or case.is_slow else _compare_every_entry(case)
+    return _compare_large(case, seen) if case.is_large or case.is_slow else _compare_every_entry(case)
 
 
-def _compare_large(case: Case) -> list[Comparison] | Finding:
+def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     """Compare along random directions, with room for kinks; where these disagree, in a smaller example or entry by
     entry, or look for one wrong entry."""
     subject, inputs, g, returned = case.subject, case.inputs, case.upstreams[0], case.returned[0]
-    if sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS):
+    near = seen.is_near
+    if not seen.exact:
+        near = sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS)
+    if near:
         return _find_one_entry(case, inputs, g, returned, SHARE_FOR_DOUBTS) or []
     small: list[Comparison] = []
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_SMALLER):
