@@ -27,6 +27,7 @@ from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
 from nnkit.check.rendering.html import card
+from nnkit.check.rendering.lessons import set_lecture
 from nnkit.check.verdict import Verdict, WrongDerivative
 from nnkit.renderers import register_renderer
 
@@ -48,4 +49,5 @@ __all__ = [
     "check_update",
     "check_value",
     "partial_credit",
+    "set_lecture",
 ]
