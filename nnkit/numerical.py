@@ -29,6 +29,8 @@ MIN_SCALE = 0.1
 COMPLEX_STEP = 1e-30
 ONE_SIDED_LEVELS = 40
 MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
+MAX_PART_ENTRIES = 100_000
+"""Entries of the output in one table."""
 SHRINK_FACTORS = (2.0**-8, 2.0**-16)
 ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
 
@@ -60,15 +62,26 @@ def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: I
     sizes, best = np.array([size]), None
     for shrink in shrinks:
         steps = shrink * _make_steps(sizes, MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
-        middle, *values = phi([0.0, *_list_both_signs(steps[:, 0])])
-        table = _RichardsonTable(middle, steps, sizes, magnitude)
-        table.fill_row(0, values)
-        found = table.estimate()
+        found = _estimate_in_parts(phi([0.0, *_list_both_signs(steps[:, 0])]), steps, sizes, magnitude)
         best = found if best is None else _choose(_is_unsure(best) & _is_better(found, best), found, best)
         if not _is_unsure(best).any():
             break
     assert best
     return Estimate(*(field[0] for field in list_fields(best)))
+
+
+def _estimate_in_parts(values: Iterable[Any], steps: np.ndarray, sizes: np.ndarray, magnitude: float) -> Estimate:
+    """Estimate a slope from values in the middle and at both sides, so many entries of the output at a time that the
+    tables do not become large."""
+    middle, *sides = map(np.asarray, values)
+    shape, parts = np.shape(middle), []
+    flat = [np.reshape(side, -1) for side in (middle, *sides)]
+    for start in range(0, max(1, middle.size), MAX_PART_ENTRIES):
+        middle, *sides = (side[start : start + MAX_PART_ENTRIES] for side in flat)
+        table = _RichardsonTable(middle, steps, sizes, magnitude)
+        table.fill_row(0, sides)
+        parts.append(list_fields(table.estimate()))
+    return Estimate(*(np.concatenate(field, axis=-1).reshape(1, *shape) for field in zip(*parts)))
 
 
 def estimate_jacobian(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> Estimate:
@@ -150,7 +163,7 @@ def estimate_along(
     arrays of the output's shape. A step of 1 is as large as the inputs (see `draw_direction`)."""
     with np.errstate(all="ignore"):
         return _find_best_estimate(
-            lambda ts: evaluate_at_each(function, [_move_along(inputs, directions, t) for t in ts]),
+            lambda ts: evaluate_at_each(function, [move_along(inputs, directions, t) for t in ts]),
             1.0,
             1.0,
             (1.0, *SHRINK_FACTORS),
@@ -174,7 +187,8 @@ def allows_complex_step(function: Callable[..., Any], inputs: tuple[Any, ...], w
     return exact is not None and _agree(exact.value, estimate_along(function, inputs, directions))
 
 
-def _move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+def move_along(inputs: tuple[Any, ...], directions: Mapping[int, np.ndarray], t: Any) -> list[Any]:
+    """Return copies of the inputs, each moved t times along its direction."""
     moved = [np.array(x) if isinstance(x, np.ndarray) else x for x in inputs]
     for i, direction in directions.items():
         moved[i] = (np.asarray(inputs[i], dtype=float) + t * direction)[()]
@@ -189,7 +203,7 @@ def take_complex_step_along(
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
         try:
-            out = function(*_move_along(inputs, directions, 1j * COMPLEX_STEP))
+            out = function(*move_along(inputs, directions, 1j * COMPLEX_STEP))
             return _make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
         except Exception:  # any error means that it is not allowed
             return None

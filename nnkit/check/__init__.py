@@ -12,10 +12,11 @@
     assert check_value(q, 3.0, name="q")
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
-raises `WrongDerivative` with the same text. A check is stopped after 10 seconds (`context.py`), at the next line of
-Python of the checked code; naming the mistake may take as long again.
+raises `WrongDerivative` with the same text. A check is stopped after 10 seconds of computing time, at the next line of
+Python of the checked code (`with checking(seconds=60):` gives it more); naming the mistake may take as long again.
 """
 
+from nnkit.check.api.direction_checks import check_hvp, check_jvp
 from nnkit.check.api.gate_checks import (
     check_gradient,
     check_jacobian,
@@ -26,6 +27,8 @@ from nnkit.check.api.gate_checks import (
 from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
+from nnkit.check.api.value_checks import check_values
+from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
 from nnkit.check.rendering.lessons import set_lecture
 from nnkit.check.verdict import Verdict, WrongDerivative
@@ -39,7 +42,9 @@ __all__ = [
     "check_backward",
     "check_gradient",
     "check_graph",
+    "check_hvp",
     "check_jacobian",
+    "check_jvp",
     "check_layer",
     "check_loss",
     "check_order",
@@ -48,6 +53,8 @@ __all__ = [
     "check_training",
     "check_update",
     "check_value",
+    "check_values",
+    "checking",
     "partial_credit",
     "set_lecture",
 ]

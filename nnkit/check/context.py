@@ -13,13 +13,34 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from nnkit.check.remote import RemoteBackend
 
 DEFAULT_SECONDS = float(os.environ.get("NNKIT_CHECK_SECONDS", "10"))
 """Time limit of one check; 0 or less: none."""
+
+
+@dataclass
+class CallMeter:
+    """The calls of the checked code in one check, and the time that they took by the context's clock."""
+
+    count: int = 0
+    seconds: float = 0.0
+    began: float | None = None
+    """When the call that is under way began."""
+
+    def start(self, clock: Callable[[], float]) -> float:
+        """Note that a call begins; returns the time."""
+        self.began = now = clock()
+        return now
+
+    def stop(self, began: float, clock: Callable[[], float], count: int = 1) -> None:
+        """Count calls that began then and are over."""
+        self.count += count
+        self.seconds += clock() - began
+        self.began = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +55,8 @@ class CheckContext:
     """Time limit of one check; 0 or less: none."""
     max_printed_chars: int = 500
     """Characters that the checked code may print; the rest is dropped."""
+    calls: CallMeter = field(default_factory=CallMeter)
+    """Counts the calls of the check under way."""
     listeners: tuple[Callable[[Any], Any], ...] = ()
     """Called with each verdict that is asserted, or counted by `partial_credit`."""
 

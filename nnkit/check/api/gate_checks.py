@@ -29,21 +29,22 @@ MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
 
-def check_gradient(
-    function: Function, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0
-) -> Verdict:
+def check_gradient(function: Any, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0) -> Verdict:
     """Check the gradients of a scalar function: `function(*inputs)` returns (value, (dx, dy, ...)).
 
-    With one input the gradient may come bare. The gradients are compared with numerical derivatives of
-    the function's own value, or of the trusted function `of`, with which the value must then agree.
+    With one input the gradient may come bare. A pair of functions, (f, fprime), does as well. The gradients are
+    compared with numerical derivatives of the function's own value, or of the trusted function `of`, with which the
+    value must then agree.
     """
-    title = name or get_name(function)
+    parts = tuple(function) if isinstance(function, tuple | list) and all(map(callable, function)) else (function,)
+    title = name or get_name(parts[-1])
 
     def check() -> Verdict | Finding:
-        names, xs = _prepare(function, inputs, of)
+        names, xs = _prepare(parts[0], inputs, of)
         if isinstance(xs, Finding):
             return xs
-        subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=function)
+        pair = function if len(parts) == 1 else lambda *given: tuple(part(*given) for part in parts)
+        subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=pair)
         return examine(subject, xs, rng)
 
     return guard_check(title, check)

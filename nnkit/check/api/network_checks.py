@@ -13,8 +13,9 @@ from nnkit.arrays import get_name
 from nnkit.check.context import checking, current_context
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.containers import find_swapped
-from nnkit.check.evidence.finding import Finding, find_placeholder
+from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import FunctionSubject, StepSubject, Subject
+from nnkit.check.forms.parameter_trees import REBOUND, ParameterTree, read_loss
 from nnkit.check.pipeline import examine, guard_check
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import get_input_names
@@ -25,8 +26,8 @@ TRAINING_TIMES = 12
 
 
 def check_parameters(
-    function: Function,
-    parameters: Mapping[str, Any],
+    function: Any,
+    parameters: Any,
     *batch: Any,
     of: Function | None = None,
     name: str = "",
@@ -36,19 +37,26 @@ def check_parameters(
 
     `function(parameters, *batch)` returns (loss, gradients), two dicts with the same keys; `of(parameters, *batch)`,
     where it is given, the trusted loss. The batch is held fixed.
+
+    The parameters may also be in a dict of dicts, a list, a tuple, a dataclass or another object; the gradients in a
+    container like theirs. `function` may be a pair of functions, (loss, gradient), or a network's method that reads
+    its parameters from the network: check_parameters(net.loss, net.params, x, y).
     """
     title = name or get_name(function)
 
     def check() -> Verdict | Finding:
-        network = _Network.read(parameters, batch, get_input_names(function)[1:])
+        asked = read_loss(function, parameters, batch)
+        known = get_input_names(function)
+        root, *along = known if known and asked is function else ["params", *known]
+        network = ParameterTree.read(parameters, batch, along, root)
         if isinstance(network, Finding):
             return network
 
         def pair(*xs: Any) -> Any:
             given = network.split(xs)
-            kept = dict(given[0])
-            returned = function(given[0], *given[1:])
-            if _is_rebound(given[0], kept):
+            kept = network.list_arrays(given[0])
+            returned = asked(*given)
+            if network.is_rebound(given[0], kept):
                 return REBOUND
             if not isinstance(returned, tuple | list) or len(returned) != 2:
                 kind = guarded_call.describe_kind(returned)
@@ -57,7 +65,7 @@ def check_parameters(
             swapped = find_swapped(returned[0], returned[1], "grads")
             if swapped:
                 return swapped
-            gradients = network.read_dict(returned[1])
+            gradients = network.read_gradients(returned[1])
             return gradients if isinstance(gradients, Finding) else (returned[0], gradients)
 
         subject = FunctionSubject(title, network.names, network.wrt, network.flatten(of), parameters=True, pair=pair)
@@ -79,7 +87,7 @@ def check_update(
 
     def check() -> Verdict | Finding:
         old, slopes = ({"W": weights}, {"W": gradients}) if single else (weights, gradients)
-        network = _Network.read(old, tuple(slopes[key] for key in old), [f"d{key}" for key in old])
+        network = ParameterTree.read(old, tuple(slopes[key] for key in old), [f"d{key}" for key in old])
         if isinstance(network, Finding):
             return network
 
@@ -88,10 +96,10 @@ def check_update(
             if single:
                 return {"W": update(new["W"], along[0], size)}
             # The gradients come in another order than the weights: they belong together by name.
-            kept, named = dict(new), dict(reversed(list(zip(new, along))))
-            given = dict(named)
+            kept, named = list(new.values()), dict(reversed(list(zip(new, along))))
+            given = network.list_arrays(named)
             returned = update(new, named, size)
-            return REBOUND if _is_rebound(new, kept) or _is_rebound(named, given) else returned
+            return REBOUND if network.is_rebound(new, kept) or network.is_rebound(named, given) else returned
 
         def loss(*xs: Any) -> Any:
             count = len(network.wrt)
@@ -119,37 +127,21 @@ def check_step(
     title = name or get_name(step)
 
     def check() -> Verdict | Finding:
-        network = _Network.read(parameters, batch, get_input_names(step)[1:-1])
+        network = ParameterTree.read(parameters, batch, get_input_names(step)[1:-1])
         if isinstance(network, Finding):
             return network
 
         def moved(xs: Sequence[Any], size: float) -> Any:
             given = network.split(xs)
-            kept = dict(given[0])
+            kept = network.list_arrays(given[0])
             returned = step(given[0], *given[1:], size)
-            return REBOUND if _is_rebound(given[0], kept) else returned
+            return REBOUND if network.is_rebound(given[0], kept) else returned
 
         loss = network.flatten(of)
         assert loss
         return _examine_step(title, network, moved, loss, step_size, rng)
 
     return guard_check(title, check)
-
-
-REBOUND = Finding(
-    "wrong",
-    "it put new arrays into the old dict: make a new dict, others still need the old one.",
-    ("mutated-input",),
-    words={"hint": "Begin with `new = {}` or `new = dict(old)`, and write into that one: new[key] = old[key] - ..."},
-)
-
-
-def _is_rebound(given: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
-    """Return True if other arrays stand under the keys of the dict that was given."""
-    return any(
-        key not in given or (given[key] is not array and not np.array_equal(given[key], array))
-        for key, array in kept.items()
-    )
 
 
 def check_training(
@@ -212,71 +204,9 @@ def _check_fall(name: str, history: np.ndarray, accuracy: Any, at_least: float |
     return Verdict(name, "right", f"{loss}, and the accuracy is {got:.1%}.")
 
 
-@dataclass(frozen=True)
-class _Network:
-    """Parameters by name and a batch, as one flat tuple of inputs."""
-
-    keys: tuple[str, ...]
-    inputs: tuple[Any, ...]
-    along: tuple[str, ...]
-    """The names of what is given along with the parameters."""
-
-    @classmethod
-    def read(cls, parameters: Any, batch: Sequence[Any], along: Sequence[str] = ()) -> _Network | Finding:
-        """Return the network, or a finding where the parameters or the batch cannot be checked."""
-        if not isinstance(parameters, Mapping) or not parameters:
-            kind = guarded_call.describe_kind(parameters)
-            return Finding("error", f"the parameters must be a dict of arrays; this is {kind}.")
-        keys = tuple(map(str, parameters))
-        values = [np.asarray(v, dtype=float) if np.asarray(v).dtype.kind in "iu" else v for v in parameters.values()]
-        fits = len(along) == len(batch) and not {*along} & {*keys}
-        others = tuple(along) if fits else tuple(f"batch[{i}]" for i in range(len(batch)))
-        inputs = guarded_call.prepare_inputs((*keys, *others), (*values, *batch))
-        return inputs if isinstance(inputs, Finding) else cls(keys, inputs, others)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (*self.keys, *self.along)
-
-    @property
-    def wrt(self) -> tuple[int, ...]:
-        return tuple(range(len(self.keys)))
-
-    def split(self, xs: Sequence[Any]) -> tuple[Any, ...]:
-        return dict(zip(self.keys, xs)), *xs[len(self.keys) :]
-
-    def flatten(self, of: Function | None) -> Function | None:
-        return None if of is None else lambda *xs: of(*self.split(xs))
-
-    def read_dict(self, found: Any) -> tuple[Any, ...] | Finding:
-        """Return the dict's values in the order of the parameters; a finding where the keys are not theirs."""
-        missing_dict = find_placeholder(found, "the dict of gradients")
-        if missing_dict:
-            return missing_dict
-        if not isinstance(found, Mapping):
-            kind = guarded_call.describe_kind(found)
-            sentence = f"there must be a dict with the keys {', '.join(self.keys)}; it is {kind}."
-            return Finding("wrong", sentence, ("wrong-container",), words=self._words())
-        missing = [key for key in self.keys if key not in found]
-        extra = [str(key) for key in found if key not in self.keys]
-        if missing or extra:
-            faults = [f"missing: {', '.join(missing)}"] if missing else []
-            faults += [f"too many: {', '.join(extra)}"] if extra else []
-            sentence = f"the keys must be {', '.join(self.keys)}; {'; '.join(faults)}."
-            return Finding("wrong", sentence, ("wrong-count",), words=self._words())
-        return tuple(found[key] for key in self.keys)
-
-    def _words(self) -> dict[str, str]:
-        return {
-            "why": "The caller looks each entry up by the name of its parameter.",
-            "nudge": "Which keys do the parameters have, and which has the dict that you return?",
-            "hint": f"Return a dict with exactly the keys of the parameters: {', '.join(self.keys)}.",
-        }
-
-
 def _examine_step(
     title: str,
-    network: _Network,
+    network: ParameterTree,
     moved: Callable[[Sequence[Any], float], Any],
     loss: Function,
     step_size: float,
@@ -287,13 +217,13 @@ def _examine_step(
 
     def pair_with(size: float) -> Function:
         def pair(*xs: Any) -> Any:
-            old = [np.array(x) for x in xs[: len(network.keys)]]
+            old = [np.array(x) for x in xs[: len(network.wrt)]]
             returned = guarded_call.call_learner(lambda *given: moved(given, size), xs, "it")
-            new = returned if isinstance(returned, Finding) else network.read_dict(returned)
-            arrays = new if isinstance(new, Finding) else _read_all(network.keys, new)
+            new = returned if isinstance(returned, Finding) else network.read_gradients(returned)
+            arrays = new if isinstance(new, Finding) else _read_all(network.names, new)
             if isinstance(arrays, Finding):
                 return arrays
-            return loss(*old, *xs[len(network.keys) :]), tuple((o - n) / size for o, n in zip(old, arrays))
+            return loss(*old, *xs[len(network.wrt) :]), tuple((o - n) / size for o, n in zip(old, arrays))
 
         return pair
 

@@ -41,15 +41,22 @@ def noting_float_faults() -> Iterator[set[str]]:
 
 def call_batch(calls: Sequence[Call]) -> list[CallResult]:
     """Make these calls in order, each whether or not the one before failed."""
-    remote = current_context().remote()
-    there = remote.call_batch(calls) if remote else None
-    if there is not None:
-        return there
+    context = current_context()
+    remote = context.remote()
+    if remote:
+        began = context.calls.start(context.clock)
+        there = remote.call_batch(calls)
+        if there is not None:
+            context.calls.stop(began, context.clock, len(calls))
+            return there
+    meter, clock = context.calls, context.clock
     done: list[CallResult] = []
     returned: list[Any] = []
     first: FirstBytes = {}
     for function, given in calls:
+        began = meter.start(clock)
         result = _call_resolved(function, given, returned, first)
+        meter.stop(began, clock)
         returned.append(result.returned)
         result.returned = _copy_arrays(result.returned)  # the next call may write into what this one returned
         done.append(result)

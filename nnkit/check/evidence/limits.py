@@ -35,14 +35,14 @@ def time_limit(share: float = 1.0) -> Iterator[None]:
 
 
 @contextmanager
-def working_time_limit(share: float) -> Iterator[None]:
+def working_time_limit(share: float = 1.0, patience: float = 10.0) -> Iterator[None]:
     """Do as `time_limit`, but count computing time where the code runs here, so that what is done within the limit does
-    not depend on how busy the machine is. Ten times as long by the clock on the wall is too long all the same."""
+    not depend on how busy the machine is. `patience` times as long by the clock on the wall is too long anyway."""
     local = current_context().clock is time.monotonic
     begun = time.process_time(), time.monotonic()
 
     def worked() -> float:
-        return max(time.process_time() - begun[0], (time.monotonic() - begun[1]) / 10)
+        return max(time.process_time() - begun[0], (time.monotonic() - begun[1]) / patience)
 
     with checking(clock=worked) if local else nullcontext(), time_limit(share):
         yield

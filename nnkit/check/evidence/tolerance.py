@@ -172,6 +172,26 @@ def _recompute(
     return float(ends[0][0, 0]), float(ends[1][0, 0])
 
 
+def confirm_entry(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, returned: float
+) -> float | None:
+    """Return the slope at one entry of the input where what came back lies outside of its interval; else None."""
+    g, middle = np.asarray(upstream, dtype=float), np.asarray(function(*inputs), dtype=float)
+
+    def project(*xs: Any) -> np.ndarray:
+        return np.asarray(np.sum(g * (function(*xs) - middle)))
+
+    column = numerical.recompute_column(project, inputs, wrt, entry)
+    found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), one := np.ones((1, 1)))
+    value, bound, below, above, kinked = found
+    room = _rounding_room(value, np.abs(value), np.max(np.abs(g), initial=0.0))
+    ends = _make_interval(value, bound + room, below, above, kinked)
+    slope, low, high = (float(part[0, 0]) for part in (value, *ends))
+    if not low <= returned <= high:
+        low, high = allow_for_condition(project, inputs, wrt, entry, one[0, 0], returned, (low, high))
+    return None if low <= returned <= high or not np.isfinite(slope) else slope
+
+
 def _make_interval(
     value: np.ndarray, slack: np.ndarray, low: np.ndarray, high: np.ndarray, kinked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -11,13 +12,26 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.directions import look_along
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.limits import OutOfTime, working_time_limit
+from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape
 from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.pipeline.case import Case, find_rounding_floor
 
-MAX_ENTRIES_TO_LOCATE = 3000
-"""Entries up to which a gradient that is wrong, but right in a smaller example, is gone through entry by entry."""
+MAX_NUMBERS_TO_LOCATE = 10_000_000
+"""Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
+by entry."""
+SHARE_WHERE_SURE = 0.01
+"""Share of the time limit up to which entries that are small beside others are looked at one by one, although all
+directions agree."""
+SHARE_FOR_DOUBTS = 0.3
+"""Share of the time limit for the search of a small error where directions are not quite sure."""
+SHARE_FOR_SMALLER = 0.15
+"""Share for a smaller example that shows the mistake."""
+SHARE_TO_LOCATE = 0.3
+"""Share for the search of a wrong entry among many."""
 MAX_ENTRIES_TO_RECOGNISE = 64
 """Entries of all gradients up to which they are compared with finite differences."""
 NEAR_TIE_RTOL = 1e-6
@@ -26,7 +40,7 @@ NEAR_TIE_RTOL = 1e-6
 
 def compare(case: Case) -> Finding | None:
     """Compare with numerical derivatives: at these inputs, and at some nearby."""
-    found = _compare_large(case) if case.is_large else _compare_every_entry(case)
+    found = _compare_here(case)
     if isinstance(found, Finding):
         return found
     case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
@@ -39,20 +53,45 @@ def compare(case: Case) -> Finding | None:
     return not_finite.find_unknown(case.subject, found)
 
 
-def _compare_large(case: Case) -> list[Comparison] | Finding:
-    """Compare along random directions; entry by entry, or in a smaller example, only where these disagree."""
-    subject, inputs, g = case.subject, case.inputs, case.upstreams[0]
-    if sampling.agrees_along(subject, inputs, g, case.returned[0], case.rng, sampling.DIRECTIONS):
+def _compare_here(case: Case) -> list[Comparison] | Finding:
+    """Compare along a few random directions first; entry by entry, where these do not settle it and it is cheap."""
+    seen = look_along(case.subject, case.inputs, case.upstreams, case.returned, case.directions_rng)
+    case.exact = seen.exact
+    if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
         return []
-    small = sampling.compare_smaller(subject, inputs, case.rng)
+    return _compare_large(case) if case.is_large or case.is_slow else _compare_every_entry(case)
+
+
+def _compare_large(case: Case) -> list[Comparison] | Finding:
+    """Compare along random directions, with room for kinks; where these disagree, in a smaller example or entry by
+    entry, or look for one wrong entry."""
+    subject, inputs, g, returned = case.subject, case.inputs, case.upstreams[0], case.returned[0]
+    if sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS):
+        return _find_one_entry(case, inputs, g, returned, SHARE_FOR_DOUBTS) or []
+    small: list[Comparison] = []
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_SMALLER):
+        small.extend(sampling.compare_smaller(subject, inputs, case.rng))
     if _any_wrong(small):
         return small
-    if max(np.size(inputs[i]) for i in subject.wrt) > MAX_ENTRIES_TO_LOCATE:
-        if not sampling.has_slope(subject, inputs, case.rng):
-            return not_finite.cannot_check("the slope is no finite number there.")
-        names = " or ".join(subject.name(i) for i in subject.wrt)
-        return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
-    return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
+    if not case.is_slow and case.entries * max(case.out.size, case.entries) <= MAX_NUMBERS_TO_LOCATE:
+        return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
+    if not sampling.has_slope(subject, inputs, case.rng):
+        return not_finite.cannot_check("the slope is no finite number there.")
+    found = find_wrong_shape(subject, inputs, returned) or _find_one_entry(case, inputs, g, returned, SHARE_TO_LOCATE)
+    if found:
+        return found
+    names = " or ".join(subject.name(i) for i in subject.wrt)
+    return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+
+
+def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
+    """Find one wrong entry by halving, within this share of the time."""
+    try:
+        with working_time_limit(share):
+            found = find_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact)
+    except OutOfTime:
+        return None
+    return found and describe_wrong_entry(case.subject, inputs, found)
 
 
 def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
@@ -116,16 +155,17 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
 def _compare_near_ties(case: Case) -> list[Comparison] | Finding:
     """Return comparisons in which something is far off where inputs are nearly equal: there, a maximum that takes close
     for equal is wrong. Errors of the size of rounding are not looked for: differences of such inputs lose digits."""
-    if case.is_large or not any(map(_has_idle, case.comparisons)):
+    if case.is_large or not any(map(_has_idle, case.returned[0])):
         return []
     others = sampling.tie_inputs(case.subject, case.inputs, case.rng)
     found = _compare_at_others(case, others, NEAR_TIE_RTOL) if others else []
     return sampling.list_far_off(found) if isinstance(found, list) else []
 
 
-def _has_idle(comparison: Comparison) -> bool:
+def _has_idle(gradient: np.ndarray) -> bool:
     """Return True if some entries change nothing, like those that a maximum does not take."""
-    return any(np.min(np.abs(right)) <= 1e-12 * np.max(np.abs(right)) for right in comparison.right)
+    sizes = np.abs(gradient)
+    return bool(sizes.min() <= 1e-12 * sizes.max())
 
 
 def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
@@ -135,7 +175,7 @@ def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[
         g = subject.upstream(case.out.shape, case.rng)
         answers = subject.run_calls(others, [g])
         out, returned = answers.value(), answers.gradients(0)
-        expected = np.asarray(subject.function(*others), dtype=float)
+        expected = out if subject.of is None else np.asarray(subject.of(*others), dtype=float)
     except (ArithmeticError, ValueError):
         return None
     if isinstance(out, Finding) or isinstance(returned, Finding):
@@ -145,10 +185,13 @@ def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[
     different = find_difference(case.what, out, expected, floor=find_rounding_floor(others))
     if isinstance(different, WrongValue):
         return replace(different, inputs=others)
-    exact = bool(case.comparisons) and case.comparisons[0].exact
     # A large array always has a kink somewhere on the way; it has been looked at where it was given.
-    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, exact, rtol) or case.is_large:
+    if case.is_large or look_along(subject, others, [g], [returned], case.directions_rng, 1, case.exact).is_sure:
         return []
+    if sampling.agrees_along(subject, others, g, returned, case.rng, 1, case.exact, rtol):
+        return []
+    if case.is_slow:
+        return _find_one_entry(case, others, g, returned, SHARE_TO_LOCATE) or []
     batch = sampling.find_batch_size(subject, case.inputs)
     found = sampling.compare_at(subject, others, [g], [returned], batch)
     return found if isinstance(found, Finding) or _any_wrong(found) else []

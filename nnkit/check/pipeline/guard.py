@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
-from nnkit.check.context import current_context
+from nnkit.check.context import CallMeter, checking, current_context
+from nnkit.check.evidence.double_precision import in_double_precision
 from nnkit.check.evidence.finding import Finding
-from nnkit.check.evidence.limits import OutOfTime, output_limit, time_limit
+from nnkit.check.evidence.limits import OutOfTime, output_limit, working_time_limit
 from nnkit.check.rendering import messages
 from nnkit.check.verdict import Verdict
+
+PATIENCE = 3.0
+"""Times that a check may take longer than its limit by the clock on the wall: the machine may be busy."""
+GIVE_TIME = (
+    "Choose smaller inputs (a few entries on each axis show the same mistakes), or give it more time: "
+    "`with checking(seconds=60):`, with `checking` from `nnkit.check`."
+)
 
 
 def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
@@ -25,14 +34,25 @@ def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
     return verdict
 
 
+def _check_in_double_precision(check: Callable[[], Verdict | Finding]) -> Verdict | None:
+    """Return the verdict where JAX computes in float64, if what was rounded is right then."""
+    with in_double_precision():
+        found = check()
+    if isinstance(found, Finding) or not found.passed:
+        return None
+    note = "It computes in float32, JAX's default; it was checked in float64 (jax_enable_x64)."
+    return replace(found, notes=(*found.notes, note))
+
+
 def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | Finding:
+    meter = CallMeter()
     try:
-        with time_limit(), np.errstate(all="ignore"):
-            return check()
+        with checking(calls=meter), working_time_limit(patience=PATIENCE), np.errstate(all="ignore"):
+            found = check()
+            is_rounded = "low-precision" in found.mistakes and "jax" in sys.modules
+            return (_check_in_double_precision(check) or found) if is_rounded else found
     except OutOfTime:
-        seconds = current_context().seconds
-        sentence = f"it did not end within {seconds:g} seconds: is there a loop without an end?"
-        return Finding("error", sentence, ("endless",))
+        return _explain_time(meter)
     except RecursionError:
         return Finding("error", "it calls itself without an end.", ("endless",))
     except MemoryError:
@@ -40,3 +60,20 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
     except Exception as fault:
         sentence = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
         return Finding("error", sentence, ("raised",))
+
+
+def _explain_time(meter: CallMeter) -> Finding:
+    """Return the finding for a check that ran out of time: a call that never returned, or too many of them."""
+    limit = current_context().seconds
+    if meter.began is not None and meter.seconds < limit / 2:
+        sentence = f"it did not end within {limit:g} seconds: is there a loop without an end?"
+        return Finding("error", sentence, ("endless",))
+    each = meter.seconds / meter.count if meter.count else 0.0
+    took = f"{meter.count:,} calls of {_format_time(each)} each took {_format_time(meter.seconds)}"
+    took += "" if meter.seconds > limit / 2 else ", and to compare what they gave took the rest"
+    sentence = f"this was not checked within {limit:g} seconds: {took}."
+    return Finding("cannot check", sentence, notes=(GIVE_TIME,))
+
+
+def _format_time(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds >= 1 else f"{1000 * seconds:.2g} ms"

@@ -1,0 +1,63 @@
+"""Values that carry their gradients: objects with .data, .grad and .backward(), as in micrograd."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.forms.places import copy_deeply
+
+NUMBERS = ("data", "value", "val", "v")
+GRADIENTS = ("grad", "gradient", "g", "d")
+METHODS = ("backward", "backprop", "backpropagate")
+
+
+def find_attribute(value: Any, names: Sequence[str]) -> str | None:
+    """Return the first of these attributes that a value has."""
+    return next((name for name in names if hasattr(value, name)), None)
+
+
+def read_values(given: Sequence[Any], make: Callable[[Any], Any] | None) -> Callable[..., list[Any]] | Finding:
+    """Return a function that makes new values of numbers; a finding where what was given is no value."""
+    if make is not None:
+        return lambda *numbers: [make(x) for x in numbers]
+    for value in given:
+        if find_attribute(value, NUMBERS) is None:
+            kind = guarded_call.describe_kind(value)
+            sentence = f"this is {kind}, without .data and .grad: give values, or the class that makes them as make=."
+            return Finding("error", sentence)
+
+    def copy_with(*numbers: Any) -> list[Any]:
+        fresh = [copy_deeply(value) for value in given]
+        for value, x in zip(fresh, numbers):
+            setattr(value, find_attribute(value, NUMBERS) or "data", x)
+        return fresh
+
+    return copy_with
+
+
+def pair_values(expression: Callable[..., Any], make: Callable[..., list[Any]]) -> Callable[..., Any]:
+    """Return a function (numbers) -> (value, gradients) made of an expression of values."""
+
+    def compute(*numbers: Any) -> Any:
+        values = make(*map(_as_python, numbers))
+        out = expression(*values)
+        number, backward = find_attribute(out, NUMBERS), find_attribute(out, METHODS)
+        if number is None or backward is None:
+            kind = guarded_call.describe_kind(out)
+            return Finding("wrong", f"the expression must give a value with .backward(); it gave {kind}.")
+        getattr(out, backward)()
+        return getattr(out, number), tuple(_read_gradient(value) for value in values)
+
+    return compute
+
+
+def _as_python(x: Any) -> Any:
+    return x.item() if hasattr(x, "item") and getattr(x, "ndim", 1) == 0 else x
+
+
+def _read_gradient(value: Any) -> Any:
+    name = find_attribute(value, GRADIENTS)
+    return None if name is None else getattr(value, name)
