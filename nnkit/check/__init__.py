@@ -33,6 +33,7 @@ from nnkit.check.api.network_checks import check_parameters, check_step, check_t
 from nnkit.check.api.value_checks import check_values
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
+from nnkit.check.rendering.lessons import set_lecture
 from nnkit.check.verdict import Verdict, WrongDerivative
 from nnkit.renderers import register_renderer
 
@@ -58,4 +59,5 @@ __all__ = [
     "check_values",
     "checking",
     "partial_credit",
+    "set_lecture",
 ]
