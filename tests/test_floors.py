@@ -43,7 +43,7 @@ check     nnkit.check nnkit.check.notebook
           nnkit.check.diagnosis
           nnkit.check.evidence
           nnkit.check.verdict nnkit.check.error_map nnkit.check.context nnkit.check.remote
-networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files nnkit.streams nnkit.text
+networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path nnkit.atomic_files nnkit.rebinding nnkit.streams nnkit.text
 maths     nnkit.graph nnkit.graphtext nnkit.jacobian nnkit.gates nnkit.numerical nnkit.arrays nnkit.renderers
 """
 """Rooms, a floor a line, the top one first; CONTRIBUTING.md quotes this table. A module belongs to the room with the

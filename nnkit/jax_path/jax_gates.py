@@ -17,8 +17,10 @@ import jax
 from nnkit.arrays import Array, get_name
 from nnkit.gates import KIT_GATES
 from nnkit.gates.base import Gradients, check_pair, name_inputs, run_backward
+from nnkit.jax_path.explain_tracing import explain_tracing
 from nnkit.jax_path.jax_layers import EnsembleAffine
-from nnkit.jax_path.numpy_proxy import NumpyProxy, unwrap_arrays, wrap_arrays
+from nnkit.jax_path.numpy_proxy import SUBSTITUTES, NumpyProxy, unwrap_arrays, wrap_arrays
+from nnkit.rebinding import rebind
 
 _CONCRETIZATION_ERRORS = (
     jax.errors.ConcretizationTypeError,
@@ -26,7 +28,7 @@ _CONCRETIZATION_ERRORS = (
     jax.errors.TracerIntegerConversionError,
     jax.errors.NonConcreteBooleanIndexError,
 )
-_TRACING_ERRORS = (*_CONCRETIZATION_ERRORS, TypeError)
+_TRACING_ERRORS = (*_CONCRETIZATION_ERRORS, TypeError, AttributeError, NotImplementedError)
 
 
 class AdaptedGate:
@@ -36,7 +38,8 @@ class AdaptedGate:
     """
 
     def __init__(self, gate: Any) -> None:
-        self.gate = gate
+        self.original = gate
+        self.gate = rebind(gate, SUBSTITUTES)
         self.__name__ = get_name(gate)
 
         def forward(*inputs: Array) -> tuple[Array, Any]:
@@ -47,17 +50,21 @@ class AdaptedGate:
         self.forward = forward
 
     def _forward(self, *inputs: Array) -> tuple[Array, Any]:
+        # A gate that keeps something keeps it for its backward; what was traced before is of no use any more.
+        self.gate = rebind(self.original, SUBSTITUTES)
         out, cache = check_pair(self.gate, call_traced(f"{get_name(self.gate)}.forward", self.gate.forward, inputs))
         return _to_jax_arrays(out), cache
 
     def backward(self, upstream: Array, cache: Any) -> Any:
-        return call_traced(f"{get_name(self.gate)}.backward", self.gate.backward, (upstream, cache))
+        gradients = call_traced(f"{get_name(self.gate)}.backward", self.gate.backward, (upstream, cache))
+        several = gradients if isinstance(gradients, tuple | list) else (gradients,)
+        return tuple(jnp.stack(g) if isinstance(g, list) else g for g in several)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.gate, name)
 
     def __repr__(self) -> str:
-        return repr(self.gate)
+        return repr(self.original)
 
 
 def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...]) -> Any:
@@ -68,17 +75,15 @@ def call_traced(who: str, function: Callable[..., Any], inputs: tuple[Any, ...])
     """
     try:
         return unwrap_arrays(function(*wrap_arrays(inputs)))
-    except (*_TRACING_ERRORS, ValueError) as fault:
+    except Exception as fault:
         first = fault
     try:
         return function(*inputs)
-    except _TRACING_ERRORS:
-        if isinstance(first, _CONCRETIZATION_ERRORS):
-            raise TypeError(
-                f"{who} needs the numbers themselves (for an `if`, an index or a loop), and while JAX traces it "
-                "there are only shapes: write np.where(condition, a, b) for an if. nnkit.train.fit runs it as it is."
-            ) from first
-        raise TypeError(f"{who} does not run under JAX: {first}") from first
+    except Exception:
+        needs_numbers = isinstance(first, _CONCRETIZATION_ERRORS) or "must be static" in str(first)
+        if needs_numbers or isinstance(first, _TRACING_ERRORS):
+            raise TypeError(explain_tracing(who, first, needs_numbers)) from first
+        raise first from None  # the author's own, with or without JAX
 
 
 def adapt_gate(gate: Any) -> Any:
@@ -93,7 +98,11 @@ def adapt_model(model: Any) -> Any:
         return replace(model, **{role: adapt_gate(getattr(model, role)) for role in roles if hasattr(model, role)})
     if hasattr(model, "gradients"):
         return model
-    return lambda parameters, x, y: call_traced(get_name(model), model, (parameters, x, y))
+    return partial(_call_model, get_name(model), rebind(model, SUBSTITUTES))
+
+
+def _call_model(who: str, model: Callable[..., Any], *inputs: Any) -> Any:
+    return call_traced(who, model, inputs)
 
 
 def to_jax(gate: Any) -> Callable[..., Any]:

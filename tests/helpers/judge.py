@@ -103,6 +103,8 @@ def find_ids(part: Part, verdict: Verdict) -> tuple[str, ...]:
     """Return the names that a part of the first line gives; an unknown title is that of the name left over."""
     phrases = re.split(r"; and |; (?=the |it |a )", part.says)
     known = tuple(titles()[p] for p in phrases if titles().get(p) in verdict.mistakes)
+    if len(known) < len(phrases) == len(verdict.mistakes) == 2:
+        return verdict.mistakes  # one of a pair has words of its own
     if known or len(verdict.mistakes) != 1 or _says_numbers(part.says):
         return known
     if verdict.mistakes == ("wrong-shape",) and not part.of_shape:
@@ -149,7 +151,9 @@ def judge_table(verdict: Verdict) -> Iterator[str]:
         if np.isclose(entry.yours, entry.expected, rtol=1e-13, atol=0):
             yield f"{entry.where} is in the table of wrong entries, but yours is what is expected"
     finite = np.isfinite(yours).all() and np.isfinite(expected).all()
-    if verdict.mistakes == ("sign",) and finite and not shown.name.startswith("the new "):
+    pattern = rf"\b{re.escape(shown.name)}\b[^;]* wrong: the sign is wrong"
+    told = verdict.headline.count(" wrong: ") < 2 or re.search(pattern, verdict.headline)
+    if verdict.mistakes == ("sign",) and told and finite and not shown.name.startswith("the new "):
         scale = 1e-4 * float(np.max(np.abs(expected), initial=1e-9))
         if np.any(np.abs(yours + expected)[wrong] > scale):
             yield "sign: the numbers shown are not each other's negatives"
@@ -204,7 +208,7 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
         gradients = [answer.names.index(name) for name in part.gradients]
         if points and not set(verdict.mistakes) & BEHAVIOUR and not _is_tiny(verdict):
             for k in gradients:
-                if not any(p.is_wrong(k) for p in (*points, *answer.points[: 8 * MAX_POINTS])):
+                if not any(p.is_wrong(k) for p in (*points, *answer.points)):
                     yield f"{answer.names[k]} is right at every point that was asked about"
         ids = find_ids(part, verdict)
         for point in points:

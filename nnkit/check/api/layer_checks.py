@@ -8,13 +8,17 @@ from typing import Any
 
 from nnkit.arrays import Array, get_name
 from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.double_precision import in_double_precision
 from nnkit.check.evidence.finding import Finding, SeveralOutputs
 from nnkit.check.evidence.subjects import GateSubject
 from nnkit.check.forms.arguments import Selection
 from nnkit.check.forms.form_gate import examine_form
+from nnkit.check.forms.frameworks import find_framework, find_used_framework
+from nnkit.check.forms.jax_code import read_jax
 from nnkit.check.forms.pairs import Pair, find_pair, read_pair
 from nnkit.check.forms.roles import is_cache_first, list_required
 from nnkit.check.forms.stateful_layers import check_again, read_layer
+from nnkit.check.forms.torch_code import on_one_thread, read_torch
 from nnkit.check.pipeline import Case, conclude, find, guard_check
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
@@ -47,13 +51,17 @@ def check_backward(
     place on the upstream gradient or the cache is a note. The global generators of random numbers are set to `seed` for
     each call.
     """
-    pair = None if isinstance(gate, type) else find_pair(gate)
+    framework = find_framework(gate)
+    pair = None if framework or isinstance(gate, type) else find_pair(gate)
+    framework = framework or ("" if pair else find_used_framework(gate, inputs))
     title = pair.title if isinstance(pair, Pair) else f"{get_name(gate)}.backward"
     own = _has_own_form(gate)
 
     def check() -> Verdict | Finding:
         if isinstance(pair, Finding):
             return pair
+        if framework:
+            return _check_framework(framework, gate, inputs, options, wrt, of, seed, rng)
         missing = None if isinstance(pair, Pair) else guarded_call.find_missing_method(gate)
         if missing:
             return missing
@@ -103,6 +111,25 @@ def _has_own_form(gate: Any) -> bool:
     return required is None or (len(required) < 3 and not is_cache_first(backward)) or any(m for _, m in required)
 
 
+def _check_framework(
+    framework: str,
+    function: Any,
+    inputs: Any,
+    options: dict[str, Any],
+    wrt: Selection,
+    of: Function | None,
+    seed: int,
+    rng: int,
+) -> Verdict | Finding:
+    """Check the derivative that PyTorch or JAX has of a function."""
+    with in_double_precision(), on_one_thread():
+        if framework == "torch":
+            form = read_torch(function, inputs, options, wrt, of, seed)
+        else:
+            form = read_jax(function, inputs, options, wrt, of)
+        return form if isinstance(form, Finding) else examine_form(form, False, rng)
+
+
 def _has_options(inputs: Sequence[Any]) -> bool:
     """Return True if there is text, a dict or the like beside arrays."""
     options = [x is None or isinstance(x, str | dict | bool) for x in inputs]
@@ -123,7 +150,7 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: i
     pair = Pair(gate.forward, gate.backward, gate)
     if found == ("wrong-container",) and len(list_required(gate.backward) or ()) == 1:  # it keeps what backward needs
         return _check_pair(pair, inputs, {}, None, of, False, seed, rng)
-    if found == ("changes-by-itself",) or isinstance(finding, SeveralOutputs):
+    if found in (("changes-by-itself",), ("not-numbers",)) or isinstance(finding, SeveralOutputs):
         other = _check_pair(pair, inputs, {}, None, of, True, seed, rng)
         if isinstance(other, Finding) or "changes-by-itself" not in other.mistakes:
             return other

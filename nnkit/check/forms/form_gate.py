@@ -102,7 +102,8 @@ class FormGate:
 
 def join_outputs(outs: Sequence[Any]) -> Any:
     """Return the outputs as one array: a single one as it is, several one after the other."""
-    return outs[0] if len(outs) == 1 else np.concatenate([np.ravel(out) for out in outs])
+    plain = [out.detach().numpy() if hasattr(out, "detach") else out for out in outs]
+    return plain[0] if len(plain) == 1 else np.concatenate([np.ravel(out) for out in plain])
 
 
 def split_upstream(upstream: Any, outs: Sequence[Any]) -> tuple[Any, ...]:

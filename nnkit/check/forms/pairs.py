@@ -292,13 +292,14 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
         return parts
     outs = parts[0]
     wanted = [p for p in code.roles if p.role == "upstream"]
+    together = isinstance(probe, tuple | list) and is_group(probe[0])
     if len(outs) == 1 or len(wanted) == len(outs) or any(p.repeated for p in wanted):
         return code
     if len(wanted) != 1:
         gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
         taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
         return Finding("wrong", f"{gives}, but {taken}.", ("wrong-container",))
-    return code if _takes_tuple(code) else replace(code, first_only=True)
+    return code if together or _takes_tuple(code) else replace(code, first_only=True)
 
 
 def _takes_tuple(code: PairCode) -> bool:

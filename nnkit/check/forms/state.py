@@ -91,7 +91,7 @@ def _find_gradient(places: Sequence[Place], after: Any) -> Place:
                 value = read_place(after, candidate)
             except (KeyError, IndexError, AttributeError, TypeError):
                 continue
-            if isinstance(value, np.ndarray | np.generic | float):
+            if isinstance(value, float) or hasattr(value, "__array__"):
                 return candidate
     return ()
 

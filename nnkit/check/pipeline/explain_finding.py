@@ -31,6 +31,10 @@ SHARE_FOR_EXAMPLE = 0.05
 """Share of the time limit for the search for a smaller example."""
 OF_SIZES = frozenset({"factor", "no-batch-mean", "divided-by-another-size"})
 """Explanations that are about a factor: a constant, or the size of an axis."""
+OF_OTHERS = OF_SIZES | {"not-filled-in"}
+"""Explanations that other inputs than those that were given cannot show."""
+EVERYWHERE = frozenset({"sign", "factor"})
+"""Explanations that one example refutes."""
 NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozenset({"elementwise-for-matmul"})}
 """Kinds of exceptions that an example with equal sizes may name, and the names that it may give; none: any."""
 
@@ -58,7 +62,12 @@ def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
     wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
     faults = faults or (GradientFault(wrong),)
     faults = _explain_first(case, comparison, k, faults)
-    return replace(finding, faults=faults, example=_find_example(case, comparison, k, faults))
+    example, refuting = _find_example(case, comparison, k, faults)
+    if refuting:
+        faults = _find_mistakes(case, comparison.inputs, [*finding.comparisons, refuting]) or (GradientFault(wrong),)
+        faults = _explain_first(case, comparison, k, faults)
+        example, _ = _find_example(case, comparison, k, faults)
+    return replace(finding, faults=faults, example=example)
 
 
 def _explain_first(
@@ -74,20 +83,30 @@ def _explain_first(
     return GradientFault((k,), (measured,)), *(fault for fault in others if fault.gradients)
 
 
-def _find_example(case: Case, comparison: Comparison, k: int, faults: Sequence[GradientFault]) -> Comparison | None:
-    """Return a smaller example that does not refute what is said of the k-th gradient."""
+def _find_example(
+    case: Case, comparison: Comparison, k: int, faults: Sequence[GradientFault]
+) -> tuple[Comparison | None, Comparison | None]:
+    """Return a smaller example that does not refute what is said of the k-th gradient; and one that does, of the same
+    shapes, if it came first."""
     own = list_explanations(fault for fault in faults if k in fault.gradients)
     entries = [BY_ID[e.id] for e in own if e.id in BY_ID] if len(own) == 1 else []
+    refuting: list[Comparison] = []
 
     def agrees(example: Comparison) -> bool:
         same = not any(map(is_constant, own)) or have_same_ratio(example, comparison, k)
-        return same and all(entry.holds(example, k) for entry in entries)
+        refuted = [entry for entry in entries if not entry.holds(example, k)]
+        if any(entry.id in EVERYWHERE for entry in refuted) and _have_same_shapes(example, comparison):
+            refuting.append(example)
+        return same and not refuted
 
-    try:
-        with working_time_limit(SHARE_FOR_EXAMPLE):
-            return find_smallest(case.subject, comparison, k, case.rng, agrees)
-    except OutOfTime:
-        return None
+    example = None
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_EXAMPLE):
+        example = find_smallest(case.subject, comparison, k, case.rng, agrees)
+    return example, refuting[0] if refuting else None
+
+
+def _have_same_shapes(a: Comparison, b: Comparison) -> bool:
+    return list(map(np.shape, a.inputs)) == list(map(np.shape, b.inputs))
 
 
 def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
@@ -150,9 +169,14 @@ def _is_overflow(subject: Subject, comparison: Comparison, k: int) -> bool:
 
 
 def _find_mistakes_in_square(case: Case, inputs: Arrays) -> tuple[GradientFault, ...]:
-    """Return what explains examples in which all sizes are equal: no product fails for its shapes there."""
+    """Return what explains examples in which all sizes are equal: no product fails for its shapes there. A factor may
+    be any of these sizes there, and what is one number there is not where it was asked for."""
     comparisons = sampling.compare_square(case.subject, inputs, case.rng)
-    return find_mistakes(comparisons) if comparisons else ()
+    faults = find_mistakes(comparisons) if comparisons else ()
+    return tuple(
+        replace(fault, explanations=()) if any(e.id in OF_OTHERS for e in fault.explanations) else fault
+        for fault in faults
+    )
 
 
 def _diagnose_value(case: Case, finding: WrongValue) -> Finding:

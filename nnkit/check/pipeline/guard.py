@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from nnkit.check.context import CallMeter, checking, current_context
+from nnkit.check.evidence.double_precision import in_double_precision
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.limits import OutOfTime, output_limit, working_time_limit
 from nnkit.check.rendering import messages
@@ -32,11 +34,23 @@ def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
     return verdict
 
 
+def _check_in_double_precision(check: Callable[[], Verdict | Finding]) -> Verdict | None:
+    """Return the verdict where JAX computes in float64, if what was rounded is right then."""
+    with in_double_precision():
+        found = check()
+    if isinstance(found, Finding) or not found.passed:
+        return None
+    note = "It computes in float32, JAX's default; it was checked in float64 (jax_enable_x64)."
+    return replace(found, notes=(*found.notes, note))
+
+
 def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | Finding:
     meter = CallMeter()
     try:
         with checking(calls=meter), working_time_limit(patience=PATIENCE), np.errstate(all="ignore"):
-            return check()
+            found = check()
+            is_rounded = "low-precision" in found.mistakes and "jax" in sys.modules
+            return (_check_in_double_precision(check) or found) if is_rounded else found
     except OutOfTime:
         return _explain_time(meter)
     except RecursionError:

@@ -1,0 +1,133 @@
+"""NumPy code with other functions in NumPy's place, so that it can be traced.
+
+    rebind(gate, {np.zeros: make_traced_zeros})        # a gate that fills what `np.zeros` gives
+
+An array that a tracer hands to the code answers NumPy's dispatch itself; one that the code makes (`np.zeros`,
+`np.array`) cannot be dispatched. A rebound function reads its globals from a copy in which functions of NumPy and
+`math` are replaced, and so do the functions of the same author that it calls. The original is left as it is.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import types
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+LIBRARIES = frozenset({"numpy", "scipy", "jax", "jaxlib", "torch", "nnkit", "IPython"})
+"""Packages whose functions are left as they are, beside the standard library."""
+
+
+def rebind(code: Any, replaced: Mapping[Callable[..., Any], Callable[..., Any]]) -> Any:
+    """Return a function, or a gate with all its methods, in which calls of some functions go to others.
+
+    `replaced` maps a function of NumPy or `math` to the one in its place. What is neither the author's function nor an
+    object with a forward comes back as it is.
+    """
+    return _Rebinding({id(old): new for old, new in replaced.items()}).rebind(code)
+
+
+class _Namespace:
+    """A module with some functions replaced."""
+
+    def __init__(self, module: types.ModuleType, replaced: Mapping[int, Any]) -> None:
+        self.__module = module
+        for name, value in vars(module).items():
+            if id(value) in replaced:
+                setattr(self, name, replaced[id(value)])
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__module, name)
+
+
+class _Rebinding:
+    """The copies of functions, classes and objects of one call of `rebind`, each made once."""
+
+    def __init__(self, replaced: dict[int, Any]) -> None:
+        self.replaced = replaced
+        self.made: dict[int, Any] = {id(module): _Namespace(module, replaced) for module in (np, math)}
+        self.kept: list[Any] = []  # so that no id is used again
+
+    def rebind(self, value: Any) -> Any:
+        """Return the value with NumPy replaced in it."""
+        if id(value) in self.replaced:
+            return self.replaced[id(value)]
+        if id(value) in self.made:
+            return self.made[id(value)]
+        if isinstance(value, types.FunctionType):
+            return self._rebind_function(value) if is_authors(value.__module__) else value
+        if isinstance(value, types.MethodType):
+            return types.MethodType(self.rebind(value.__func__), self.rebind(value.__self__))
+        if isinstance(value, type):
+            return self._rebind_class(value) if _is_gate(value) else value
+        return self._rebind_object(value) if _is_gate(type(value)) else value
+
+    def _remember(self, value: Any, copy: Any) -> Any:
+        self.kept.append(value)
+        self.made[id(value)] = copy
+        return copy
+
+    def _rebind_function(self, function: types.FunctionType) -> types.FunctionType:
+        copy = self._remember(
+            function,
+            types.FunctionType(
+                function.__code__,
+                self._rebind_globals(function.__globals__),
+                function.__name__,
+                closure=tuple(types.CellType() for _ in function.__closure__ or ()) or None,
+            ),
+        )
+        copy.__kwdefaults__, copy.__qualname__ = function.__kwdefaults__, function.__qualname__
+        copy.__defaults__ = function.__defaults__
+        for name, cell, original in zip(
+            function.__code__.co_freevars, copy.__closure__ or (), function.__closure__ or ()
+        ):
+            with suppress(ValueError):  # nothing has been assigned to it yet
+                # `super()` looks in the class that the function was written in.
+                value = original.cell_contents
+                cell.cell_contents = value if name == "__class__" else self.rebind(value)
+        return copy
+
+    def _rebind_globals(self, names: dict[str, Any]) -> dict[str, Any]:
+        if id(names) not in self.made:
+            copy = self._remember(names, {})
+            copy.update((name, self.rebind(value)) for name, value in list(names.items()))
+        found: dict[str, Any] = self.made[id(names)]
+        return found
+
+    def _rebind_class(self, kind: type) -> type:
+        copy = self._remember(
+            kind, type(kind)(kind.__name__, (kind,), {"__slots__": (), "__module__": kind.__module__})
+        )
+        for owner in reversed(kind.__mro__):
+            if is_authors(owner.__module__):
+                for name, member in list(vars(owner).items()):
+                    if isinstance(member, types.FunctionType):
+                        setattr(copy, name, self.rebind(member))
+                    elif isinstance(member, staticmethod | classmethod):
+                        setattr(copy, name, type(member)(self.rebind(member.__func__)))
+        return copy
+
+    def _rebind_object(self, value: Any) -> Any:
+        kind = self.rebind(type(value))
+        copy = self._remember(value, object.__new__(kind))
+        for name, part in getattr(value, "__dict__", {}).items():
+            object.__setattr__(copy, name, self.rebind(part))
+        return copy
+
+
+def _is_gate(kind: type) -> bool:
+    return hasattr(kind, "forward") and hasattr(kind, "__dict__") and is_authors(kind.__module__)
+
+
+def is_authors(module: str | None) -> bool:
+    """Return True for code of the author, not of a library."""
+    root = (module or "__main__").split(".")[0]
+    if root in LIBRARIES or (root in sys.stdlib_module_names and root != "__main__"):
+        return False
+    file = getattr(sys.modules.get(root), "__file__", None) or ""
+    return "site-packages" not in file
