@@ -112,7 +112,7 @@ class Agreement:
     exact: bool = False
     """The complex step gave the slopes, and small real steps agreed with it."""
     is_near: bool = False
-    """What disagrees does so by very little of what is added up."""
+    """The first gap that is open is very small beside all that is added up."""
 
 
 def look_along(
