@@ -2,6 +2,7 @@
 
     assert check_backward(Multiply(), 2.0, 3.0)            # a gate against numerical derivatives
     assert check_gradient(value_and_gradients, 3.0, -4.0)   # a scalar function of several inputs
+    assert check_layer(make_layer, x)                       # a layer that keeps state, with its parameters
     assert check_loss(loss, scores, labels)                # its gradient by the prediction; the target is fixed
     assert check_parameters(network, parameters, x, y)     # dict of arrays in, dict of gradients out
     assert check_jacobian(my_jacobian, x, of=function)
@@ -10,6 +11,8 @@
     assert check_step(step, parameters, x, y, of=loss)     # forward, backward and update in one
     assert check_training(losses, accuracy, at_least=0.95)
     assert check_value(q, 3.0, name="q")
+
+Layers may be written in other forms too, and in JAX or PyTorch: docs/check.md has a table.
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
 raises `WrongDerivative` with the same text. A check is stopped after 10 seconds of computing time, at the next line of
@@ -30,6 +33,7 @@ from nnkit.check.api.network_checks import check_parameters, check_step, check_t
 from nnkit.check.api.value_checks import check_values
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
+from nnkit.check.rendering.lessons import set_lecture
 from nnkit.check.verdict import Verdict, WrongDerivative
 from nnkit.renderers import register_renderer
 
@@ -55,4 +59,5 @@ __all__ = [
     "check_values",
     "checking",
     "partial_credit",
+    "set_lecture",
 ]

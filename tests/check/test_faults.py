@@ -36,6 +36,7 @@ BACKWARDS: dict[str, tuple[str, str]] = {
     "return cache[2], cache[0]": ("missing-entry", "the tuple or list is shorter"),
     "return cache[0][5], cache[1]": ("missing-entry", "axis 0 has 2 entries, so there is no entry 5"),
     "return cache[0][0, 0, 0], cache[1]": ("missing-entry", "3 indices are used on an array with 2 axes"),
+    "z = print('')\nreturn z[0], cache": ("missing-entry", "it is None here"),
     "return {'y': cache[1]}['x'], cache": ("missing-entry", "there is no key 'x'"),
     "x, y = cache\nreturn upstream * y, x.sum(axes=0)": (
         "wrong-arguments",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 
 from helpers.paths import ROOT
+from nnkit.check import check_gradient, set_lecture
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers
 from nnkit.check.verdict import Entry, Verdict, WrongDerivative
 
@@ -363,3 +365,17 @@ def test_a_kernel_displays_the_card_once_and_nbgrader_sees_an_error() -> None:
         assert error.ename == "WrongDerivative"
         assert error.traceback == ["✗ Subtract.backward: dy is wrong."]
         assert determine_grade(cell) == (0, 2)
+
+
+def test_the_lessons_of_later_lectures_are_marked() -> None:
+    def ask() -> str:
+        return check_gradient(lambda x: (np.sum(x**2), x.sum()), np.array([1.0, 2.0])).lesson
+
+    lesson = ask()
+    try:
+        set_lecture(0)
+        assert ask() == f"{lesson} (comes later)"
+        set_lecture(1)
+        assert ask() == lesson
+    finally:
+        set_lecture(math.inf)

@@ -285,6 +285,13 @@ def test_steps_that_are_too_large_are_reported() -> None:
     assert not verdict.passed
 
 
+def test_what_a_training_raises_becomes_a_verdict() -> None:
+    assert check_training(lambda: [2.0, 1.0], lambda: 0.9, at_least=0.8)
+    assert check_training([2.0, 1.0], lambda: 0.5, at_least=0.8).explained_as == ("training-failed",)
+    assert check_training(lambda: {}["losses"]).explained_as == ("missing-entry",)
+    assert check_training([2.0, 1.0], lambda: np.ones(2) @ np.ones(3), at_least=0.8).status == "error"
+
+
 class Explodes(gates.Gate):
     """The identity, until a call whose forward or backward gives NaN."""
 

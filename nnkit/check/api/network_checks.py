@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 
 from nnkit.arrays import get_name
+from nnkit.check.context import checking, current_context
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.containers import find_swapped
 from nnkit.check.evidence.finding import Finding
@@ -19,6 +21,8 @@ from nnkit.check.verdict import Verdict
 from nnkit.gates.base import get_input_names
 
 Function = Callable[..., Any]
+TRAINING_TIMES = 12
+"""Multiple of a check's time limit that training may take."""
 
 
 def check_parameters(
@@ -141,12 +145,19 @@ def check_step(
 
 
 def check_training(
-    losses: Sequence[float], accuracy: float | None = None, at_least: float | None = None, name: str = "training"
+    losses: Sequence[float] | Callable[[], Any],
+    accuracy: float | Callable[[], Any] | None = None,
+    at_least: float | None = None,
+    name: str = "training",
 ) -> Verdict:
-    """Check that training worked: the losses are finite and fell, and the accuracy reached `at_least`."""
+    """Check that training worked: the losses are finite and fell, and the accuracy reached `at_least`.
+
+    Both may be functions without arguments that return them, `lambda: train(...)`: what these raise becomes a verdict
+    too, and they may take twelve times as long as another check.
+    """
 
     def check() -> Verdict | Finding:
-        numbers = guarded_call.read_numbers("the list of losses", losses)
+        numbers = _read_numbers("the list of losses", losses)
         if isinstance(numbers, Finding):
             return numbers
         history = numbers.astype(float)
@@ -158,22 +169,30 @@ def check_training(
             where = f"the loss is {history[odd[0]]} at step {odd[0]}"
             sentence = f"{where}: try a smaller step size, and look for an overflow."
             return Finding("wrong", sentence, ("training-failed",))
-        tenth = max(1, history.size // 10)
-        start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
-        if not end < start:
-            verb = "rose" if end > start else "stayed"
-            sentence = f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?"
-            return Finding("wrong", sentence, ("training-failed",))
-        return _check_accuracy(name, f"the loss fell from {start:.4g} to {end:.4g}", accuracy, at_least)
+        return _check_fall(name, history, accuracy, at_least)
 
-    return guard_check(name, check)
+    with checking(seconds=TRAINING_TIMES * current_context().seconds):
+        return guard_check(name, check)
 
 
-def _check_accuracy(name: str, loss: str, accuracy: float | None, at_least: float | None) -> Verdict | Finding:
-    """Compare the accuracy with `at_least`; `loss` says how the loss fell."""
+def _read_numbers(title: str, given: Any, shape: tuple[int, ...] | None = None) -> np.ndarray | Finding:
+    """Return these numbers, or those that a function returns; a finding where it raises or returns something else."""
+    value = guarded_call.call_learner(given, (), "it") if isinstance(given, FunctionType) else given
+    return value if isinstance(value, Finding) else guarded_call.read_numbers(title, value, shape)
+
+
+def _check_fall(name: str, history: np.ndarray, accuracy: Any, at_least: float | None) -> Verdict | Finding:
+    """Compare the first tenth of the losses with the last, and the accuracy with `at_least`."""
+    tenth = max(1, history.size // 10)
+    start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
+    if not end < start:
+        verb = "rose" if end > start else "stayed"
+        sentence = f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?"
+        return Finding("wrong", sentence, ("training-failed",))
+    loss = f"the loss fell from {start:.4g} to {end:.4g}"
     if at_least is None:
         return Verdict(name, "right", f"{loss}.")
-    number = guarded_call.read_numbers("the accuracy", accuracy, ())
+    number = _read_numbers("the accuracy", accuracy, ())
     if isinstance(number, Finding):
         return number
     got = float(number)

@@ -115,8 +115,8 @@ def _describe_terms(slope: Slope) -> str:
     if not slope.outputs:
         return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
     others = len(slope.outputs) - MAX_TERMS
-    more = f", and {others} more {'entry' if others == 1 else 'entries'}" if others > 0 else ""
-    listed = _list_changes(slope.outputs[:MAX_TERMS])
+    more = f", and {others + 1} more entries" if others > 0 else ""
+    listed = _list_changes(slope.outputs[: 1 if others > 0 else MAX_TERMS])
     return f"Measured: a small change of {slope.entry} changes {listed}{more}. {_describe_sum(slope)}"
 
 

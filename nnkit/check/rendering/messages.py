@@ -20,6 +20,7 @@ from nnkit.check.evidence.finding import CallFault, Explanation, Finding, Gradie
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.rendering import shape_messages
+from nnkit.check.rendering.lessons import mark_later
 from nnkit.check.verdict import Verdict
 from nnkit.text import join_words
 
@@ -98,7 +99,7 @@ def explain_fields(explanations: Sequence[Explanation]) -> dict[str, Any]:
         "explained_as": tuple(dict.fromkeys(e.id for e in explanations if not e.named)),
         "explanation": tuple(dict.fromkeys(e.why for e in explanations if e.why)),
         "hints": (_join_different(e.nudge for e in explanations), _join_different(e.hint for e in explanations)),
-        "lesson": explanations[0].lesson,
+        "lesson": mark_later(explanations[0].lesson),
     }
 
 

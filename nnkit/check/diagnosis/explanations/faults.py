@@ -138,6 +138,7 @@ PYTHON_FAULTS = (
                 r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
                 "a single number has no entries",
             ),
+            FaultCase(r"'NoneType' object is not subscriptable", "it is None here: is a `return` missing?"),
             FaultCase(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
             FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
         ),

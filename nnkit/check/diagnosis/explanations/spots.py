@@ -71,9 +71,11 @@ class Spot:
 
     @property
     def letters(self) -> dict[str, str]:
-        """Other letters for the values that have no name, where the learner's own x or y is another value."""
+        """Other letters for the values that have no name, where the learner's own x or y is another value, or where the
+        other value of the gate has a name."""
+        ends = LETTERS[: len(self.places[0].inputs)]
         unnamed = [letter for letter in LETTERS if letter not in self.names]
-        taken = set(self.learners) & set(LETTERS)
+        taken = set(self.learners) & set(LETTERS) or any(letter in self.names for letter in ends)
         return dict(zip(unnamed, [c for c in "abcd" if c not in self.learners])) if taken else {}
 
     def write(self, formula: str) -> str:
@@ -90,7 +92,9 @@ class Spot:
         letters = [self.letters.get(letter, letter) for letter in LETTERS[: len(self.places[0].inputs)]]
         into = [new for old, new in zip(LETTERS, letters) if old not in self.names and _is_mentioned(new, title)]
         outof = "out" not in self.names and _is_mentioned("out", title)
+        other = len(into) == 1 < len(letters)
         said = [f"{' and '.join(into)} {'is' if len(into) == 1 else 'are'} what goes into it"] if into else []
+        said = [f"{into[0]} is its other input"] if other else said
         said += ["out is what comes out of it"] if outof else []
         note = f" Here {', '.join(said)}." if said else ""
         why = f"{self.slopes.why}{note}"
