@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
 
 from nnkit.arrays import Array, get_name
@@ -52,7 +53,7 @@ def check_backward(
     each call.
     """
     framework = find_framework(gate)
-    pair = None if framework or isinstance(gate, type) else find_pair(gate)
+    pair = None if framework else find_pair(gate)
     framework = framework or ("" if pair else find_used_framework(gate, inputs))
     title = pair.title if isinstance(pair, Pair) else f"{get_name(gate)}.backward"
     own = _has_own_form(gate)
@@ -62,12 +63,10 @@ def check_backward(
             return pair
         if framework:
             return _check_framework(framework, gate, inputs, options, wrt, of, seed, rng)
-        missing = None if isinstance(pair, Pair) else guarded_call.find_missing_method(gate)
-        if missing:
-            return missing
+        if not isinstance(pair, Pair):
+            return _explain_no_pair(gate)
         if own and wrt is None and strict is not False and not options and not _has_options(inputs):
             return _check_gate(title, gate, inputs, of, seed, rng)
-        assert isinstance(pair, Pair)
         return _check_pair(pair, inputs, options, wrt, of, own if strict is None else strict, seed, rng)
 
     return guard_check(title, check)
@@ -111,6 +110,15 @@ def _has_own_form(gate: Any) -> bool:
     return required is None or (len(required) < 3 and not is_cache_first(backward)) or any(m for _, m in required)
 
 
+def _explain_no_pair(given: Any) -> Finding:
+    """Return the finding on what is no layer."""
+    if isinstance(given, FunctionType):
+        sentence = f"{get_name(given)} is one function: give the forward and the backward, check_backward((f, g), x)."
+        return Finding("error", sentence)
+    kind = guarded_call.describe_kind(given)
+    return guarded_call.find_missing_method(given) or Finding("error", f"this is {kind}: no layer.")
+
+
 def _check_framework(
     framework: str,
     function: Any,
@@ -147,8 +155,8 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: i
     case = Case.start(GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate), xs, rng)
     finding = find(case)
     found = finding.mistakes if isinstance(finding, Finding) else ()
-    pair = Pair(gate.forward, gate.backward, gate)
-    if found == ("wrong-container",) and len(list_required(gate.backward) or ()) == 1:  # it keeps what backward needs
+    pair = Pair(gate.forward, gate.backward, gate, of=get_name(gate))
+    if found == ("wrong-container",) and len(list_required(gate.backward) or ()) < 2:  # it keeps what backward needs
         return _check_pair(pair, inputs, {}, None, of, False, seed, rng)
     if found in (("changes-by-itself",), ("not-numbers",)) or isinstance(finding, SeveralOutputs):
         other = _check_pair(pair, inputs, {}, None, of, True, seed, rng)
