@@ -17,6 +17,7 @@ from nnkit.check.evidence.subjects import GateSubject
 from nnkit.check.forms.arguments import Selection
 from nnkit.check.forms.form_gate import Form, examine_form
 from nnkit.check.forms.frameworks import find_framework, find_used_framework
+from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.forms.jax_code import read_jax
 from nnkit.check.forms.pairs import Pair, find_pair, read_pair
 from nnkit.check.forms.roles import is_cache_first, list_required
@@ -98,11 +99,12 @@ def check_layer(
     name = get_name(make_layer) if isinstance(make_layer, type) or not callable(make_layer) else "layer"
 
     def check() -> Verdict | Finding:
-        form = read_layer(make_layer, inputs, options, wrt, seed)
-        if isinstance(form, Finding):
-            return form
-        verdict = _examine_in(dtype, form, strict, rng)
-        return check_again(form, verdict) if isinstance(verdict, Verdict) and verdict.passed else verdict
+        with putting_back_generators():
+            form = read_layer(make_layer, inputs, options, wrt, seed)
+            if isinstance(form, Finding):
+                return form
+            verdict = _examine_in(dtype, form, strict, rng)
+            return check_again(form, verdict) if isinstance(verdict, Verdict) and verdict.passed else verdict
 
     return guard_check(f"{name}.backward", check)
 
@@ -136,7 +138,7 @@ def _check_framework(
     rng: int,
 ) -> Verdict | Finding:
     """Check the derivative that PyTorch or JAX has of a function."""
-    with in_double_precision(), on_one_thread():
+    with in_double_precision(), on_one_thread(), putting_back_generators():
         if framework == "torch":
             form = read_torch(function, inputs, options, wrt, of, seed)
         else:
@@ -183,8 +185,9 @@ def _check_pair(
     dtype: Any = None,
 ) -> Verdict | Finding:
     """Check a pair of functions, or of methods. Strictly, all calls are made on the same object."""
-    form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
-    return form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+    with putting_back_generators():
+        form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
+        return form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
 
 
 def _examine_in(dtype: Any, form: Form, strict: bool, rng: int) -> Verdict | Finding:

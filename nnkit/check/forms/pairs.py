@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial, call_code
-from nnkit.check.forms.generators import putting_back_generators, remember_states, seed_generators
+from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.places import copy_deeply
 from nnkit.check.forms.roles import Parameter, assign_roles, takes
 
@@ -83,8 +84,9 @@ def find_pair(given: Any) -> Pair | Finding | None:
         return None
     if isinstance(given, type) and not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
         return None
-    for names in METHODS:
-        forward, backward = (getattr(given, name, None) for name in names)
+    for names in () if isinstance(given, FunctionType) else METHODS:
+        forward = getattr(given, names[0], None)
+        backward = getattr(given, names[1], None) if callable(forward) else None
         if callable(forward) and callable(backward):
             owner = given if getattr(forward, "__self__", None) is given else None
             return Pair(forward, backward, owner, of=get_name(given))
@@ -276,8 +278,7 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     if unknown:
         return Finding("error", f"{get_name(pair.forward)} has no parameter {unknown[0]!r}.")
     restore = remember_states(pair.forward, pair.backward)
-    with putting_back_generators():
-        probe = _probe(pair, arguments, for_forward, seed)
+    probe = _probe(pair, arguments, for_forward, seed)
     if isinstance(probe, Finding):
         return probe
     filled = {slot.argument for slot in arguments.slots}
@@ -285,8 +286,7 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     has_cache = isinstance(probe, tuple | list) and len(probe) > 1
     roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward))
     code = PairCode(pair, arguments, roles, seed, for_forward, for_backward, restore)
-    with putting_back_generators():
-        return _count_upstreams(code, probe)
+    return _count_upstreams(code, probe)
 
 
 def _probe(pair: Pair, arguments: Arguments, options: Mapping[str, Any], seed: int) -> Any:

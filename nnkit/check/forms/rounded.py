@@ -11,7 +11,6 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import GateSubject
 from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.forms.form_gate import Form, FormGate
-from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.rendering.shape_messages import describe_shape
 from nnkit.check.verdict import Verdict
 from nnkit.text import join_words
@@ -23,11 +22,7 @@ MIN_SIZE = 0.1
 
 def examine_rounded(form: Form, dtype: Any, rng: int) -> Verdict | Finding:
     """Return the verdict on code that computes in this type, with central differences of a step that suits it."""
-    with putting_back_generators():
-        return _examine(form, np.dtype(dtype), np.random.default_rng(rng))
-
-
-def _examine(form: Form, dtype: np.dtype, draw: np.random.Generator) -> Verdict | Finding:
+    dtype, draw = np.dtype(dtype), np.random.default_rng(rng)
     gate = FormGate(form.code)
     subject = GateSubject(form.title, form.code.names, form.wrt, None, gate=gate, gradient_names=form.gradient_names)
     out = subject.run_calls(form.inputs, []).results[0].returned

@@ -14,7 +14,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial
-from nnkit.check.forms.generators import putting_back_generators, seed_generators
+from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
@@ -84,11 +84,8 @@ def pair_methods(layer: Any, gives_nothing: bool = False) -> Pair:
     """Return a layer's two methods; what they do not return is read from the layer. `gives_nothing` says that no input
     has a gradient."""
     forward, backward = find_methods(layer)
-    instead = {"forward": OUTPUTS, "backward": INPUT_GRADIENTS}
-    wrapped = [
-        _returning(method, layer, names, () if gives_nothing and names is INPUT_GRADIENTS else None)
-        for method, names in zip((forward, backward), instead.values())
-    ]
+    nothing = () if gives_nothing else None
+    wrapped = _returning(forward, layer, OUTPUTS, None), _returning(backward, layer, INPUT_GRADIENTS, nothing)
     return Pair(*wrapped, layer, fresh=False)
 
 
@@ -117,13 +114,6 @@ def read_layer(
     make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection = None, seed: int = 0
 ) -> Form | Finding:
     """Return a layer as a form that can be examined, with its parameters among the inputs."""
-    with putting_back_generators():
-        return _read_layer(make_layer, inputs, options, wrt, seed)
-
-
-def _read_layer(
-    make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection, seed: int
-) -> Form | Finding:
     build = make_layer if _is_factory(make_layer) else lambda: make_layer
     seed_generators(seed)
     template = build()
@@ -159,9 +149,8 @@ def _read_layer(
 
 
 def _is_factory(made: Any) -> bool:
-    if isinstance(made, type):
-        return True
-    return callable(made) and not hasattr(made, "backward") and not hasattr(made, "backward_pass")
+    named = hasattr(made, "__name__")  # a class or a function, in another process too
+    return callable(made) and (named or not hasattr(made, "backward"))
 
 
 def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
@@ -205,8 +194,7 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
 def check_again(form: Form, verdict: Verdict) -> Verdict | Finding:
     """Return the verdict on a layer that is right when it is new, after it was used a second time at other inputs: its
     gradients are then those of the second time, or the sums of both."""
-    with putting_back_generators():
-        found = _find_kept(form)
+    found = _find_kept(form)
     if isinstance(found, Finding):
         return found
     return replace(verdict, notes=(*verdict.notes, *found))
