@@ -67,7 +67,7 @@ def _is_one_number(comparison: Comparison, i: int) -> bool:
 def vanishes(comparison: Comparison, i: int) -> bool:
     """Return True if the i-th gradient is 0 up to rounding, where the right one is not."""
     returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
-    if returned.dtype.kind not in "iuf" or not returned.size:
+    if returned.shape != right.shape or returned.dtype.kind not in "iuf" or not returned.size:
         return False
     return float(np.max(np.abs(returned))) <= ROUNDING * float(np.max(np.abs(right), initial=0.0))
 
