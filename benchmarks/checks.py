@@ -41,6 +41,7 @@ from corpus.reported import REPORTED
 from corpus.right import RIGHT
 from corpus.special_cases import SPECIAL
 from corpus.wrong import WRONG
+from layers import LAYERS
 
 try:
     import peers
@@ -189,6 +190,8 @@ def compare(right: list[Any], wrong: list[Any], draws: int, seed: int) -> dict[s
 
 SHAPES = {10: (2, 5), 100: (10, 10), 1_000: (25, 40), 10_000: (100, 100)}
 """Shapes of the largest array, by its number of entries."""
+COURSEWORK = "batch norm", "naive convolution", "attention", "LSTM of 10 steps"
+"""Layers, of the sizes of coursework, that are timed too; entries are those of all inputs."""
 LIMIT = 60.0
 ROUNDS, ENOUGH = 7, 1.0
 """The median of so many calls, or of as many as fill this many seconds."""
@@ -338,6 +341,10 @@ def measure_speed(seed: int) -> list[dict[str, Any]]:
         for name, subject in subjects(entries, seed).items():
             rows.append({"entries": entries, "subject": name, "seconds": timed(subject)})
         print(f"speed: {entries} entries done", file=sys.stderr, flush=True)
+    for name, make in LAYERS.items():
+        if name in COURSEWORK:
+            subject = make(np.random.default_rng(seed))
+            rows.append({"entries": sum(map(np.size, subject[1:])), "subject": name, "seconds": timed(subject)})
     return rows
 
 

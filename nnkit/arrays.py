@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from types import ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -153,9 +154,26 @@ def get_input_names(gate: object) -> list[str]:
     """Return the names of a gate's inputs, from its forward: ["x", "w", "b"]."""
     forward: Any = getattr(gate, "forward", gate)
     try:
-        return list(inspect.signature(forward).parameters)
+        return [parameter.name for parameter in list_parameters(forward)]
     except (TypeError, ValueError):  # a builtin without a signature
         return []
+
+
+_PARAMETERS: WeakKeyDictionary[FunctionType, tuple[inspect.Parameter, ...]] = WeakKeyDictionary()
+"""The parameters of Python functions that were asked for before."""
+
+
+def list_parameters(function: Any) -> tuple[inspect.Parameter, ...]:
+    """Return the parameters of a function, as `inspect.signature` finds them; it is asked once for each function.
+    Raises what that raises: TypeError or ValueError where they are not known."""
+    bound = isinstance(function, MethodType)
+    plain = function.__func__ if bound else function
+    if type(plain) is not FunctionType:
+        return tuple(inspect.signature(function).parameters.values())
+    if plain not in _PARAMETERS:
+        _PARAMETERS[plain] = tuple(inspect.signature(plain).parameters.values())
+    found = _PARAMETERS[plain]
+    return found[1:] if bound and found and found[0].kind is not found[0].VAR_POSITIONAL else found
 
 
 def _describe_input(gate: object, position: int) -> str:

@@ -2,6 +2,7 @@
 
     assert check_backward(Multiply(), 2.0, 3.0)            # a gate against numerical derivatives
     assert check_gradient(value_and_gradients, 3.0, -4.0)   # a scalar function of several inputs
+    assert check_layer(make_layer, x)                       # a layer that keeps state, with its parameters
     assert check_loss(loss, scores, labels)                # its gradient by the prediction; the target is fixed
     assert check_parameters(network, parameters, x, y)     # dict of arrays in, dict of gradients out
     assert check_jacobian(my_jacobian, x, of=function)
@@ -10,6 +11,8 @@
     assert check_step(step, parameters, x, y, of=loss)     # forward, backward and update in one
     assert check_training(losses, accuracy, at_least=0.95)
     assert check_value(q, 3.0, name="q")
+
+Layers may be written in other forms too, and in JAX or PyTorch: docs/check.md has a table.
 
 Each check returns a `Verdict`, which shows itself in a notebook; under `assert`, one that did not pass
 raises `WrongDerivative` with the same text. A check is stopped after 10 seconds of computing time, at the next line of

@@ -31,16 +31,14 @@ class CallMeter:
     began: float | None = None
     """When the call that is under way began."""
 
-    def start(self, clock: Callable[[], float]) -> float:
-        """Note that a call begins; returns the time."""
-        self.began = now = clock()
-        return now
+    def start(self, now: float) -> None:
+        """Note that a call begins."""
+        self.began = now
 
-    def stop(self, began: float, clock: Callable[[], float], count: int = 1) -> None:
-        """Count calls that began then and are over."""
-        self.count += count
-        self.seconds += clock() - began
-        self.began = None
+    def stop(self, now: float, count: int = 1) -> None:
+        """Count what began last: one call, or so many in one message."""
+        self.seconds += now - (now if self.began is None else self.began)
+        self.count, self.began = self.count + count, None
 
 
 @dataclass(frozen=True)

@@ -133,7 +133,7 @@ INPUTS = {
     "holds NaN or infinity": np.array([np.nan, 1.0]),
     "array of integers": np.array([1, 2]),
     "rectangular": [[1.0], [1.0, 2.0]],
-    "has 3000000 entries": np.ones(3_000_000),
+    "has 30000000 entries": np.broadcast_to(1.0, 30_000_000),
 }
 
 

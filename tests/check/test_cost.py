@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnkit.check import check_backward, check_parameters, checking
+from nnkit.check import check_backward, check_loss, check_parameters, checking
 
 RNG = np.random.default_rng(0)
 
@@ -103,6 +103,17 @@ def test_two_errors_that_cancel_in_a_sum_are_seen() -> None:
             return dx, dw
 
     assert check_backward(Shifted(), np.ones((40, 40)), RNG.normal(size=(40, 3))).status == "wrong"
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1)])
+def test_a_loss_may_be_an_array_of_one_number(shape: tuple[int, ...]) -> None:
+    def loss(prediction: Any, target: Any, factor: float = 2.0) -> Any:
+        apart = prediction - target
+        return np.mean(apart**2).reshape(shape), factor * apart / apart.size
+
+    inputs = RNG.normal(size=(3, 2)), RNG.normal(size=(3, 2))
+    assert check_loss(loss, *inputs).passed
+    assert check_loss(lambda prediction, target: loss(prediction, target, 1.0), *inputs).mistakes == ("factor",)
 
 
 def test_deep_networks_share_one_budget() -> None:

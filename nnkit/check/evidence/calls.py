@@ -44,19 +44,21 @@ def call_batch(calls: Sequence[Call]) -> list[CallResult]:
     context = current_context()
     remote = context.remote()
     if remote:
-        began = context.calls.start(context.clock)
+        context.calls.start(context.clock())
         there = remote.call_batch(calls)
+        context.calls.stop(context.clock(), len(there or ()))
         if there is not None:
-            context.calls.stop(began, context.clock, len(calls))
             return there
     meter, clock = context.calls, context.clock
+    now = clock()
     done: list[CallResult] = []
     returned: list[Any] = []
     first: FirstBytes = {}
     for function, given in calls:
-        began = meter.start(clock)
+        meter.start(now)
         result = _call_resolved(function, given, returned, first)
-        meter.stop(began, clock)
+        now = clock()
+        meter.stop(now)
         returned.append(result.returned)
         result.returned = _copy_arrays(result.returned)  # the next call may write into what this one returned
         done.append(result)

@@ -64,7 +64,7 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
         words = {"why": "Its shape has an axis too many then.", "nudge": "Count the ( on the line of the `return`."}
         finding = _wrong_count(subject, sentence)
         return replace(finding, words={**finding.words, **words})
-    return _read_each(chosen, subject)
+    return _read_each(chosen, subject, inputs)
 
 
 def _find_gradient_of_fixed(
@@ -90,14 +90,14 @@ def _is_zero(gradient: Any, shape: tuple[int, ...]) -> bool:
     return np.shape(gradient) == shape and not np.any(np.asarray(gradient) != 0)
 
 
-def _read_each(gradients: Sequence[Any], subject: Gradients) -> Arrays | Finding:
+def _read_each(gradients: Sequence[Any], subject: Gradients, inputs: Arrays) -> Arrays | Finding:
     names = ", ".join(subject.names)
     for i, gradient in zip(subject.wrt, gradients):
         if gradient is None:
             return _wrong_count(subject, f"{subject.name(i)} is None, but each input ({names}) needs its gradient.")
     arrays = []
     for i, gradient in zip(subject.wrt, gradients):
-        array = guarded_call.read_numbers(subject.name(i), gradient)
+        array = guarded_call.read_numbers(subject.name(i), gradient, inputs=inputs)
         if isinstance(array, Finding):
             return array
         arrays.append(array.astype(float) if array.dtype.kind == "b" else np.array(array))

@@ -24,14 +24,20 @@ Ways = Mapping[int, np.ndarray]
 Measured = tuple[Ways, np.ndarray, np.ndarray]
 """A direction, the slope of each entry of the output along it, and the error of that."""
 
-STEPS = 0.02 * 0.5 ** np.arange(5)
-"""Steps of real differences."""
-CHECK_STEPS = 2.0 ** -np.array([16, 17])
-"""Steps of the real differences that a complex step must agree with."""
+STEPS = 2.0**-8, 2.0**-14
+"""First steps of real differences: smaller ones where the others cross a kink."""
+LEVELS = 3
+"""Steps of one extrapolation, each half the one before."""
+CHECK_STEP = 2.0**-19
+"""Step of the real differences that a complex step must agree with."""
 MAX_COMPLEX_GAP = 1e-6
+MAX_BEND = 1e-4
+"""Difference of the slopes to both sides, over such a step, relative to the largest: more may be a kink."""
 RTOL = 1e-12
 """Room for rounding relative to the root of the sum of squares of what is added."""
-MAX_SLACK = 1e-9
+SURE = 1e-10
+"""Error relative to the largest slope with which no smaller steps are tried."""
+MAX_SLACK = 3e-9
 """Room for errors, on the same scale, beyond which agreement says too little."""
 LEAST_LEVEL = 1e-6
 """Share of the largest that all are made as small as, at most."""
@@ -105,6 +111,8 @@ class Agreement:
     """An error in one entry would have shown, however small the entry is beside others."""
     exact: bool = False
     """The complex step gave the slopes, and small real steps agreed with it."""
+    is_near: bool = False
+    """The first gap that is open is very small beside all that is added up."""
 
 
 def look_along(
@@ -153,7 +161,7 @@ def _close_gaps(
         for k, (upstream, gradients) in enumerate(pairs):
             gap = find_gap(subject, inputs, upstream, zip(subject.wrt, gradients), way, slope, error)
             if not gap.is_closed:
-                return Agreement(False)
+                return Agreement(False, is_near=bool(gap.distance <= MAX_SLACK * gap.size))
             each[k] |= gap.shows_each
     return Agreement(True, all(each))
 
@@ -171,16 +179,15 @@ def find_gap(
     error."""
     terms = np.ravel(upstream * slope)
     own, total, squares = -float(terms.sum()), float(np.abs(terms).sum()), float(terms @ terms)
-    rounding, least, largest = 0.0, np.inf, 0.0
+    rounding, least = 0.0, math.inf
     for i, w in gradients:
         shares = np.ravel(w * way[i])
         sizes = np.abs(shares)
         own, total, squares = own + shares.sum(), total + sizes.sum(), squares + shares @ shares
-        largest = max(largest, top := sizes.max())
-        least = min(least, sizes.min(initial=np.inf, where=sizes > NOISE * top))
+        least = min(least, sizes.min(initial=math.inf, where=sizes > NOISE * sizes.max()))
         room = subject.rounding(i, inputs)
-        rounding += float(np.sum(room * np.abs(way[i]))) if np.any(room) else 0.0
-    noise = np.ravel(upstream * error)
+        rounding += float(np.sum(room * np.abs(way[i]))) if type(room) is not float or room else 0.0
+    noise = np.ravel(upstream * error) if error.any() else error.ravel()
     size = math.sqrt(squares) if np.isfinite(squares) else math.nan
     # The signs of upstream gradients have nothing to do with those of the errors: these add up like a random walk too.
     slack = RTOL * size + 16 * EPSILON * total + 30 * math.sqrt(noise @ noise) + rounding
@@ -205,49 +212,73 @@ def take_complex_steps(function: Callable[..., Any], inputs: Arrays, ways: Seque
 def confirms_complex_step(function: Callable[..., Any], inputs: Arrays, way: Ways, slope: np.ndarray) -> bool:
     """Return True if small real steps along a direction give the complex step's slope, and show no kink."""
     try:
-        middle, *sides = _step_along(function, inputs, way, CHECK_STEPS)
+        coarse = _difference_along(function, inputs, way, CHECK_STEP)
+        if not coarse.agrees_with(slope):
+            return False
+        if (np.abs(coarse.bend) <= coarse.noise + MAX_BEND * np.abs(slope).max(initial=0.0)).all():
+            return True
+        fine = _difference_along(function, inputs, way, CHECK_STEP / 4)
     except Exception:  # outside of where the function is defined
         return False
-    if middle.shape != slope.shape:
-        return False
-    coarse, fine = (_slope_and_bend(middle, *pair, h) for pair, h in zip(_pairs(sides), CHECK_STEPS))
-    noise = 500 * EPSILON * np.abs(middle) / CHECK_STEPS[-1]
-    size = np.abs(slope)
-    room = noise + MAX_COMPLEX_GAP * size + 1e-9 * np.max(size, initial=0.0)
-    near = np.abs((4 * fine[0] - coarse[0]) / 3 - slope) <= room
-    smooth = (np.abs(fine[1]) <= 0.75 * np.abs(coarse[1])) | (np.abs(fine[1]) <= room)
-    return bool(np.all(near & smooth))
+    # A kink's difference does not shrink with the step, that of a curved function does.
+    return bool((np.abs(fine.bend) <= fine.noise + 0.5 * np.abs(coarse.bend)).all()) and fine.agrees_with(slope)
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """A slope by one real step to both sides."""
+
+    slope: np.ndarray
+    bend: np.ndarray
+    """The difference of the slopes to both sides."""
+    noise: np.ndarray
+
+    def agrees_with(self, slope: np.ndarray) -> bool:
+        if self.slope.shape != slope.shape:
+            return False
+        size = np.abs(slope)
+        room = self.noise + MAX_COMPLEX_GAP * (size + 0.01 * size.max(initial=0.0))
+        return bool((np.abs(self.slope - slope) <= room).all())
+
+
+def _difference_along(function: Callable[..., Any], inputs: Arrays, way: Ways, h: float) -> _Difference:
+    middle, above, below = _step_along(function, inputs, way, [h])
+    return _Difference(*_slope_and_bend(middle, above, below, h), 50 * EPSILON / h * np.abs(middle))
 
 
 def extrapolate_along(function: Callable[..., Any], inputs: Arrays, way: Ways) -> tuple[np.ndarray, np.ndarray] | None:
     """Return the slope along a direction by Richardson's extrapolation of a few real steps, and its error; None where a
     kink is seen, or the function is not defined."""
+    for first in STEPS:
+        found = _extrapolate_from(function, inputs, way, first)
+        if found and (found[1] <= SURE * np.abs(found[0]).max(initial=0.0)).all():
+            break
+    return found
+
+
+def _extrapolate_from(
+    function: Callable[..., Any], inputs: Arrays, way: Ways, first: float
+) -> tuple[np.ndarray, np.ndarray] | None:
+    steps = [first * 0.5**k for k in range(LEVELS)]
     try:
-        middle, *sides = _step_along(function, inputs, way, STEPS)
+        middle, *sides = _step_along(function, inputs, way, steps)
     except Exception:
         return None
-    pairs = list(_pairs(sides))
-    column, bends = zip(*(_slope_and_bend(middle, *pair, h) for pair, h in zip(pairs, STEPS)))
-    table = list(column)
-    for order in range(1, len(STEPS)):
-        before, table = table, [fine + (fine - coarse) / (4.0**order - 1) for coarse, fine in pairwise(table)]
-    (slope,), (coarse, fine) = table, before
-    noise = 8 * EPSILON * (np.abs(middle) / STEPS[-1] + np.abs(slope))
-    error = np.abs(fine - coarse) / 8 + noise
-    bend, largest = np.abs(bends[-1]), np.max(np.abs(bends[:3]), axis=0)
-    kinked = (bend > 0.5 * largest) & (bend > 1e-6 * np.abs(slope) + 100 * noise)
-    return None if kinked.any() else (slope, error)
+    pairs = zip(zip(sides[::2], sides[1::2]), steps)
+    column, bends = zip(*(_slope_and_bend(middle, above, below, h) for (above, below), h in pairs))
+    coarse, fine = (b + (b - a) / 3 for a, b in pairwise(column))
+    slope = fine + (fine - coarse) / 15
+    noise = 2 * EPSILON * (np.abs(middle) / steps[-1] + np.abs(slope))
+    bend, largest = np.abs(bends[-1]), np.maximum(*np.abs(bends[:2]))
+    kinked = (bend > 0.5 * largest) & (bend > 1e-6 * np.abs(slope) + 400 * noise)
+    return None if kinked.any() else (slope, np.abs(fine - coarse) / 8 + noise)
 
 
-def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: np.ndarray) -> list[np.ndarray]:
+def _step_along(function: Callable[..., Any], inputs: Arrays, way: Ways, steps: Sequence[float]) -> list[np.ndarray]:
     """Return the function's values in the middle, and at each step to both sides."""
-    ts = [0.0, *(t for h in steps.tolist() for t in (h, -h))]
+    ts = [0.0, *(t for h in steps for t in (h, -h))]
     points = (numerical.move_along(inputs, way, t) for t in ts)
     return [np.asarray(value, dtype=float) for value in numerical.evaluate_at_each(function, points)]
-
-
-def _pairs(sides: Sequence[np.ndarray]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    return zip(sides[::2], sides[1::2])
 
 
 def _slope_and_bend(middle: np.ndarray, above: np.ndarray, below: np.ndarray, h: float) -> tuple[Any, Any]:

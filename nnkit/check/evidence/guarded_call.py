@@ -21,8 +21,10 @@ from nnkit.check.evidence.tolerance import find_worst, make_table
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
 
-MAX_INPUT_ENTRIES = 300_000
-MAX_RESULT_ENTRIES = 10 * MAX_INPUT_ENTRIES
+MAX_INPUT_ENTRIES = 20_000_000
+MAX_RESULT_ENTRIES = 3_000_000
+MAX_RATIO = 10
+"""Entries of a result for each of the inputs, where these have many."""
 
 
 # ---- the inputs of a check --------------------------------------------------------------------------
@@ -150,7 +152,9 @@ def find_changed(labels: Sequence[str], given: Sequence[Any], original: Sequence
 def equal_arrays(a: Any, b: Any) -> bool:
     """Compare shapes and numbers; NaN equals NaN."""
     a, b = np.asarray(a), np.asarray(b)
-    return np.array_equal(a, b, equal_nan="f" == a.dtype.kind == b.dtype.kind)
+    if a.shape != b.shape:
+        return False
+    return bool((a == b).all()) or ("f" == a.dtype.kind == b.dtype.kind and np.array_equal(a, b, equal_nan=True))
 
 
 def repeats_result(a: Any, b: Any) -> bool:
@@ -199,23 +203,26 @@ def _is_close(value: Any, x: Any) -> bool:
 # ---- what came back ---------------------------------------------------------------------------------
 
 
-def read_numbers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray | Finding:
-    """Return `value` as an array of numbers in its own type, of this shape (None: any); else a finding."""
+def read_numbers(
+    name: str, value: Any, shape: tuple[int, ...] | None = None, inputs: Sequence[Any] = ()
+) -> np.ndarray | Finding:
+    """Return `value` as an array of numbers in its own type, of this shape (None: any); else a finding, also where it
+    has far more entries than these inputs."""
     array = find_placeholder(value, name) or _read_rectangular(name, value)
     if isinstance(array, Finding):
         return array
     if array.dtype.kind not in "biuf":
         return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.", ("not-numbers",))
-    if array.size > MAX_RESULT_ENTRIES:
+    if array.size > MAX_RESULT_ENTRIES and array.size > MAX_RATIO * sum(map(np.size, inputs)):
         return Finding("wrong", f"{name} has {array.size} entries, far too many.", ("wrong-shape",))
     if shape is not None and array.shape != shape:
         return Finding("wrong", f"{name} is {array.shape}, but it should be {shape}.", ("wrong-shape",))
     return array
 
 
-def read_float64(name: str, value: Any) -> np.ndarray | Finding:
+def read_float64(name: str, value: Any, inputs: Sequence[Any] = ()) -> np.ndarray | Finding:
     """Return `value` as an array in float64; a finding also for a smaller type, in which a small error is lost."""
-    array = read_numbers(name, value)
+    array = read_numbers(name, value, inputs=inputs)
     if isinstance(array, Finding):
         return array
     if array.dtype in (np.float16, np.float32):

@@ -212,7 +212,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned) or find_several_outputs(returned[0])
-        return wrong or guarded_call.read_float64("forward's output", returned[0])
+        return wrong or guarded_call.read_float64("forward's output", returned[0], self.inputs)
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])
@@ -257,7 +257,8 @@ class FunctionSubject(Subject):
         return self.run_calls(inputs, [np.ones(())]).value()
 
     def raw_values(self, points: Iterable[Arrays]) -> Iterator[Any]:
-        return _first_results(self.pair, points)
+        values = _first_results(self.pair, points)
+        return (np.reshape(value, ())[()] if np.ndim(value) and np.size(value) == 1 else value for value in values)
 
     def run_calls(
         self, inputs: Arrays, upstreams: Sequence[np.ndarray], between: Sequence[Arrays] = ()
@@ -285,9 +286,9 @@ class FunctionAnswers(Answers):
     def value(self) -> np.ndarray | Finding:
         pair = self._read_pair(0)
         value = pair if isinstance(pair, Finding) else guarded_call.read_float64("the value", pair[0])
-        if not isinstance(value, Finding) and value.shape:
+        if not isinstance(value, Finding) and value.size != 1:
             return Finding("wrong", f"the value must be a scalar, but it is {value.shape}.", ("wrong-shape",))
-        return value
+        return value if isinstance(value, Finding) else value.reshape(())
 
     def gradients(self, k: int) -> Arrays | Finding:
         pair = self._read_pair(k)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from nnkit.arrays import list_parameters
+
 Role = Literal["upstream", "cache", "input", "out"]
 CACHES = re.compile(
     r"_*(caches?|ctx|context|saved\w*|residuals?|res|mem|memory|tape|state|stash|\w+_cache|cache_\w+)_*"
@@ -32,7 +34,7 @@ def list_required(function: Callable[..., Any], skip: Sequence[str] = ()) -> lis
     """Return the names of the positional parameters without a default, and if each takes any number of arguments; None
     where they are not known."""
     try:
-        parameters = inspect.signature(function).parameters.values()
+        parameters = list_parameters(function)
     except (TypeError, ValueError):
         return None
     return [

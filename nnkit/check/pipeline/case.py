@@ -40,8 +40,7 @@ class Case:
     @classmethod
     def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:
         """Return a case about which nothing is known yet."""
-        rng = np.random.default_rng([SALT, seed])
-        return cls(subject, inputs, rng, rng.spawn(1)[0])
+        return cls(subject, inputs, np.random.default_rng([SALT, seed]), np.random.default_rng(SALT + seed))
 
     @property
     def what(self) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.directions import look_along
+from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
@@ -59,14 +59,17 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     case.exact = seen.exact
     if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
         return []
-    return _compare_large(case) if case.is_large or case.is_slow else _compare_every_entry(case)
+    return _compare_large(case, seen) if case.is_large or case.is_slow else _compare_every_entry(case)
 
 
-def _compare_large(case: Case) -> list[Comparison] | Finding:
+def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     """Compare along random directions, with room for kinks; where these disagree, in a smaller example or entry by
     entry, or look for one wrong entry."""
     subject, inputs, g, returned = case.subject, case.inputs, case.upstreams[0], case.returned[0]
-    if sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS):
+    near = seen.is_near
+    if not seen.exact:
+        near = sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS)
+    if near:
         return _find_one_entry(case, inputs, g, returned, SHARE_FOR_DOUBTS) or []
     small: list[Comparison] = []
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_SMALLER):
@@ -144,6 +147,8 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
     """Return comparisons in which something is wrong at other inputs: a point that was chosen can hide a mistake (2x
     and x² agree at 2), lie on a kink, or on one side of it. They are close by where others are not in the domain."""
     subject, inputs, rng = case.subject, case.inputs, case.rng
+    if case.is_large and subject.of is None:  # it has numbers of all kinds, and a kink somewhere on the way
+        return []
     moves = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
     for move in (sampling.scatter_inputs, *moves) if case.answers.takes_other_signs else moves:
         found = _compare_at_others(case, move(subject, inputs, rng))
@@ -185,7 +190,6 @@ def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[
     different = find_difference(case.what, out, expected, floor=find_rounding_floor(others))
     if isinstance(different, WrongValue):
         return replace(different, inputs=others)
-    # A large array always has a kink somewhere on the way; it has been looked at where it was given.
     if case.is_large or look_along(subject, others, [g], [returned], case.directions_rng, 1, case.exact).is_sure:
         return []
     if sampling.agrees_along(subject, others, g, returned, case.rng, 1, case.exact, rtol):
