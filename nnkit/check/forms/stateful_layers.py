@@ -24,6 +24,8 @@ from nnkit.text import join_words
 OUTPUTS = ("output", "out", "outputs", "y", "a", "A")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "dinp")
 """The attributes in which a layer leaves what it does not return."""
+RATES = ("learning_rate", "lr", "eta", "alpha", "step_size", "rate")
+"""The names of a learning rate with which a backward updates the layer at once."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class LayerCode:
         inputs = self.call.arguments.spread(own) if self.call.arguments.wrt else (None,) * len(self.call.names)
         if not isinstance(inputs, tuple):
             return inputs
-        return *inputs, *(p.read_gradient(trial.pair.owner, extra) for p in self.parameters)
+        given = trial.given[len(self.call.names) :]
+        return *inputs, *(p.read_gradient(trial.pair.owner, extra, x) for p, x in zip(self.parameters, given))
 
     def part(self, returned: Any) -> tuple[Any, tuple[Any, ...]]:
         """Return what backward returned for the inputs, and what beyond them."""
@@ -184,7 +187,9 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
     returned = code.call.call_backward(trial, tuple(np.ones(np.shape(out))[()] for out in trial.outs))
     if isinstance(returned, Finding):
         return returned
-    parameters, missing = find_parameters(code.make(), trial.pair.owner, code.part(returned)[1])
+    rates = [x for name, x in code.call.backward_options.items() if name in RATES and isinstance(x, float)]
+    extra = code.part(returned)[1]
+    parameters, missing = find_parameters(code.make(), trial.pair.owner, extra, *rates[:1])
     missing = [name for name in missing if wrt is None or isinstance(wrt, int) or name in wrt]
     if missing:
         name = missing[0]
