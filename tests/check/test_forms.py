@@ -211,6 +211,19 @@ def net_backward_wrong(dout: Any, cache: Any) -> Any:
 
 
 LAYERS = SimpleNamespace(affine_forward=affine_forward, affine_backward=affine_backward)
+
+
+class Static:
+    @staticmethod
+    def forward(x: Any, w: Any) -> Any:
+        return x @ w, (x, w)
+
+    @staticmethod
+    def backward(dout: Any, cache: Any) -> Any:
+        x, w = cache
+        return dout @ w.T, x.T @ dout
+
+
 NET = {"W1": N(size=(3, 5)), "W2": N(size=(5, 2))}
 TRAIN, TEST, CONV = {"mode": "train"}, {"mode": "test"}, {"stride": 2, "pad": 1}
 RIGHT: dict[str, Any] = {
@@ -246,6 +259,7 @@ RIGHT: dict[str, Any] = {
     "a dict of gradients": lambda: check_backward(
         (affine_forward, lambda dout, cache: dict(zip(("dx", "dw", "db"), affine_backward(dout, cache)))), X, W, B
     ),
+    "static methods": lambda: check_backward(Static, X, W),
     "whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
     ),
@@ -295,6 +309,8 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward((relu_forward, relu_backward_in_place), X, strict=True),
         "changed the upstream gradient",
     ),
+    "complex numbers": (lambda: check_backward(affine_backward, 1j * X, W, B), "x is complex"),
+    "one function": (lambda: check_backward(lambda x: 2 * x, X), "give the forward and the backward"),
     "an unknown input": (lambda: check_backward(affine_backward, X, W, B, wrt="bias"), "there is no 'bias'"),
     "an unknown option": (lambda: check_backward(affine_backward, X, W, B, stride=2), "no parameter 'stride'"),
     "two pairs": (

@@ -274,6 +274,49 @@ class RNN:
         return dx, n
 
 
+class LossLayer:
+    """A loss whose backward has an upstream gradient of 1 by default."""
+
+    def __init__(self) -> None:
+        self.error = None
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.error = x - np.eye(3)[y]
+        return np.sum(self.error**2)
+
+    def backward(self, dout: Any = 1) -> Any:
+        return 2 * self.error * dout
+
+
+class LossAlone(LossLayer):
+    """A loss whose backward takes nothing."""
+
+    def backward(self) -> Any:  # type: ignore[override]
+        return 2 * self.error
+
+
+class LossDoubled(LossLayer):
+    def backward(self) -> Any:  # type: ignore[override]
+        return 4 * self.error
+
+
+class Updates:
+    """A layer whose backward updates it."""
+
+    def __init__(self, slip: float = 1.0) -> None:
+        self.weights = N(size=(3, 2))
+        self.slip = slip
+
+    def forward(self, input: Any) -> Any:
+        self.input = input
+        return input @ self.weights
+
+    def backward(self, output_gradient: Any, learning_rate: float) -> Any:
+        input_gradient = output_gradient @ self.weights.T
+        self.weights -= self.slip * learning_rate * self.input.T @ output_gradient
+        return input_gradient
+
+
 SET_TO_ZERO = "set them to zero before the next step"
 RIGHT: dict[str, tuple[Any, str]] = {
     "attributes": (lambda: check_layer(Affine, X), "layer.dW and layer.db agree"),
@@ -293,6 +336,9 @@ RIGHT: dict[str, tuple[Any, str]] = {
     "evaluation": (lambda: check_layer(lambda: BatchNorm(3), X, training=False), "layer.dgamma"),
     "indices": (lambda: check_layer(Embedding, np.array([0, 1, 1])), "layer.dW agrees"),
     "two inputs": (lambda: check_layer(RNN, N(size=(2, 3, 3)), N(size=(2, 4))), "dx, dh0, layer.dWx"),
+    "a loss": (lambda: check_layer(LossLayer, X, np.array([0, 1, 2, 2])), "dx agrees"),
+    "a loss without upstream": (lambda: check_layer(LossAlone, X, np.array([0, 1, 2, 2])), "dx agrees"),
+    "an update at once": (lambda: check_layer(Updates, X, learning_rate=0.1), "dinput and dweights agree"),
     "some of them": (lambda: check_layer(Forgets, X, wrt=["x", "W"]), "dx and layer.dW agree"),
 }
 WRONG: dict[str, tuple[Any, str]] = {
@@ -305,6 +351,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no gradient in a dict": (lambda: check_layer(ForgetsInDict, X), "b has no gradient"),
     "one is added to, one is set": (lambda: check_layer(AddsToOne, X), "adds to layer.dW, but sets layer.db"),
     "the first input is kept": (lambda: check_layer(KeepsFirst, X), "values of the first forward"),
+    "a loss without upstream": (
+        lambda: check_layer(LossDoubled, X, np.array([0, 1, 2, 2])),
+        "dx is wrong: it is twice",
+    ),
+    "an update at once": (lambda: check_layer(lambda: Updates(2.0), X, learning_rate=0.1), "dweights is wrong"),
     "an unknown parameter": (lambda: check_layer(Affine, X, wrt="gamma"), "there is no 'gamma'"),
 }
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.remote import RemoteObject
+
 MAX_DEPTH = 8
 CLOSED = (
     *(np.ndarray, np.generic, str, bytes, int, float, complex, type, FunctionType, MethodType, ModuleType),
@@ -108,7 +110,9 @@ def put_at(root: Any, place: Place, value: Any) -> Any:
 
 
 def copy_deeply(value: Any) -> Any:
-    """Return a deep copy; the value itself where it cannot be copied."""
+    """Return a deep copy; the value itself where it cannot be copied, or is in another process."""
+    if isinstance(value, RemoteObject):
+        return value
     try:
         return copy.deepcopy(value)
     except Exception:  # a lock, a file, a module

@@ -33,14 +33,18 @@ class LayerParameter:
     gradient: Place = ()
     """The place of the gradient in the layer after a backward; in what backward returned, where `is_returned`."""
     is_returned: bool = False
+    rate: float = 0.0
+    """The learning rate where backward updates the parameter itself; else 0."""
 
     @property
     def gradient_name(self) -> str:
         """The gradient as the learner writes it: layer.dW."""
-        return f"d{self.name}" if self.is_returned else format_place_in("layer", self.gradient)
+        return f"d{self.name}" if self.is_returned or self.rate else format_place_in("layer", self.gradient)
 
-    def read_gradient(self, layer: Any, returned: Any) -> Any:
-        """Return the gradient; None where there is none."""
+    def read_gradient(self, layer: Any, returned: Any, given: Any) -> Any:
+        """Return the gradient, of a layer whose parameter was `given`; None where there is none."""
+        if self.rate:
+            return (given - read_place(layer, self.places[0])) / self.rate
         try:
             return read_place(returned if self.is_returned else layer, self.gradient)
         except (KeyError, IndexError, AttributeError, TypeError):
@@ -53,9 +57,12 @@ def _is_float(value: Any) -> bool:
     return isinstance(value, float | np.floating)
 
 
-def find_parameters(before: Any, after: Any, extra: Sequence[Any]) -> tuple[list[LayerParameter], list[str]]:
+def find_parameters(
+    before: Any, after: Any, extra: Sequence[Any], rate: float = 0.0
+) -> tuple[list[LayerParameter], list[str]]:
     """Return the parameters of a layer that have a gradient after a backward, and the names of those that have none.
-    `before` is the layer as it was made, `extra` is what backward returned beyond the gradients of the inputs."""
+    `before` is the layer as it was made, `extra` is what backward returned beyond the gradients of the inputs, `rate`
+    the learning rate that it was given, with which it may have updated the parameters."""
     found = _group_places(list_leaves(before, _is_float))
     paired = [(places, value, _find_gradient(places, after)) for places, value in found]
     taken = {gradient for _, _, gradient in paired if gradient}
@@ -70,6 +77,8 @@ def find_parameters(before: Any, after: Any, extra: Sequence[Any]) -> tuple[list
         place = _find_returned(name, open_, extra)
         if place:
             parameters.append(LayerParameter(name, places, value, place, True))
+        elif rate and not np.array_equal(read_place(after, places[0]), value):
+            parameters.append(LayerParameter(name, places, value, rate=rate))
         else:
             missing.append(name)
     return parameters, missing

@@ -14,7 +14,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial
-from nnkit.check.forms.generators import putting_back_generators, seed_generators
+from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
@@ -24,6 +24,8 @@ from nnkit.text import join_words
 OUTPUTS = ("output", "out", "outputs", "y", "a", "A")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "dinp")
 """The attributes in which a layer leaves what it does not return."""
+RATES = ("learning_rate", "lr", "eta", "alpha", "step_size", "rate")
+"""The names of a learning rate with which a backward updates the layer at once."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ class LayerCode:
         inputs = self.call.arguments.spread(own) if self.call.arguments.wrt else (None,) * len(self.call.names)
         if not isinstance(inputs, tuple):
             return inputs
-        return *inputs, *(p.read_gradient(trial.pair.owner, extra) for p in self.parameters)
+        given = trial.given[len(self.call.names) :]
+        return *inputs, *(p.read_gradient(trial.pair.owner, extra, x) for p, x in zip(self.parameters, given))
 
     def part(self, returned: Any) -> tuple[Any, tuple[Any, ...]]:
         """Return what backward returned for the inputs, and what beyond them."""
@@ -81,11 +84,8 @@ def pair_methods(layer: Any, gives_nothing: bool = False) -> Pair:
     """Return a layer's two methods; what they do not return is read from the layer. `gives_nothing` says that no input
     has a gradient."""
     forward, backward = find_methods(layer)
-    instead = {"forward": OUTPUTS, "backward": INPUT_GRADIENTS}
-    wrapped = [
-        _returning(method, layer, names, () if gives_nothing and names is INPUT_GRADIENTS else None)
-        for method, names in zip((forward, backward), instead.values())
-    ]
+    nothing = () if gives_nothing else None
+    wrapped = _returning(forward, layer, OUTPUTS, None), _returning(backward, layer, INPUT_GRADIENTS, nothing)
     return Pair(*wrapped, layer, fresh=False)
 
 
@@ -114,13 +114,6 @@ def read_layer(
     make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection = None, seed: int = 0
 ) -> Form | Finding:
     """Return a layer as a form that can be examined, with its parameters among the inputs."""
-    with putting_back_generators():
-        return _read_layer(make_layer, inputs, options, wrt, seed)
-
-
-def _read_layer(
-    make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection, seed: int
-) -> Form | Finding:
     build = make_layer if _is_factory(make_layer) else lambda: make_layer
     seed_generators(seed)
     template = build()
@@ -156,9 +149,8 @@ def _read_layer(
 
 
 def _is_factory(made: Any) -> bool:
-    if isinstance(made, type):
-        return True
-    return callable(made) and not hasattr(made, "backward") and not hasattr(made, "backward_pass")
+    named = hasattr(made, "__name__")  # a class or a function, in another process too
+    return callable(made) and (named or not hasattr(made, "backward"))
 
 
 def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
@@ -184,7 +176,9 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
     returned = code.call.call_backward(trial, tuple(np.ones(np.shape(out))[()] for out in trial.outs))
     if isinstance(returned, Finding):
         return returned
-    parameters, missing = find_parameters(code.make(), trial.pair.owner, code.part(returned)[1])
+    rates = [x for name, x in code.call.backward_options.items() if name in RATES and isinstance(x, float)]
+    extra = code.part(returned)[1]
+    parameters, missing = find_parameters(code.make(), trial.pair.owner, extra, *rates[:1])
     missing = [name for name in missing if wrt is None or isinstance(wrt, int) or name in wrt]
     if missing:
         name = missing[0]
@@ -200,8 +194,7 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
 def check_again(form: Form, verdict: Verdict) -> Verdict | Finding:
     """Return the verdict on a layer that is right when it is new, after it was used a second time at other inputs: its
     gradients are then those of the second time, or the sums of both."""
-    with putting_back_generators():
-        found = _find_kept(form)
+    found = _find_kept(form)
     if isinstance(found, Finding):
         return found
     return replace(verdict, notes=(*verdict.notes, *found))
