@@ -20,16 +20,18 @@ from nnkit import gates
 from nnkit.arrays import Array, unbroadcast
 from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
-from nnkit.check.evidence.wire_functions import Wire
-from nnkit.check.evidence.wires import record
+from nnkit.check.evidence.wire_makers import SUBSTITUTES
+from nnkit.check.evidence.wires import content_of, record, wrap
 from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
+from nnkit.rebinding import rebind
+
+MAX_NODES = 1000
+"""Nodes of a graph; a function of more has none."""
 
 
 class Trace(Graph):
     """A graph that is recorded by running a function. Integer inputs (labels) are not wires."""
-
-    node_type = Wire
 
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
@@ -37,6 +39,12 @@ class Trace(Graph):
         """Whatever was found out about this graph, to be asked for again."""
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
+
+    def add(self, gate: Any, *inputs: Any, name: str = "") -> Node:
+        """Record a gate; TooManyNodes where a graph of them would be too large to be looked into."""
+        if len(self.nodes) >= MAX_NODES:
+            raise TooManyNodes
+        return super().add(gate, *inputs, name=name)
 
     @cached_property
     def places(self) -> list[Place]:
@@ -50,16 +58,22 @@ class Trace(Graph):
         return [*thought_of, *written]
 
 
+class TooManyNodes(Exception):
+    """Raised in the code that is traced where it has too many steps."""
+
+
 def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
     """Return the graph of `function(*inputs)`, its inputs the first nodes; None if it is not made of gates."""
     graph, out = Trace(inputs), None
+    expected = None
     try:
         expected = function(*inputs)
-        out = function(*graph.wires)
+        out = content_of(rebind(function, SUBSTITUTES)(*map(wrap, graph.wires)))
     except Exception:  # whatever it does that a gate cannot
-        if not graph.nodes[len(inputs) :]:
+        if len(graph.nodes) in (len(inputs), MAX_NODES):
             return None
-        # A function that returns gradients too may have computed its value before.
+    if not isinstance(out, Node):
+        # A function that returns gradients too may have computed its value before, or it gives a plain number.
         out = next((node for node in graph.nodes if node.gate and _is_near(node.value, expected)), None)
     if not isinstance(out, Node) or not _is_near(out.value, expected):
         return None
@@ -78,7 +92,7 @@ def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
 
 
 def _record_or_run(gate: Gate, *inputs: Any) -> Any:
-    return record(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
+    return record(gate, *inputs)
 
 
 def _make_gates() -> list[Gate]:
