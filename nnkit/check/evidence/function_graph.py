@@ -9,7 +9,8 @@ gate here has no graph: `trace_function` returns None, and the mistakes that nee
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -24,7 +25,7 @@ from nnkit.check.evidence.wire_makers import SUBSTITUTES
 from nnkit.check.evidence.wires import content_of, record, wrap
 from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
-from nnkit.rebinding import rebind
+from nnkit.rebinding import is_authors, rebind
 
 MAX_NODES = 1000
 """Nodes of a graph; a function of more has none."""
@@ -37,6 +38,7 @@ class Trace(Graph):
         super().__init__()
         self.known: dict[str, Any] = {}
         """Whatever was found out about this graph, to be asked for again."""
+        self._steps: dict[int, Any] = {}
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
 
@@ -44,7 +46,17 @@ class Trace(Graph):
         """Record a gate; TooManyNodes where a graph of them would be too large to be looked into."""
         if len(self.nodes) >= MAX_NODES:
             raise TooManyNodes
-        return super().add(gate, *inputs, name=name)
+        node = super().add(gate, *inputs, name=name)
+        self._steps[node.index] = _find_step()
+        return node
+
+    @cached_property
+    def origins(self) -> list[int]:
+        """The number of the step in the function's code that computed each node: the same in every round of a loop,
+        and for all constants."""
+        numbers: dict[Any, int] = {}
+        own = [self._steps.get(k, -1 if node.constant else k) for k, node in enumerate(self.nodes)]
+        return [numbers.setdefault(step, len(numbers)) for step in own]
 
     @cached_property
     def places(self) -> list[Place]:
@@ -56,6 +68,17 @@ class Trace(Graph):
         ends = {place.node.index for place in written}
         thought_of = [p for p in own if type(p.gate) is not gates.Reciprocal or p.node.index not in ends]
         return [*thought_of, *written]
+
+
+def _find_step() -> tuple[Any, ...]:
+    """Return the instructions of the traced code that are being run, from the innermost function outwards."""
+    found = []
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code is not trace_function.__code__:
+        if is_authors(frame.f_globals.get("__name__")):
+            found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
 
 
 class TooManyNodes(Exception):
@@ -135,6 +158,12 @@ class Place:
     node: Node
     labels: tuple[Array, ...] = ()
 
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """What is the same for this gate in every round of a loop: its kind, and the lines that computed its values."""
+        graph: Any = self.node.graph
+        return type(self.gate), graph.origins[self.node.index], *(graph.origins[x.index] for x in self.inputs)
+
     def values(self) -> tuple[Array, ...]:
         return (*(x.value for x in self.inputs), *self.labels)
 
@@ -144,16 +173,44 @@ _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 
 def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
     """Return the gates that have the same output as one of these nodes, which is of another gate."""
-    known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _try_gates_at(graph, z)]
+    by_shape: dict[tuple[int, ...], list[Node]] = {}
+    for node in nodes:
+        by_shape.setdefault(np.shape(node.value), []).append(node)
+    alike = {shape: _Alike(several) for shape, several in by_shape.items()}
     found = [
         Place(gate, (z,), node, labels)
-        for node in nodes
-        for z, gate, labels, value in known
-        if z.index < node.index and _is_other_kind(gate, node.gate) and _is_near(value, node.value)
+        for z in graph.nodes
+        for gate, labels, value in _try_gates_at(graph, z)
+        for node in (alike[np.shape(value)].list_near(value) if np.shape(value) in alike else ())
+        if z.index < node.index and _is_other_kind(gate, node.gate)
     ]
-    wires = [z for z in graph.nodes if not z.constant]
-    pairs = [(z, node) for node in nodes for z in wires if z.index < node.index]
-    return found + [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
+    found.sort(key=lambda place: place.node.index)
+    wires = [z for z in graph.nodes if not z.constant and np.shape(z.value) in alike]
+    pairs = [(z, node) for z in wires for node in alike[np.shape(z.value)].list_equal_above(z.value)]
+    rectified = [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
+    return found + [place for place in rectified if place.inputs[0].index < place.node.index]
+
+
+class _Alike:
+    """Nodes of one shape, to be looked up by their values."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.values = np.array([np.ravel(node.value) for node in nodes], dtype=float)
+
+    def list_near(self, value: Array | None) -> list[Node]:
+        """Return the nodes with this value, up to rounding."""
+        flat = np.ravel(np.asarray(value, dtype=float))
+        near = np.abs(self.values[:, -1:] - flat[-1:]) <= 1e-12 + 1e-9 * np.abs(flat[-1:])  # a first, cheap look
+        return [self.nodes[k] for k in np.flatnonzero(near.all(axis=1)) if _is_near(value, self.nodes[k].value)]
+
+    def list_equal_above(self, z: Array) -> list[Node]:
+        """Return the nodes that equal z where it is not negative."""
+        above = np.ravel(z) >= 0
+        if above.all() or not above.any():
+            return []
+        equal = (self.values[:, above] == np.ravel(z)[above]).all(axis=1)
+        return [self.nodes[k] for k in np.flatnonzero(equal)]
 
 
 def _is_other_kind(gate: Any, own: Any) -> bool:
@@ -173,6 +230,15 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
 
 
 # ---- backward passes with injected faults ------------------------------------------------------------
+
+
+def group_rounds(places: Sequence[Place]) -> list[list[Place]]:
+    """Return the places in groups: those of a loop in which only the round differs stand together."""
+    groups: dict[Any, list[Place]] = {}
+    for place in places:
+        groups.setdefault(place.origin, []).append(place)
+    return list(groups.values())
+
 
 Backward = Callable[[Array, tuple[Array, ...], Array], Sequence[Array]]
 """(upstream, inputs, out) ↦ one gradient for each input."""
@@ -194,24 +260,67 @@ class UnsummedBranch:
     keep: str
 
 
-def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
+@dataclass(frozen=True)
+class BackwardPass:
+    """The gradient of each node, None where the last one does not depend on it, and the shares that made it up."""
+
+    grads: list[Array]
+    shares: list[list[tuple[Node, Array]]]
+    """For each node, the shares that it gives to its inputs."""
+
+
+def run_backward_pass(graph: Trace, upstream: Array) -> BackwardPass:
+    """Return the gradients of all nodes, without faults; they are computed once for each upstream gradient."""
+    key = "backward", np.asarray(upstream).tobytes()
+    if key not in graph.known:
+        grads: list[Array] = [None] * len(graph.nodes)
+        shares: list[list[tuple[Node, Array]]] = [[] for _ in graph.nodes]
+        grads[-1] = upstream
+        for node in reversed(graph.nodes):
+            if node.gate is None or grads[node.index] is None:
+                continue
+            shares[node.index] = _backward_shares(node, grads[node.index], None)
+            for x, share in shares[node.index]:
+                if share is not None:
+                    grads[x.index] = share if grads[x.index] is None else grads[x.index] + share
+        graph.known[key] = BackwardPass(grads, shares)
+    found: BackwardPass = graph.known[key]
+    return found
+
+
+def vjp_with_faults(graph: Trace, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
     """Return the vector-Jacobian products of the last node with respect to every node, in order, with faults injected.
 
     Zeros where the last node does not depend on one.
     """
+    right = run_backward_pass(graph, upstream)
     faulty = {fault.place.node.index: fault for fault in faults if isinstance(fault, FaultyGate)}
     unsummed = {fault.wire.index: fault.keep for fault in faults if isinstance(fault, UnsummedBranch)}
-    grads: list[Array] = [None] * len(graph.nodes)
-    grads[-1] = upstream
+    moved = _list_moved(graph, faulty.values(), unsummed)
+    grads = [None if k in moved else grad for k, grad in enumerate(right.grads)]
     for node in reversed(graph.nodes):
-        if node.gate is None or grads[node.index] is None:
+        fault = faulty.get(node.index)
+        if node.gate is None or grads[node.index] is None or not any(x.index in moved for x in node.inputs):
             continue
-        for x, share in _backward_shares(node, grads[node.index], faulty.get(node.index)):
+        known = fault is None and node.index not in moved
+        shares = right.shares[node.index] if known else _backward_shares(node, grads[node.index], fault)
+        for x, share in shares:
             before, keep = grads[x.index], unsummed.get(x.index)
-            if share is None or (before is not None and keep == "first"):
+            if share is None or x.index not in moved or (before is not None and keep == "first"):
                 continue
             grads[x.index] = share if before is None or keep == "last" else before + share
     return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
+
+
+def _list_moved(graph: Trace, faulty: Iterable[FaultyGate], unsummed: Iterable[int]) -> set[int]:
+    """Return the nodes whose gradients these faults change."""
+    moved = set(unsummed)
+    for fault in faulty:
+        moved.update(x.index for x in (*fault.place.inputs, *fault.place.node.inputs))
+    for node in reversed(graph.nodes if moved else ()):
+        if node.index in moved:
+            moved.update(x.index for x in node.inputs)
+    return moved
 
 
 def _backward_shares(node: Node, upstream: Array, fault: FaultyGate | None) -> list[tuple[Node, Array]]:
