@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from nnkit import numerical
+from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import Trace, trace_function, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, trace_function
 from nnkit.check.evidence.tolerance import vjp_targets
 
 MATRIX, OTHER, STACK, COLUMN, VECTOR = "nd", "nd2", "bnd", "n1", "d"

@@ -2,15 +2,15 @@
 
     graph = trace_function(lambda x, y: x * y + np.exp(x), (2.0, 3.0))
 
-The catalogue injects its mistakes into the backward pass of this graph (a branch overwritten, a local derivative taken
-at the wrong place) to see which of them gives what a learner returned. A function that does something that is not a
-gate here has no graph: `trace_function` returns None, and the mistakes that need one are not claimed.
+The catalogue injects its mistakes into the backward pass of this graph (`backward_pass`) to see which of them gives
+what a learner returned. A function that does something that is not a gate here has no graph: `trace_function` returns
+None, and the mistakes that need one are not claimed.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.arrays import Array, unbroadcast
+from nnkit.arrays import Array
 from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
 from nnkit.check.evidence.wire_makers import SUBSTITUTES
 from nnkit.check.evidence.wires import content_of, record, wrap
 from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
-from nnkit.rebinding import is_authors, rebind
+from nnkit.rebinding import rebind
 
 MAX_NODES = 1000
 """Nodes of a graph; a function of more has none."""
@@ -71,12 +71,11 @@ class Trace(Graph):
 
 
 def _find_step() -> tuple[Any, ...]:
-    """Return the instructions of the traced code that are being run, from the innermost function outwards."""
+    """Return the instructions that are being run, from the innermost function outwards to the traced one."""
     found = []
     frame = sys._getframe(2)
     while frame is not None and frame.f_code is not trace_function.__code__:
-        if is_authors(frame.f_globals.get("__name__")):
-            found.append((frame.f_code, frame.f_lasti))
+        found.append((frame.f_code, frame.f_lasti))
         frame = frame.f_back
     return tuple(found)
 
@@ -93,7 +92,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
         expected = function(*inputs)
         out = content_of(rebind(function, SUBSTITUTES)(*map(wrap, graph.wires)))
     except Exception:  # whatever it does that a gate cannot
-        if len(graph.nodes) in (len(inputs), MAX_NODES):
+        if len(graph.nodes) == len(inputs) or len(graph.nodes) >= MAX_NODES:
             return None
     if not isinstance(out, Node):
         # A function that returns gradients too may have computed its value before, or it gives a plain number.
@@ -160,7 +159,7 @@ class Place:
 
     @property
     def origin(self) -> tuple[Any, ...]:
-        """What is the same for this gate in every round of a loop: its kind, and the lines that computed its values."""
+        """Its kind and the steps that computed its values: they are the same for this gate in every round of a loop."""
         graph: Any = self.node.graph
         return type(self.gate), graph.origins[self.node.index], *(graph.origins[x.index] for x in self.inputs)
 
@@ -229,117 +228,12 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 
 
-# ---- backward passes with injected faults ------------------------------------------------------------
-
-
 def group_rounds(places: Sequence[Place]) -> list[list[Place]]:
     """Return the places in groups: those of a loop in which only the round differs stand together."""
     groups: dict[Any, list[Place]] = {}
     for place in places:
         groups.setdefault(place.origin, []).append(place)
     return list(groups.values())
-
-
-Backward = Callable[[Array, tuple[Array, ...], Array], Sequence[Array]]
-"""(upstream, inputs, out) ↦ one gradient for each input."""
-
-
-@dataclass(frozen=True)
-class FaultyGate:
-    """An injected fault: the gate at this place has a wrong backward."""
-
-    place: Place
-    backward: Backward
-
-
-@dataclass(frozen=True)
-class UnsummedBranch:
-    """An injected fault: the branches of this wire are not added; the first share is kept, or the last."""
-
-    wire: Node
-    keep: str
-
-
-@dataclass(frozen=True)
-class BackwardPass:
-    """The gradient of each node, None where the last one does not depend on it, and the shares that made it up."""
-
-    grads: list[Array]
-    shares: list[list[tuple[Node, Array]]]
-    """For each node, the shares that it gives to its inputs."""
-
-
-def run_backward_pass(graph: Trace, upstream: Array) -> BackwardPass:
-    """Return the gradients of all nodes, without faults; they are computed once for each upstream gradient."""
-    key = "backward", np.asarray(upstream).tobytes()
-    if key not in graph.known:
-        grads: list[Array] = [None] * len(graph.nodes)
-        shares: list[list[tuple[Node, Array]]] = [[] for _ in graph.nodes]
-        grads[-1] = upstream
-        for node in reversed(graph.nodes):
-            if node.gate is None or grads[node.index] is None:
-                continue
-            shares[node.index] = _backward_shares(node, grads[node.index], None)
-            for x, share in shares[node.index]:
-                if share is not None:
-                    grads[x.index] = share if grads[x.index] is None else grads[x.index] + share
-        graph.known[key] = BackwardPass(grads, shares)
-    found: BackwardPass = graph.known[key]
-    return found
-
-
-def vjp_with_faults(graph: Trace, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
-    """Return the vector-Jacobian products of the last node with respect to every node, in order, with faults injected.
-
-    Zeros where the last node does not depend on one.
-    """
-    right = run_backward_pass(graph, upstream)
-    faulty = {fault.place.node.index: fault for fault in faults if isinstance(fault, FaultyGate)}
-    unsummed = {fault.wire.index: fault.keep for fault in faults if isinstance(fault, UnsummedBranch)}
-    moved = _list_moved(graph, faulty.values(), unsummed)
-    grads = [None if k in moved else grad for k, grad in enumerate(right.grads)]
-    for node in reversed(graph.nodes):
-        fault = faulty.get(node.index)
-        if node.gate is None or grads[node.index] is None or not any(x.index in moved for x in node.inputs):
-            continue
-        known = fault is None and node.index not in moved
-        shares = right.shares[node.index] if known else _backward_shares(node, grads[node.index], fault)
-        for x, share in shares:
-            before, keep = grads[x.index], unsummed.get(x.index)
-            if share is None or x.index not in moved or (before is not None and keep == "first"):
-                continue
-            grads[x.index] = share if before is None or keep == "last" else before + share
-    return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
-
-
-def _list_moved(graph: Trace, faulty: Iterable[FaultyGate], unsummed: Iterable[int]) -> set[int]:
-    """Return the nodes whose gradients these faults change."""
-    moved = set(unsummed)
-    for fault in faulty:
-        moved.update(x.index for x in (*fault.place.inputs, *fault.place.node.inputs))
-    for node in reversed(graph.nodes if moved else ()):
-        if node.index in moved:
-            moved.update(x.index for x in node.inputs)
-    return moved
-
-
-def _backward_shares(node: Node, upstream: Array, fault: FaultyGate | None) -> list[tuple[Node, Array]]:
-    if fault is None:
-        return list(zip(node.inputs, node.gate.backward(upstream, node.cache)))
-    shares = fault.backward(upstream, fault.place.values(), node.value)
-    # None stands for a product whose sizes do not fit: NaN, so that it explains nothing.
-    return [
-        (x, np.full(np.shape(x.value), np.nan) if share is None else _fit_to_wire(np.asarray(share), x))
-        for x, share in zip(fault.place.inputs, shares)
-    ]
-
-
-def _fit_to_wire(share: np.ndarray, x: Node) -> np.ndarray:
-    """Sum a share to the wire's shape where it was broadcast; a share of another shape stays as it is."""
-    shape = np.shape(x.value)
-    broadcast = len(shape) <= share.ndim and all(a in (1, b) for a, b in zip(shape[::-1], share.shape[::-1]))
-    fitted: np.ndarray = unbroadcast(share, x.value) if broadcast else share
-    return fitted
 
 
 def count_uses(graph: Graph) -> dict[int, int]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array
-from nnkit.check.evidence.function_graph import Trace, run_backward_pass
+from nnkit.check.evidence.backward_pass import run_backward_pass
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.graph import Graph, Node
 
 MAX_EDGES = 150

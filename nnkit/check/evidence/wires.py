@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.evidence.array_gates import Measured, Pick
+from nnkit.check.evidence.wire_storage import Storage
 from nnkit.gates.base import Gate
 from nnkit.graph import Node
 
@@ -28,7 +29,6 @@ VIEWS: set[Any] = set()
 """Those of FUNCTIONS that give a view."""
 REDUCTIONS: dict[Any, Any] = {np.add: np.sum, np.maximum: np.max, np.minimum: np.min, np.multiply: np.prod}
 """The functions that reduce by a ufunc."""
-Content = Node | np.ndarray
 View = Callable[[Any], Any]
 """Rearranges an array, giving a view of it."""
 
@@ -81,77 +81,6 @@ def has_node(tree: Any) -> bool:
     return isinstance(tree, Wire) and tree.storage.has_node
 
 
-class Storage:
-    """The entries of a node or of an array, and what was written over them."""
-
-    def __init__(self, content: Content) -> None:
-        self.pieces: list[Content] = [content]
-        self.value: Any = content.value if isinstance(content, Node) else content
-        self.sources: np.ndarray | None = None
-        """The number of each entry in all pieces, one after the other; None if nothing was written."""
-        self.version = 0
-
-    @property
-    def has_node(self) -> bool:
-        """A node is among the pieces."""
-        return any(isinstance(piece, Node) for piece in self.pieces)
-
-    def write(self, places: Any, new: Any) -> None:
-        """Write these values, or those of a wire, to places: positions in the flat array."""
-        content = content_of(new)
-        if not isinstance(content, Node):
-            content = np.asarray(content, dtype=float)
-        value = np.broadcast_to(_value_of_content(content), np.shape(places))
-        if self.version == 0:
-            self.value = np.array(self.value)
-        if isinstance(content, Node) or self.has_node:
-            self._add_piece(places, content)
-        self.value.flat[np.ravel(places)] = np.ravel(value)
-        self.version += 1
-
-    def _add_piece(self, places: Any, content: Content) -> None:
-        shape = np.shape(self.value)
-        if self.sources is None:
-            self.pieces = [x if isinstance(x, Node) else np.array(self.value) for x in self.pieces]
-            self.sources = np.arange(np.size(self.value)).reshape(shape)
-        start = sum(np.size(_value_of_content(piece)) for piece in self.pieces)
-        size = np.shape(_value_of_content(content))
-        numbers = start + np.arange(int(np.prod(size))).reshape(size)
-        self.sources.flat[np.ravel(places)] = np.ravel(np.broadcast_to(numbers, np.shape(places)))
-        self.pieces.append(content)
-
-    def gather(self, sources: np.ndarray) -> Any:
-        """Return the node, or the array, of entries that come from these sources."""
-        ends = np.cumsum([0, *(np.size(_value_of_content(piece)) for piece in self.pieces)])
-        used = np.unique(np.searchsorted(ends, sources, side="right") - 1)
-        pieces = [self.pieces[k] for k in used]
-        if len(pieces) == 1 and np.array_equal(sources, _number(pieces[0], ends[used[0]])):
-            return pieces[0]
-        starts = np.cumsum([0, *(np.size(_value_of_content(piece)) for piece in pieces)])
-        owners = np.searchsorted(used, np.searchsorted(ends, sources, side="right") - 1)
-        places = sources - ends[used][owners] + starts[owners]
-        graph = next((piece.graph for piece in pieces if isinstance(piece, Node)), None)
-        if graph is None:
-            return _join_flat(places, *pieces)
-        return graph.add(
-            Pick(lambda *xs: _join_flat(places, *xs), "{}[…]" if len(pieces) == 1 else "np.array"), *pieces
-        )
-
-
-def _value_of_content(content: Content) -> Any:
-    return content.value if isinstance(content, Node) else content
-
-
-def _number(piece: Content, start: int) -> np.ndarray:
-    shape = np.shape(_value_of_content(piece))
-    return start + np.arange(int(np.prod(shape))).reshape(shape)
-
-
-def _join_flat(places: np.ndarray, *pieces: Any) -> Any:
-    joined: np.ndarray = np.concatenate([np.ravel(x) for x in pieces])
-    return joined[places]
-
-
 class Wire(np.lib.mixins.NDArrayOperatorsMixin):
     """A node, or an array of parts of nodes, that NumPy's functions take for an array; or a view of another wire."""
 
@@ -163,8 +92,12 @@ class Wire(np.lib.mixins.NDArrayOperatorsMixin):
 
     def make_view(self, view: View, form: str = "{}[…]") -> Any:
         """Return a view of this wire; of a number, the number itself."""
-        found = Wire(self.storage, self, view, form)
-        return found if found.ndim else wrap(found.content)
+        return Wire(self.storage, self, view, form)._settle()
+
+    def _settle(self, is_view: bool = True) -> Any:
+        """Return this view; a wire of its own where it is a copy, or a number."""
+        content = self.content if self.storage.has_node else None
+        return self if is_view and self.ndim else wrap(self._read() if content is None else content)
 
     def _look(self, array: Any) -> Any:
         return array if self.view is None or self.parent is None else self.view(self.parent._look(array))
@@ -248,15 +181,14 @@ class Wire(np.lib.mixins.NDArrayOperatorsMixin):
 
     def __getitem__(self, index: Any) -> Any:
         index = values_in(index)
-        found = Wire(self.storage, self, lambda x: x[index])
         parts = index if isinstance(index, tuple) else (index,)
         is_view = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in parts)
-        return found if is_view and found.ndim else wrap(found.content)
+        return Wire(self.storage, self, lambda x: x[index])._settle(is_view)
 
     def __setitem__(self, index: Any, new: Any) -> None:
         if isinstance(new, list | tuple):
             new = stack_wires(new) if has_node(new) else values_in(new)
-        self.storage.write(self.find_places(index), new)
+        self.storage.write(self.find_places(index), content_of(new))
 
     def __getattr__(self, name: str) -> Any:
         """Return the method of that name: np.<name>, with the wire as its first argument."""

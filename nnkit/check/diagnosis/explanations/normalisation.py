@@ -12,8 +12,9 @@ from nnkit import gates
 from nnkit.check.diagnosis.explanations.overlaps import join_axes
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject, name_nodes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Place
+from nnkit.check.evidence.function_graph import Place, group_rounds
 from nnkit.check.evidence.whole_gates import Axes, Centre, Normalise, Spread, find_wholes, list_axes_of, mean_over
 
 
@@ -185,10 +186,10 @@ WORDS: dict[type, tuple[str, str, str]] = {
 def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
-        for place in find_wholes(graph):
-            for title, gradient in _list_slips(place, comparison):
-                faults = [FaultyGate(place, _backward(place, gradient))]
-                found.add(say(SLIPS, title, *WORDS[type(place.gate)]), inject(comparison, graph, faults))
+        for group in group_rounds(find_wholes(graph)):
+            for title, gradient in _list_slips(group[0], comparison):
+                faults = [FaultyGate(place, _backward(place, gradient)) for place in group]
+                found.add(say(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))
     return found
 
 

@@ -13,9 +13,10 @@ from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import StackedMatMul
+from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace
+from nnkit.check.evidence.function_graph import Place, Trace
 from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
 

@@ -13,9 +13,10 @@ from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_f
 from nnkit.check.diagnosis.explanations.slope_table import Slopes, find_slopes
 from nnkit.check.diagnosis.mistakes.base import Key
 from nnkit.check.diagnosis.mistakes.inject import given
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, group_rounds, vjp_with_faults
+from nnkit.check.evidence.function_graph import Place, Trace, group_rounds
 from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 from nnkit.graph import Node

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Variants
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, group_rounds, vjp_with_faults
+from nnkit.check.evidence.function_graph import Place, Trace, group_rounds
 from nnkit.check.evidence.whole_gates import find_wholes
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
