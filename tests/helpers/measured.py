@@ -247,7 +247,9 @@ class Answer:
 
     def _point(self, inputs: tuple[Any, ...], upstream: Any, returned: Any) -> Point | None:
         if isinstance(returned, dict):
-            returned = tuple(returned.get(key) for key in self.call.args[1]) if self.is_network else ()
+            own = [self.input_names[i] for i in self.wrt]
+            keys = list(self.call.args[1]) if self.is_network else own if set(returned) == set(own) else []
+            returned = tuple(returned.get(key) for key in keys)
         several = isinstance(returned, tuple) or (isinstance(returned, list | np.ndarray) and len(self.wrt) > 1)
         if isinstance(returned, list) and len(self.wrt) == 1:
             shape = np.shape(inputs[self.wrt[0]])
