@@ -58,6 +58,15 @@ class Arguments:
         positional = len(given) - self.keywords
         return tuple(given[:positional]), dict(zip(self.names[positional:], given[positional:]))
 
+    def adapt(self, function: Callable[..., Any], options: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+        """Return a function of these arguments as one of the inputs; `options` are handed over by name too."""
+
+        def call(*inputs: Any) -> Any:
+            given, named = self.bind(inputs)
+            return function(*given, **named, **copy_deeply(dict(options or {})))
+
+        return call
+
     def spread(self, returned: Any) -> Any:
         """Return the gradients that came back as one for each input; as they came where their number does not fit."""
         by_argument = self._assign(returned)

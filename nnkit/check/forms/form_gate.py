@@ -39,8 +39,9 @@ class Trial:
 class Code(Protocol):
     """A learner's code in some form."""
 
-    names: tuple[str, ...]
-    """The names of the inputs."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
 
     def run_forward(self, inputs: Sequence[Any]) -> Trial | Finding:
         """Call the forward with fresh copies of everything."""

@@ -273,7 +273,7 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of))
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
@@ -329,16 +329,3 @@ def _takes_tuple(code: PairCode) -> bool:
     if isinstance(trial, Finding):
         return False
     return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
-
-
-def _of_inputs(of: Callable[..., Any] | None, arguments: Arguments) -> Callable[..., Any] | None:
-    """Return the trusted function as one of the inputs; it takes the arguments as forward does."""
-    if of is None:
-        return None
-
-    def compute(*inputs: Any) -> Any:
-        given, named = arguments.bind(inputs)
-        assert of is not None
-        return of(*given, **named)
-
-    return compute
