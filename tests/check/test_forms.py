@@ -224,6 +224,48 @@ class Static:
         return dout @ w.T, x.T @ dout
 
 
+class WithContext:
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        ctx.save_for_backward(x, y)
+        return x * y
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        x, y = ctx.saved_values
+        return grad_output * y, grad_output * x
+
+
+class WithContextSwapped(WithContext):
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        return WithContext.backward(ctx, grad_output)[::-1]
+
+
+KEPT: dict[str, Any] = {}
+
+
+def global_forward(x: Any) -> Any:
+    KEPT["x"] = x
+    return x**2
+
+
+def global_backward(dout: Any) -> Any:
+    return 2 * KEPT["x"] * dout
+
+
+def join_forward(xs: Any) -> Any:
+    return np.concatenate(xs, axis=1), [x.shape[1] for x in xs]
+
+
+def join_backward(dout: Any, cache: Any) -> Any:
+    return np.split(dout, np.cumsum(cache)[:-1], axis=1)
+
+
+def join_wrong(dout: Any, cache: Any) -> Any:
+    return [2 * part for part in join_backward(dout, cache)]
+
+
 NET = {"W1": N(size=(3, 5)), "W2": N(size=(5, 2))}
 TRAIN, TEST, CONV = {"mode": "train"}, {"mode": "test"}, {"stride": 2, "pad": 1}
 RIGHT: dict[str, Any] = {
@@ -259,6 +301,9 @@ RIGHT: dict[str, Any] = {
     "a dict of gradients": lambda: check_backward(
         (affine_forward, lambda dout, cache: dict(zip(("dx", "dw", "db"), affine_backward(dout, cache)))), X, W, B
     ),
+    "a context": lambda: check_backward(WithContext, X, N(size=(4, 3))),
+    "a global cache": lambda: check_backward(global_backward, X),
+    "a list of arrays": lambda: check_backward(join_backward, [X, N(size=(4, 2))]),
     "static methods": lambda: check_backward(Static, X, W),
     "whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
@@ -308,6 +353,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "in place, strictly": (
         lambda: check_backward((relu_forward, relu_backward_in_place), X, strict=True),
         "changed the upstream gradient",
+    ),
+    "a context": (lambda: check_backward(WithContextSwapped, X, N(size=(4, 3))), "dx and dy are wrong"),
+    "a list of arrays": (
+        lambda: check_backward((join_forward, join_wrong), [X, N(size=(4, 2))]),
+        "dxs[0] and dxs[1] are",
     ),
     "complex numbers": (lambda: check_backward(affine_backward, 1j * X, W, B), "x is complex"),
     "one function": (lambda: check_backward(lambda x: 2 * x, X), "give the forward and the backward"),

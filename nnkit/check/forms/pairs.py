@@ -14,6 +14,7 @@ from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
+from nnkit.check.forms.contexts import pair_with_context, takes_context
 from nnkit.check.forms.form_gate import Form, Trial, call_code
 from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.places import copy_deeply
@@ -37,6 +38,8 @@ METHODS = (
     ("forward_pass", "backward_pass"),
     ("fwd", "bwd"),
     ("fprop", "bprop"),
+    ("forward", "backprop"),
+    ("feedforward", "backprop"),
     ("__call__", "backward"),
 )
 """The names that people give to the two methods of a layer."""
@@ -82,8 +85,11 @@ def find_pair(given: Any) -> Pair | Finding | None:
         if isinstance(second, str):
             return _find_named(first, second)
         return None
-    if isinstance(given, type) and not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
-        return None
+    if isinstance(given, type):
+        if not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
+            return None
+        if takes_context(given.forward):
+            return Pair(*pair_with_context(given), of=get_name(given))
     for names in () if isinstance(given, FunctionType) else METHODS:
         forward = getattr(given, names[0], None)
         backward = getattr(given, names[1], None) if callable(forward) else None
@@ -186,8 +192,8 @@ class PairCode:
         given = hand_out(self.roles, self.arguments, trial, upstreams)
         seed_generators(self.seed)
         options = copy_deeply(dict(self.backward_options))
-        if trial.pair is not self.pair:
-            trial.spent = True
+        keeps_elsewhere = all(p.role == "upstream" for p in self.roles)  # on the layer, or in a global name
+        trial.spent = trial.spent or keeps_elsewhere or trial.pair is not self.pair
         returned = call_code(backward, given, options, get_name(backward))
         takes_none = not any(p.role == "upstream" for p in self.roles) and np.ndim(upstreams[0]) == 0
         return _scale(returned, upstreams[0]) if takes_none and not isinstance(returned, Finding) else returned
