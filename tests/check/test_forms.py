@@ -305,6 +305,9 @@ RIGHT: dict[str, Any] = {
     "a global cache": lambda: check_backward(global_backward, X),
     "a list of arrays": lambda: check_backward(join_backward, [X, N(size=(4, 2))]),
     "static methods": lambda: check_backward(Static, X, W),
+    "nothing but whole numbers": lambda: check_backward(
+        affine_backward, np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2), np.arange(2)
+    ),
     "whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
     ),
@@ -383,6 +386,12 @@ def test_wrong_layers_fail(case: str) -> None:
     verdict: Verdict = check()
     assert not verdict.passed
     assert said in verdict.headline
+
+
+def test_an_input_that_may_be_fixed_gets_a_note() -> None:
+    verdict = check_backward(leaky_backward, X, 0.2)
+    assert verdict.mistakes == ("wrong-count",)
+    assert 'wrt="x"' in verdict.notes[-1]
 
 
 def test_the_global_generators_are_put_back() -> None:

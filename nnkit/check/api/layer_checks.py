@@ -29,6 +29,7 @@ from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
+FIXED_NOTE = 'Is an input held fixed? Hand it over by name, or say which are differentiated: wrt="x".'
 
 
 def check_backward(
@@ -187,7 +188,10 @@ def _check_pair(
     """Check a pair of functions, or of methods. Strictly, all calls are made on the same object."""
     with putting_back_generators():
         form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
-        return form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+        found = form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+    if found.mistakes == ("wrong-count",) and wrt is None:
+        return replace(found, notes=(*found.notes, FIXED_NOTE))
+    return found
 
 
 def _examine_in(dtype: Any, form: Form, strict: bool, rng: int) -> Verdict | Finding:
