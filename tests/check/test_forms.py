@@ -242,6 +242,18 @@ class WithContextSwapped(WithContext):
         return WithContext.backward(ctx, grad_output)[::-1]
 
 
+class Kept:
+    def __init__(self) -> None:
+        self.W = W
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return np.tanh(x @ self.W)
+
+    def backward(self, dout: Any) -> Any:
+        return dout * (1 - np.tanh(self.x @ self.W) ** 2) @ self.W.T
+
+
 KEPT: dict[str, Any] = {}
 
 
@@ -305,6 +317,10 @@ RIGHT: dict[str, Any] = {
     "a global cache": lambda: check_backward(global_backward, X),
     "a list of arrays": lambda: check_backward(join_backward, [X, N(size=(4, 2))]),
     "static methods": lambda: check_backward(Static, X, W),
+    "a layer with a parameter": lambda: check_backward(Kept(), X),
+    "two outputs of one shape, one gradient": lambda: check_backward(
+        attention_backward, N(size=(3, 3)), N(size=(3, 3))
+    ),
     "nothing but whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2), np.arange(2)
     ),
@@ -312,6 +328,11 @@ RIGHT: dict[str, Any] = {
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
     ),
 }
+
+WITH_A_NOTE = (
+    *("in place", "an output without a gradient", "two outputs of one shape, one gradient"),
+    "a layer with a parameter",
+)
 
 WRONG: dict[str, tuple[Any, str]] = {
     "a mean": (lambda: check_backward((affine_forward, forgets_b), X, W, B), "db is wrong"),
@@ -377,7 +398,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_right_layers_pass(case: str) -> None:
     verdict = RIGHT[case]()
     assert verdict.passed, verdict
-    assert bool(verdict.notes) == (case == "in place")
+    assert bool(verdict.notes) == (case in WITH_A_NOTE)
 
 
 @pytest.mark.parametrize("case", WRONG)

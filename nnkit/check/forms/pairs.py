@@ -45,6 +45,9 @@ METHODS = (
 """The names that people give to the two methods of a layer."""
 
 
+FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
+
+
 @dataclass(frozen=True)
 class Pair:
     """A forward and a backward that belong together."""
@@ -273,7 +276,8 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of))
+    notes = (FIRST_NOTE,) if code.first_only else ()
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), notes)
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
@@ -328,4 +332,8 @@ def _takes_tuple(code: PairCode) -> bool:
     trial = code.run_forward(code.arguments.inputs)
     if isinstance(trial, Finding):
         return False
-    return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
+    gradients = code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs))
+    inputs = code.arguments.inputs
+    return isinstance(gradients, tuple) and all(
+        g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs)
+    )
