@@ -53,6 +53,14 @@ def test_the_other_side_of_a_kink_is_tried(name: str) -> None:
     assert check_backward(gate(forward, lambda g, x: backward(g, np.abs(x))), x).status == "wrong"
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_maximum_is_asked_in_either_order(seed: int) -> None:
+    def circuit(x: Any, z: Any, w: Any) -> Any:
+        return 2 * (x + np.maximum(z, w)), (2.0, 0.0, 2.0)
+
+    assert check_gradient(circuit, 1.1, 0.4, 1.3, rng=seed).status == "wrong"
+
+
 def test_a_name_must_give_what_came_back_on_both_sides() -> None:
     """At 2 the slope 1 of |x| is right: its sign is not wrong everywhere, and no mask is missing."""
     verdict = check_backward(gate(np.abs, lambda g, x: g), 2.0)

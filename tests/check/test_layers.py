@@ -274,6 +274,81 @@ class RNN:
         return dx, n
 
 
+class LossLayer:
+    """A loss whose backward has an upstream gradient of 1 by default."""
+
+    def __init__(self) -> None:
+        self.error = None
+
+    def forward(self, x: Any, y: Any) -> Any:
+        self.error = x - np.eye(3)[y]
+        return np.sum(self.error**2)
+
+    def backward(self, dout: Any = 1) -> Any:
+        return 2 * self.error * dout
+
+
+class LossAlone(LossLayer):
+    """A loss whose backward takes nothing."""
+
+    def backward(self) -> Any:  # type: ignore[override]
+        return 2 * self.error
+
+
+class LossDoubled(LossLayer):
+    def backward(self) -> Any:  # type: ignore[override]
+        return 4 * self.error
+
+
+class Updates:
+    """A layer whose backward updates it."""
+
+    def __init__(self, slip: float = 1.0) -> None:
+        self.weights = N(size=(3, 2))
+        self.slip = slip
+
+    def forward(self, input: Any) -> Any:
+        self.input = input
+        return input @ self.weights
+
+    def backward(self, output_gradient: Any, learning_rate: float) -> Any:
+        input_gradient = output_gradient @ self.weights.T
+        self.weights -= self.slip * learning_rate * self.input.T @ output_gradient
+        return input_gradient
+
+
+class Private:
+    """Names that begin with an underscore, slots, and a buffer that is no parameter."""
+
+    __slots__ = ("_W", "_dW", "_slip", "_x", "vW")
+
+    def __init__(self, slip: float = 1.0) -> None:
+        self._W = N(size=(3, 2))
+        self.vW = np.zeros((3, 2))
+        self._slip = slip
+
+    def forward(self, x: Any) -> Any:
+        self._x = x
+        return x @ self._W
+
+    def backward(self, grad: Any) -> Any:
+        self._dW = self._slip * self._x.T @ grad
+        return grad @ self._W.T
+
+
+class Shifts:
+    """A table that changes the output and has no gradient."""
+
+    def __init__(self) -> None:
+        self.table = N(size=(4, 3))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.table
+
+    def backward(self, grad: Any) -> Any:
+        return grad
+
+
 SET_TO_ZERO = "set them to zero before the next step"
 RIGHT: dict[str, tuple[Any, str]] = {
     "attributes": (lambda: check_layer(Affine, X), "layer.dW and layer.db agree"),
@@ -293,6 +368,11 @@ RIGHT: dict[str, tuple[Any, str]] = {
     "evaluation": (lambda: check_layer(lambda: BatchNorm(3), X, training=False), "layer.dgamma"),
     "indices": (lambda: check_layer(Embedding, np.array([0, 1, 1])), "layer.dW agrees"),
     "two inputs": (lambda: check_layer(RNN, N(size=(2, 3, 3)), N(size=(2, 4))), "dx, dh0, layer.dWx"),
+    "a loss": (lambda: check_layer(LossLayer, X, np.array([0, 1, 2, 2])), "dx agrees"),
+    "a loss without upstream": (lambda: check_layer(LossAlone, X, np.array([0, 1, 2, 2])), "dx agrees"),
+    "an update at once": (lambda: check_layer(Updates, X, learning_rate=0.1), "dinput and dweights agree"),
+    "private names": (lambda: check_layer(Private, X), "dx and layer._dW agree"),
+    "a table": (lambda: check_layer(Shifts, X), "Not checked: layer.table"),
     "some of them": (lambda: check_layer(Forgets, X, wrt=["x", "W"]), "dx and layer.dW agree"),
 }
 WRONG: dict[str, tuple[Any, str]] = {
@@ -305,6 +385,12 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no gradient in a dict": (lambda: check_layer(ForgetsInDict, X), "b has no gradient"),
     "one is added to, one is set": (lambda: check_layer(AddsToOne, X), "adds to layer.dW, but sets layer.db"),
     "the first input is kept": (lambda: check_layer(KeepsFirst, X), "values of the first forward"),
+    "a loss without upstream": (
+        lambda: check_layer(LossDoubled, X, np.array([0, 1, 2, 2])),
+        "dx is wrong: it is twice",
+    ),
+    "an update at once": (lambda: check_layer(lambda: Updates(2.0), X, learning_rate=0.1), "dweights is wrong"),
+    "private names": (lambda: check_layer(lambda: Private(2.0), X), "layer._dW is wrong: it is twice"),
     "an unknown parameter": (lambda: check_layer(Affine, X, wrt="gamma"), "there is no 'gamma'"),
 }
 

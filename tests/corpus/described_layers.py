@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from corpus.described_base import Described, check_gate, draw, sigmoid, softmax
-from nnkit.check import Verdict, check_gradient, check_loss
+from nnkit.check import Verdict, check_gradient, check_loss, check_parameters, check_step
 
 Cases = list[tuple[str, str, Callable[[], Verdict]]]
 X = draw(5, 3)
@@ -240,6 +240,61 @@ LOSSES: Cases = [
     ("other-loss", "this is the gradient of t * log(p) alone", lambda: binary(lambda p, t: -t * (1 - p), scores=True)),
 ]  # fmt: skip
 
+# ---- a whole network ------------------------------------------------------------------------------------
+
+
+def loss_by_rows(p: Any, x: Any, labels: Any) -> Any:
+    """Return the loss of two layers, in a loop over the examples."""
+    scores = np.maximum(0, x @ p["W1"]) @ p["W2"]
+    return np.mean([-np.log(np.exp(row[label]) / np.sum(np.exp(row))) for row, label in zip(scores, labels)])
+
+
+def two_layers(p: Any, x: Any, labels: Any, w2: Any, masked: bool = True) -> Any:
+    z = x @ p["W1"]
+    h = np.maximum(0, z)
+    d = (softmax(h @ p["W2"]) - (labels[:, None] == np.arange(3))) / len(labels)
+    dh = d @ w2.T
+    return {"W1": x.T @ (dh * (z > 0) if masked else dh), "W2": h.T @ d}
+
+
+NETWORK = {"W1": draw(2, 5), "W2": draw(5, 3)}
+BATCH = draw(4, 2), np.array([0, 2, 1, 1])
+
+
+def network(w2: Callable[[Any], Any], masked: bool = True) -> Verdict:
+    """The verdict on gradients whose pass back to the hidden layer goes through w2(W2)."""
+
+    def gradients(p: Any, x: Any, labels: Any) -> Any:
+        return loss_by_rows(p, x, labels), two_layers(p, x, labels, w2(p["W2"]), masked)
+
+    return check_parameters(gradients, NETWORK, *BATCH, of=loss_by_rows)
+
+
+def step(move: Callable[[Any, Any, Any, float], Any]) -> Verdict:
+    return check_step(move, NETWORK, *BATCH, of=loss_by_rows)
+
+
+def moved(p: Any, x: Any, labels: Any, step_size: float) -> Any:
+    gradients = two_layers(p, x, labels, p["W2"])
+    return {key: p[key] - step_size * gradients[key] for key in p}
+
+
+def moved_last_first(p: Any, x: Any, labels: Any, step_size: float) -> Any:
+    gradients = two_layers(p, x, labels, p["W2"])
+    new = p["W2"] - step_size * gradients["W2"]
+    return {"W1": p["W1"] - step_size * two_layers(p, x, labels, new)["W1"], "W2": new}
+
+
+NETWORKS: Cases = [
+    ("cancels", "it is 0 up to rounding", lambda: network(np.ones_like)),
+    ("cancels", "it is 0 up to rounding", lambda: network(lambda w: w.mean() + 0 * w)),
+    ("cancels", "it is 0 up to rounding", lambda: check_gate(
+        softmax, lambda g, out, x: (out - out / out.sum(axis=1, keepdims=True)) + 1e-17 * g, draw(3, 4))),
+    ("relu-no-mask", "the mask is missing", lambda: network(lambda w: w, masked=False)),
+    ("update", "two steps were taken", lambda: step(lambda p, *batch: moved(moved(p, *batch), *batch))),
+    ("updated-first", "weights were updated before", lambda: step(moved_last_first)),
+]  # fmt: skip
+
 # ---- quadratic forms ------------------------------------------------------------------------------------
 
 A = draw(3, 3)
@@ -261,4 +316,4 @@ QUADRATIC: Cases = [
         draw(3, 4), draw(4, 5), draw(3, 1))),
 ]  # fmt: skip
 
-DESCRIBED = tuple(Described(*case) for case in (*NORMS, *MASKS, *POOLS, *STEPS, *LOSSES, *QUADRATIC))
+DESCRIBED = tuple(Described(*case) for case in (*NORMS, *MASKS, *POOLS, *STEPS, *LOSSES, *NETWORKS, *QUADRATIC))

@@ -20,7 +20,7 @@ import numpy as np
 from helpers.conduct import refuted_conduct
 from helpers.measured import Answer, Point, is_kinky, quiet
 from helpers.paths import ROOT
-from helpers.predicates import PREDICATES, factor
+from helpers.predicates import PREDICATES, factor, near
 from helpers.sentences import is_said_place, refuted_sentences
 from nnkit import check
 from nnkit.check import Verdict
@@ -129,13 +129,16 @@ def find_shown(answer: Answer, verdict: Verdict) -> tuple[Point | None, int]:
         shapes = re.search(r" is (\(.*?\)), but", verdict.headline)
         points = [p for p in answer.points if shapes and str(p.returned[k].shape) == shapes[1]]
         return (points[0] if points else None), k
-    yours = np.array(verdict.error_map.yours, dtype=float)
+    yours, expected = (np.array(a, dtype=float) for a in (verdict.error_map.yours, verdict.error_map.expected))
+    found = []
     for point in answer.points:
         w = point.returned[k]
         whole = w.shape == tuple(verdict.error_map.shape) and w.size == yours.size
         if whole and np.array_equal(w.ravel(), yours.ravel(), equal_nan=True) and is_said_place(verdict, point):
-            return point, k
-    return None, k
+            found.append(point)
+    # The same numbers, zeros above all, come back at several places: one at which the others are as they are shown.
+    fitting = (p for p in found if any(near(r.ravel(), expected.ravel()) for r in (p.right[k], p.measure_closely(k))))
+    return next(fitting, found[0] if found else None), k
 
 
 def judge_table(verdict: Verdict) -> Iterator[str]:
@@ -176,8 +179,10 @@ def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Ite
     """Judge the numbers that are shown, and which gradients are said to be wrong."""
     if verdict.error_map is not None and verdict.error_map.whole and not verdict.error_map.name.startswith("the new "):
         expected = np.array(verdict.error_map.expected, dtype=float).reshape(point.right[k].shape)
-        off = np.abs(expected - point.right[k])
-        if np.all(np.isfinite(point.right[k])) and np.any(off > 100 * point.tolerance(k)) and not is_kinky(point, k):
+        off = np.abs(expected - point.right[k]) > 100 * point.tolerance(k)
+        if np.any(off):
+            off &= np.abs(expected - point.measure_closely(k)) > 100 * point.tolerance(k)
+        if np.all(np.isfinite(point.right[k])) and np.any(off) and not is_kinky(point, k):
             yield f"expected {expected.ravel()[:4]}, central differences give {point.right[k].ravel()[:4]}"
         elif set(verdict.mistakes) & BEHAVIOUR == set() and np.array_equal(point.returned[k], expected):
             yield f"{point.answer.names[k]} is right where it is shown"
@@ -187,6 +192,8 @@ def _judge_shown(verdict: Verdict, point: Point, k: int, named: set[str]) -> Ite
         error = point.error(j)
         clear = error is None or not np.all(error <= 1e3 * point.tolerance(j))
         if name not in named and clear and np.all(np.isfinite(point.right[j])) and not is_kinky(point, j):
+            if near(point.returned[j], point.measure_closely(j)):  # a kink is near
+                continue
             yield f"{name} is wrong too, and the first line does not say so"
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import FunctionType
 from typing import Any
+
+import numpy as np
 
 from nnkit.arrays import Array, get_name
 from nnkit.check.evidence import guarded_call
@@ -12,11 +15,14 @@ from nnkit.check.evidence.double_precision import in_double_precision
 from nnkit.check.evidence.finding import Finding, SeveralOutputs
 from nnkit.check.evidence.subjects import GateSubject
 from nnkit.check.forms.arguments import Selection
-from nnkit.check.forms.form_gate import examine_form
+from nnkit.check.forms.form_gate import Form, examine_form
 from nnkit.check.forms.frameworks import find_framework, find_used_framework
+from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.forms.jax_code import read_jax
 from nnkit.check.forms.pairs import Pair, find_pair, read_pair
+from nnkit.check.forms.places import list_leaves
 from nnkit.check.forms.roles import is_cache_first, list_required
+from nnkit.check.forms.rounded import examine_rounded
 from nnkit.check.forms.stateful_layers import check_again, read_layer
 from nnkit.check.forms.torch_code import on_one_thread, read_torch
 from nnkit.check.pipeline import Case, conclude, find, guard_check
@@ -24,6 +30,8 @@ from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
+INPUTS_NOTE = "Checked are the gradients of the inputs; check_layer also checks those of the parameters."
+FIXED_NOTE = 'Is an input held fixed? Hand it over by name, or say which are differentiated: wrt="x".'
 
 
 def check_backward(
@@ -33,6 +41,7 @@ def check_backward(
     wrt: Selection = None,
     strict: bool | None = None,
     seed: int = 0,
+    dtype: Any = None,
     rng: int = 0,
     **options: Any,
 ) -> Verdict:
@@ -49,10 +58,10 @@ def check_backward(
     integers are handed on as they are, and so are keyword arguments (`options`). `wrt` names the inputs that are
     differentiated, where not all are. With `strict=False`, which is the default but for the kit's own form, work in
     place on the upstream gradient or the cache is a note. The global generators of random numbers are set to `seed` for
-    each call.
+    each call. `dtype=np.float32` says that the code computes in float32: it is compared as far as that shows it.
     """
     framework = find_framework(gate)
-    pair = None if framework or isinstance(gate, type) else find_pair(gate)
+    pair = None if framework else find_pair(gate)
     framework = framework or ("" if pair else find_used_framework(gate, inputs))
     title = pair.title if isinstance(pair, Pair) else f"{get_name(gate)}.backward"
     own = _has_own_form(gate)
@@ -62,13 +71,12 @@ def check_backward(
             return pair
         if framework:
             return _check_framework(framework, gate, inputs, options, wrt, of, seed, rng)
-        missing = None if isinstance(pair, Pair) else guarded_call.find_missing_method(gate)
-        if missing:
-            return missing
-        if own and wrt is None and strict is not False and not options and not _has_options(inputs):
+        if not isinstance(pair, Pair):
+            return _explain_no_pair(gate)
+        plain = wrt is None and strict is not False and dtype is None and not options
+        if own and plain and not _has_options(inputs):
             return _check_gate(title, gate, inputs, of, seed, rng)
-        assert isinstance(pair, Pair)
-        return _check_pair(pair, inputs, options, wrt, of, own if strict is None else strict, seed, rng)
+        return _check_pair(pair, inputs, options, wrt, of, own if strict is None else strict, seed, rng, dtype)
 
     return guard_check(title, check)
 
@@ -79,6 +87,7 @@ def check_layer(
     wrt: Selection = None,
     strict: bool = False,
     seed: int = 0,
+    dtype: Any = None,
     rng: int = 0,
     **options: Any,
 ) -> Verdict:
@@ -93,11 +102,12 @@ def check_layer(
     name = get_name(make_layer) if isinstance(make_layer, type) or not callable(make_layer) else "layer"
 
     def check() -> Verdict | Finding:
-        form = read_layer(make_layer, inputs, options, wrt, seed)
-        if isinstance(form, Finding):
-            return form
-        verdict = examine_form(form, strict, rng)
-        return check_again(form, verdict) if verdict.passed else verdict
+        with putting_back_generators():
+            form = read_layer(make_layer, inputs, options, wrt, seed)
+            if isinstance(form, Finding):
+                return form
+            verdict = _examine_in(dtype, form, strict, rng)
+            return check_again(form, verdict) if isinstance(verdict, Verdict) and verdict.passed else verdict
 
     return guard_check(f"{name}.backward", check)
 
@@ -111,6 +121,15 @@ def _has_own_form(gate: Any) -> bool:
     return required is None or (len(required) < 3 and not is_cache_first(backward)) or any(m for _, m in required)
 
 
+def _explain_no_pair(given: Any) -> Finding:
+    """Return the finding on what is no layer."""
+    if isinstance(given, FunctionType):
+        sentence = f"{get_name(given)} is one function: give the forward and the backward, check_backward((f, g), x)."
+        return Finding("error", sentence)
+    kind = guarded_call.describe_kind(given)
+    return guarded_call.find_missing_method(given) or Finding("error", f"this is {kind}: no layer.")
+
+
 def _check_framework(
     framework: str,
     function: Any,
@@ -122,7 +141,7 @@ def _check_framework(
     rng: int,
 ) -> Verdict | Finding:
     """Check the derivative that PyTorch or JAX has of a function."""
-    with in_double_precision(), on_one_thread():
+    with in_double_precision(), on_one_thread(), putting_back_generators():
         if framework == "torch":
             form = read_torch(function, inputs, options, wrt, of, seed)
         else:
@@ -147,9 +166,11 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: i
     case = Case.start(GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate), xs, rng)
     finding = find(case)
     found = finding.mistakes if isinstance(finding, Finding) else ()
-    pair = Pair(gate.forward, gate.backward, gate)
-    if found == ("wrong-container",) and len(list_required(gate.backward) or ()) == 1:  # it keeps what backward needs
-        return _check_pair(pair, inputs, {}, None, of, False, seed, rng)
+    pair = Pair(gate.forward, gate.backward, gate, of=get_name(gate))
+    if found == ("wrong-container",) and len(list_required(gate.backward) or ()) < 2:  # it keeps what backward needs
+        verdict = _check_pair(pair, inputs, {}, None, of, False, seed, rng)
+        has_more = verdict.status == "right" and bool(list_leaves(gate, lambda x: isinstance(x, np.ndarray)))
+        return replace(verdict, notes=(*verdict.notes, INPUTS_NOTE)) if has_more else verdict
     if found in (("changes-by-itself",), ("not-numbers",)) or isinstance(finding, SeveralOutputs):
         other = _check_pair(pair, inputs, {}, None, of, True, seed, rng)
         if isinstance(other, Finding) or "changes-by-itself" not in other.mistakes:
@@ -166,7 +187,22 @@ def _check_pair(
     strict: bool,
     seed: int,
     rng: int,
+    dtype: Any = None,
 ) -> Verdict | Finding:
     """Check a pair of functions, or of methods. Strictly, all calls are made on the same object."""
-    form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
-    return form if isinstance(form, Finding) else examine_form(form, strict, rng)
+    with putting_back_generators():
+        form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
+        found = form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+    if found.mistakes == ("wrong-count",) and wrt is None:
+        return replace(found, notes=(*found.notes, FIXED_NOTE))
+    return found
+
+
+def _examine_in(dtype: Any, form: Form, strict: bool, rng: int) -> Verdict | Finding:
+    """Return the verdict on code in some form; where it does not pass, on code that computes in a smaller type."""
+    verdict = examine_form(form, strict, rng)
+    if verdict.passed or dtype is None or np.finfo(dtype).eps <= np.finfo(float).eps or verdict.status != "wrong":
+        return verdict
+    found = examine_rounded(form, dtype, rng)
+    right = isinstance(found, Verdict) and found.passed
+    return found if right or "low-precision" in verdict.mistakes else verdict

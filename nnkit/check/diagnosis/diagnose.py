@@ -16,6 +16,7 @@ from nnkit.check.diagnosis.mistakes import BY_ID, CATALOGUE, UNDO, Mistake, Vari
 from nnkit.check.diagnosis.mistakes.base import Key, same
 from nnkit.check.diagnosis.mistakes.inject import forward_with
 from nnkit.check.diagnosis.mistakes.local import FORWARDS
+from nnkit.check.diagnosis.mistakes.unfilled import vanishes
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, GradientFault
 from nnkit.check.evidence.function_graph import recognise_gate, trace_function
@@ -129,6 +130,8 @@ def _gives(comparison: Comparison, would: Any, i: int) -> bool:
         return False
     if would is comparison.returned[i]:  # a claim about what came back, which may be NaN
         return True
+    if vanishes(comparison, i) and np.any(would):  # what cancels up to rounding is explained by what is exactly 0
+        return False
     return same(comparison.returned[i], would) and _better_than_right(comparison, would, i)
 
 

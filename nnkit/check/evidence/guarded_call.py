@@ -50,6 +50,9 @@ def _prepare_input(name: str, x: Any) -> Any:
     array = _read_rectangular(name, float(x) if isinstance(x, int | float) else x, "error")
     if isinstance(array, Finding):
         return array
+    if array.dtype.kind == "c":
+        sentence = f"{name} is complex: give its real and its imaginary part as two inputs, for these have derivatives."
+        return Finding("error", sentence)
     if array.dtype.kind not in "biuf":
         return Finding("error", f"{name} must hold numbers, not {describe_kind(x)}.")
     if array.size == 0:

@@ -274,9 +274,11 @@ def tie_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -> Ar
 
 
 def _tie(x: np.ndarray, top: float, bottom: float, rng: np.random.Generator) -> Any:
+    """Move entries close to the top or the bottom, in the reverse of their order: another one is the largest then."""
     few, draw = x.size < MIN_ENTRIES_KEPT, rng.random(x.shape)
     value = np.where((draw < 0.6) | few, top, bottom)
-    tied: np.ndarray = np.where((draw < 0.8) | few, value * (1 - NEAR_TIE * rng.uniform(size=x.shape)), x)
+    below = 0.9 * (x - bottom) / ((top - bottom) or 1.0) + 0.1 * rng.uniform(size=x.shape)
+    tied: np.ndarray = np.where((draw < 0.8) | few, value - NEAR_TIE * np.abs(value) * below, x)
     return tied[()]
 
 

@@ -150,6 +150,8 @@ class Wire(Node):
 
     @property
     def dtype(self) -> Any:
+        if not np.ndim(self.value):  # np.mean makes a plain number of whatever has one
+            raise AttributeError("dtype")
         return np.dtype(float)
 
 

@@ -12,7 +12,6 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.calls import array_bytes, call_once, find_mutation
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import CACHE_MUTATIONS, GateSubject
-from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.pipeline import examine
 from nnkit.check.verdict import Verdict
 
@@ -40,8 +39,9 @@ class Trial:
 class Code(Protocol):
     """A learner's code in some form."""
 
-    names: tuple[str, ...]
-    """The names of the inputs."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
 
     def run_forward(self, inputs: Sequence[Any]) -> Trial | Finding:
         """Call the forward with fresh copies of everything."""
@@ -138,7 +138,6 @@ def examine_form(form: Form, strict: bool, rng: int) -> Verdict:
     """Return the verdict on code in some form."""
     gate = FormGate(form.code, strict)
     subject = GateSubject(form.title, form.code.names, form.wrt, form.of, gate=gate, gradient_names=form.gradient_names)
-    with putting_back_generators():
-        verdict = examine(subject, form.inputs, rng)
+    verdict = examine(subject, form.inputs, rng)
     notes = form.notes if verdict.passed else ()
     return replace(verdict, notes=(*verdict.notes, *notes, *gate.notes))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from inspect import getattr_static
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,9 @@ from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
+from nnkit.check.forms.contexts import pair_with_context, takes_context
 from nnkit.check.forms.form_gate import Form, Trial, call_code
-from nnkit.check.forms.generators import putting_back_generators, remember_states, seed_generators
+from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.places import copy_deeply
 from nnkit.check.forms.roles import Parameter, assign_roles, takes
 
@@ -35,9 +38,14 @@ METHODS = (
     ("forward_pass", "backward_pass"),
     ("fwd", "bwd"),
     ("fprop", "bprop"),
+    ("forward", "backprop"),
+    ("feedforward", "backprop"),
     ("__call__", "backward"),
 )
 """The names that people give to the two methods of a layer."""
+
+
+FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,20 @@ class Pair:
     """The object whose methods they are."""
     fresh: bool = True
     """Each trial begins with a copy of that object."""
+    of: str = ""
+    """The name of what has these methods."""
 
     @property
     def title(self) -> str:
         """The name of what is checked."""
-        return get_name(self.backward) if self.owner is None else f"{get_name(self.owner)}.backward"
+        return f"{self.of}.backward" if self.of else get_name(self.backward)
 
     def copy(self) -> Pair:
         """Return the pair with a copy of its owner."""
         if self.owner is None or not self.fresh:
             return self
         fresh = copy_deeply(self.owner)
-        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh)
+        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh, of=self.of)
 
 
 def _name_of(method: Callable[..., Any]) -> str:
@@ -79,11 +89,16 @@ def find_pair(given: Any) -> Pair | Finding | None:
             return _find_named(first, second)
         return None
     if isinstance(given, type):
-        return None
-    for names in METHODS:
-        forward, backward = (getattr(given, name, None) for name in names)
+        if not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
+            return None
+        if takes_context(given.forward):
+            return Pair(*pair_with_context(given), of=get_name(given))
+    for names in () if isinstance(given, FunctionType) else METHODS:
+        forward = getattr(given, names[0], None)
+        backward = getattr(given, names[1], None) if callable(forward) else None
         if callable(forward) and callable(backward):
-            return Pair(forward, backward, given if getattr(forward, "__self__", None) is given else None)
+            owner = given if getattr(forward, "__self__", None) is given else None
+            return Pair(forward, backward, owner, of=get_name(given))
     if callable(given):
         return _find_sibling(get_name(given), getattr(given, "__globals__", {}))
     return _find_only(given)
@@ -180,9 +195,18 @@ class PairCode:
         given = hand_out(self.roles, self.arguments, trial, upstreams)
         seed_generators(self.seed)
         options = copy_deeply(dict(self.backward_options))
-        if trial.pair is not self.pair:
-            trial.spent = True
-        return call_code(backward, given, options, get_name(backward))
+        keeps_elsewhere = all(p.role == "upstream" for p in self.roles)  # on the layer, or in a global name
+        trial.spent = trial.spent or keeps_elsewhere or trial.pair is not self.pair
+        returned = call_code(backward, given, options, get_name(backward))
+        takes_none = not any(p.role == "upstream" for p in self.roles) and np.ndim(upstreams[0]) == 0
+        return _scale(returned, upstreams[0]) if takes_none and not isinstance(returned, Finding) else returned
+
+
+def _scale(gradients: Any, upstream: Any) -> Any:
+    """Return the gradients of a loss, for which the upstream gradient is 1, for another one."""
+    if isinstance(gradients, tuple | list):
+        return tuple(_scale(gradient, upstream) for gradient in gradients)
+    return gradients if gradients is None or isinstance(gradients, Mapping) else np.multiply(gradients, upstream)
 
 
 @dataclass
@@ -252,7 +276,8 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+    notes = (FIRST_NOTE,) if code.first_only else ()
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), notes)
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
@@ -263,8 +288,7 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     if unknown:
         return Finding("error", f"{get_name(pair.forward)} has no parameter {unknown[0]!r}.")
     restore = remember_states(pair.forward, pair.backward)
-    with putting_back_generators():
-        probe = _probe(pair, arguments, for_forward, seed)
+    probe = _probe(pair, arguments, for_forward, seed)
     if isinstance(probe, Finding):
         return probe
     filled = {slot.argument for slot in arguments.slots}
@@ -272,8 +296,7 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     has_cache = isinstance(probe, tuple | list) and len(probe) > 1
     roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward))
     code = PairCode(pair, arguments, roles, seed, for_forward, for_backward, restore)
-    with putting_back_generators():
-        return _count_upstreams(code, probe)
+    return _count_upstreams(code, probe)
 
 
 def _probe(pair: Pair, arguments: Arguments, options: Mapping[str, Any], seed: int) -> Any:
@@ -293,8 +316,10 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
     outs = parts[0]
     wanted = [p for p in code.roles if p.role == "upstream"]
     together = isinstance(probe, tuple | list) and is_group(probe[0])
-    if len(outs) == 1 or len(wanted) == len(outs) or any(p.repeated for p in wanted):
+    if (len(outs) == 1 and wanted) or len(wanted) == len(outs) or any(p.repeated for p in wanted):
         return code
+    if not wanted and len(outs) == 1 and np.ndim(outs[0]) == 0:
+        return code  # a loss
     if len(wanted) != 1:
         gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
         taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
@@ -307,17 +332,8 @@ def _takes_tuple(code: PairCode) -> bool:
     trial = code.run_forward(code.arguments.inputs)
     if isinstance(trial, Finding):
         return False
-    return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
-
-
-def _of_inputs(of: Callable[..., Any] | None, arguments: Arguments) -> Callable[..., Any] | None:
-    """Return the trusted function as one of the inputs; it takes the arguments as forward does."""
-    if of is None:
-        return None
-
-    def compute(*inputs: Any) -> Any:
-        given, named = arguments.bind(inputs)
-        assert of is not None
-        return of(*given, **named)
-
-    return compute
+    gradients = code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs))
+    inputs = code.arguments.inputs
+    return isinstance(gradients, tuple) and all(
+        g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs)
+    )

@@ -31,19 +31,19 @@ class Parameter:
 
 
 def list_required(function: Callable[..., Any], skip: Sequence[str] = ()) -> list[tuple[str, bool]] | None:
-    """Return the names of the positional parameters without a default, and if each takes any number of arguments; None
-    where they are not known."""
+    """Return the names of the positional parameters without a default, and if each takes any number of arguments; the
+    first one where all have a default; None where they are not known."""
     try:
         parameters = list_parameters(function)
     except (TypeError, ValueError):
         return None
-    return [
-        (p.name, p.kind is p.VAR_POSITIONAL)
+    positional = [
+        p
         for p in parameters
-        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-        and p.default is p.empty
-        and p.name not in skip
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL) and p.name not in skip
     ]
+    required = [p for p in positional if p.default is p.empty]
+    return [(p.name, p.kind is p.VAR_POSITIONAL) for p in required or positional[:1]]
 
 
 def takes(function: Callable[..., Any], name: str, any_name: bool = False) -> bool:

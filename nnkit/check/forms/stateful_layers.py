@@ -14,7 +14,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial
-from nnkit.check.forms.generators import putting_back_generators, seed_generators
+from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
@@ -24,6 +24,8 @@ from nnkit.text import join_words
 OUTPUTS = ("output", "out", "outputs", "y", "a", "A")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "dinp")
 """The attributes in which a layer leaves what it does not return."""
+RATES = ("learning_rate", "learn_rate", "lr", "eta", "alpha", "step_size", "rate")
+"""The names of a learning rate with which a backward updates the layer at once."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,15 @@ class LayerCode:
         inputs = self.call.arguments.spread(own) if self.call.arguments.wrt else (None,) * len(self.call.names)
         if not isinstance(inputs, tuple):
             return inputs
-        return *inputs, *(p.read_gradient(trial.pair.owner, extra) for p in self.parameters)
+        given = trial.given[len(self.call.names) :]
+        return *inputs, *(p.read_gradient(trial.pair.owner, extra, x) for p, x in zip(self.parameters, given))
 
     def part(self, returned: Any) -> tuple[Any, tuple[Any, ...]]:
         """Return what backward returned for the inputs, and what beyond them."""
         arguments = self.call.arguments
         count = len({arguments.slots[k].argument for k in arguments.wrt})
+        if not count:
+            return (), tuple(returned) if isinstance(returned, tuple | list) else (returned,)
         if not isinstance(returned, tuple | list) or len(returned) <= len(arguments.names):
             return returned, ()
         return (returned[0] if count == 1 else tuple(returned[:count])), tuple(returned[count:])
@@ -81,11 +86,8 @@ def pair_methods(layer: Any, gives_nothing: bool = False) -> Pair:
     """Return a layer's two methods; what they do not return is read from the layer. `gives_nothing` says that no input
     has a gradient."""
     forward, backward = find_methods(layer)
-    instead = {"forward": OUTPUTS, "backward": INPUT_GRADIENTS}
-    wrapped = [
-        _returning(method, layer, names, () if gives_nothing and names is INPUT_GRADIENTS else None)
-        for method, names in zip((forward, backward), instead.values())
-    ]
+    nothing = () if gives_nothing else None
+    wrapped = _returning(forward, layer, OUTPUTS, None), _returning(backward, layer, INPUT_GRADIENTS, nothing)
     return Pair(*wrapped, layer, fresh=False)
 
 
@@ -114,13 +116,6 @@ def read_layer(
     make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection = None, seed: int = 0
 ) -> Form | Finding:
     """Return a layer as a form that can be examined, with its parameters among the inputs."""
-    with putting_back_generators():
-        return _read_layer(make_layer, inputs, options, wrt, seed)
-
-
-def _read_layer(
-    make_layer: Any, inputs: Sequence[Any], options: Mapping[str, Any], wrt: Selection, seed: int
-) -> Form | Finding:
     build = make_layer if _is_factory(make_layer) else lambda: make_layer
     seed_generators(seed)
     template = build()
@@ -136,13 +131,16 @@ def _read_layer(
     arguments = read_arguments(pair.forward, inputs, {}, None, fixed=True)
     if isinstance(arguments, Finding):
         return arguments
+    if isinstance(wrt, str | Sequence) and not {*arguments.names} & {*([wrt] if isinstance(wrt, str) else wrt)}:
+        arguments = replace(arguments, wrt=())  # no input: backward need not return anything
     fitted = fit_roles(pair, arguments, options, seed)
     if isinstance(fitted, Finding):
         return fitted
     code = LayerCode(make, fitted)
-    parameters = _find_parameters(code, wrt)
-    if isinstance(parameters, Finding):
-        return parameters
+    found = _find_parameters(code, wrt)
+    if isinstance(found, Finding):
+        return found
+    parameters, others = found
     code = replace(code, parameters=tuple(parameters))
     values = tuple(np.asarray(p.value, float).copy()[()] for p in parameters)
     wanted = _select(code, wrt)
@@ -152,13 +150,13 @@ def _read_layer(
     own = replace(arguments, wrt=tuple(i for i in wanted if i < count), chosen=True)
     code = replace(code, call=replace(code.call, arguments=own))
     names = (*(f"d{name}" for name in code.call.names), *(p.gradient_name for p in parameters))
-    return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names)
+    notes = _note_unchecked(code, others, arguments.inputs) if wrt is None else ()
+    return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names, notes=notes)
 
 
 def _is_factory(made: Any) -> bool:
-    if isinstance(made, type):
-        return True
-    return callable(made) and not hasattr(made, "backward") and not hasattr(made, "backward_pass")
+    named = hasattr(made, "__name__")  # a class or a function, in another process too
+    return callable(made) and (named or not hasattr(made, "backward"))
 
 
 def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
@@ -175,8 +173,23 @@ def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
     return tuple(k for k in range(len(code.names)) if k in selected or code.names[k] in selected)
 
 
-def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | Finding:
-    """Return the parameters of a layer, after a forward and a backward that show where its gradients are."""
+def _note_unchecked(code: LayerCode, others: Sequence[LayerParameter], inputs: Sequence[Any]) -> tuple[str, ...]:
+    """Return a note on the arrays of a layer that change its output and have no gradient beside them."""
+    plain = replace(code, parameters=())
+    before = plain.run_forward(inputs)
+    names = []
+    for other in others:
+        moved = replace(code, parameters=(other,)).run_forward((*inputs, 1.1 * other.value + 0.1))
+        if isinstance(before, Finding) or isinstance(moved, Finding):
+            continue
+        if not all(map(guarded_call.repeats_result, before.outs, moved.outs)):
+            names.append(other.name)
+    return (f"Not checked: {join_words(names)}, without a gradient beside it.",) if names else ()
+
+
+def _find_parameters(code: LayerCode, wrt: Selection) -> tuple[list[LayerParameter], list[LayerParameter]] | Finding:
+    """Return the parameters of a layer, and its other arrays, after a forward and a backward that show where its
+    gradients are."""
     trial = code.run_forward(code.call.arguments.inputs)
     if isinstance(trial, Finding):
         return trial
@@ -184,14 +197,16 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
     returned = code.call.call_backward(trial, tuple(np.ones(np.shape(out))[()] for out in trial.outs))
     if isinstance(returned, Finding):
         return returned
-    parameters, missing = find_parameters(code.make(), trial.pair.owner, code.part(returned)[1])
+    rates = [x for name, x in code.call.backward_options.items() if name in RATES and isinstance(x, float)]
+    extra = code.part(returned)[1]
+    parameters, missing, others = find_parameters(code.make(), trial.pair.owner, extra, *rates[:1])
     missing = [name for name in missing if wrt is None or isinstance(wrt, int) or name in wrt]
     if missing:
         name = missing[0]
         sentence = f"{name} has no gradient: after backward there is no layer.d{name} or layer.grads[{name!r}]."
         words = {"hint": f"Set self.d{name} in backward, or name what is differentiated: wrt=."}
         return Finding("wrong", sentence, ("wrong-count",), words=words)
-    return parameters
+    return parameters, others
 
 
 # ---- a layer that is used again -----------------------------------------------------------------------
@@ -200,8 +215,7 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
 def check_again(form: Form, verdict: Verdict) -> Verdict | Finding:
     """Return the verdict on a layer that is right when it is new, after it was used a second time at other inputs: its
     gradients are then those of the second time, or the sums of both."""
-    with putting_back_generators():
-        found = _find_kept(form)
+    found = _find_kept(form)
     if isinstance(found, Finding):
         return found
     return replace(verdict, notes=(*verdict.notes, *found))

@@ -47,9 +47,18 @@ def compare(case: Case) -> Finding | None:
     if isinstance(wrong, Finding):
         return wrong
     if wrong:
-        right = [] if wrong is found else found  # evidence too: a mistake gives what came back there
+        right = [] if wrong is found else _list_here(case)  # evidence too: a mistake gives what came back there
         return WrongGradient("wrong", "the gradient is wrong.", comparisons=(*wrong, *right))
     return not_finite.find_unknown(case.subject, found)
+
+
+def _list_here(case: Case) -> list[Comparison]:
+    """Return comparisons at the inputs that were given, where nothing is wrong."""
+    if case.comparisons or case.is_large or case.is_slow:
+        return case.comparisons
+    batch = sampling.find_batch_size(case.subject, case.inputs)
+    here = sampling.compare_at(case.subject, case.inputs, case.upstreams[:1], case.returned, batch)
+    return [] if isinstance(here, Finding) else here
 
 
 def _compare_here(case: Case) -> list[Comparison] | Finding:

@@ -37,6 +37,15 @@ class Tripled:
         return self.factor * upstream
 
 
+class Stateful:
+    def forward(self, x):
+        self.x = x
+        return x**2
+
+    def backward(self, dout):
+        return 2 * self.x * dout
+
+
 class Buffered:
     """Keeps its input in one array for all calls, so that all calls share one cache."""
 
@@ -121,6 +130,10 @@ THINGS = {
     "fails": fails,
     "pair": lambda: Pair(1.0, np.ones(2)),
     "sum_of_pair": lambda pair: pair.x + pair.y.sum(),
+    "product_forward": lambda x, w, options: (options["scale"] * x @ w, (x, w, options["scale"])),
+    "product_backward": lambda dout, cache: (cache[2] * dout @ cache[1].T, cache[2] * cache[0].T @ dout),
+    "product_backward_wrong": lambda dout, cache: (cache[2] * dout @ cache[1].T, cache[0].T @ dout),
+    "Stateful": Stateful,
     "pid": os.getpid,
     "sleep": time.sleep,
     "leave": lambda: os._exit(3),
@@ -173,6 +186,14 @@ def test_a_check_takes_a_stand_in_for_a_gate(get):
     verdict = check_backward(get("Tripled")(), np.array([1.0, 2.0]), of=lambda x: 3 * x)
     assert verdict.passed
     assert verdict.subject == "Tripled.backward"
+
+
+def test_a_check_takes_stand_ins_for_a_pair_of_functions_and_a_layer(get):
+    x, w = np.arange(6.0).reshape(2, 3), np.arange(12.0).reshape(3, 4)
+    assert check_backward((get("product_forward"), get("product_backward")), x, w, {"scale": 2.0}).passed
+    verdict = check_backward((get("product_forward"), get("product_backward_wrong")), x, w, {"scale": 2.0})
+    assert verdict.headline.startswith("dw is wrong")
+    assert nnkit.check.check_layer(get("Stateful"), x).passed
 
 
 def test_a_stand_in_has_the_signature_of_what_it_stands_for(get):

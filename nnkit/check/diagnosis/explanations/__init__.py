@@ -24,9 +24,10 @@ from nnkit.check.diagnosis.explanations import (
 from nnkit.check.diagnosis.mistakes.base import Mistake
 from nnkit.check.diagnosis.mistakes.shapes import RESHAPED
 from nnkit.check.diagnosis.mistakes.tied import UNEVEN
-from nnkit.check.diagnosis.mistakes.unfilled import CONSTANT
+from nnkit.check.diagnosis.mistakes.unfilled import CANCELLED, CONSTANT
 
 EXPLANATIONS: tuple[Mistake, ...] = (
+    CANCELLED,
     UNEVEN,
     axes.DIVIDED,
     CONSTANT,

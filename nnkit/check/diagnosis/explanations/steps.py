@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.function_graph import trace_function, vjp_with_faults
 
 UPDATE = "lecture 01, When is W actually updated?"
 RULE = "new = old - step_size * gradient"
@@ -100,7 +102,26 @@ def _moves(comparison: Comparison) -> Variants:
         words = say(STEP, title, why, nudge, f"{RULE}.")
         pairs = zip(comparison.given, comparison.right)
         found[words] = tuple((np.asarray(w) - move(np.asarray(w), g, s)) / s for w, g in pairs)
-    return found | _by_fixed_size(comparison) | _by_order(comparison)
+    return found | _by_fixed_size(comparison) | _by_order(comparison) | _by_two(comparison)
+
+
+def _by_two(comparison: Comparison) -> Variants:
+    """Return two steps, one after the other."""
+    inputs = list(comparison.inputs)
+    for i, gradient in zip(comparison.wrt, comparison.right):
+        inputs[i] = inputs[i] - comparison.step_size * gradient
+    graph = trace_function(comparison.function, inputs)
+    if graph is None:
+        return {}
+    second = given(graph, vjp_with_faults(graph, comparison.upstream), comparison)
+    words = say(
+        STEP,
+        "two steps were taken, the second one from the new weights",
+        "old - new is step_size times two gradients, that of the old weights and that of the new ones.",
+        "How often does the update run: is it in a loop, or called twice?",
+        f"{RULE}, once.",
+    )
+    return {words: tuple(r + s for r, s in zip(comparison.right, second))}
 
 
 def _by_fixed_size(comparison: Comparison) -> Variants:

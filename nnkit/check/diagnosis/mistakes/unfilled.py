@@ -11,6 +11,9 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 
+ROUNDING = 1e-12
+"""Share of the right gradient's largest entry up to which another one is 0."""
+
 
 def _unfilled(comparison: Comparison) -> Variants:
     """Claim what came back where every entry is 0 or NaN."""
@@ -61,6 +64,20 @@ def _is_one_number(comparison: Comparison, i: int) -> bool:
     return bool(np.ptp(w) == 0)
 
 
+def vanishes(comparison: Comparison, i: int) -> bool:
+    """Return True if the i-th gradient is 0 up to rounding, where the right one is not."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    if returned.shape != right.shape or returned.dtype.kind not in "iuf" or not returned.size:
+        return False
+    return float(np.max(np.abs(returned))) <= ROUNDING * float(np.max(np.abs(right), initial=0.0))
+
+
+def _cancelled(comparison: Comparison) -> Variants:
+    """Claim what came back where it is 0 up to rounding, but not 0."""
+    claims = [vanishes(comparison, i) and bool(np.any(w)) for i, w in enumerate(comparison.returned)]
+    return {"": tuple(w if claim else None for w, claim in zip(comparison.returned, claims))}
+
+
 MISTAKES = (
     Mistake(
         "not-filled-in",
@@ -82,3 +99,15 @@ MISTAKES = (
 )  # fmt: skip
 CONSTANT = replace(MISTAKES[0], variants=_constant, refines=(), before_pairs=True)
 """The same where every entry is another number: said only if nothing else explains it."""
+CANCELLED = Mistake(
+    "cancels",
+    "it is 0 up to rounding, the numbers that it is made of cancel",
+    "The right gradient is not 0; something was summed that adds up to 0, or taken away from itself.",
+    "Which sum in your backward is 0 at every input? The rows of softmax's gradient add up to 0, for one.",
+    "Print each intermediate gradient. The first that is 0 was summed over an axis that has to stay.",
+    "lecture 03, Softmax cross-entropy",
+    _cancelled,
+    reads_returned=True,
+    named=False,
+    before_pairs=True,
+)
