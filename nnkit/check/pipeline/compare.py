@@ -23,9 +23,8 @@ from nnkit.check.pipeline.case import Case, find_rounding_floor
 MAX_NUMBERS_TO_LOCATE = 10_000_000
 """Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
 by entry."""
-SHARE_WHERE_SURE = 0.01
-"""Share of the time limit up to which entries that are small beside others are looked at one by one, although all
-directions agree."""
+SECONDS_WHERE_SURE = 0.1
+"""Time that entries may take one by one where all directions agree, but some are too small beside others to show."""
 SHARE_FOR_DOUBTS = 0.3
 """Share of the time limit for the search of a small error where directions are not quite sure."""
 SHARE_FOR_SMALLER = 0.15
@@ -66,7 +65,7 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     """Compare along a few random directions first; entry by entry, where these do not settle it and it is cheap."""
     seen = look_along(case.subject, case.inputs, case.upstreams, case.returned, case.directions_rng)
     case.exact = seen.exact
-    if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
+    if seen.is_sure and (seen.shows_each or case.is_large or case.seconds_one_by_one > SECONDS_WHERE_SURE):
         return []
     return _compare_large(case, seen) if case.is_large or case.is_slow else _compare_every_entry(case)
 
