@@ -95,6 +95,19 @@ def dropout_backward(dout: Any, cache: Any) -> Any:
     return dout * cache[1]
 
 
+def dropout_drawn_anew(dout: Any, cache: Any) -> Any:
+    p = cache[0]["p"]
+    return dout * (np.random.rand(*dout.shape) < p) / p
+
+
+def pop_forward(x: Any) -> Any:
+    return 2 * x, [2.0]
+
+
+def pop_backward(dout: Any, cache: Any) -> Any:
+    return cache.pop() * dout
+
+
 def word_embedding_forward(x: Any, W: Any) -> Any:
     return W[x], (x, W.shape)
 
@@ -321,6 +334,7 @@ RIGHT: dict[str, Any] = {
     "two outputs of one shape, one gradient": lambda: check_backward(
         attention_backward, N(size=(3, 3)), N(size=(3, 3))
     ),
+    "a cache that is used up": lambda: check_backward(pop_backward, X),
     "nothing but whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2), np.arange(2)
     ),
@@ -382,6 +396,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a list of arrays": (
         lambda: check_backward((join_forward, join_wrong), [X, N(size=(4, 2))]),
         "dxs[0] and dxs[1] are",
+    ),
+    "a mask that is drawn anew": (
+        lambda: check_backward((dropout_forward, dropout_drawn_anew), X, {"p": 0.5}),
+        "dx is",
     ),
     "complex numbers": (lambda: check_backward(affine_backward, 1j * X, W, B), "x is complex"),
     "one function": (lambda: check_backward(lambda x: 2 * x, X), "give the forward and the backward"),

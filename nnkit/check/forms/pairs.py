@@ -60,6 +60,8 @@ class Pair:
     """Each trial begins with a copy of that object."""
     of: str = ""
     """The name of what has these methods."""
+    methods: tuple[str, str] = ("forward", "backward")
+    """The names of the methods."""
 
     @property
     def title(self) -> str:
@@ -71,11 +73,8 @@ class Pair:
         if self.owner is None or not self.fresh:
             return self
         fresh = copy_deeply(self.owner)
-        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh, of=self.of)
-
-
-def _name_of(method: Callable[..., Any]) -> str:
-    return getattr(method, "__name__", "__call__")
+        forward, backward = (getattr(fresh, name) for name in self.methods)
+        return replace(self, forward=forward, backward=backward, owner=fresh)
 
 
 def find_pair(given: Any) -> Pair | Finding | None:
@@ -98,7 +97,7 @@ def find_pair(given: Any) -> Pair | Finding | None:
         backward = getattr(given, names[1], None) if callable(forward) else None
         if callable(forward) and callable(backward):
             owner = given if getattr(forward, "__self__", None) is given else None
-            return Pair(forward, backward, owner, of=get_name(given))
+            return Pair(forward, backward, owner, of=get_name(given), methods=names)
     if callable(given):
         return _find_sibling(get_name(given), getattr(given, "__globals__", {}))
     return _find_only(given)
@@ -193,7 +192,7 @@ class PairCode:
         assert isinstance(trial, OwnedTrial)
         backward = trial.pair.backward
         given = hand_out(self.roles, self.arguments, trial, upstreams)
-        seed_generators(self.seed)
+        seed_generators(self.seed + 1)  # a mask that is drawn anew is another one
         options = copy_deeply(dict(self.backward_options))
         keeps_elsewhere = all(p.role == "upstream" for p in self.roles)  # on the layer, or in a global name
         trial.spent = trial.spent or keeps_elsewhere or trial.pair is not self.pair
