@@ -14,7 +14,7 @@ from nnkit.numerical import STEP_LEVELS
 
 MAX_ENTRIES_ONE_BY_ONE = 1000
 """Entries of an input up to which each is checked by itself; beyond, along random directions."""
-SHARE_FOR_ENTRIES = 0.6
+SHARE_FOR_ENTRIES = 0.5
 """Share of the time limit up to which each entry is checked by itself."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 

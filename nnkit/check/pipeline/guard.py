@@ -16,7 +16,7 @@ from nnkit.check.evidence.limits import OutOfTime, output_limit, working_time_li
 from nnkit.check.rendering import messages
 from nnkit.check.verdict import Verdict
 
-PATIENCE = 3.0
+PATIENCE = 6.0
 """Times that a check may take longer than its limit by the clock on the wall: the machine may be busy."""
 GIVE_TIME = (
     "Choose smaller inputs (a few entries on each axis show the same mistakes), or give it more time: "
