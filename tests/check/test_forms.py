@@ -95,6 +95,19 @@ def dropout_backward(dout: Any, cache: Any) -> Any:
     return dout * cache[1]
 
 
+def dropout_drawn_anew(dout: Any, cache: Any) -> Any:
+    p = cache[0]["p"]
+    return dout * (np.random.rand(*dout.shape) < p) / p
+
+
+def pop_forward(x: Any) -> Any:
+    return 2 * x, [2.0]
+
+
+def pop_backward(dout: Any, cache: Any) -> Any:
+    return cache.pop() * dout
+
+
 def word_embedding_forward(x: Any, W: Any) -> Any:
     return W[x], (x, W.shape)
 
@@ -242,6 +255,18 @@ class WithContextSwapped(WithContext):
         return WithContext.backward(ctx, grad_output)[::-1]
 
 
+class Kept:
+    def __init__(self) -> None:
+        self.W = W
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return np.tanh(x @ self.W)
+
+    def backward(self, dout: Any) -> Any:
+        return dout * (1 - np.tanh(self.x @ self.W) ** 2) @ self.W.T
+
+
 KEPT: dict[str, Any] = {}
 
 
@@ -305,10 +330,23 @@ RIGHT: dict[str, Any] = {
     "a global cache": lambda: check_backward(global_backward, X),
     "a list of arrays": lambda: check_backward(join_backward, [X, N(size=(4, 2))]),
     "static methods": lambda: check_backward(Static, X, W),
+    "a layer with a parameter": lambda: check_backward(Kept(), X),
+    "two outputs of one shape, one gradient": lambda: check_backward(
+        attention_backward, N(size=(3, 3)), N(size=(3, 3))
+    ),
+    "a cache that is used up": lambda: check_backward(pop_backward, X),
+    "nothing but whole numbers": lambda: check_backward(
+        affine_backward, np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2), np.arange(2)
+    ),
     "whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
     ),
 }
+
+WITH_A_NOTE = (
+    *("in place", "an output without a gradient", "two outputs of one shape, one gradient"),
+    "a layer with a parameter",
+)
 
 WRONG: dict[str, tuple[Any, str]] = {
     "a mean": (lambda: check_backward((affine_forward, forgets_b), X, W, B), "db is wrong"),
@@ -359,6 +397,10 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward((join_forward, join_wrong), [X, N(size=(4, 2))]),
         "dxs[0] and dxs[1] are",
     ),
+    "a mask that is drawn anew": (
+        lambda: check_backward((dropout_forward, dropout_drawn_anew), X, {"p": 0.5}),
+        "dx is",
+    ),
     "complex numbers": (lambda: check_backward(affine_backward, 1j * X, W, B), "x is complex"),
     "one function": (lambda: check_backward(lambda x: 2 * x, X), "give the forward and the backward"),
     "an unknown input": (lambda: check_backward(affine_backward, X, W, B, wrt="bias"), "there is no 'bias'"),
@@ -374,7 +416,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_right_layers_pass(case: str) -> None:
     verdict = RIGHT[case]()
     assert verdict.passed, verdict
-    assert bool(verdict.notes) == (case == "in place")
+    assert bool(verdict.notes) == (case in WITH_A_NOTE)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -383,6 +425,12 @@ def test_wrong_layers_fail(case: str) -> None:
     verdict: Verdict = check()
     assert not verdict.passed
     assert said in verdict.headline
+
+
+def test_an_input_that_may_be_fixed_gets_a_note() -> None:
+    verdict = check_backward(leaky_backward, X, 0.2)
+    assert verdict.mistakes == ("wrong-count",)
+    assert 'wrt="x"' in verdict.notes[-1]
 
 
 def test_the_global_generators_are_put_back() -> None:

@@ -45,6 +45,9 @@ METHODS = (
 """The names that people give to the two methods of a layer."""
 
 
+FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
+
+
 @dataclass(frozen=True)
 class Pair:
     """A forward and a backward that belong together."""
@@ -57,6 +60,8 @@ class Pair:
     """Each trial begins with a copy of that object."""
     of: str = ""
     """The name of what has these methods."""
+    methods: tuple[str, str] = ("forward", "backward")
+    """The names of the methods."""
 
     @property
     def title(self) -> str:
@@ -68,11 +73,8 @@ class Pair:
         if self.owner is None or not self.fresh:
             return self
         fresh = copy_deeply(self.owner)
-        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh, of=self.of)
-
-
-def _name_of(method: Callable[..., Any]) -> str:
-    return getattr(method, "__name__", "__call__")
+        forward, backward = (getattr(fresh, name) for name in self.methods)
+        return replace(self, forward=forward, backward=backward, owner=fresh)
 
 
 def find_pair(given: Any) -> Pair | Finding | None:
@@ -95,7 +97,7 @@ def find_pair(given: Any) -> Pair | Finding | None:
         backward = getattr(given, names[1], None) if callable(forward) else None
         if callable(forward) and callable(backward):
             owner = given if getattr(forward, "__self__", None) is given else None
-            return Pair(forward, backward, owner, of=get_name(given))
+            return Pair(forward, backward, owner, of=get_name(given), methods=names)
     if callable(given):
         return _find_sibling(get_name(given), getattr(given, "__globals__", {}))
     return _find_only(given)
@@ -190,7 +192,7 @@ class PairCode:
         assert isinstance(trial, OwnedTrial)
         backward = trial.pair.backward
         given = hand_out(self.roles, self.arguments, trial, upstreams)
-        seed_generators(self.seed)
+        seed_generators(self.seed + 1)  # a mask that is drawn anew is another one
         options = copy_deeply(dict(self.backward_options))
         keeps_elsewhere = all(p.role == "upstream" for p in self.roles)  # on the layer, or in a global name
         trial.spent = trial.spent or keeps_elsewhere or trial.pair is not self.pair
@@ -273,7 +275,8 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of))
+    notes = (FIRST_NOTE,) if code.first_only else ()
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), notes)
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
@@ -328,4 +331,8 @@ def _takes_tuple(code: PairCode) -> bool:
     trial = code.run_forward(code.arguments.inputs)
     if isinstance(trial, Finding):
         return False
-    return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
+    gradients = code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs))
+    inputs = code.arguments.inputs
+    return isinstance(gradients, tuple) and all(
+        g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs)
+    )

@@ -16,7 +16,7 @@ from nnkit.check.remote import RemoteObject
 MAX_DEPTH = 8
 CLOSED = (
     *(np.ndarray, np.generic, str, bytes, int, float, complex, type, FunctionType, MethodType, ModuleType),
-    *(np.random.Generator, np.random.RandomState, np.dtype),
+    *(np.random.Generator, np.random.RandomState, np.dtype, RemoteObject),
 )
 """Kinds of objects that are not looked into."""
 

@@ -71,7 +71,8 @@ def find_parameters(
     candidates = [(p, v, g) for p, v, g in own if g or _is_trainable(p) or (rate and _differs(after, p[0], v))]
     rest = [(p, v) for p, v, _ in own if isinstance(v, np.ndarray) and all(p is not c[0] for c in candidates)]
     names = _shorten([places[0] for places, _, _ in candidates])
-    parameters, missing = [], []
+    parameters: list[LayerParameter] = []
+    missing: list[str] = []
     open_ = [name for name, (_, _, g) in zip(names, candidates) if not g]
     for name, (places, value, gradient) in zip(names, candidates):
         if gradient:

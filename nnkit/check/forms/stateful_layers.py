@@ -18,6 +18,7 @@ from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
+from nnkit.check.remote import RemoteObject
 from nnkit.check.verdict import Verdict
 from nnkit.text import join_words
 
@@ -151,6 +152,8 @@ def read_layer(
     code = replace(code, call=replace(code.call, arguments=own))
     names = (*(f"d{name}" for name in code.call.names), *(p.gradient_name for p in parameters))
     notes = _note_unchecked(code, others, arguments.inputs) if wrt is None else ()
+    if isinstance(template, RemoteObject):
+        notes = ("Its parameters are in another process: only the gradients of the inputs are checked.",)
     return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names, notes=notes)
 
 

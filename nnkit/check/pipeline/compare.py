@@ -16,16 +16,15 @@ from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
-from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape
+from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
 from nnkit.check.evidence.ties import narrow_at_ties
-from nnkit.check.pipeline.case import Case, find_rounding_floor
+from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case, find_rounding_floor
 
 MAX_NUMBERS_TO_LOCATE = 10_000_000
 """Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
 by entry."""
-SHARE_WHERE_SURE = 0.01
-"""Share of the time limit up to which entries that are small beside others are looked at one by one, although all
-directions agree."""
+SECONDS_WHERE_SURE = 0.1
+"""Time that entries may take one by one where all directions agree, but some are too small beside others to show."""
 SHARE_FOR_DOUBTS = 0.3
 """Share of the time limit for the search of a small error where directions are not quite sure."""
 SHARE_FOR_SMALLER = 0.15
@@ -66,9 +65,12 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     """Compare along a few random directions first; entry by entry, where these do not settle it and it is cheap."""
     seen = look_along(case.subject, case.inputs, case.upstreams, case.returned, case.directions_rng)
     case.exact = seen.exact
-    if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
+    if seen.is_sure and (seen.shows_each or case.is_large or case.seconds_one_by_one > SECONDS_WHERE_SURE):
         return []
-    return _compare_large(case, seen) if case.is_large or case.is_slow else _compare_every_entry(case)
+    if not (case.is_large or case.is_slow):
+        with suppress(OutOfTime), working_time_limit(SHARE_FOR_ENTRIES):
+            return _compare_every_entry(case)
+    return _compare_large(case, seen)
 
 
 def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
@@ -92,8 +94,10 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     found = find_wrong_shape(subject, inputs, returned) or _find_one_entry(case, inputs, g, returned, SHARE_TO_LOCATE)
     if found:
         return found
-    names = " or ".join(subject.name(i) for i in subject.wrt)
-    return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+    wrong = list_wrong_gradients(subject, inputs, g, returned, case.directions_rng, case.exact)
+    names = " and ".join(map(subject.name, wrong)) if wrong else " or ".join(map(subject.name, subject.wrt))
+    verb = "are" if len(wrong) > 1 else "is"
+    return Finding("wrong", f"{names} {verb} wrong; there are too many entries to say where. Try a smaller example.")
 
 
 def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
