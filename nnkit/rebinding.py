@@ -103,7 +103,7 @@ class _Rebinding:
         return copy
 
     def _rebind_function(self, function: types.FunctionType) -> types.FunctionType:
-        copy = self._remember(
+        copy: types.FunctionType = self._remember(
             function,
             types.FunctionType(
                 function.__code__,
@@ -131,7 +131,7 @@ class _Rebinding:
         return found
 
     def _rebind_class(self, kind: type) -> type:
-        copy = self._remember(
+        copy: type = self._remember(
             kind, type(kind)(kind.__name__, (kind,), {"__slots__": (), "__module__": kind.__module__})
         )
         for owner in reversed(kind.__mro__):

@@ -24,7 +24,8 @@ DEFAULT_SECONDS = float(os.environ.get("NNKIT_CHECK_SECONDS", "10"))
 
 @dataclass
 class CallMeter:
-    """The calls of the checked code in one check, and the time that they took by the context's clock."""
+    """The calls of the checked code in one check, and the time that they took by the clock on the wall, which costs
+    less to look at than others."""
 
     count: int = 0
     seconds: float = 0.0

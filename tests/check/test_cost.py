@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from corpus.right import RIGHT
 from nnkit.check import check_backward, check_loss, check_parameters, checking
 
 RNG = np.random.default_rng(0)
@@ -151,3 +152,28 @@ def test_a_slow_wrong_one_is_located_without_going_through_all_entries() -> None
         verdict = check_backward(WrongProduct(), RNG.normal(size=(30, 8)), RNG.normal(size=(8, 30)))
     assert verdict.status == "wrong"
     assert verdict.where == "dw[2, 1]"
+
+
+class Nudged:
+    """A right gate whose largest entry, in the last of its gradients, is a little off."""
+
+    def __init__(self, gate: Any) -> None:
+        self.gate, self.forward = gate, gate.forward
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        returned = self.gate.backward(upstream, cache)
+        gradients = list(returned) if isinstance(returned, tuple | list) else [returned]
+        k = max(k for k, g in enumerate(gradients) if g is not None)
+        wrong = np.array(gradients[k], dtype=float)
+        wrong.flat[np.abs(wrong).argmax()] *= 1 + 1e-5
+        gradients[k] = wrong[()]
+        return tuple(gradients) if isinstance(returned, tuple | list) else gradients[0]
+
+
+GATES = [right for right in RIGHT if right.check == "check_backward"]
+
+
+@pytest.mark.parametrize("right", GATES[::30], ids=lambda right: right.name)
+def test_a_right_gate_that_is_off_by_a_hundred_thousandth_does_not_pass(right: Any) -> None:
+    gate, *inputs = right.make(np.random.default_rng(3)).args
+    assert check_backward(Nudged(gate), *inputs).status == "wrong"

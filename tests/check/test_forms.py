@@ -95,6 +95,19 @@ def dropout_backward(dout: Any, cache: Any) -> Any:
     return dout * cache[1]
 
 
+def dropout_drawn_anew(dout: Any, cache: Any) -> Any:
+    p = cache[0]["p"]
+    return dout * (np.random.rand(*dout.shape) < p) / p
+
+
+def pop_forward(x: Any) -> Any:
+    return 2 * x, [2.0]
+
+
+def pop_backward(dout: Any, cache: Any) -> Any:
+    return cache.pop() * dout
+
+
 def word_embedding_forward(x: Any, W: Any) -> Any:
     return W[x], (x, W.shape)
 
@@ -224,6 +237,60 @@ class Static:
         return dout @ w.T, x.T @ dout
 
 
+class WithContext:
+    @staticmethod
+    def forward(ctx: Any, x: Any, y: Any) -> Any:
+        ctx.save_for_backward(x, y)
+        return x * y
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        x, y = ctx.saved_values
+        return grad_output * y, grad_output * x
+
+
+class WithContextSwapped(WithContext):
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        return WithContext.backward(ctx, grad_output)[::-1]
+
+
+class Kept:
+    def __init__(self) -> None:
+        self.W = W
+
+    def forward(self, x: Any) -> Any:
+        self.x = x
+        return np.tanh(x @ self.W)
+
+    def backward(self, dout: Any) -> Any:
+        return dout * (1 - np.tanh(self.x @ self.W) ** 2) @ self.W.T
+
+
+KEPT: dict[str, Any] = {}
+
+
+def global_forward(x: Any) -> Any:
+    KEPT["x"] = x
+    return x**2
+
+
+def global_backward(dout: Any) -> Any:
+    return 2 * KEPT["x"] * dout
+
+
+def join_forward(xs: Any) -> Any:
+    return np.concatenate(xs, axis=1), [x.shape[1] for x in xs]
+
+
+def join_backward(dout: Any, cache: Any) -> Any:
+    return np.split(dout, np.cumsum(cache)[:-1], axis=1)
+
+
+def join_wrong(dout: Any, cache: Any) -> Any:
+    return [2 * part for part in join_backward(dout, cache)]
+
+
 NET = {"W1": N(size=(3, 5)), "W2": N(size=(5, 2))}
 TRAIN, TEST, CONV = {"mode": "train"}, {"mode": "test"}, {"stride": 2, "pad": 1}
 RIGHT: dict[str, Any] = {
@@ -259,11 +326,27 @@ RIGHT: dict[str, Any] = {
     "a dict of gradients": lambda: check_backward(
         (affine_forward, lambda dout, cache: dict(zip(("dx", "dw", "db"), affine_backward(dout, cache)))), X, W, B
     ),
+    "a context": lambda: check_backward(WithContext, X, N(size=(4, 3))),
+    "a global cache": lambda: check_backward(global_backward, X),
+    "a list of arrays": lambda: check_backward(join_backward, [X, N(size=(4, 2))]),
     "static methods": lambda: check_backward(Static, X, W),
+    "a layer with a parameter": lambda: check_backward(Kept(), X),
+    "two outputs of one shape, one gradient": lambda: check_backward(
+        attention_backward, N(size=(3, 3)), N(size=(3, 3))
+    ),
+    "a cache that is used up": lambda: check_backward(pop_backward, X),
+    "nothing but whole numbers": lambda: check_backward(
+        affine_backward, np.arange(6).reshape(2, 3), np.arange(6).reshape(3, 2), np.arange(2)
+    ),
     "whole numbers": lambda: check_backward(
         affine_backward, np.arange(6).reshape(2, 3), np.arange(3)[:, None], np.ones(1)
     ),
 }
+
+WITH_A_NOTE = (
+    *("in place", "an output without a gradient", "two outputs of one shape, one gradient"),
+    "a layer with a parameter",
+)
 
 WRONG: dict[str, tuple[Any, str]] = {
     "a mean": (lambda: check_backward((affine_forward, forgets_b), X, W, B), "db is wrong"),
@@ -309,6 +392,15 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: check_backward((relu_forward, relu_backward_in_place), X, strict=True),
         "changed the upstream gradient",
     ),
+    "a context": (lambda: check_backward(WithContextSwapped, X, N(size=(4, 3))), "dx and dy are wrong"),
+    "a list of arrays": (
+        lambda: check_backward((join_forward, join_wrong), [X, N(size=(4, 2))]),
+        "dxs[0] and dxs[1] are",
+    ),
+    "a mask that is drawn anew": (
+        lambda: check_backward((dropout_forward, dropout_drawn_anew), X, {"p": 0.5}),
+        "dx is",
+    ),
     "complex numbers": (lambda: check_backward(affine_backward, 1j * X, W, B), "x is complex"),
     "one function": (lambda: check_backward(lambda x: 2 * x, X), "give the forward and the backward"),
     "an unknown input": (lambda: check_backward(affine_backward, X, W, B, wrt="bias"), "there is no 'bias'"),
@@ -324,7 +416,7 @@ WRONG: dict[str, tuple[Any, str]] = {
 def test_right_layers_pass(case: str) -> None:
     verdict = RIGHT[case]()
     assert verdict.passed, verdict
-    assert bool(verdict.notes) == (case == "in place")
+    assert bool(verdict.notes) == (case in WITH_A_NOTE)
 
 
 @pytest.mark.parametrize("case", WRONG)
@@ -333,6 +425,12 @@ def test_wrong_layers_fail(case: str) -> None:
     verdict: Verdict = check()
     assert not verdict.passed
     assert said in verdict.headline
+
+
+def test_an_input_that_may_be_fixed_gets_a_note() -> None:
+    verdict = check_backward(leaky_backward, X, 0.2)
+    assert verdict.mistakes == ("wrong-count",)
+    assert 'wrt="x"' in verdict.notes[-1]
 
 
 def test_the_global_generators_are_put_back() -> None:

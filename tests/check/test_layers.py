@@ -317,6 +317,38 @@ class Updates:
         return input_gradient
 
 
+class Private:
+    """Names that begin with an underscore, slots, and a buffer that is no parameter."""
+
+    __slots__ = ("_W", "_dW", "_slip", "_x", "vW")
+
+    def __init__(self, slip: float = 1.0) -> None:
+        self._W = N(size=(3, 2))
+        self.vW = np.zeros((3, 2))
+        self._slip = slip
+
+    def forward(self, x: Any) -> Any:
+        self._x = x
+        return x @ self._W
+
+    def backward(self, grad: Any) -> Any:
+        self._dW = self._slip * self._x.T @ grad
+        return grad @ self._W.T
+
+
+class Shifts:
+    """A table that changes the output and has no gradient."""
+
+    def __init__(self) -> None:
+        self.table = N(size=(4, 3))
+
+    def forward(self, x: Any) -> Any:
+        return x + self.table
+
+    def backward(self, grad: Any) -> Any:
+        return grad
+
+
 SET_TO_ZERO = "set them to zero before the next step"
 RIGHT: dict[str, tuple[Any, str]] = {
     "attributes": (lambda: check_layer(Affine, X), "layer.dW and layer.db agree"),
@@ -339,6 +371,8 @@ RIGHT: dict[str, tuple[Any, str]] = {
     "a loss": (lambda: check_layer(LossLayer, X, np.array([0, 1, 2, 2])), "dx agrees"),
     "a loss without upstream": (lambda: check_layer(LossAlone, X, np.array([0, 1, 2, 2])), "dx agrees"),
     "an update at once": (lambda: check_layer(Updates, X, learning_rate=0.1), "dinput and dweights agree"),
+    "private names": (lambda: check_layer(Private, X), "dx and layer._dW agree"),
+    "a table": (lambda: check_layer(Shifts, X), "Not checked: layer.table"),
     "some of them": (lambda: check_layer(Forgets, X, wrt=["x", "W"]), "dx and layer.dW agree"),
 }
 WRONG: dict[str, tuple[Any, str]] = {
@@ -356,6 +390,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         "dx is wrong: it is twice",
     ),
     "an update at once": (lambda: check_layer(lambda: Updates(2.0), X, learning_rate=0.1), "dweights is wrong"),
+    "private names": (lambda: check_layer(lambda: Private(2.0), X), "layer._dW is wrong: it is twice"),
     "an unknown parameter": (lambda: check_layer(Affine, X, wrt="gamma"), "there is no 'gamma'"),
 }
 

@@ -116,6 +116,16 @@ def jvp(x: Any, y: Any, u: Any, v: Any) -> Any:
     return (1 - np.tanh(x * y) ** 2) * (u * y + x * v)
 
 
+def ridge(W: Any, X: Any, y: Any, reg: float = 0.0) -> Any:
+    error = X @ W - y
+    return np.sum(error**2) + reg * np.sum(W**2), 2 * X.T @ error + 2 * reg * W
+
+
+def ridge_without_penalty(W: Any, X: Any, y: Any, reg: float = 0.0) -> Any:
+    return ridge(W, X, y, reg)[0], ridge(W, X, y)[1]
+
+
+ROWS, TARGETS = N(size=(5, 4)), N(size=5)
 CHECKS: dict[str, tuple[Any, bool, str]] = {
     "values": (lambda: check_values(expression, Value(2.0), Value(-3.0)), True, "a.grad and b.grad agree"),
     "values by a class": (lambda: check_values(expression, 2, -3.0, make=Value), True, "a.grad and b.grad"),
@@ -134,6 +144,14 @@ CHECKS: dict[str, tuple[Any, bool, str]] = {
         False,
         "dx is wrong",
     ),
+    "one input of several": (lambda: check_gradient(ridge, X, ROWS, TARGETS, 0.1, wrt="W"), True, "dW agrees"),
+    "an option": (lambda: check_gradient(ridge, X, ROWS, TARGETS, reg=0.1, wrt=0), True, "dW agrees"),
+    "one input of several, wrong": (
+        lambda: check_gradient(ridge_without_penalty, X, ROWS, TARGETS, reg=0.1, wrt="W"),
+        False,
+        "dW is wrong",
+    ),
+    "an unknown input": (lambda: check_gradient(ridge, X, ROWS, TARGETS, wrt="w"), False, "there is no 'w'"),
     "jvp": (lambda: check_jvp(g, jvp, X, N(size=4), V, N(size=4)), True, "J v agrees"),
     "jvp of one input": (lambda: check_jvp(f, lambda x, v: (f(x), gradient(x) @ v), X, V), True, "J v agrees"),
     "jvp in tuples": (lambda: check_jvp(g, lambda xs, vs: jvp(*xs, *vs), X, V, V, X), True, "J v agrees"),

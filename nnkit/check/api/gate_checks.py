@@ -19,6 +19,7 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
+from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import explain_fields, join_titles
 from nnkit.check.verdict import Verdict, announce
@@ -29,25 +30,64 @@ MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
 
 
-def check_gradient(function: Any, *inputs: Array, of: Function | None = None, name: str = "", rng: int = 0) -> Verdict:
+def check_gradient(
+    function: Any,
+    *inputs: Array,
+    of: Function | None = None,
+    wrt: Selection = None,
+    name: str = "",
+    rng: int = 0,
+    **options: Any,
+) -> Verdict:
     """Check the gradients of a scalar function: `function(*inputs)` returns (value, (dx, dy, ...)).
 
     With one input the gradient may come bare. A pair of functions, (f, fprime), does as well. The gradients are
     compared with numerical derivatives of the function's own value, or of the trusted function `of`, with which the
-    value must then agree.
+    value must then agree. `wrt` names the inputs that are differentiated, where not all are; `options` are handed on by
+    name: check_gradient(softmax_loss, W, X, y, reg=0.1, wrt="W").
     """
     parts = tuple(function) if isinstance(function, tuple | list) and all(map(callable, function)) else (function,)
     title = name or get_name(parts[-1])
 
     def check() -> Verdict | Finding:
+        pair = function if len(parts) == 1 else lambda *given, **named: tuple(part(*given, **named) for part in parts)
+        if wrt is not None or options:
+            return _examine_some(title, parts[0], pair, inputs, wrt, of, options, rng)
         names, xs = _prepare(parts[0], inputs, of)
         if isinstance(xs, Finding):
             return xs
-        pair = function if len(parts) == 1 else lambda *given: tuple(part(*given) for part in parts)
         subject = FunctionSubject(title, names, guarded_call.differentiable_positions(xs), of, pair=pair)
         return examine(subject, xs, rng)
 
     return guard_check(title, check)
+
+
+def _examine_some(
+    title: str,
+    function: Function,
+    pair: Function,
+    inputs: Sequence[Any],
+    wrt: Selection,
+    of: Function | None,
+    options: Mapping[str, Any],
+    rng: int,
+) -> Verdict | Finding:
+    """Examine the gradients of some inputs of a function with options; the others are held fixed."""
+    arguments = read_arguments(function, inputs, {}, wrt)
+    if isinstance(arguments, Finding):
+        return arguments
+    asked = arguments.adapt(pair, options)
+
+    def call(*xs: Any) -> Any:
+        returned = asked(*xs)
+        if not isinstance(returned, tuple | list) or len(returned) != 2:
+            return returned
+        gradients = arguments.spread(returned[1])
+        return gradients if isinstance(gradients, Finding) else (returned[0], gradients)
+
+    trusted = arguments.adapt(of) if of else None
+    subject = FunctionSubject(title, arguments.input_names, arguments.wrt, trusted, pair=call)
+    return examine(subject, arguments.inputs, rng)
 
 
 def check_loss(

@@ -20,6 +20,7 @@ from nnkit.check.forms.frameworks import find_framework, find_used_framework
 from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.forms.jax_code import read_jax
 from nnkit.check.forms.pairs import Pair, find_pair, read_pair
+from nnkit.check.forms.places import list_leaves
 from nnkit.check.forms.roles import is_cache_first, list_required
 from nnkit.check.forms.rounded import examine_rounded
 from nnkit.check.forms.stateful_layers import check_again, read_layer
@@ -29,6 +30,8 @@ from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
+INPUTS_NOTE = "Checked are the gradients of the inputs; check_layer also checks those of the parameters."
+FIXED_NOTE = 'Is an input held fixed? Hand it over by name, or say which are differentiated: wrt="x".'
 
 
 def check_backward(
@@ -152,7 +155,7 @@ def _has_options(inputs: Sequence[Any]) -> bool:
     return any(options) and not all(options)
 
 
-def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: int, rng: int) -> Verdict | Finding:
+def _check_gate(title: str, gate: Any, inputs: Any, of: Any, seed: int, rng: int) -> Verdict | Finding:
     """Check a gate of the kit's own form."""
     names = tuple(name_inputs(gate, len(inputs)))
     xs = guarded_call.prepare_inputs(names, inputs)
@@ -165,7 +168,9 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: i
     found = finding.mistakes if isinstance(finding, Finding) else ()
     pair = Pair(gate.forward, gate.backward, gate, of=get_name(gate))
     if found == ("wrong-container",) and len(list_required(gate.backward) or ()) < 2:  # it keeps what backward needs
-        return _check_pair(pair, inputs, {}, None, of, False, seed, rng)
+        verdict = _check_pair(pair, inputs, {}, None, of, False, seed, rng)
+        has_more = verdict.status == "right" and bool(list_leaves(gate, lambda x: isinstance(x, np.ndarray)))
+        return replace(verdict, notes=(*verdict.notes, INPUTS_NOTE)) if has_more else verdict
     if found in (("changes-by-itself",), ("not-numbers",)) or isinstance(finding, SeveralOutputs):
         other = _check_pair(pair, inputs, {}, None, of, True, seed, rng)
         if isinstance(other, Finding) or "changes-by-itself" not in other.mistakes:
@@ -187,7 +192,10 @@ def _check_pair(
     """Check a pair of functions, or of methods. Strictly, all calls are made on the same object."""
     with putting_back_generators():
         form = read_pair(replace(pair, fresh=not strict), inputs, options, wrt, of, seed)
-        return form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+        found = form if isinstance(form, Finding) else _examine_in(dtype, form, strict, rng)
+    if found.mistakes == ("wrong-count",) and wrt is None:
+        return replace(found, notes=(*found.notes, FIXED_NOTE))
+    return found
 
 
 def _examine_in(dtype: Any, form: Form, strict: bool, rng: int) -> Verdict | Finding:

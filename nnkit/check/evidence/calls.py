@@ -6,6 +6,7 @@ calls, and most of what a message costs is the waiting for it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -44,20 +45,19 @@ def call_batch(calls: Sequence[Call]) -> list[CallResult]:
     context = current_context()
     remote = context.remote()
     if remote:
-        context.calls.start(context.clock())
+        context.calls.start(time.monotonic())
         there = remote.call_batch(calls)
-        context.calls.stop(context.clock(), len(there or ()))
+        context.calls.stop(time.monotonic(), len(there or ()))
         if there is not None:
             return there
-    meter, clock = context.calls, context.clock
-    now = clock()
+    meter, now = context.calls, time.monotonic()
     done: list[CallResult] = []
     returned: list[Any] = []
     first: FirstBytes = {}
     for function, given in calls:
         meter.start(now)
         result = _call_resolved(function, given, returned, first)
-        now = clock()
+        now = time.monotonic()
         meter.stop(now)
         returned.append(result.returned)
         result.returned = _copy_arrays(result.returned)  # the next call may write into what this one returned

@@ -59,6 +59,16 @@ def describe_wrong_entry(subject: Subject, inputs: Arrays, wrong: WrongEntry) ->
     return Finding("wrong", sentence, entries=(row,), error=abs(row.yours - row.expected), notes=(note,))
 
 
+def list_wrong_gradients(
+    subject: Subject, inputs: Arrays, upstream: np.ndarray, returned: Arrays, rng: np.random.Generator, exact: bool
+) -> list[int]:
+    """Return the inputs whose gradient does not agree with the slope as it alone moves."""
+    search = _Search(subject, inputs, upstream, returned, exact)
+    ends = np.cumsum([0, *search.sizes]).tolist()
+    ways = draw_ways(inputs, subject.wrt, rng)
+    return [i for i, start, stop in zip(subject.wrt, ends, ends[1:]) if search.disagrees(ways, start, stop)]
+
+
 def find_wrong_shape(subject: Subject, inputs: Arrays, returned: Arrays) -> Finding | None:
     """Find a gradient whose shape is not its input's."""
     for i, w in zip(subject.wrt, returned):
@@ -83,20 +93,20 @@ class _Search:
     def halve(self, ways: Ways) -> tuple[int, int] | None:
         """Return the gradient and the flat index of an entry that seems wrong."""
         start, stop = 0, sum(self.sizes)
-        if not self._disagrees(ways, start, stop):
+        if not self.disagrees(ways, start, stop):
             return None
         while stop - start > 1:
             middle = (start + stop) // 2
-            if self._disagrees(ways, start, middle):
+            if self.disagrees(ways, start, middle):
                 stop = middle
-            elif self._disagrees(ways, middle, stop):
+            elif self.disagrees(ways, middle, stop):
                 start = middle
             else:
                 return None
         k = int(np.searchsorted(np.cumsum(self.sizes), start, side="right"))
         return k, start - sum(self.sizes[:k])
 
-    def _disagrees(self, ways: Ways, start: int, stop: int) -> bool:
+    def disagrees(self, ways: Ways, start: int, stop: int) -> bool:
         """Return True if the slope is another one as only the entries from `start` to `stop` move."""
         part, first = {}, 0
         for i, size in zip(self.subject.wrt, self.sizes):
@@ -121,8 +131,9 @@ class _Search:
     def confirm(self, k: int, entry: int) -> WrongEntry | None:
         """Return the entry if it is wrong beyond what rounding and measuring may do."""
         own, i = float(self.returned[k].flat[entry]), self.subject.wrt[k]
-        expected = self._measure_entry(i, entry)
-        if not abs(own - expected) > PLAIN * max(abs(own), abs(expected)):
+        measured = self._measure_entry(i, entry)
+        expected: float | None = measured
+        if not abs(own - measured) > PLAIN * max(abs(own), abs(measured)):
             expected = confirm_entry(self.subject.function, self.inputs, i, entry, self.upstream, own)
         index = tuple(int(n) for n in np.unravel_index(entry, self.returned[k].shape))
         return None if expected is None else WrongEntry(k, index, own, expected)

@@ -58,6 +58,15 @@ class Arguments:
         positional = len(given) - self.keywords
         return tuple(given[:positional]), dict(zip(self.names[positional:], given[positional:]))
 
+    def adapt(self, function: Callable[..., Any], options: Mapping[str, Any] | None = None) -> Callable[..., Any]:
+        """Return a function of these arguments as one of the inputs; `options` are handed over by name too."""
+
+        def call(*inputs: Any) -> Any:
+            given, named = self.bind(inputs)
+            return function(*given, **named, **copy_deeply(dict(options or {})))
+
+        return call
+
     def spread(self, returned: Any) -> Any:
         """Return the gradients that came back as one for each input; as they came where their number does not fit."""
         by_argument = self._assign(returned)
@@ -157,7 +166,8 @@ def read_arguments(
     unknown = [s for s in selected if s not in own and s not in names and not (isinstance(s, int) and s < len(names))]
     if unknown:
         return Finding("error", f"wrt= must name inputs: {join_words(names)}; there is no {unknown[0]!r}.")
-    leaves = [_as_numbers(leaf) if k in picked else leaf for k, leaf in enumerate(leaves)]
+    whole = not fixed and not any(np.asarray(leaf).dtype.kind in "fc" for leaf in leaves)  # examples, not labels
+    leaves = [_as_numbers(leaf) if k in picked or whole else leaf for k, leaf in enumerate(leaves)]
     inputs = guarded_call.prepare_inputs(own, leaves, fixed)
     if isinstance(inputs, Finding):
         return inputs

@@ -34,13 +34,16 @@ class Trial:
     """The inputs, as forward left them."""
     spent: bool = False
     """A backward has changed what it was handed: another one needs another forward."""
+    used: bool = False
+    """There was a backward."""
 
 
 class Code(Protocol):
     """A learner's code in some form."""
 
-    names: tuple[str, ...]
-    """The names of the inputs."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs."""
 
     def run_forward(self, inputs: Sequence[Any]) -> Trial | Finding:
         """Call the forward with fresh copies of everything."""
@@ -66,11 +69,15 @@ class FormGate:
 
     def backward(self, upstream: Any, trial: Trial) -> Any:
         """Return one gradient for each input."""
-        if trial.spent:
-            again = self.code.run_forward(trial.given)
-            if isinstance(again, Finding):
-                return again
-            trial = again
+        if not trial.spent:
+            was_used, trial.used = trial.used, True
+            returned = self._call_backward(upstream, trial)
+            if self.strict or not was_used or not isinstance(returned, Finding):
+                return returned
+        again = self.code.run_forward(trial.given)
+        return again if isinstance(again, Finding) else self._call_backward(upstream, again)
+
+    def _call_backward(self, upstream: Any, trial: Trial) -> Any:
         upstreams = split_upstream(upstream, trial.outs)
         before, kept = [np.array(g) for g in upstreams], array_bytes(trial.kept)
         returned = self.code.run_backward(trial, upstreams)

@@ -14,6 +14,7 @@ from nnkit.arrays import get_name
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
+from nnkit.check.forms.contexts import pair_with_context, takes_context
 from nnkit.check.forms.form_gate import Form, Trial, call_code
 from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.places import copy_deeply
@@ -37,9 +38,14 @@ METHODS = (
     ("forward_pass", "backward_pass"),
     ("fwd", "bwd"),
     ("fprop", "bprop"),
+    ("forward", "backprop"),
+    ("feedforward", "backprop"),
     ("__call__", "backward"),
 )
 """The names that people give to the two methods of a layer."""
+
+
+FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Pair:
     """Each trial begins with a copy of that object."""
     of: str = ""
     """The name of what has these methods."""
+    methods: tuple[str, str] = ("forward", "backward")
+    """The names of the methods."""
 
     @property
     def title(self) -> str:
@@ -65,11 +73,8 @@ class Pair:
         if self.owner is None or not self.fresh:
             return self
         fresh = copy_deeply(self.owner)
-        return Pair(*(getattr(fresh, _name_of(method)) for method in (self.forward, self.backward)), fresh, of=self.of)
-
-
-def _name_of(method: Callable[..., Any]) -> str:
-    return getattr(method, "__name__", "__call__")
+        forward, backward = (getattr(fresh, name) for name in self.methods)
+        return replace(self, forward=forward, backward=backward, owner=fresh)
 
 
 def find_pair(given: Any) -> Pair | Finding | None:
@@ -82,14 +87,18 @@ def find_pair(given: Any) -> Pair | Finding | None:
         if isinstance(second, str):
             return _find_named(first, second)
         return None
-    if isinstance(given, type) and not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
-        return None
+    if isinstance(given, type):
+        kind: Any = given
+        if not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
+            return None
+        if takes_context(kind.forward):
+            return Pair(*pair_with_context(given), of=get_name(given))
     for names in () if isinstance(given, FunctionType) else METHODS:
         forward = getattr(given, names[0], None)
         backward = getattr(given, names[1], None) if callable(forward) else None
         if callable(forward) and callable(backward):
             owner = given if getattr(forward, "__self__", None) is given else None
-            return Pair(forward, backward, owner, of=get_name(given))
+            return Pair(forward, backward, owner, of=get_name(given), methods=names)
     if callable(given):
         return _find_sibling(get_name(given), getattr(given, "__globals__", {}))
     return _find_only(given)
@@ -184,10 +193,10 @@ class PairCode:
         assert isinstance(trial, OwnedTrial)
         backward = trial.pair.backward
         given = hand_out(self.roles, self.arguments, trial, upstreams)
-        seed_generators(self.seed)
+        seed_generators(self.seed + 1)  # a mask that is drawn anew is another one
         options = copy_deeply(dict(self.backward_options))
-        if trial.pair is not self.pair:
-            trial.spent = True
+        keeps_elsewhere = all(p.role == "upstream" for p in self.roles)  # on the layer, or in a global name
+        trial.spent = trial.spent or keeps_elsewhere or trial.pair is not self.pair
         returned = call_code(backward, given, options, get_name(backward))
         takes_none = not any(p.role == "upstream" for p in self.roles) and np.ndim(upstreams[0]) == 0
         return _scale(returned, upstreams[0]) if takes_none and not isinstance(returned, Finding) else returned
@@ -267,7 +276,8 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), _of_inputs(of, arguments))
+    notes = (FIRST_NOTE,) if code.first_only else ()
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), notes)
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
@@ -322,17 +332,8 @@ def _takes_tuple(code: PairCode) -> bool:
     trial = code.run_forward(code.arguments.inputs)
     if isinstance(trial, Finding):
         return False
-    return not isinstance(code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs)), Finding)
-
-
-def _of_inputs(of: Callable[..., Any] | None, arguments: Arguments) -> Callable[..., Any] | None:
-    """Return the trusted function as one of the inputs; it takes the arguments as forward does."""
-    if of is None:
-        return None
-
-    def compute(*inputs: Any) -> Any:
-        given, named = arguments.bind(inputs)
-        assert of is not None
-        return of(*given, **named)
-
-    return compute
+    gradients = code.run_backward(trial, tuple(np.ones(np.shape(out)) for out in trial.outs))
+    inputs = code.arguments.inputs
+    return isinstance(gradients, tuple) and all(
+        g is None or np.shape(g) == np.shape(x) for g, x in zip(gradients, inputs)
+    )

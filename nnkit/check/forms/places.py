@@ -16,7 +16,7 @@ from nnkit.check.remote import RemoteObject
 MAX_DEPTH = 8
 CLOSED = (
     *(np.ndarray, np.generic, str, bytes, int, float, complex, type, FunctionType, MethodType, ModuleType),
-    *(np.random.Generator, np.random.RandomState, np.dtype),
+    *(np.random.Generator, np.random.RandomState, np.dtype, RemoteObject),
 )
 """Kinds of objects that are not looked into."""
 
@@ -59,7 +59,14 @@ def list_children(owner: Any) -> list[tuple[Access, Any]]:
         names = [field.name for field in dataclasses.fields(owner)]
         names += [name for name in getattr(owner, "__dict__", {}) if name not in names]
         return [(Access(name, True), getattr(owner, name)) for name in names if hasattr(owner, name)]
-    return [(Access(name, True), value) for name, value in getattr(owner, "__dict__", {}).items()]
+    slots = [name for kind in type(owner).__mro__ for name in _list_slots(kind) if hasattr(owner, name)]
+    every = dict.fromkeys([*slots, *getattr(owner, "__dict__", {})])
+    return [(Access(name, True), getattr(owner, name)) for name in every]
+
+
+def _list_slots(kind: type) -> tuple[str, ...]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(name for name in slots if not name.startswith("__"))
 
 
 def is_leaf(value: Any) -> bool:

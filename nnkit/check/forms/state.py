@@ -53,22 +53,26 @@ class LayerParameter:
 
 def _is_float(value: Any) -> bool:
     if isinstance(value, np.ndarray):
-        return value.dtype.kind == "f"
+        return bool(value.dtype.kind == "f")
     return isinstance(value, float | np.floating)
 
 
 def find_parameters(
     before: Any, after: Any, extra: Sequence[Any], rate: float = 0.0
-) -> tuple[list[LayerParameter], list[str]]:
-    """Return the parameters of a layer that have a gradient after a backward, and the names of those that have none.
-    `before` is the layer as it was made, `extra` is what backward returned beyond the gradients of the inputs, `rate`
-    the learning rate that it was given, with which it may have updated the parameters."""
+) -> tuple[list[LayerParameter], list[str], list[LayerParameter]]:
+    """Return the parameters of a layer that have a gradient after a backward, the names of those that have none, and
+    other arrays of the layer, of which it is not known what they are. `before` is the layer as it was made, `extra` is
+    what backward returned beyond the gradients of the inputs, `rate` the learning rate that it was given, with which it
+    may have updated the parameters."""
     found = _group_places(list_leaves(before, _is_float))
     paired = [(places, value, _find_gradient(places, after)) for places, value in found]
     taken = {gradient for _, _, gradient in paired if gradient}
-    candidates = [(p, v, g) for p, v, g in paired if not taken & {*p} and (g or _is_trainable(p))]
+    own = [(p, v, g) for p, v, g in paired if not taken & {*p}]
+    candidates = [(p, v, g) for p, v, g in own if g or _is_trainable(p) or (rate and _differs(after, p[0], v))]
+    rest = [(p, v) for p, v, _ in own if isinstance(v, np.ndarray) and all(p is not c[0] for c in candidates)]
     names = _shorten([places[0] for places, _, _ in candidates])
-    parameters, missing = [], []
+    parameters: list[LayerParameter] = []
+    missing: list[str] = []
     open_ = [name for name, (_, _, g) in zip(names, candidates) if not g]
     for name, (places, value, gradient) in zip(names, candidates):
         if gradient:
@@ -77,11 +81,15 @@ def find_parameters(
         place = _find_returned(name, open_, extra)
         if place:
             parameters.append(LayerParameter(name, places, value, place, True))
-        elif rate and not np.array_equal(read_place(after, places[0]), value):
+        elif rate and _differs(after, places[0], value):
             parameters.append(LayerParameter(name, places, value, rate=rate))
         else:
             missing.append(name)
-    return parameters, missing
+    return parameters, missing, [LayerParameter(format_place_in("layer", p[0]), p, v) for p, v in rest]
+
+
+def _differs(after: Any, place: Place, value: Any) -> bool:
+    return isinstance(value, np.ndarray) and not np.array_equal(read_place(after, place), value)
 
 
 def _group_places(leaves: Sequence[tuple[Place, Any]]) -> list[tuple[tuple[Place, ...], Any]]:
@@ -112,6 +120,8 @@ def _list_gradient_places(place: Place) -> Iterator[Place]:
     if key in VALUES:
         yield from ((*above, Access(name, last.is_attribute)) for name in OWN_GRADIENTS)
     named = [form.format(key) for form in GRADIENT_FORMS] if isinstance(key, str) else []
+    if isinstance(key, str) and key.startswith("_"):
+        named += [f"_{form.format(key[1:])}" for form in GRADIENT_FORMS]
     yield from ((*above, Access(name, last.is_attribute)) for name in named)
     keys = [key, f"d{key}"] if isinstance(key, str) else [key]
     if last.is_attribute:

@@ -18,13 +18,14 @@ from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
+from nnkit.check.remote import RemoteObject
 from nnkit.check.verdict import Verdict
 from nnkit.text import join_words
 
 OUTPUTS = ("output", "out", "outputs", "y", "a", "A")
 INPUT_GRADIENTS = ("dinputs", "dx", "dinput", "dX", "grad_input", "input_grad", "grad_x", "dinp")
 """The attributes in which a layer leaves what it does not return."""
-RATES = ("learning_rate", "lr", "eta", "alpha", "step_size", "rate")
+RATES = ("learning_rate", "learn_rate", "lr", "eta", "alpha", "step_size", "rate")
 """The names of a learning rate with which a backward updates the layer at once."""
 
 
@@ -75,6 +76,8 @@ class LayerCode:
         """Return what backward returned for the inputs, and what beyond them."""
         arguments = self.call.arguments
         count = len({arguments.slots[k].argument for k in arguments.wrt})
+        if not count:
+            return (), tuple(returned) if isinstance(returned, tuple | list) else (returned,)
         if not isinstance(returned, tuple | list) or len(returned) <= len(arguments.names):
             return returned, ()
         return (returned[0] if count == 1 else tuple(returned[:count])), tuple(returned[count:])
@@ -129,13 +132,16 @@ def read_layer(
     arguments = read_arguments(pair.forward, inputs, {}, None, fixed=True)
     if isinstance(arguments, Finding):
         return arguments
+    if isinstance(wrt, str | Sequence) and not {*arguments.names} & {*([wrt] if isinstance(wrt, str) else wrt)}:
+        arguments = replace(arguments, wrt=())  # no input: backward need not return anything
     fitted = fit_roles(pair, arguments, options, seed)
     if isinstance(fitted, Finding):
         return fitted
     code = LayerCode(make, fitted)
-    parameters = _find_parameters(code, wrt)
-    if isinstance(parameters, Finding):
-        return parameters
+    found = _find_parameters(code, wrt)
+    if isinstance(found, Finding):
+        return found
+    parameters, others = found
     code = replace(code, parameters=tuple(parameters))
     values = tuple(np.asarray(p.value, float).copy()[()] for p in parameters)
     wanted = _select(code, wrt)
@@ -145,7 +151,10 @@ def read_layer(
     own = replace(arguments, wrt=tuple(i for i in wanted if i < count), chosen=True)
     code = replace(code, call=replace(code.call, arguments=own))
     names = (*(f"d{name}" for name in code.call.names), *(p.gradient_name for p in parameters))
-    return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names)
+    notes = _note_unchecked(code, others, arguments.inputs) if wrt is None else ()
+    if isinstance(template, RemoteObject):
+        notes = ("Its parameters are in another process: only the gradients of the inputs are checked.",)
+    return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names, notes=notes)
 
 
 def _is_factory(made: Any) -> bool:
@@ -167,8 +176,23 @@ def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
     return tuple(k for k in range(len(code.names)) if k in selected or code.names[k] in selected)
 
 
-def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | Finding:
-    """Return the parameters of a layer, after a forward and a backward that show where its gradients are."""
+def _note_unchecked(code: LayerCode, others: Sequence[LayerParameter], inputs: Sequence[Any]) -> tuple[str, ...]:
+    """Return a note on the arrays of a layer that change its output and have no gradient beside them."""
+    plain = replace(code, parameters=())
+    before = plain.run_forward(inputs)
+    names = []
+    for other in others:
+        moved = replace(code, parameters=(other,)).run_forward((*inputs, 1.1 * other.value + 0.1))
+        if isinstance(before, Finding) or isinstance(moved, Finding):
+            continue
+        if not all(map(guarded_call.repeats_result, before.outs, moved.outs)):
+            names.append(other.name)
+    return (f"Not checked: {join_words(names)}, without a gradient beside it.",) if names else ()
+
+
+def _find_parameters(code: LayerCode, wrt: Selection) -> tuple[list[LayerParameter], list[LayerParameter]] | Finding:
+    """Return the parameters of a layer, and its other arrays, after a forward and a backward that show where its
+    gradients are."""
     trial = code.run_forward(code.call.arguments.inputs)
     if isinstance(trial, Finding):
         return trial
@@ -178,14 +202,14 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> list[LayerParameter] | 
         return returned
     rates = [x for name, x in code.call.backward_options.items() if name in RATES and isinstance(x, float)]
     extra = code.part(returned)[1]
-    parameters, missing = find_parameters(code.make(), trial.pair.owner, extra, *rates[:1])
+    parameters, missing, others = find_parameters(code.make(), trial.pair.owner, extra, *rates[:1])
     missing = [name for name in missing if wrt is None or isinstance(wrt, int) or name in wrt]
     if missing:
         name = missing[0]
         sentence = f"{name} has no gradient: after backward there is no layer.d{name} or layer.grads[{name!r}]."
         words = {"hint": f"Set self.d{name} in backward, or name what is differentiated: wrt=."}
         return Finding("wrong", sentence, ("wrong-count",), words=words)
-    return parameters
+    return parameters, others
 
 
 # ---- a layer that is used again -----------------------------------------------------------------------

@@ -77,7 +77,7 @@ class TorchCode:
         """Return the gradients by `torch.autograd.grad`."""
         torch = sys.modules["torch"]
         tensors, outs = trial.kept
-        seed_generators(self.seed)
+        seed_generators(self.seed + 1)
         pairs = [
             (out, torch.as_tensor(np.array(g), dtype=out.dtype)) for out, g in zip(outs, upstreams) if out.requires_grad
         ]

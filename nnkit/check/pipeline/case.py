@@ -14,7 +14,7 @@ from nnkit.numerical import STEP_LEVELS
 
 MAX_ENTRIES_ONE_BY_ONE = 1000
 """Entries of an input up to which each is checked by itself; beyond, along random directions."""
-SHARE_FOR_ENTRIES = 0.6
+SHARE_FOR_ENTRIES = 0.5
 """Share of the time limit up to which each entry is checked by itself."""
 SALT = 4160616  # so that the upstream is not the very numbers that a learner's default_rng(0) drew as inputs
 
@@ -60,14 +60,10 @@ class Case:
         self.subject.function(*self.inputs)
         return (clock() - began) * self.entries * (1 if self.exact else 2 * STEP_LEVELS)
 
-    def takes_more_than(self, share: float) -> bool:
-        """Return True if to look at each entry by itself takes more than this share of the time limit."""
-        return 0 < share * current_context().seconds < self.seconds_one_by_one
-
     @property
     def is_slow(self) -> bool:
         """True where all entries one by one take most of the time that there is."""
-        return self.takes_more_than(SHARE_FOR_ENTRIES)
+        return 0 < SHARE_FOR_ENTRIES * current_context().seconds < self.seconds_one_by_one
 
     @cached_property
     def is_large(self) -> bool:

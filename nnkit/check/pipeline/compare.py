@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -16,16 +16,15 @@ from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
-from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape
+from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
 from nnkit.check.evidence.ties import narrow_at_ties
-from nnkit.check.pipeline.case import Case, find_rounding_floor
+from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case, find_rounding_floor
 
 MAX_NUMBERS_TO_LOCATE = 10_000_000
 """Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
 by entry."""
-SHARE_WHERE_SURE = 0.01
-"""Share of the time limit up to which entries that are small beside others are looked at one by one, although all
-directions agree."""
+SECONDS_WHERE_SURE = 0.1
+"""Time that entries may take one by one where all directions agree, but some are too small beside others to show."""
 SHARE_FOR_DOUBTS = 0.3
 """Share of the time limit for the search of a small error where directions are not quite sure."""
 SHARE_FOR_SMALLER = 0.15
@@ -66,9 +65,12 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     """Compare along a few random directions first; entry by entry, where these do not settle it and it is cheap."""
     seen = look_along(case.subject, case.inputs, case.upstreams, case.returned, case.directions_rng)
     case.exact = seen.exact
-    if seen.is_sure and (seen.shows_each or case.is_large or case.takes_more_than(SHARE_WHERE_SURE)):
+    if seen.is_sure and (seen.shows_each or case.is_large or case.seconds_one_by_one > SECONDS_WHERE_SURE):
         return []
-    return _compare_large(case, seen) if case.is_large or case.is_slow else _compare_every_entry(case)
+    if not (case.is_large or case.is_slow):
+        with suppress(OutOfTime), working_time_limit(SHARE_FOR_ENTRIES):
+            return _compare_every_entry(case)
+    return _compare_large(case, seen)
 
 
 def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
@@ -92,8 +94,10 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     found = find_wrong_shape(subject, inputs, returned) or _find_one_entry(case, inputs, g, returned, SHARE_TO_LOCATE)
     if found:
         return found
-    names = " or ".join(subject.name(i) for i in subject.wrt)
-    return Finding("wrong", f"{names} is wrong; it is too large to say where. Try a smaller example.")
+    wrong = list_wrong_gradients(subject, inputs, g, returned, case.directions_rng, case.exact)
+    names = " and ".join(map(subject.name, wrong)) if wrong else " or ".join(map(subject.name, subject.wrt))
+    verb = "are" if len(wrong) > 1 else "is"
+    return Finding("wrong", f"{names} {verb} wrong; there are too many entries to say where. Try a smaller example.")
 
 
 def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
@@ -103,7 +107,7 @@ def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: 
             found = find_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact)
     except OutOfTime:
         return None
-    return found and describe_wrong_entry(case.subject, inputs, found)
+    return None if found is None else describe_wrong_entry(case.subject, inputs, found)
 
 
 def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
@@ -158,8 +162,10 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
     subject, inputs, rng = case.subject, case.inputs, case.rng
     if case.is_large and subject.of is None:  # it has numbers of all kinds, and a kink somewhere on the way
         return []
-    moves = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
-    for move in (sampling.scatter_inputs, *moves) if case.answers.takes_other_signs else moves:
+    moves: list[Callable[..., Arrays]] = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
+    if case.answers.takes_other_signs:
+        moves.insert(0, sampling.scatter_inputs)
+    for move in moves:
         found = _compare_at_others(case, move(subject, inputs, rng))
         if found is not None:
             return found or _compare_near_ties(case)
@@ -189,10 +195,10 @@ def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[
         g = subject.upstream(case.out.shape, case.rng)
         answers = subject.run_calls(others, [g])
         out, returned = answers.value(), answers.gradients(0)
+        if isinstance(out, Finding) or isinstance(returned, Finding):
+            return None
         expected = out if subject.of is None else np.asarray(subject.of(*others), dtype=float)
     except (ArithmeticError, ValueError):
-        return None
-    if isinstance(out, Finding) or isinstance(returned, Finding):
         return None
     if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
         return None

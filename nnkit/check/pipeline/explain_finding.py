@@ -40,7 +40,19 @@ NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozense
 
 
 def diagnose(case: Case, finding: Finding | None) -> Finding | None:
-    """Name the mistakes that explain a finding, where some do."""
+    """Name the mistakes that explain a finding, where some do. A wrong gradient for which the time runs out meanwhile
+    is wrong without a name."""
+    try:
+        return _explain(case, finding)
+    except OutOfTime:
+        if not isinstance(finding, WrongGradient):
+            raise
+        comparison, _ = finding.first
+        wrong = tuple(k for k in range(len(comparison.targets)) if comparison.is_wrong(k))
+        return replace(finding, faults=(GradientFault(wrong),))
+
+
+def _explain(case: Case, finding: Finding | None) -> Finding | None:
     match finding:
         case WrongGradient():
             return _diagnose_gradient(case, finding)

@@ -193,7 +193,9 @@ def test_a_check_takes_stand_ins_for_a_pair_of_functions_and_a_layer(get):
     assert check_backward((get("product_forward"), get("product_backward")), x, w, {"scale": 2.0}).passed
     verdict = check_backward((get("product_forward"), get("product_backward_wrong")), x, w, {"scale": 2.0})
     assert verdict.headline.startswith("dw is wrong")
-    assert nnkit.check.check_layer(get("Stateful"), x).passed
+    verdict = nnkit.check.check_layer(get("Stateful"), x)
+    assert verdict.passed
+    assert "in another process" in verdict.notes[0]
 
 
 def test_a_stand_in_has_the_signature_of_what_it_stands_for(get):

@@ -54,7 +54,7 @@ class Values:
         return self.gate.weight * np.sum(a, axis=self.gate.axes, keepdims=True)
 
 
-Slip = tuple[str, Callable[[Values], Any]]
+Slip = tuple[str, Callable[..., Any]]
 """Words for a wrong gradient, and that gradient."""
 
 
@@ -203,8 +203,9 @@ def _list_slips(place: Place, comparison: Comparison) -> Iterator[Slip]:
 
 def _list_scales(place: Place, comparison: Comparison) -> Iterator[Slip]:
     """Yield the scale that stands after the means of the backward pass, where forward multiplies by it."""
-    names = name_nodes(place.node.graph, comparison.names)
-    for user in place.node.graph.nodes[place.node.index + 1 :]:
+    graph: Any = place.node.graph
+    names = name_nodes(graph, comparison.names)
+    for user in graph.nodes[place.node.index + 1 :]:
         if isinstance(user.gate, gates.Multiply) and place.node in user.inputs:
             scale = next((x for x in user.inputs if x is not place.node), place.node)
             name = names[scale.index] or "the scale"
