@@ -112,6 +112,16 @@ def spread(g: Any, axis: int, n: int, divisor: int) -> Any:
     return np.repeat(np.expand_dims(g, axis), n, axis=axis) / divisor
 
 
+def maxout(x: Any) -> Any:
+    return np.maximum(*np.split(x, 2, axis=1))
+
+
+def halve_maxout(g: Any, x: Any) -> list[Any]:
+    """The gradients of the two halves."""
+    a, b = np.split(x, 2, axis=1)
+    return [g * (a > b), g * (b > a)]
+
+
 AXES: Cases = [
     ("not-reshaped-back", "not on the axes of the input", lambda: check_gate(
         lambda x: x.reshape(len(x), -1), lambda g, out, x: g, draw(2, 3, 4))),
@@ -119,6 +129,20 @@ AXES: Cases = [
         lambda x: np.tanh(x.ravel()), lambda g, out, x: g * (1 - out**2), draw(3, 4))),
     ("not-reshaped-back", "not on the axes of the input", lambda: check_gate(
         lambda x: x.mean(axis=(1, 2)), lambda g, out, x: np.repeat(g[:, None], 6, axis=1) / 6, draw(4, 2, 3))),
+    ("not-reshaped-back", "joined along axis 0 in place of axis 1", lambda: check_gate(
+        maxout, lambda g, out, x: np.concatenate(halve_maxout(g, x), axis=0), np.array([[1.0, 4, 3, 2]]))),
+    ("not-reshaped-back", "joined along axis 0 in place of axis 1", lambda: check_gate(
+        maxout, lambda g, out, x: np.vstack(halve_maxout(g, x)), draw(3, 4))),
+    ("summed-over-axis", "this is upstream as it came, not spread back over axis 0 of x", lambda: check_gate(
+        lambda x: x.sum(axis=0), lambda g, out, x: g, draw(3, 4))),
+    ("summed-over-axis", "this is upstream as it came, not spread back over axis 1 of x", lambda: check_gate(
+        lambda x: x.mean(axis=1), lambda g, out, x: g, draw(3, 4))),
+    ("summed-over-axis", "it is not spread back over axis 1 of x", lambda: check_gate(
+        lambda x: x.mean(axis=1), lambda g, out, x: g / x.shape[1], draw(3, 4))),
+    ("summed-over-axis", "not spread back over axis 1 of x", lambda: check_gate(
+        lambda x: x.max(axis=1, keepdims=True), lambda g, out, x: g, draw(3, 4))),
+    ("summed-over-axis", "it was summed over axis 0 of x, where nothing should be summed", lambda: check_gate(
+        lambda x: x**2, lambda g, out, x: (2 * g * x).sum(axis=0), draw(3, 4))),
     ("summed-over-axis", "it was summed over axis 1 of the output", lambda: affine(
         lambda x, g: x.T @ g, lambda g: g.sum(axis=1))),
     ("summed-over-axis", "it was summed over axis 1 of the output", lambda: check_gate(

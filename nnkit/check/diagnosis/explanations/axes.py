@@ -91,16 +91,57 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
             if len(axes) == np.ndim(right) > 1:
                 continue
             for how, word in ((np.sum, "summed"), (np.mean, "averaged")):
-                name = comparison.name(i)
-                key = replace(
-                    SUMMED.explain(""),
-                    title=f"it was {word} over {join_axes(axes)} of {name}, where nothing should be {word}",
-                    why=f"Each entry of {name} has a gradient of its own.",
-                    hint="Leave the sum away, or take it in the factor that was copied along this axis.",
-                )
+                unspread = _describe_unspread(comparison, i, axes)
+                key = unspread or _describe_needless(comparison.name(i), axes, word)
                 kept = how(right, axis=axes, keepdims=True)
                 for value in (how(right, axis=axes), kept, np.broadcast_to(kept, right.shape)):
-                    yield key, i, value
+                    if not unspread or same(comparison.returned[i], value):
+                        yield key, i, value
+
+
+def _describe_needless(name: str, axes: tuple[int, ...], word: str) -> Explanation:
+    return replace(
+        SUMMED.explain(""),
+        title=f"it was {word} over {join_axes(axes)} of {name}, where nothing should be {word}",
+        why=f"Each entry of {name} has a gradient of its own.",
+        hint="Leave the sum away, or take it in the factor that was copied along this axis.",
+    )
+
+
+def _describe_unspread(comparison: Comparison, i: int, axes: tuple[int, ...]) -> Explanation | None:
+    """Return the words where forward made one number of the entries along these axes, so that upstream has no more of
+    them; None where upstream has these axes, and something was really summed."""
+    right, upstream, name = comparison.right[i], comparison.upstream, comparison.name(i)
+    kept = tuple(1 if a in axes else n for a, n in enumerate(right.shape))
+    if upstream.shape not in (kept, tuple(n for a, n in enumerate(right.shape) if a not in axes)):
+        return None
+    where, returned = join_axes(axes), np.asarray(comparison.returned[i])
+    whole = same(np.ravel(returned), np.ravel(upstream))
+    title = f"not spread back over {where} of {name}"
+    if returned.shape == right.shape:
+        title = f"the same number for each entry along {where} of {name}"
+    return replace(
+        SUMMED.explain(""),
+        title=f"this is upstream as it came, {title}" if whole else f"it is {title}",
+        why=f"Forward made one number of the entries along {where} of {name}; in d{name} each has its own again.",
+        nudge=f"Which shapes have {name} and upstream? Which entries of {name} does one number of upstream reach?",
+        hint=_say_spread(name, right, upstream, kept, axes),
+    )
+
+
+def _say_spread(name: str, right: Any, upstream: Any, kept: tuple[int, ...], axes: tuple[int, ...]) -> str:
+    """Return how upstream becomes this gradient: copied, divided by a mean's n too, or with a slope for each entry."""
+    spread = np.broadcast_to(upstream.reshape(kept), right.shape)
+    n, along = int(np.prod([right.shape[a] for a in axes])), f"along {join_axes(axes)}"
+    axis = axes[0] if len(axes) == 1 else axes
+    one = "upstream" if upstream.shape == kept else f"np.expand_dims(upstream, {axis})"
+    if same(right, spread):
+        return f"Copy upstream {along}: `np.zeros({name}.shape) + {one}`."
+    if same(right, spread / n):
+        sizes = " / ".join(f"{name}.shape[{a}]" for a in axes)
+        return f"Copy upstream {along}, divided by the n of the mean: `np.zeros({name}.shape) + {one} / {sizes}`."
+    slope = "that of a maximum is 1 at the largest entry and 0 elsewhere"
+    return f"Copy upstream {along}, `{one}`, and multiply by the slope of each entry of {name}; {slope}."
 
 
 # ---- other places -----------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import permutations
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from nnkit.check.diagnosis.mistakes.claims import (
     is_transpose,
     sums_to_right,
 )
+from nnkit.check.evidence.array_gates import Pick
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 
@@ -98,8 +101,10 @@ def _say_each_entry() -> Explanation:
     """Return the words for a scalar function, which has no batch along which anything is summed."""
     return next(m for m in MISTAKES if m.id == "sum-all").explain(
         "",
+        title="one number stands for all entries, the sum of their gradients",
+        why="Each entry has a gradient of its own.",
         nudge="If one entry grows a little, how much does the output grow? Is that the same for every entry?",
-        hint="Leave the sum out of the gradient: each entry has its own slope, also where forward sums them.",
+        hint="Return a number for each entry, its own slope, also where forward makes one number of them.",
     )
 
 
@@ -114,16 +119,58 @@ def _kept_dims(comparison: Comparison) -> Variants:
 
 
 def _reshaped(comparison: Comparison) -> Variants:
-    """Claim what came back with the right numbers on other axes: forward reshaped the input."""
+    """Claim what came back with the right numbers on other axes: reshaped in forward, or joined along another axis."""
     found: dict[Key, list[Any]] = {}
     for i, (r, returned) in enumerate(zip(comparison.right, comparison.returned)):
-        if np.size(returned) == np.size(r) and _squeeze(returned) != _squeeze(r) and not comparison.opaque:
-            name = comparison.name(i)
-            why = f"Forward reshaped {name}; its gradient must get back the shape that {name} has."
-            hint = f"Reshape at the end: `d{name}.reshape({name}.shape)`."
-            key = RESHAPED.explain("", why=why, hint=hint)
-            found.setdefault(key, [None] * len(comparison.right))[i] = np.reshape(r, np.shape(returned))
+        if np.size(returned) != np.size(r) or _squeeze(returned) == _squeeze(r) or comparison.opaque:
+            continue
+        name, reshaped = comparison.name(i), _is_reshaped(comparison, i)
+        joined = None if reshaped else _find_joined(r, returned)
+        key, claim = RESHAPED.explain("", hint=f"Reshape at the end: `d{name}.reshape({name}.shape)`."), None
+        if joined is not None:
+            key, claim = _say_joined(name, *joined), np.asarray(returned)
+        elif reshaped:
+            key = replace(key, why=f"Forward reshaped {name}; its gradient must get back the shape that {name} has.")
+        claim = np.reshape(r, np.shape(returned)) if claim is None else claim
+        found.setdefault(key, [None] * len(comparison.right))[i] = claim
     return {key: tuple(claims) for key, claims in found.items()}
+
+
+def _is_reshaped(comparison: Comparison, i: int) -> bool:
+    """Return True if forward is known to give all numbers of the input, or of what it became, other axes."""
+    return any(
+        isinstance(node.gate, Pick)
+        and len(node.inputs) == 1
+        and np.size(node.value) == np.size(comparison.given[i])
+        and _squeeze(node.value) != _squeeze(node.inputs[0].value)
+        and np.array_equal(np.ravel(node.value), np.ravel(node.inputs[0].value))
+        for graph in comparison.graphs[:1]
+        for node in graph.nodes
+    )
+
+
+def _find_joined(right: Any, returned: Any) -> tuple[int, int] | None:
+    """Return (taken, joined): the right gradient, taken apart along one axis, and its parts joined along another."""
+    shape = np.shape(returned)
+    if len(shape) != np.ndim(right):
+        return None
+    for taken, joined in permutations(range(len(shape)), 2):
+        count, rest = divmod(right.shape[taken], shape[taken] or 1)
+        parts = np.split(right, count, axis=taken) if count > 1 and not rest else []
+        if parts and same(returned, np.concatenate(parts, axis=joined)):
+            return taken, joined
+    return None
+
+
+def _say_joined(name: str, taken: int, joined: int) -> Explanation:
+    return RESHAPED.explain(
+        "",
+        title=f"its parts are right, but they are joined along axis {joined} in place of axis {taken}",
+        why=f"{name} has these parts beside each other along axis {taken}. A `reshape` puts them there only by chance,"
+        " where the other axis has one entry.",
+        nudge=f"Along which axis does forward take {name} apart? Which line puts the parts together again?",
+        hint=f"Join them along axis {taken}: `np.concatenate(..., axis={taken})`. Try it with more than one row.",
+    )
 
 
 def _squeeze(x: Any) -> list[int]:
