@@ -44,6 +44,20 @@ class Pick(Gate):
         return tuple(total[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], shapes))
 
 
+def format_index(index: Any) -> str:
+    """Return a slice as it is written: "1:", ":, :-1"; dots for numbers, which are others in each round of a loop or at
+    another size."""
+    parts = [_format_slice(part) for part in (index if isinstance(index, tuple) else (index,))]
+    return "…" if None in parts else ", ".join(map(str, parts))
+
+
+def _format_slice(part: Any) -> str | None:
+    if not isinstance(part, slice) or not {part.start, part.stop} <= {None, 0, 1, -1} or part.step not in (None, 2, -1):
+        return None
+    ends = ["" if end is None else str(end) for end in (part.start, part.stop)]
+    return ":".join(ends if part.step is None else [*ends, str(part.step)])
+
+
 @dataclass(frozen=True)
 class Reduce(Gate):
     """A sum, mean, maximum or minimum of x over axes; the extreme entries get the gradient of a maximum or minimum."""

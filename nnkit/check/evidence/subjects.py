@@ -288,7 +288,7 @@ class FunctionAnswers(Answers):
         pair = self._read_pair(0)
         value = pair if isinstance(pair, Finding) else guarded_call.read_float64("the value", pair[0])
         if not isinstance(value, Finding) and value.size != 1:
-            return Finding("wrong", f"the value must be a scalar, but it is {value.shape}.", ("wrong-shape",))
+            return _find_array(value.shape)
         return value if isinstance(value, Finding) else value.reshape(())
 
     def gradients(self, k: int) -> Arrays | Finding:
@@ -308,6 +308,18 @@ class FunctionAnswers(Answers):
         value, gradients = returned
         missing = find_placeholder(value, "the value") or find_placeholder(gradients, "the gradient")
         return missing or (value, gradients)
+
+
+def _find_array(shape: tuple[int, ...]) -> Finding:
+    """Return the finding on a value that is an array, and so has no gradient."""
+    sentence = f"the value must be one number, but it has shape {shape}: an array has no gradient, but a Jacobian."
+    words = {
+        "why": "Only one number has one slope for each entry of the input.",
+        "nudge": "Print the shape of the value. Which operation should make one number of it?",
+        "hint": "For a function that works entry by entry, f with its slope f1: `check_backward((f, lambda dout, x: "
+        "dout * f1(x)), x)`, or check it at one number.",
+    }
+    return Finding("wrong", sentence, ("wrong-shape",), words=words)
 
 
 @dataclass(frozen=True)

@@ -166,5 +166,7 @@ def format_way(wire: Node, node: Node, names: Names) -> str:
         return f"through {formula[:-1]}, axis={axis})"
     if twins and len(users) == 1 and getattr(node.gate, "how", None) is None:  # what it goes into tells the two apart
         after = format_wire(users[0], names)
+        if any(x in users[0].inputs for x in twins):
+            return f"through the {'left' if users[0].inputs[0] is node else 'right'} side of {after}"
         return f"through {after}" if users[0] is not graph.nodes[-1] else f"through {formula} to {after}"
     return f"through {formula}"

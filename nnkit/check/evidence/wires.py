@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.array_gates import Measured, Pick
+from nnkit.check.evidence.array_gates import Measured, Pick, format_index
 from nnkit.check.evidence.wire_storage import Storage
 from nnkit.gates.base import Gate
 from nnkit.graph import Node
@@ -183,7 +183,7 @@ class Wire(np.lib.mixins.NDArrayOperatorsMixin):
         index = values_in(index)
         parts = index if isinstance(index, tuple) else (index,)
         is_view = all(i is None or i is Ellipsis or isinstance(i, int | np.integer | slice) for i in parts)
-        return Wire(self.storage, self, lambda x: x[index])._settle(is_view)
+        return Wire(self.storage, self, lambda x: x[index], f"{{}}[{format_index(index)}]")._settle(is_view)
 
     def __setitem__(self, index: Any, new: Any) -> None:
         if isinstance(new, list | tuple):
