@@ -249,6 +249,37 @@ class WithContext:
         return grad_output * y, grad_output * x
 
 
+class Shrinking:
+    """It returns a gradient for each argument, as PyTorch wants it: None for the threshold."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any, threshold: float = 0.5) -> Any:
+        ctx.save_for_backward(x)
+        ctx.threshold = threshold
+        return np.sign(x) * np.maximum(np.abs(x) - threshold, 0)
+
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grad_output * (np.abs(x) > ctx.threshold), None
+
+
+class ShrinkingUp(Shrinking):
+    @staticmethod
+    def backward(ctx: Any, grad_output: Any) -> Any:
+        (x,) = ctx.saved_tensors
+        return grad_output * (x > ctx.threshold), None
+
+
+@pytest.mark.parametrize("options", [{"threshold": 0.3}, {}, {"threshold": 0.3, "wrt": "x"}])
+def test_a_class_with_a_context_may_return_none_for_what_was_given_by_name(options: Any) -> None:
+    x = np.random.default_rng(0).normal(size=(4, 3))
+    assert check_backward(Shrinking, x, **options).passed
+    wrong = check_backward(ShrinkingUp, x, **options)
+    assert wrong.status == "wrong"
+    assert "dx is wrong" in wrong.headline
+
+
 class WithContextSwapped(WithContext):
     @staticmethod
     def backward(ctx: Any, grad_output: Any) -> Any:

@@ -34,7 +34,7 @@ def test_a_slope_that_nothing_explains_is_measured() -> None:
     assert verdict.explained_as == ("measured-slope",)
     assert "at x = 3 it is" in verdict.headline
     (sentence,) = verdict.explanation
-    assert "a small change of x changes out by 6 times as much" in sentence
+    assert "if x grows by a small h, out changes by 6 · h." in sentence
     yours, upstream, ratio = re.search(r"there, ([\d.]+) / ([\d.]+) = ([\d.]+),", sentence).groups()  # type: ignore[union-attr]
     assert float(yours) / float(upstream) == pytest.approx(float(ratio), rel=1e-3)
 
@@ -43,17 +43,31 @@ def test_an_entry_that_reaches_several_outputs_gets_the_sum() -> None:
     x = np.array([0.5, -1.0, 2.0])
     verdict = check_backward(Gate(lambda x: np.array([x.sum(), x @ x]), lambda g, x: g[0] + np.sin(g[1] * x)), x)
     (sentence,) = verdict.explanation
-    assert "changes out[0] by 1 and out[1] by" in sentence
+    assert "out[0] changes by 1 · h and out[1] changes by" in sentence
     terms, total = re.search(r"Upstream times slope, (.+), is (-?[\d.]+);", sentence).groups()  # type: ignore[union-attr]
     assert eval(terms.replace("·", "*")) == pytest.approx(float(total), rel=2e-3)
+
+
+def test_a_value_that_is_an_array_is_refused_with_what_to_write_instead() -> None:
+    verdict = check_gradient((np.sin, np.cos), np.array([0.5, 1.0]), name="slope")
+    assert verdict.headline == (
+        "the value must be one number, but it has shape (2,): an array has no gradient, but a Jacobian."
+    )
+    assert "check_backward((f, lambda dout, x: dout * f1(x)), x)" in verdict.hints[1]
+    assert check_gradient((np.sin, np.cos), 0.5).passed
+
+
+def test_of_many_outputs_the_one_with_the_largest_share_is_shown() -> None:
+    weights = np.array([1e-6, 50.0, 2.0, 0.1])
+    verdict = check_backward(Gate(lambda x: weights * np.sin(x), lambda g, x: g.sum() * x**3 + 0.1), 2.0)
+    (sentence,) = verdict.explanation
+    assert "if x grows by a small h, 4 entries of the output change; out[1], for example, by -20.81 · h." in sentence
 
 
 def test_a_value_without_an_upstream_gradient() -> None:
     verdict = check_gradient(lambda x, y: (x * y**2, (y**2, x * y + 1)), 2.0, 3.0)
     assert "dy is wrong: at y = 3 it is 7, the measured one is 12" in verdict.headline
-    assert verdict.explanation == (
-        "Measured: a small change of y changes the value by 12 times as much. So its gradient is 12; yours is 7.",
-    )
+    assert verdict.explanation == ()  # the table says all
     assert "At x = 2, y = 3." in verdict.notes
 
 

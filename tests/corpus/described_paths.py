@@ -15,6 +15,29 @@ Cases = list[tuple[str, str, Callable[[], Verdict]]]
 # ---- paths and chains ---------------------------------------------------------------------------------
 
 
+ROWS, OTHERS = np.array([0, 2, 1, 4]), np.array([1, 3, 0, 2])
+
+
+def differences(x: Any) -> Any:
+    """The gradient of both sums of squared differences, without the share of the left neighbours."""
+    dx = np.zeros(x.shape)
+    dx[1:] += 2 * (x[1:] - x[:-1])
+    dx[:-1] -= 2 * (x[1:] - x[:-1])
+    dx[:, 1:] += 2 * (x[:, 1:] - x[:, :-1])
+    return dx
+
+
+def variational(gradients: Callable[[Any, Any, Any], Any]) -> Verdict:
+    """A divergence, which is no penalty, and a loss of the sample z."""
+
+    def loss(p: Any, eps: Any) -> Any:
+        mu, s = p["mu"], p["s"]
+        z = mu + np.exp(0.5 * s) * eps
+        return np.sum(mu**2 + np.exp(s) - s - 1) / 2 + np.sum(z**3), dict(zip(p, gradients(mu, s, z)))
+
+    return check_parameters(loss, {"mu": draw(3, 2), "s": draw(2, 3).T}, draw(3, 2) + 0.1)
+
+
 def of_three_paths(dx: Callable[[float, float], float]) -> Verdict:
     return check_gradient(lambda x, y: (x * y + x**2 + np.exp(x), (dx(x, y), x)), 2.0, 3.0)
 
@@ -51,6 +74,18 @@ PATHS: Cases = [
     ("path", "the path through np.exp(x) is missing", lambda: of_three_paths(lambda x, y: y + 2 * x)),
     ("path", "the path through np.exp(x) has the wrong sign",
      lambda: of_three_paths(lambda x, y: y + 2 * x - np.exp(x))),
+    ("path", "the path through x[1:] is missing", lambda: check_gradient(
+        lambda x: (np.sum(100 * (x[1:] - x[:-1]**2)**2 + (1 - x[:-1])**2), np.append(
+            -400 * x[:-1] * (x[1:] - x[:-1]**2) - 2 * (1 - x[:-1]), 0)), draw(5))),
+    ("path", "the path through x[:, :-1] is missing", lambda: check_gradient(
+        lambda x: (np.sum((x[1:] - x[:-1])**2) + np.sum((x[:, 1:] - x[:, :-1])**2), differences(x)), draw(4, 5))),
+    ("overwritten-branch", "the path through the right side of x[…] - x[…] is missing", lambda: check_gradient(
+        lambda x: (np.sum((x[ROWS] - x[OTHERS])**2), np.bincount(ROWS, 2 * (x[ROWS] - x[OTHERS]), len(x))),
+        draw(5))),
+    ("path", "the factor 0.5 is missing on the path through 0.5 * s", lambda: variational(lambda mu, s, z: (
+        mu + 3 * z**2, np.expm1(s) / 2 + 3 * z**2 * (z - mu)))),
+    ("overwritten-branch", "only one of the ways back", lambda: variational(lambda mu, s, z: (
+        3 * z**2, 3 * z**2 * (z - mu) / 2))),
     ("path", "the path through x * y is counted twice", lambda: of_three_paths(lambda x, y: 2 * y + 2 * x + np.exp(x))),
     ("path", "1/n of", lambda: standardised(lambda g, h, s: (g - g.mean(0) - h * (g * h).sum(0)) / s)),
     ("overwritten-branch", "the path through (x - np.mean(x))**2 is missing",
@@ -101,10 +136,27 @@ def a_loss(value: Callable[[Any, Any], Any], slope: Callable[[Any, Any], Any]) -
     return check_loss(loss, P, T)
 
 
+def classified(
+    activation: Callable[[Any], Any], value: Callable[[Any, Any], Any], dz: Callable[[Any, Any], Any]
+) -> Verdict:
+    """Logistic or softmax regression with one-hot targets."""
+
+    def loss(W: Any, x: Any, t: Any) -> Any:
+        p = activation(x @ W)
+        return value(p, t), x.T @ dz(p, t) / p.size
+
+    return check_gradient(loss, draw(3, 4), draw(5, 3), np.eye(4)[[0, 1, 3, 2, 1]], wrt="W")
+
+
 FUNCTIONS: Cases = [
     ("other-loss", "gradient of the binary cross-entropy",
      lambda: a_loss(squared, lambda p, t: (p - t) / (p * (1 - p)))),
     ("other-loss", "gradient of the squared error", lambda: a_loss(binary, lambda p, t: p - t)),
+    ("other-loss", "the slope of the sigmoid is there once too often", lambda: classified(
+        sigmoid, binary, lambda p, t: (p - t) * p * (1 - p))),
+    ("other-loss", "the slope of the softmax is there once too often", lambda: classified(
+        softmax, lambda p, t: -np.mean(t * np.log(p)),
+        lambda p, t: p * (p - t - (p * (p - t)).sum(axis=1, keepdims=True)))),
     ("other-loss", "gradient of the absolute error", lambda: a_loss(squared, lambda p, t: np.sign(p - t))),
     ("other-loss", "gradient of t * log(p) alone", lambda: a_loss(binary, lambda p, t: -t / p)),
     (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +13,6 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place
-from nnkit.text import join_words
 
 MAX_TERMS = 2
 """Entries of the output up to which the sum over them is written out."""
@@ -57,9 +55,10 @@ def explain_measured(subject: Subject, comparison: Comparison, k: int) -> Explan
         return MEASURED.explain("", title="it is not the old one minus step_size · gradient", why=_describe_step(slope))
     if not np.isfinite(slope.yours):
         return MEASURED.explain("", title=f"{slope.place} is {slope.yours}", why=_describe_terms(slope))
+    in_table = not subject.takes_upstream and bool(slope.outputs)  # the slope of a value is its gradient
     yours, expected = _tell_apart(slope)
     title = f"at {slope.entry} = {slope.value:.4g} it is {yours}, the measured one is {expected}"
-    return MEASURED.explain("", title=f"{_count_errors(slope)}{title}", why=_describe_terms(slope))
+    return MEASURED.explain("", title=f"{_count_errors(slope)}{title}", why="" if in_table else _describe_terms(slope))
 
 
 def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | None:
@@ -114,18 +113,12 @@ def _describe_terms(slope: Slope) -> str:
     """Return sentences on how this entry reaches the output."""
     if not slope.outputs:
         return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
-    others = len(slope.outputs) - MAX_TERMS
-    more = f", and {others + 1} more entries" if others > 0 else ""
-    listed = _list_changes(slope.outputs[: 1 if others > 0 else MAX_TERMS])
-    return f"Measured: a small change of {slope.entry} changes {listed}{more}. {_describe_sum(slope)}"
-
-
-def _list_changes(outputs: Sequence[tuple[str, float, float]]) -> str:
-    """Return "out[0] by as much", "out[0] by 2 and out[1] by -1 times as much"."""
-    slopes = [f"{each:.4g}" for _, each, _ in outputs]
-    if set(slopes) == {"1"}:
-        return f"{join_words([place for place, _, _ in outputs])} by as much"
-    return join_words([f"{place} by {each}" for (place, _, _), each in zip(outputs, slopes)]) + " times as much"
+    if len(slope.outputs) > MAX_TERMS:
+        place, each, _ = max(slope.outputs, key=lambda output: abs(output[1] * output[2]))
+        changes = f"{len(slope.outputs)} entries of the output change; {place}, for example, by {each:.4g} · h"
+    else:
+        changes = " and ".join(f"{place} changes by {each:.4g} · h" for place, each, _ in slope.outputs)
+    return f"Measured: if {slope.entry} grows by a small h, {changes}. {_describe_sum(slope)}"
 
 
 def _describe_sum(slope: Slope) -> str:

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
-from nnkit.check.evidence.array_gates import compute_softmax
+from nnkit.check.evidence.array_gates import Softmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import list_edges, pull_back
@@ -113,6 +114,8 @@ LOSSES = (
         lambda z, t: -t * compute_sigmoid(-t * z),
     ),
 )
+CANCELLING = {("binary cross-entropy", "sigmoid"), ("cross-entropy", "softmax")}
+"""A loss, and the activation before it with whose slope its own becomes p - t."""
 
 
 def _other_losses(comparison: Comparison) -> Variants:
@@ -123,7 +126,8 @@ def _other_losses(comparison: Comparison) -> Variants:
     wires = [graph.wires[i] for i in comparison.wrt]
     grads, _ = list_edges(graph, comparison.upstream)
     found: Variants = {}
-    for node, target in _list_pairs(graph, wires):
+    pairs = sorted(_list_pairs(graph, wires), key=lambda pair: not _name_activation(graph, pair[0]))
+    for node, target in pairs:  # behind an activation first: 1 - p fits 1 - t as p fits t
         if grads[node.index] is None:
             continue
         own = next((loss.name for loss in LOSSES if _fits(loss, node.value, target, comparison.out)), "")
@@ -138,7 +142,9 @@ def _other_losses(comparison: Comparison) -> Variants:
             rest = [r - p for r, p in zip(comparison.right, through)]
             scale = _common_scale(comparison, rest, parts)
             if scale is not None:
-                found.setdefault(_say(loss, own), tuple(b + scale * a for b, a in zip(rest, parts)))
+                found.setdefault(
+                    _say(loss, own, _name_activation(graph, node)), tuple(b + scale * a for b, a in zip(rest, parts))
+                )
     return found
 
 
@@ -194,7 +200,18 @@ def _sizes(comparison: Comparison) -> set[int]:
     return {2 * n for node in arrays for n in (np.size(node.value), *np.shape(node.value)) if n < 10_000}
 
 
-def _say(loss: KnownLoss, own: str) -> Any:
+def _name_activation(graph: Trace, node: Node) -> str:
+    """Return "sigmoid" or "softmax" for the output of one; empty for another node."""
+    kinds = [type(place.gate) for place in graph.places if place.node is node]
+    before = [x.value for x in graph.nodes[: node.index] if np.shape(x.value) == np.shape(node.value)]
+    if gates.Sigmoid in kinds or any(same(node.value, compute_sigmoid(-x)) for x in before):  # 1 / (1 + exp(-X @ w))
+        return "sigmoid"
+    return "softmax" if Softmax in kinds else ""
+
+
+def _say(loss: KnownLoss, own: str, activation: str) -> Any:
+    if loss.name == "squared error" and (own, activation) in CANCELLING:
+        return _say_not_cancelled(own, activation)
     if loss.says:
         return _say_part(loss, own)
     actual = next((known for known in LOSSES if known.name == own), None)
@@ -207,9 +224,20 @@ def _say(loss: KnownLoss, own: str) -> Any:
     return say(
         OTHER_LOSS,
         f"this is the gradient of the {loss.name}, and {here}",
-        f"It follows {loss.formula}, which belongs to another loss.",
+        f"As the slope in the prediction it follows {loss.formula}.",
         "Which loss does the forward pass compute? What is its slope in the prediction?",
         f"{hint}, with the constants of a mean where there is one.",
+    )
+
+
+def _say_not_cancelled(own: str, activation: str) -> Any:
+    formula = next(known.formula for known in LOSSES if known.name == own)
+    return say(
+        OTHER_LOSS,
+        f"the slope of the {activation} is there once too often, behind p - t",
+        f"The {own} has the slope {formula} in p; times the slope of the {activation}, that is p - t: dz, not dp.",
+        f"Is p - t the slope in the output p of the {activation}, or in its input z?",
+        f"dz = p - t, not times the slope of the {activation} again; with the constants of a mean where there is one.",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
@@ -115,6 +116,9 @@ def _find_count(comparison: Comparison, i: int, part: Any) -> float | None:
 
 def _explain_count(comparison: Comparison, path: Path, count: float) -> Explanation | None:
     usual = next((usual for usual in COUNTS if abs(count - usual) < 1e-5), None)
+    left_out = None if usual == -1 else _explain_constant(path, count)
+    if left_out:
+        return left_out
     if usual is None:
         return _explain_size(comparison, path, count)
     if comparison.right[0].size == 1 and len(comparison.right) == 1 and usual not in COUNTS[:3]:
@@ -145,6 +149,22 @@ def _explain_count(comparison: Comparison, path: Path, count: float) -> Explanat
         "Each path gives its share once; all others are right.",
         ask,
         f"Take the share of the path {through} once.",
+    )
+
+
+def _explain_constant(path: Path, count: float) -> Explanation | None:
+    """Explain a path that lacks the constant by which its first gate multiplies: the 0.5 of 0.5 * x."""
+    node = path.edge.node
+    constants = [float(x.value) for x in node.inputs if x.gate is None and x.constant and np.size(x.value) == 1]
+    if not isinstance(node.gate, gates.Multiply) or len(constants) != 1 or abs(count * constants[0] - 1) > 1e-5:
+        return None
+    c = constants[0]
+    return say(
+        PATH,
+        f"the factor {c:g} is missing on the path {path.through}",
+        f"The slope of this step is {c:g}, and all that comes back through it is multiplied by that.",
+        f"By how much does this step grow if {path.wire} grows by 1?",
+        f"Multiply the share of the path {path.through} by {c:g}.",
     )
 
 

@@ -68,8 +68,18 @@ def _split(comparison: Comparison) -> Arrays | None:
     grads, _ = list_edges(graph, comparison.upstream)
     shares = [pull_back(graph, node, grads[node.index], wires) for node in penalties if grads[node.index] is not None]
     found = tuple(sum(parts) for parts in zip(*shares)) if shares else None
-    whole = found is not None and all(same(a, b) for a, b in zip(found, comparison.right))
+    if found is None or not all(_is_penalty(part, value) for part, value in zip(found, comparison.given)):
+        return None
+    whole = all(same(a, b) for a, b in zip(found, comparison.right))
     return None if whole and not _are_weights(comparison) else found
+
+
+def _is_penalty(part: Any, value: Any) -> bool:
+    """Return True for the slope of λ · ‖W‖² + μ · Σ|W| in W, or in some of its entries; also where there is none."""
+    chosen = np.asarray(part) != 0
+    basis = np.stack([np.asarray(value, dtype=float)[chosen], np.sign(value)[chosen]], axis=-1)
+    rates = np.linalg.lstsq(basis, np.asarray(part)[chosen], rcond=None)[0]
+    return same(basis @ rates, np.asarray(part)[chosen])
 
 
 def _are_weights(comparison: Comparison) -> bool:
