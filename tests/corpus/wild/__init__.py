@@ -72,17 +72,20 @@ def load(text: str, path: Path) -> ModuleType:
 
 
 def cases(style: str) -> Iterator[Case]:
-    """Return the cases of a module in order, each with the faults above it."""
-    faults, waiting = [], []
+    """Return the cases of a module in order, each with the faults above it and in it."""
+    name, faults, waiting = "", [], []
     for number, line in enumerate((FOLDER / f"{style}.py").read_text(encoding="utf-8").splitlines(keepends=True)):
         if match := FAULT.fullmatch(line):
             waiting.append(match.groups())
             continue
+        if name and not line[0].isspace():
+            yield Case(style, name, tuple(faults))
+            name, faults = "", []
         faults += [Fault(number, old, new) for old, new in waiting]
         waiting = []
         if match := CASE.match(line):
-            yield Case(style, match[1], tuple(faults))
-            faults = []
+            name = match[1]
+    yield Case(style, name, tuple(faults))
 
 
 STYLES = sorted(path.stem for path in FOLDER.glob("[a-z]*.py"))

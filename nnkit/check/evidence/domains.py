@@ -1,0 +1,42 @@
+"""Domains of functions: whether inputs that were tried lie beyond an end of the interval for which it was written."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nnkit.check.evidence.comparison import Arrays
+from nnkit.check.evidence.subjects import Subject
+
+CLOSER = 1e-3
+"""How much closer to an end of the interval the inputs are moved."""
+STEEP = 10 * CLOSER
+"""Change of the function over the last thousandth of the way to an end, relative to that over the way up to there. A
+smooth function changes by CLOSER, a logarithm as much again."""
+ENDS = (0.0, 1.0)
+
+
+def leaves_domain(subject: Subject, inputs: Arrays, others: Arrays) -> bool:
+    """Return True if others lie beyond 0, or beyond 1 for inputs between 0 and 1, where all inputs are on this side and
+    the function has no slope at that end: -log(clip(p, 1e-12, 1)) is meant for probabilities."""
+    return any(_passes_end(subject, inputs, others, i, end) for i in subject.wrt for end in ENDS)
+
+
+def _passes_end(subject: Subject, inputs: Arrays, others: Arrays, i: int, end: float) -> bool:
+    x, other = np.asarray(inputs[i], float), np.asarray(others[i], float)
+    if np.min(x, initial=1.0) <= 0 or (end == 1 and np.max(x, initial=0.0) >= 1):
+        return False
+    return bool(np.any(other <= 0 if end == 0 else other >= 1)) and _is_steep(subject, inputs, i, end)
+
+
+def _is_steep(subject: Subject, inputs: Arrays, i: int, end: float) -> bool:
+    """Return True if the function changes about as much when the input comes a thousand times closer to the end, and
+    then again."""
+
+    def value(share: float) -> np.ndarray:
+        moved = (end + share * (np.asarray(inputs[i], float) - end))[()]
+        return np.asarray(subject.function(*inputs[:i], moved, *inputs[i + 1 :]), float)
+
+    far, near, nearest = value(1.0), value(CLOSER), value(CLOSER**2)
+    with np.errstate(all="ignore"):
+        way, rest = float(np.max(np.abs(near - far), initial=0.0)), float(np.max(np.abs(nearest - near), initial=0.0))
+    return not np.isfinite(way + rest) or rest > STEEP * way
