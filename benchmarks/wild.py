@@ -26,13 +26,19 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import jax.numpy as jnp
 import numpy as np
+import scipy.special
+
+import jax
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from corpus.wild import WILD, Case
-
 from nnkit import check
+from nnkit.check import pipeline
+from wild_peers import Function, list_functions
 
 
 @contextlib.contextmanager
@@ -145,6 +151,86 @@ def run_layers(cases: list[Case], seed: int) -> tuple[dict[str, Any], int]:
     return result, len(rejected) + len(missed)
 
 
+# ---- functions of the peers' suites --------------------------------------------------------------------
+
+SCALES = (1e-6, 1.0, 1e6)
+OFF = 1 + 1e-5
+
+
+def make_gates(function: Function) -> list[Any]:
+    """Return two pairs of forward and backward, by JAX: a right one, and one whose first gradient that is not zero is
+    wrong by a factor of `OFF`."""
+    forward = function.bind(np, scipy.special)
+    pull = jax.jit(lambda g, *xs: jax.vjp(function.bind(jnp, jax.scipy.special), *xs)[1](g))
+
+    def backward(slip: float, g: Any, cache: Any) -> Any:
+        gradients = [np.array(d) for d in pull(g, *cache)]
+        for d in gradients:
+            if np.any(d):
+                d *= slip
+                break
+        return tuple(gradients)
+
+    right, wrong = (lambda g, cache, slip=slip: backward(slip, g, cache) for slip in (1.0, OFF))
+    return [(lambda *xs: (forward(*xs), xs), pull_back) for pull_back in (right, wrong)]
+
+
+def is_below_floor(slopes: Any, inputs: Any) -> bool:
+    """Return True if the mutant's error is smaller than the room that the checker leaves for rounding:
+    64 ε times the largest input, between 1 and 10⁴ (docs/verdict.md)."""
+    first = next(k for k, d in enumerate(slopes) if np.any(d))
+    size = min(max(1.0, float(np.max(np.abs(inputs[first])))), 1e4)
+    return float(np.max(np.abs(slopes[first]))) * (OFF - 1) < 3 * 64 * np.finfo(float).eps * size
+
+
+def run_peers(functions: list[Function], seed: int) -> tuple[dict[str, Any], int]:
+    """Ask about each function at each scale, and about a mutant of it. Names and explanations are not looked for."""
+    rejected, refused, missed, below = [], [], [], []
+    counts, seconds = {"asked": 0, "not finite": 0, "constant": 0, "mutants": 0}, 0.0
+    for function in functions:
+        right, wrong = make_gates(function)
+        for scale in SCALES:
+            inputs = function.draw(np.random.default_rng(seed), scale)
+            with quiet():
+                out, cache = right[0](*inputs)
+                slopes = right[1](np.ones(np.shape(out)), cache)
+            if not all(np.all(np.isfinite(a)) for a in (out, *slopes)):
+                counts["not finite"] += 1
+                continue
+            counts["asked"] += 1
+            verdict, took = judge(partial(check.check_backward, right, *inputs))
+            seconds += took
+            if not getattr(verdict, "passed", False):
+                told = getattr(verdict, "status", "") == "cannot check"
+                (refused if told else rejected).append(f"{function} times {scale:g}: {verdict!s}")
+            if not any(map(np.any, slopes)):
+                counts["constant"] += 1
+            else:
+                counts["mutants"] += 1
+                with patch.object(pipeline, "diagnose", lambda case, finding: finding):
+                    verdict, _ = judge(partial(check.check_backward, wrong, *inputs))
+                if isinstance(verdict, Exception) or verdict.status in ("right", "cannot check"):
+                    small = is_below_floor(slopes, inputs)
+                    (below if small else missed).append(f"{function} times {scale:g}: {verdict!s}")
+    found_all = {
+        "rejected": rejected,
+        "refused with a reason": refused,
+        "missed": missed,
+        "missed below the floor": below,
+    }
+    for title, found in found_all.items():
+        print(f"--- {title}: {len(found)}", *found, sep="\n")
+    result = {
+        "benchmark": "wild peers",
+        "functions": len({function.expression for function in functions}),
+        "combinations": len(functions),
+        **counts,
+        **{title: len(found) for title, found in found_all.items()},
+        "seconds": round(seconds, 1),
+    }
+    return result, len(rejected) + len(missed)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--part", choices=["layers", "peers"])
@@ -154,6 +240,11 @@ def main() -> int:
     results, failures = [], 0
     if options.part != "peers":
         result, failed = run_layers([case for case in WILD if options.only in str(case)], options.seed)
+        results, failures = [*results, result], failures + failed
+    if options.part != "layers":
+        jax.config.update("jax_enable_x64", True)
+        chosen = [function for function in list_functions() if options.only in str(function)]
+        result, failed = run_peers(chosen, options.seed)
         results, failures = [*results, result], failures + failed
     for result in results:
         print(json.dumps(result))

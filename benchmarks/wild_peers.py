@@ -122,7 +122,11 @@ TABLE: list[tuple[str, list[Any], str]] = [
         "m.convolve(x, y)|m.convolve(x, y, mode='same')|m.convolve(x, y, mode='valid')|m.correlate(x, y)|m.outer(x, y)|"
         "m.polyval(x, y)|m.add.outer(x, y)",
     ),
-    ("real", [((3,), (3,), (3,)), ((2, 1), (3,), ())], "x * y + z|m.where(x > y, y * z, z)|m.clip(x, y - 1, y + 1) * z"),
+    (
+        "real",
+        [((3,), (3,), (3,)), ((2, 1), (3,), ())],
+        "x * y + z|m.where(x > y, y * z, z)|m.clip(x, y - 1, y + 1) * z",
+    ),
 ]
 
 

@@ -16,16 +16,18 @@ ENDS = (0.0, 1.0)
 
 
 def leaves_domain(subject: Subject, inputs: Arrays, others: Arrays) -> bool:
-    """Return True if others lie beyond 0, or beyond 1 for inputs between 0 and 1, where all inputs are on this side and
-    the function has no slope at that end: -log(clip(p, 1e-12, 1)) is meant for probabilities."""
-    return any(_passes_end(subject, inputs, others, i, end) for i in subject.wrt for end in ENDS)
+    """Return True if all of an input lies above 0, or between 0 and 1, others do not, and the function has no slope at
+    an end of that: log(clip(p, 1e-12, 1)) is meant for probabilities."""
+    return any(_leaves_interval(subject, inputs, np.asarray(others[i], float), i) for i in subject.wrt)
 
 
-def _passes_end(subject: Subject, inputs: Arrays, others: Arrays, i: int, end: float) -> bool:
-    x, other = np.asarray(inputs[i], float), np.asarray(others[i], float)
-    if np.min(x, initial=1.0) <= 0 or (end == 1 and np.max(x, initial=0.0) >= 1):
+def _leaves_interval(subject: Subject, inputs: Arrays, other: np.ndarray, i: int) -> bool:
+    x = np.asarray(inputs[i], float)
+    if np.min(x, initial=1.0) <= 0:
         return False
-    return bool(np.any(other <= 0 if end == 0 else other >= 1)) and _is_steep(subject, inputs, i, end)
+    low, *high = ENDS if np.max(x, initial=0.0) < 1 else ENDS[:1]
+    beyond = np.any(other <= low) or any(np.any(other >= end) for end in high)
+    return bool(beyond) and any(_is_steep(subject, inputs, i, end) for end in (low, *high))
 
 
 def _is_steep(subject: Subject, inputs: Arrays, i: int, end: float) -> bool:

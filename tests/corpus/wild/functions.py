@@ -19,7 +19,9 @@ def sigmoid_prime(z):
 
 
 def case_sigmoid_prime(rng):
-    return partial(check_jvp, sigmoid, lambda z, v: sigmoid_prime(z) * v, rng.standard_normal(5), rng.standard_normal(5))
+    return partial(
+        check_jvp, sigmoid, lambda z, v: sigmoid_prime(z) * v, rng.standard_normal(5), rng.standard_normal(5)
+    )
 
 
 def case_rosenbrock(rng):

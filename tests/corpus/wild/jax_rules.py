@@ -2,8 +2,9 @@
 
 from functools import partial
 
-import jax
 import jax.numpy as jnp
+
+import jax
 from nnkit.check import check_backward
 
 

@@ -140,7 +140,9 @@ def case_batchnorm(rng):
 
 
 def case_batchnorm_evaluation(rng):
-    return partial(check_layer, lambda: Layer_BatchNormalization(3), 2 * rng.standard_normal((6, 3)) + 1, training=False)
+    return partial(
+        check_layer, lambda: Layer_BatchNormalization(3), 2 * rng.standard_normal((6, 3)) + 1, training=False
+    )
 
 
 class Activation_Softmax_Loss_CategoricalCrossentropy:

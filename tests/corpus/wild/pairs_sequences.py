@@ -88,7 +88,9 @@ def word_embedding_backward(dout, cache):
 
 def case_word_embedding(rng):
     x = np.array([[0, 3, 1], [2, 0, 3]])
-    return partial(check_backward, (word_embedding_forward, word_embedding_backward), x, rng.standard_normal((5, 4)), wrt="W")
+    return partial(
+        check_backward, (word_embedding_forward, word_embedding_backward), x, rng.standard_normal((5, 4)), wrt="W"
+    )
 
 
 def temporal_affine_forward(x, w, b):
@@ -172,7 +174,9 @@ def lstm_backward(dh, caches):
 
 def case_lstm(rng):
     n = rng.standard_normal
-    return partial(check_backward, (lstm_forward, lstm_backward), n((2, 5, 3)), n((2, 4)), n((3, 16)), n((4, 16)), n(16))
+    return partial(
+        check_backward, (lstm_forward, lstm_backward), n((2, 5, 3)), n((2, 4)), n((3, 16)), n((4, 16)), n(16)
+    )
 
 
 def gru_step_forward(x, h, Wz, Wr, Wn, Uz, Ur, Un):
@@ -286,4 +290,6 @@ def multihead_backward(dout, cache):
 
 def case_multihead_attention(rng):
     n = rng.standard_normal
-    return partial(check_backward, (multihead_forward, multihead_backward), n((2, 3, 4)), n((4, 12)), n((4, 4)), heads=2)
+    return partial(
+        check_backward, (multihead_forward, multihead_backward), n((2, 3, 4)), n((4, 12)), n((4, 4)), heads=2
+    )
