@@ -279,10 +279,12 @@ def _estimate_complex_columns(
     """Return columns by the complex step; None if the function accepts all inputs complex, but not this one alone."""
     x = np.array(inputs[wrt], dtype=complex)
     points = (_replace_input(inputs, wrt, _nudge(x, entry, 1j * COMPLEX_STEP)) for entry in entries)
-    try:
-        rows = [np.imag(value) / COMPLEX_STEP for value in evaluate_at_each(function, points)]
-    except Exception:
-        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
+        try:
+            rows = [np.imag(value) / COMPLEX_STEP for value in evaluate_at_each(function, points)]
+        except Exception:
+            return None
     return _make_exact_estimate(np.stack(rows).astype(float))
 
 

@@ -14,19 +14,35 @@ import sys
 import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+ON_NUMBERS: dict[Callable[..., Any], Callable[..., Any]] = {
+    getattr(math, name): getattr(np, name)
+    for name in (
+        "exp", "expm1", "log", "log1p", "log2", "log10", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh", "hypot",
+        "floor", "ceil",
+    )
+} | {math.fabs: np.abs, math.pow: np.power, math.atan: np.arctan, math.asin: np.arcsin}  # fmt: skip
+"""Functions of `math`, and those of NumPy that take arrays."""
 LIBRARIES = frozenset({"numpy", "scipy", "jax", "jaxlib", "torch", "nnkit", "IPython"})
 """Packages whose functions are left as they are, beside the standard library."""
+WRAPPERS = "nnkit.check."
+"""Package whose functions and objects hold code of the author."""
+MAX_LISTED = 100
+"""Length of a list up to which it is looked into."""
+FORWARDS = ("forward", "forward_pass", "fwd", "fprop", "__call__", "loss")
+"""Methods of the objects that are gates or layers."""
 
 
 def rebind(code: Any, replaced: Mapping[Callable[..., Any], Callable[..., Any]]) -> Any:
     """Return a function, or a gate with all its methods, in which calls of some functions go to others.
 
-    `replaced` maps a function of NumPy or `math` to the one in its place. What is neither the author's function nor an
-    object with a forward comes back as it is.
+    `replaced` maps a function of NumPy or `math` to the one in its place. So are functions and objects of the checker
+    that hold such code, and lists of it. Anything else, that is neither the author's function nor an object with a
+    forward, comes back as it is.
     """
     return _Rebinding({id(old): new for old, new in replaced.items()}).rebind(code)
 
@@ -59,12 +75,27 @@ class _Rebinding:
         if id(value) in self.made:
             return self.made[id(value)]
         if isinstance(value, types.FunctionType):
-            return self._rebind_function(value) if is_authors(value.__module__) else value
+            return self._rebind_function(value) if is_authors(value.__module__) or _is_wrapper(value) else value
         if isinstance(value, types.MethodType):
             return types.MethodType(self.rebind(value.__func__), self.rebind(value.__self__))
+        if isinstance(value, partial):
+            return partial(self.rebind(value.func), *map(self.rebind, value.args), **self._rebind_all(value.keywords))
         if isinstance(value, type):
             return self._rebind_class(value) if _is_gate(value) else value
-        return self._rebind_object(value) if _is_gate(type(value)) else value
+        if type(value) in (list, tuple, dict):
+            return self._rebind_all(value)
+        return self._rebind_object(value) if _is_gate(type(value)) or _is_wrapper(type(value)) else value
+
+    def _rebind_all(self, values: Any) -> Any:
+        """Return a list, tuple or dict with what is in it rebound; itself where nothing is."""
+        if len(values) > MAX_LISTED:
+            return values
+        old = list(values.values() if isinstance(values, dict) else values)
+        self._remember(values, values)  # one that holds itself
+        new = [self.rebind(value) for value in old]
+        if all(a is b for a, b in zip(old, new)):
+            return values
+        return self._remember(values, dict(zip(values, new)) if isinstance(values, dict) else type(values)(new))
 
     def _remember(self, value: Any, copy: Any) -> Any:
         self.kept.append(value)
@@ -72,11 +103,11 @@ class _Rebinding:
         return copy
 
     def _rebind_function(self, function: types.FunctionType) -> types.FunctionType:
-        copy = self._remember(
+        copy: types.FunctionType = self._remember(
             function,
             types.FunctionType(
                 function.__code__,
-                self._rebind_globals(function.__globals__),
+                function.__globals__ if _is_wrapper(function) else self._rebind_globals(function.__globals__),
                 function.__name__,
                 closure=tuple(types.CellType() for _ in function.__closure__ or ()) or None,
             ),
@@ -100,7 +131,7 @@ class _Rebinding:
         return found
 
     def _rebind_class(self, kind: type) -> type:
-        copy = self._remember(
+        copy: type = self._remember(
             kind, type(kind)(kind.__name__, (kind,), {"__slots__": (), "__module__": kind.__module__})
         )
         for owner in reversed(kind.__mro__):
@@ -113,7 +144,7 @@ class _Rebinding:
         return copy
 
     def _rebind_object(self, value: Any) -> Any:
-        kind = self.rebind(type(value))
+        kind = type(value) if _is_wrapper(type(value)) else self.rebind(type(value))
         copy = self._remember(value, object.__new__(kind))
         for name, part in getattr(value, "__dict__", {}).items():
             object.__setattr__(copy, name, self.rebind(part))
@@ -121,7 +152,12 @@ class _Rebinding:
 
 
 def _is_gate(kind: type) -> bool:
-    return hasattr(kind, "forward") and hasattr(kind, "__dict__") and is_authors(kind.__module__)
+    has_forward = any(name in vars(owner) for owner in kind.__mro__ for name in FORWARDS)
+    return has_forward and hasattr(kind, "__dict__") and is_authors(kind.__module__)
+
+
+def _is_wrapper(code: Any) -> bool:
+    return str(getattr(code, "__module__", None)).startswith(WRAPPERS)
 
 
 def is_authors(module: str | None) -> bool:

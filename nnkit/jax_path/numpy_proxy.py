@@ -19,6 +19,7 @@ import numpy as np
 
 import jax
 from nnkit.jax_path.masked_part import MaskedPart, is_traced_mask, write_masked
+from nnkit.rebinding import ON_NUMBERS
 
 REARRANGING = frozenset({"reshape", "ravel", "transpose", "squeeze", "swapaxes"})
 """Methods whose result is a view."""
@@ -324,28 +325,10 @@ MADE_BY = (
     "ones", "ones_like", "zeros", "zeros_like",
 )  # fmt: skip
 REDUCED_BY = ("sum", "mean", "prod", "max", "min", "std", "var")
-OF_NUMBERS = (
-    "exp",
-    "log",
-    "sqrt",
-    "sin",
-    "cos",
-    "tan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "log1p",
-    "expm1",
-    "hypot",
-    "floor",
-    "ceil",
-)
 SUBSTITUTES: dict[Callable[..., Any], Callable[..., Any]] = {
     **{getattr(np, name): _make_creator(name) for name in MADE_BY},
     **{getattr(np, name): _make_reduction(name) for name in REDUCED_BY},
-    **{getattr(math, name): getattr(np, name) for name in OF_NUMBERS},
-    math.fabs: np.abs,
-    math.pow: np.power,
+    **ON_NUMBERS,
     math.fsum: _make_reduction("sum"),
     np.vectorize: _vectorize,
 }

@@ -54,12 +54,17 @@ def recorded(path: Path) -> list[Call]:
     return [tuple(json.loads(line)) for line in path.read_text().splitlines()]
 
 
+RUN_ONCE = frozenset({"twenty-lines-code", "twenty-lines-witnesses", "overhead"})
+"""Cells that train or time for many seconds, always from the same start."""
+
+
 @dataclass(frozen=True)
 class Run:
     code: list[Any]
     """The code cells, with their outputs."""
     again: list[Any]
-    """Those of a lecture, run once more in the same kernel, from the bottom up; in the order of the notebook."""
+    """Those of a lecture but for `RUN_ONCE`, run once more in the same kernel, from the bottom up; in the order of the
+    notebook."""
     calls: list[Call]
 
 
@@ -69,7 +74,8 @@ def run(path: Path) -> Run:
     notebook = nbformat.read(path, as_version=4)
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     lecture = path.parent.name == "notebooks"
-    again = [nbformat.v4.new_code_cell(cell.source) for cell in reversed(code)] if lecture else []
+    repeated = [cell for cell in code if cell.id not in RUN_ONCE] if lecture else []
+    again = [nbformat.v4.new_code_cell(cell.source, id=f"{cell.id}-again") for cell in reversed(repeated)]
     with tempfile.TemporaryDirectory() as folder:
         calls = Path(folder, "calls.jsonl")
         calls.touch()

@@ -155,7 +155,7 @@ def _has_options(inputs: Sequence[Any]) -> bool:
     return any(options) and not all(options)
 
 
-def _check_gate(title: str, gate: Any, inputs: Any, of: Function | None, seed: int, rng: int) -> Verdict | Finding:
+def _check_gate(title: str, gate: Any, inputs: Any, of: Any, seed: int, rng: int) -> Verdict | Finding:
     """Check a gate of the kit's own form."""
     names = tuple(name_inputs(gate, len(inputs)))
     xs = guarded_call.prepare_inputs(names, inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,8 +12,10 @@ import numpy as np
 from nnkit.arrays import Array, unbroadcast
 from nnkit.gates.base import Gate, Gradients
 
-STEP = 1e-30
-"""The complex step."""
+STEP = 1e-20
+"""The complex step, as a share of a difference."""
+DIFFERENCE = 1e-3
+"""A difference, as a share of the number that it is taken at."""
 MAX_MEASURED_ENTRIES = 1_000_000
 """Entries of a Jacobian that is measured; a gate with more is refused."""
 
@@ -105,7 +108,7 @@ class StackedMatMul(Gate):
 
 @dataclass(frozen=True)
 class Smooth(Gate):
-    """A function of numbers, entry by entry, that takes complex ones too: its slope is measured by the complex step."""
+    """A function of numbers, entry by entry, whose slope is measured."""
 
     function: Callable[..., Array]
     symbol: ClassVar[str] = "f"
@@ -117,15 +120,18 @@ class Smooth(Gate):
         return tuple(unbroadcast(upstream * self._measure_slope(cache, k), x) for k, x in enumerate(cache))
 
     def _measure_slope(self, inputs: tuple[Array, ...], k: int) -> Array:
-        moved = [x + 1j * STEP if i == k else x for i, x in enumerate(inputs)]
-        return np.imag(self.function(*moved)) / STEP
+        x = np.asarray(inputs[k], dtype=float)
+        h = _choose_step(x)
+        return _measure_change(lambda moved: self.function(*inputs[:k], moved, *inputs[k + 1 :]), x, h, True) / h
 
 
 @dataclass(frozen=True)
 class Measured(Gate):
-    """A function of arrays that takes complex ones too: its Jacobian is measured, once, by the complex step."""
+    """A function of arrays whose Jacobian is measured, once."""
 
     function: Callable[..., Array]
+    analytic: bool = False
+    """It takes complex numbers, and treats them as it treats real ones."""
     symbol: ClassVar[str] = "f"
 
     def forward(self, *inputs: Array) -> tuple[Array, Any]:
@@ -143,10 +149,30 @@ class Measured(Gate):
 
     def _measure_jacobian(self, inputs: tuple[Array, ...], k: int) -> np.ndarray:
         """Return d out / d input k, a row for each entry of the input."""
+        x = np.asarray(inputs[k], dtype=float)
+        steps = _choose_step(x)
         rows = []
-        for entry in range(np.size(inputs[k])):
-            moved = np.array(inputs[k], dtype=complex)
-            moved.flat[entry] += 1j * STEP
-            out = self.function(*inputs[:k], moved, *inputs[k + 1 :])
-            rows.append(np.imag(np.ravel(out)) / STEP)
+        for entry in range(x.size):
+            h = np.zeros(x.shape)
+            h.flat[entry] = steps.flat[entry]
+            change = _measure_change(
+                lambda moved: self.function(*inputs[:k], moved, *inputs[k + 1 :]), x, h, self.analytic
+            )
+            rows.append(np.ravel(change) / steps.flat[entry])
         return np.array(rows)
+
+
+def _measure_change(function: Callable[[Array], Array], x: np.ndarray, h: Array, analytic: bool) -> Array:
+    """Return d f(x + t · h) / dt at t = 0: by the complex step where it may be taken, else by central differences at
+    two steps (Richardson's extrapolation)."""
+    if analytic:
+        with suppress(TypeError):  # it takes no complex numbers
+            return np.imag(function(x + 1j * STEP * h)) / STEP
+    wide, narrow = (function(x + t * h) - function(x - t * h) for t in (1.0, 0.5))
+    return (8 * narrow - wide) / 6
+
+
+def _choose_step(x: np.ndarray) -> np.ndarray:
+    size = np.abs(x)
+    step: np.ndarray = DIFFERENCE * np.where(size > 0, size, np.max(size, initial=0.0) or 1.0)
+    return step

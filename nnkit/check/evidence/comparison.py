@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.evidence.function_graph import Trace, recognise_gate, trace_function, vjp_with_faults
+from nnkit.check.evidence.backward_pass import vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, recognise_gate, trace_function
 from nnkit.check.evidence.tolerance import Target
 
 Arrays = tuple[Any, ...]

@@ -81,12 +81,14 @@ def draw_ways(inputs: Arrays, wrt: Sequence[int], rng: np.random.Generator) -> W
 
 
 def _draw_factors(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    factors = rng.random(shape)
-    return np.copysign(np.abs(factors - 0.5) * 2 + 0.5, factors - 0.5)
+    numbers = rng.random(shape)
+    factors: np.ndarray = np.copysign(np.abs(numbers - 0.5) * 2 + 0.5, numbers - 0.5)
+    return factors
 
 
 def _scale_of(x: Any) -> np.ndarray:
-    return np.maximum(np.abs(x), numerical.MIN_SCALE)
+    scale: np.ndarray = np.maximum(np.abs(x), numerical.MIN_SCALE)
+    return scale
 
 
 def level_ways(ways: Ways, wrt: Sequence[int], returned: Arrays) -> Ways:

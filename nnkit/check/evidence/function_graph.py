@@ -2,13 +2,14 @@
 
     graph = trace_function(lambda x, y: x * y + np.exp(x), (2.0, 3.0))
 
-The catalogue injects its mistakes into the backward pass of this graph (a branch overwritten, a local derivative taken
-at the wrong place) to see which of them gives what a learner returned. A function that does something that is not a
-gate here has no graph: `trace_function` returns None, and the mistakes that need one are not claimed.
+The catalogue injects its mistakes into the backward pass of this graph (`backward_pass`) to see which of them gives
+what a learner returned. A function that does something that is not a gate here has no graph: `trace_function` returns
+None, and the mistakes that need one are not claimed.
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,26 +18,45 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.arrays import Array, unbroadcast
+from nnkit.arrays import Array
 from nnkit.check.evidence.array_gates import Softmax
 from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
-from nnkit.check.evidence.wire_functions import Wire
-from nnkit.check.evidence.wires import record
+from nnkit.check.evidence.wire_makers import SUBSTITUTES
+from nnkit.check.evidence.wires import content_of, record, wrap
 from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
+from nnkit.rebinding import rebind
+
+MAX_NODES = 1000
+"""Nodes of a graph; a function of more has none."""
 
 
 class Trace(Graph):
     """A graph that is recorded by running a function. Integer inputs (labels) are not wires."""
 
-    node_type = Wire
-
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
         self.known: dict[str, Any] = {}
         """Whatever was found out about this graph, to be asked for again."""
+        self._steps: dict[int, Any] = {}
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
+
+    def add(self, gate: Any, *inputs: Any, name: str = "") -> Node:
+        """Record a gate; TooManyNodes where a graph of them would be too large to be looked into."""
+        if len(self.nodes) >= MAX_NODES:
+            raise TooManyNodes
+        node = super().add(gate, *inputs, name=name)
+        self._steps[node.index] = _find_step()
+        return node
+
+    @cached_property
+    def origins(self) -> list[int]:
+        """The number of the step in the function's code that computed each node: the same in every round of a loop,
+        and for all constants."""
+        numbers: dict[Any, int] = {}
+        own = [self._steps.get(k, -1 if node.constant else k) for k, node in enumerate(self.nodes)]
+        return [numbers.setdefault(step, len(numbers)) for step in own]
 
     @cached_property
     def places(self) -> list[Place]:
@@ -50,16 +70,32 @@ class Trace(Graph):
         return [*thought_of, *written]
 
 
+def _find_step() -> tuple[Any, ...]:
+    """Return the instructions that are being run, from the innermost function outwards to the traced one."""
+    found = []
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code is not trace_function.__code__:
+        found.append((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return tuple(found)
+
+
+class TooManyNodes(Exception):
+    """Raised in the code that is traced where it has too many steps."""
+
+
 def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Trace | None:
     """Return the graph of `function(*inputs)`, its inputs the first nodes; None if it is not made of gates."""
     graph, out = Trace(inputs), None
+    expected = None
     try:
         expected = function(*inputs)
-        out = function(*graph.wires)
+        out = content_of(rebind(function, SUBSTITUTES)(*map(wrap, graph.wires)))
     except Exception:  # whatever it does that a gate cannot
-        if not graph.nodes[len(inputs) :]:
+        if len(graph.nodes) == len(inputs) or len(graph.nodes) >= MAX_NODES:
             return None
-        # A function that returns gradients too may have computed its value before.
+    if not isinstance(out, Node):
+        # A function that returns gradients too may have computed its value before, or it gives a plain number.
         out = next((node for node in graph.nodes if node.gate and _is_near(node.value, expected)), None)
     if not isinstance(out, Node) or not _is_near(out.value, expected):
         return None
@@ -78,7 +114,7 @@ def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
 
 
 def _record_or_run(gate: Gate, *inputs: Any) -> Any:
-    return record(gate, *inputs) if isinstance(inputs[0], Node) else gate.forward(*inputs)[0]
+    return record(gate, *inputs)
 
 
 def _make_gates() -> list[Gate]:
@@ -121,6 +157,12 @@ class Place:
     node: Node
     labels: tuple[Array, ...] = ()
 
+    @property
+    def origin(self) -> tuple[Any, ...]:
+        """Its kind and the steps that computed its values: they are the same for this gate in every round of a loop."""
+        graph: Any = self.node.graph
+        return type(self.gate), graph.origins[self.node.index], *(graph.origins[x.index] for x in self.inputs)
+
     def values(self) -> tuple[Array, ...]:
         return (*(x.value for x in self.inputs), *self.labels)
 
@@ -130,16 +172,44 @@ _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 
 def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
     """Return the gates that have the same output as one of these nodes, which is of another gate."""
-    known = [(z, gate, labels, value) for z in graph.nodes for gate, labels, value in _try_gates_at(graph, z)]
+    by_shape: dict[tuple[int, ...], list[Node]] = {}
+    for node in nodes:
+        by_shape.setdefault(np.shape(node.value), []).append(node)
+    alike = {shape: _Alike(several) for shape, several in by_shape.items()}
     found = [
         Place(gate, (z,), node, labels)
-        for node in nodes
-        for z, gate, labels, value in known
-        if z.index < node.index and _is_other_kind(gate, node.gate) and _is_near(value, node.value)
+        for z in graph.nodes
+        for gate, labels, value in _try_gates_at(graph, z)
+        for node in (alike[np.shape(value)].list_near(value) if np.shape(value) in alike else ())
+        if z.index < node.index and _is_other_kind(gate, node.gate)
     ]
-    wires = [z for z in graph.nodes if not z.constant]
-    pairs = [(z, node) for node in nodes for z in wires if z.index < node.index]
-    return found + [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
+    found.sort(key=lambda place: place.node.index)
+    wires = [z for z in graph.nodes if not z.constant and np.shape(z.value) in alike]
+    pairs = [(z, node) for z in wires for node in alike[np.shape(z.value)].list_equal_above(z.value)]
+    rectified = [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
+    return found + [place for place in rectified if place.inputs[0].index < place.node.index]
+
+
+class _Alike:
+    """Nodes of one shape, to be looked up by their values."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.values = np.array([np.ravel(node.value) for node in nodes], dtype=float)
+
+    def list_near(self, value: Array | None) -> list[Node]:
+        """Return the nodes with this value, up to rounding."""
+        flat = np.ravel(np.asarray(value, dtype=float))
+        near = np.abs(self.values[:, -1:] - flat[-1:]) <= 1e-12 + 1e-9 * np.abs(flat[-1:])  # a first, cheap look
+        return [self.nodes[k] for k in np.flatnonzero(near.all(axis=1)) if _is_near(value, self.nodes[k].value)]
+
+    def list_equal_above(self, z: Array) -> list[Node]:
+        """Return the nodes that equal z where it is not negative."""
+        above = np.ravel(z) >= 0
+        if above.all() or not above.any():
+            return []
+        equal = (self.values[:, above] == np.ravel(z)[above]).all(axis=1)
+        return [self.nodes[k] for k in np.flatnonzero(equal)]
 
 
 def _is_other_kind(gate: Any, own: Any) -> bool:
@@ -158,65 +228,12 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 
 
-# ---- backward passes with injected faults ------------------------------------------------------------
-
-Backward = Callable[[Array, tuple[Array, ...], Array], Sequence[Array]]
-"""(upstream, inputs, out) ↦ one gradient for each input."""
-
-
-@dataclass(frozen=True)
-class FaultyGate:
-    """An injected fault: the gate at this place has a wrong backward."""
-
-    place: Place
-    backward: Backward
-
-
-@dataclass(frozen=True)
-class UnsummedBranch:
-    """An injected fault: the branches of this wire are not added; the first share is kept, or the last."""
-
-    wire: Node
-    keep: str
-
-
-def vjp_with_faults(graph: Graph, upstream: Array, faults: Sequence[FaultyGate | UnsummedBranch] = ()) -> list[Array]:
-    """Return the vector-Jacobian products of the last node with respect to every node, in order, with faults injected.
-
-    Zeros where the last node does not depend on one.
-    """
-    faulty = {fault.place.node.index: fault for fault in faults if isinstance(fault, FaultyGate)}
-    unsummed = {fault.wire.index: fault.keep for fault in faults if isinstance(fault, UnsummedBranch)}
-    grads: list[Array] = [None] * len(graph.nodes)
-    grads[-1] = upstream
-    for node in reversed(graph.nodes):
-        if node.gate is None or grads[node.index] is None:
-            continue
-        for x, share in _backward_shares(node, grads[node.index], faulty.get(node.index)):
-            before, keep = grads[x.index], unsummed.get(x.index)
-            if share is None or (before is not None and keep == "first"):
-                continue
-            grads[x.index] = share if before is None or keep == "last" else before + share
-    return [np.zeros(np.shape(n.value)) if g is None else g for n, g in zip(graph.nodes, grads)]
-
-
-def _backward_shares(node: Node, upstream: Array, fault: FaultyGate | None) -> list[tuple[Node, Array]]:
-    if fault is None:
-        return list(zip(node.inputs, node.gate.backward(upstream, node.cache)))
-    shares = fault.backward(upstream, fault.place.values(), node.value)
-    # None stands for a product whose sizes do not fit: NaN, so that it explains nothing.
-    return [
-        (x, np.full(np.shape(x.value), np.nan) if share is None else _fit_to_wire(np.asarray(share), x))
-        for x, share in zip(fault.place.inputs, shares)
-    ]
-
-
-def _fit_to_wire(share: np.ndarray, x: Node) -> np.ndarray:
-    """Sum a share to the wire's shape where it was broadcast; a share of another shape stays as it is."""
-    shape = np.shape(x.value)
-    broadcast = len(shape) <= share.ndim and all(a in (1, b) for a, b in zip(shape[::-1], share.shape[::-1]))
-    fitted: np.ndarray = unbroadcast(share, x.value) if broadcast else share
-    return fitted
+def group_rounds(places: Sequence[Place]) -> list[list[Place]]:
+    """Return the places in groups: those of a loop in which only the round differs stand together."""
+    groups: dict[Any, list[Place]] = {}
+    for place in places:
+        groups.setdefault(place.origin, []).append(place)
+    return list(groups.values())
 
 
 def count_uses(graph: Graph) -> dict[int, int]:

@@ -131,8 +131,9 @@ class _Search:
     def confirm(self, k: int, entry: int) -> WrongEntry | None:
         """Return the entry if it is wrong beyond what rounding and measuring may do."""
         own, i = float(self.returned[k].flat[entry]), self.subject.wrt[k]
-        expected = self._measure_entry(i, entry)
-        if not abs(own - expected) > PLAIN * max(abs(own), abs(expected)):
+        measured = self._measure_entry(i, entry)
+        expected: float | None = measured
+        if not abs(own - measured) > PLAIN * max(abs(own), abs(measured)):
             expected = confirm_entry(self.subject.function, self.inputs, i, entry, self.upstream, own)
         index = tuple(int(n) for n in np.unravel_index(entry, self.returned[k].shape))
         return None if expected is None else WrongEntry(k, index, own, expected)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array
+from nnkit.check.evidence.backward_pass import run_backward_pass
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.graph import Graph, Node
 
 MAX_EDGES = 150
@@ -24,21 +26,16 @@ class Edge:
     share: Array
 
 
-def list_edges(graph: Graph, upstream: Array) -> tuple[list[Array], list[Edge]]:
+def list_edges(graph: Trace, upstream: Array) -> tuple[list[Array], list[Edge]]:
     """Return the gradient of each node, and the edges along which shares of them come back."""
-    grads: list[Array] = [None] * len(graph.nodes)
-    grads[-1] = upstream
-    edges = []
-    for node in reversed(graph.nodes):
-        if node.gate is None or grads[node.index] is None:
-            continue
-        for x, share in zip(node.inputs, node.gate.backward(grads[node.index], node.cache)):
-            if share is None:
-                continue
-            grads[x.index] = share if grads[x.index] is None else grads[x.index] + share
-            if not x.constant:
-                edges.append(Edge(node, x, share))
-    return grads, edges
+    found = run_backward_pass(graph, upstream)
+    edges = [
+        Edge(node, x, share)
+        for node in reversed(graph.nodes)
+        for x, share in found.shares[node.index]
+        if share is not None and not x.constant
+    ]
+    return found.grads, edges
 
 
 def pull_back(graph: Graph, start: Node, grad: Array, wires: Sequence[Any]) -> tuple[Array, ...]:

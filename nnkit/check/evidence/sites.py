@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import Trace, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import pull_back
 from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node

@@ -222,8 +222,9 @@ class GateAnswers(Answers):
         """Return False if the value at the last inputs in between, which are the negative ones, is not finite."""
         last = self.results[-2]
         value = last.returned[0] if isinstance(last.returned, tuple) and last.returned else None
-        numbers = isinstance(value, float | np.ndarray) and np.asarray(value).dtype.kind == "f"
-        return numbers and bool(np.all(np.isfinite(value)))
+        if not isinstance(value, float | np.ndarray) or np.asarray(value).dtype.kind != "f":
+            return False
+        return bool(np.all(np.isfinite(value)))
 
     def after_others(self) -> Iterator[Arrays]:
         """Yield the gradients for the first upstream gradient, after each forward in between that allowed it."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from nnkit.check.evidence.array_gates import Measured, Pick, Reduce
-from nnkit.check.evidence.wires import FUNCTIONS, Wire, record, value_of
-from nnkit.graph import Node
+from nnkit.check.evidence.wires import FUNCTIONS, VIEWS, Wire, record, value_of, values_in, wrap
 
 # ---- reductions -------------------------------------------------------------------------------------
 
@@ -95,7 +94,7 @@ def _einsum(subscripts: str, *operands: Any, **options: Any) -> Any:
         output = "".join(sorted(c for c in set(inputs) - {","} if inputs.count(c) == 1))
     plain = "." not in subscripts and all(len(set(term)) == len(term) for term in terms) and len(terms) <= 2
     if not plain:
-        return record(Measured(lambda *xs: np.einsum(subscripts, *xs)), *operands)
+        return record(Measured(lambda *xs: np.einsum(subscripts, *xs), analytic=True), *operands)
     if len(terms) == 1:
         return _sum_to(operands[0], terms[0], output)
     (x, y), (a, b) = operands, terms
@@ -135,24 +134,27 @@ def _align(x: Any, term: str, letters: str) -> Any:
 # ---- rearrangements ---------------------------------------------------------------------------------
 
 
+def _view(function: Callable[..., Any]) -> Callable[..., Any]:
+    def view(x: Any, *args: Any, **options: Any) -> Any:
+        given, named = values_in(args), values_in(options)
+        return x.make_view(lambda a: function(a, *given, **named), f"np.{function.__name__}({{}})")
+
+    return view
+
+
 def _rearrange(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda x, *args, **options: record(
-        Pick(lambda a: function(a, *args, **options), f"np.{function.__name__}({{}})"), x
-    )
+    def rearrange(x: Any, *args: Any, **options: Any) -> Any:
+        given, named = values_in(args), values_in(options)
+        return record(Pick(lambda a: function(a, *given, **named), f"np.{function.__name__}({{}})"), x)
+
+    return rearrange
 
 
 def _join(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda arrays, **options: record(
-        Pick(lambda *xs: function(xs, **options), f"np.{function.__name__}"), *arrays
-    )
+    def join(arrays: Any, *args: Any, **options: Any) -> Any:
+        return record(Pick(lambda *xs: function(xs, *args, **options), f"np.{function.__name__}"), *arrays)
 
-
-def _concatenate(arrays: Sequence[Any], axis: Any = 0) -> Any:
-    return record(Pick(lambda *xs: np.concatenate(xs, axis=axis), "np.concatenate"), *arrays)
-
-
-def _stack(arrays: Sequence[Any], axis: int = 0) -> Any:
-    return record(Pick(lambda *xs: np.stack(xs, axis=axis), "np.stack"), *arrays)
+    return join
 
 
 def _append(x: Any, values: Any, axis: Any = None) -> Any:
@@ -162,14 +164,15 @@ def _append(x: Any, values: Any, axis: Any = None) -> Any:
 def _split(function: Callable[..., Any]) -> Callable[..., Any]:
     def split(x: Any, parts: Any, *axis: Any, **options: Any) -> list[Any]:
         count = len(function(x.value, parts, *axis, **options))
-        return [record(Pick(lambda a, k=k: function(a, parts, *axis, **options)[k]), x) for k in range(count)]
+        return [x.make_view(lambda a, k=k: function(a, parts, *axis, **options)[k]) for k in range(count)]
 
     return split
 
 
 def _pad(x: Any, width: Any, mode: Any = "constant", **options: Any) -> Any:
-    if np.any(options.get("constant_values", 0)):
-        raise TypeError("padded with other numbers than 0")
+    border = options.get("constant_values", 0)
+    if np.any(border):
+        return np.pad(x, width) + np.pad(np.zeros(x.shape), width, constant_values=values_in(border))
     return record(Pick(lambda a: np.pad(a, width, mode, **options), "np.pad({})"), x)
 
 
@@ -178,68 +181,95 @@ def _where(condition: Any, x: Any, y: Any) -> Any:
     return record(Pick(lambda a, b: np.where(chosen, a, b), "np.where"), x, y)
 
 
-def _clip(x: Any, low: Any = None, high: Any = None) -> Any:
-    x = x if low is None else _where(x.value < value_of(low), low, x)
-    return x if high is None else _where(x.value > value_of(high), high, x)
+def _select(conditions: Any, choices: Any, default: Any = 0) -> Any:
+    chosen = values_in(list(conditions))
+    return record(Pick(lambda *xs: np.select(chosen, xs[:-1], xs[-1]), "np.select"), *choices, default)
 
 
-def _sort(x: Any, axis: int = -1) -> Any:
+def _clip(x: Any, low: Any = None, high: Any = None, **options: Any) -> Any:
+    low, high = options.get("a_min", options.get("min", low)), options.get("a_max", options.get("max", high))
+    x = x if low is None else _where(value_of(x) < value_of(low), low, x)
+    return x if high is None else _where(value_of(x) > value_of(high), high, x)
+
+
+def _sort(x: Any, axis: Any = -1, **options: Any) -> Any:
+    if axis is None:
+        x, axis = np.ravel(x), -1
     order = np.argsort(x.value, axis=axis)
-    return record(Pick(lambda a: np.take_along_axis(a, order, axis)), x)
+    return record(Pick(lambda a: np.take_along_axis(a, order, axis), "np.sort({})"), x)
+
+
+def _median(x: Any, axis: Any = None, keepdims: bool = False, **options: Any) -> Any:
+    """Record the mean of the one or two entries in the middle."""
+    along = 0 if axis is None else axis
+    ordered = np.moveaxis(np.sort(np.ravel(x) if axis is None else x, axis=along), along, 0)
+    middle = np.mean(ordered[(len(ordered) - 1) // 2 : len(ordered) // 2 + 1], axis=0)
+    return np.reshape(middle, np.median(x.value, axis=axis, keepdims=True).shape) if keepdims else middle
 
 
 # ---- the rest ---------------------------------------------------------------------------------------
 
 
 def _measure(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function as a gate; its array arguments come first."""
+    """Return an analytic function as a gate; its array arguments come first."""
 
     def apply(*args: Any, **options: Any) -> Any:
-        count = max(k for k, x in enumerate(args) if isinstance(x, Node)) + 1
-        return record(Measured(lambda *xs: function(*xs, *args[count:], **options)), *args[:count])
+        count = max(k for k, x in enumerate(args) if isinstance(x, Wire)) + 1
+        return record(Measured(lambda *xs: function(*xs, *args[count:], **options), analytic=True), *args[:count])
 
     return apply
 
 
 def _give_constant(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args, **options: function(*map(value_of, args), **options)
+    return lambda *args, **options: wrap(function(*values_in(args), **values_in(options)))
 
 
 FUNCTIONS |= {
     **{how: _reduce(how) for how in (np.sum, np.mean, np.max, np.min)},
     **{
-        function: _rearrange(function)
+        function: _view(function)
         for function in (
-            np.transpose, np.reshape, np.ravel, np.squeeze, np.expand_dims, np.swapaxes, np.moveaxis, np.broadcast_to,
-            np.repeat, np.tile, np.roll, np.flip, np.fliplr, np.flipud, np.rot90, np.take, np.take_along_axis,
-            np.diagonal, np.diag, np.triu, np.tril, np.atleast_1d, np.atleast_2d, np.delete,
-            np.lib.stride_tricks.sliding_window_view,
+            np.transpose, np.reshape, np.ravel, np.squeeze, np.expand_dims, np.swapaxes, np.moveaxis, np.rollaxis,
+            np.broadcast_to, np.flip, np.fliplr, np.flipud, np.rot90, np.diagonal, np.atleast_1d, np.atleast_2d,
+            np.atleast_3d, np.lib.stride_tricks.sliding_window_view,
         )
     },
-    **{function: _split(function) for function in (np.split, np.array_split, np.hsplit, np.vsplit)},
-    **{function: _join(function) for function in (np.hstack, np.vstack, np.column_stack, np.dstack)},
+    **{
+        function: _rearrange(function)
+        for function in (
+            np.repeat, np.tile, np.roll, np.take, np.take_along_axis, np.diag, np.diagflat, np.triu, np.tril, np.delete,
+            np.resize, np.compress, np.extract,
+        )
+    },
+    **{function: _split(function) for function in (np.split, np.array_split, np.hsplit, np.vsplit, np.dsplit)},
+    **{
+        function: _join(function)
+        for function in (np.concatenate, np.stack, np.hstack, np.vstack, np.column_stack, np.dstack)
+    },
     **{
         function: _measure(function)
         for function in (
-            np.cumsum, np.cumprod, np.prod, np.diff, np.trace, np.convolve, np.correlate, np.kron, np.linalg.inv,
-            np.linalg.det, np.linalg.solve,
+            np.cumsum, np.cumprod, np.prod, np.diff, np.trace, np.convolve, np.correlate, np.kron, np.cross,
+            np.linalg.inv, np.linalg.det, np.linalg.solve, np.linalg.matrix_power,
         )
     },
     **{
         function: _give_constant(function)
         for function in (
-            np.shape, np.size, np.ndim, np.argmax, np.argmin, np.argsort, np.zeros_like, np.ones_like, np.full_like,
-            np.empty_like, np.isclose, np.allclose, np.array_equal, np.any, np.all, np.count_nonzero, np.nonzero,
+            np.shape, np.size, np.ndim, np.argmax, np.argmin, np.argsort, np.isclose, np.allclose, np.array_equal,
+            np.any, np.all, np.count_nonzero, np.nonzero, np.round, np.fix, np.zeros_like,
+            np.ones_like, np.full_like, np.empty_like,
         )
     },
-    np.concatenate: _concatenate,
-    np.stack: _stack,
     np.append: _append,
     np.pad: _pad,
     np.where: _where,
+    np.select: _select,
     np.clip: _clip,
     np.sort: _sort,
-    np.copy: lambda x: x,
+    np.median: _median,
+    np.nan_to_num: lambda x, *args, **options: x,
+    np.copy: lambda x, *args, **options: x.copy(),
     np.var: _measure_variance,
     np.std: _measure_spread,
     np.linalg.norm: _measure_norm,
@@ -251,5 +281,4 @@ FUNCTIONS |= {
     np.tensordot: _tensordot,
     np.einsum: _einsum,
 }  # fmt: skip
-
-__all__ = ["FUNCTIONS", "Wire"]
+VIEWS |= {function for function, on_wires in FUNCTIONS.items() if on_wires.__name__ in ("view", "split")}

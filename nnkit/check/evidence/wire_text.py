@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from nnkit import gates
 from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.traced_gates import Elementwise, Min
 from nnkit.graph import Graph, Node
 
@@ -38,13 +38,28 @@ _CALLS: dict[type, str] = {
 }
 _ATOM = 4
 
-Names = dict[int, str]
+
+class Names(dict[int, str]):
+    """The names of wires by their index, and the formulas of others that were written with them."""
+
+    def __init__(self, known: dict[int, str]) -> None:
+        super().__init__(known)
+        self.full: dict[int, tuple[str, int]] = {}
+        self.short: dict[int, tuple[str, int]] = {}
 
 
-def name_wires(graph: Any, names: Sequence[str]) -> Names:
+def name_wires(graph: Trace, names: Sequence[str]) -> Names:
     """Return the names of a trace's wires by their index: its inputs, "out" for its last node, and the gates that are
     written out in several, as "sigmoid(z)"."""
-    named = {graph.nodes[-1].index: "out"} if np.shape(graph.nodes[-1].value) else {}
+    key = "names of wires", tuple(names)
+    if key not in graph.known:
+        graph.known[key] = _name_wires(graph, names)
+    found: Names = graph.known[key]
+    return found
+
+
+def _name_wires(graph: Trace, names: Sequence[str]) -> Names:
+    named = Names({graph.nodes[-1].index: "out"} if np.shape(graph.nodes[-1].value) else {})
     named |= {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
     for place in sorted(graph.places, key=lambda place: place.node.index):
         form = _CALLS.get(type(place.gate))
@@ -58,6 +73,8 @@ def name_wires(graph: Any, names: Sequence[str]) -> Names:
         ):
             text = format_wire(place.inputs[0], named)
             named[place.node.index] = form.format(text if len(text) <= MAX_ARGUMENT_CHARS else "…")
+    named.full.clear()
+    named.short.clear()
     return named
 
 
@@ -65,19 +82,32 @@ def format_wire(node: Node, names: Names) -> str:
     """Return the wire's name or formula: "x**2", "np.exp(-x)"; long arguments become three dots."""
     if node.index in names:
         return names[node.index]
-    full = _format(node, names, lambda text: text)[0]
+    full = _format_all(node, names, names.full, lambda text: text)
     if len(full) <= MAX_FORMULA_CHARS:
         return full
-    return _format(node, names, lambda text: text if len(text) <= MAX_ARGUMENT_CHARS else "…")[0]
+    return _format_all(node, names, names.short, lambda text: text if len(text) <= MAX_ARGUMENT_CHARS else "…")
 
 
-def _format(node: Node, names: Names, shorten: Callable[[str], str], top: bool = True) -> tuple[str, int]:
+def _format_all(node: Node, names: Names, known: dict[int, tuple[str, int]], shorten: Callable[[str], str]) -> str:
+    """Return the formula of a node; those of all nodes before it are kept, up to where they are too long."""
+    waiting = [] if node.index in known else [node]
+    while waiting:
+        ahead = [x for x in waiting[-1].inputs if x.index not in names and x.index not in known]
+        waiting += ahead
+        if not ahead:
+            top = waiting.pop()
+            text, level = _format(top, names, known, shorten)
+            known[top.index] = text[: 2 * MAX_FORMULA_CHARS], level
+    return known[node.index][0]
+
+
+def _format(
+    node: Node, names: Names, known: dict[int, tuple[str, int]], shorten: Callable[[str], str]
+) -> tuple[str, int]:
     """Return the text and its precedence."""
-    if not top and node.index in names:
-        return names[node.index], _ATOM
     if node.gate is None:
         return (f"{float(node.value):g}" if np.ndim(node.value) == 0 else "…"), _ATOM
-    arguments = [_format(x, names, shorten, False) for x in node.inputs]
+    arguments = [(names[x.index], _ATOM) if x.index in names else known[x.index] for x in node.inputs]
     kind = type(node.gate)
     if kind in _INFIX:
         form, level = _INFIX[kind]
@@ -103,13 +133,16 @@ def _enclose(text: str, precedence: int, level: int) -> str:
     return text if precedence >= level or text == "…" else f"({text})"
 
 
-def list_descendants(graph: Graph, node: Node) -> set[int]:
+def list_descendants(graph: Graph, node: Node) -> frozenset[int]:
     """Return the indices of all nodes that depend on this one, itself included."""
-    found = {node.index}
-    for other in graph.nodes[node.index + 1 :]:
-        if any(x.index in found for x in other.inputs):
-            found.add(other.index)
-    return found
+    known: dict[int, frozenset[int]] = graph.known.setdefault("descendants", {}) if isinstance(graph, Trace) else {}
+    if node.index not in known:
+        found = {node.index}
+        for other in graph.nodes[node.index + 1 :]:
+            if any(x.index in found for x in other.inputs):
+                found.add(other.index)
+        known[node.index] = frozenset(found)
+    return known[node.index]
 
 
 def has_other_way(wire: Node, node: Node) -> bool:

@@ -89,9 +89,10 @@ def find_pair(given: Any) -> Pair | Finding | None:
             return _find_named(first, second)
         return None
     if isinstance(given, type):
+        kind: Any = given
         if not isinstance(getattr_static(given, "forward", None), staticmethod | classmethod):
             return None
-        if takes_context(given.forward):
+        if takes_context(kind.forward):
             return Pair(*pair_with_context(given), of=get_name(given))
     for names in () if isinstance(given, FunctionType) else METHODS:
         forward = getattr(given, names[0], None)

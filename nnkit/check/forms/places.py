@@ -60,8 +60,8 @@ def list_children(owner: Any) -> list[tuple[Access, Any]]:
         names += [name for name in getattr(owner, "__dict__", {}) if name not in names]
         return [(Access(name, True), getattr(owner, name)) for name in names if hasattr(owner, name)]
     slots = [name for kind in type(owner).__mro__ for name in _list_slots(kind) if hasattr(owner, name)]
-    names = dict.fromkeys([*slots, *getattr(owner, "__dict__", {})])
-    return [(Access(name, True), getattr(owner, name)) for name in names]
+    every = dict.fromkeys([*slots, *getattr(owner, "__dict__", {})])
+    return [(Access(name, True), getattr(owner, name)) for name in every]
 
 
 def _list_slots(kind: type) -> tuple[str, ...]:

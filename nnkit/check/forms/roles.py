@@ -119,4 +119,4 @@ def _find_cache(names: Sequence[str], roles: Sequence[Role]) -> int | None:
         return None
     named = [k for k in free if CACHES.fullmatch(names[k])]
     others = [k for k in free if not UPSTREAMS.fullmatch(names[k])]
-    return (named or others or [None])[-1]
+    return next(reversed(named or others), None)

@@ -53,7 +53,7 @@ class LayerParameter:
 
 def _is_float(value: Any) -> bool:
     if isinstance(value, np.ndarray):
-        return value.dtype.kind == "f"
+        return bool(value.dtype.kind == "f")
     return isinstance(value, float | np.floating)
 
 

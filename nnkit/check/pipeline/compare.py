@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -108,7 +108,7 @@ def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: 
             found = find_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact)
     except OutOfTime:
         return None
-    return found and describe_wrong_entry(case.subject, inputs, found)
+    return None if found is None else describe_wrong_entry(case.subject, inputs, found)
 
 
 def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
@@ -163,8 +163,10 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
     subject, inputs, rng = case.subject, case.inputs, case.rng
     if case.is_large and subject.of is None:  # it has numbers of all kinds, and a kink somewhere on the way
         return []
-    moves = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
-    for move in (sampling.scatter_inputs, *moves) if case.answers.takes_other_signs else moves:
+    moves: list[Callable[..., Arrays]] = [partial(sampling.move_inputs, amount=amount) for amount in (0.2, 0.01)]
+    if case.answers.takes_other_signs:
+        moves.insert(0, sampling.scatter_inputs)
+    for move in moves:
         others = move(subject, inputs, rng)
         found = _compare_at_others(case, others)
         if found is not None and not (found and leaves_domain(subject, inputs, others)):
@@ -195,10 +197,10 @@ def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[
         g = subject.upstream(case.out.shape, case.rng)
         answers = subject.run_calls(others, [g])
         out, returned = answers.value(), answers.gradients(0)
+        if isinstance(out, Finding) or isinstance(returned, Finding):
+            return None
         expected = out if subject.of is None else np.asarray(subject.of(*others), dtype=float)
     except (ArithmeticError, ValueError):
-        return None
-    if isinstance(out, Finding) or isinstance(returned, Finding):
         return None
     if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
         return None

@@ -12,8 +12,9 @@ from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Place
+from nnkit.check.evidence.function_graph import Place, group_rounds
 from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, Mask, find_wholes
 
 Slip = tuple[str, Callable[..., Any]]
@@ -196,12 +197,13 @@ def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
         places = [*graph.places, *find_wholes(graph)]
-        for place in sorted(places, key=lambda place: not place.labels):  # a loss before the softmax in it
-            for title, backward in _list_slips(place):
-                why, nudge = WORDS[type(place.gate)]
-                entry = ENTRIES.get(type(place.gate), SLIPS)
-                hint = f"Its gradient is {KINDS[type(place.gate)][1]}."
-                found.add(say(entry, title, why, nudge, hint), inject(comparison, graph, [FaultyGate(place, backward)]))
+        # A loss before the softmax in it.
+        for group in group_rounds(sorted(places, key=lambda place: not place.labels)):
+            kind = type(group[0].gate)
+            for title, backward in _list_slips(group[0]):
+                why, nudge = WORDS[kind]
+                words = say(ENTRIES.get(kind, SLIPS), title, why, nudge, f"Its gradient is {KINDS[kind][1]}.")
+                found.add(words, inject(comparison, graph, [FaultyGate(place, backward) for place in group]))
     return found
 
 

@@ -12,7 +12,7 @@ from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same, sa
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.shares import list_edges, pull_back
-from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
 
 CHAIN = "lecture 01, The chain rule, one gate at a time"
@@ -91,7 +91,7 @@ def _find_factor(node: Node, grads: list[Any], start: Any) -> Node | None:
     return next((x for x in users[0].inputs if x is not node), None)
 
 
-def _say_factor(node: Node, factor: Node, names: dict[int, str]) -> Explanation:
+def _say_factor(node: Node, factor: Node, names: Names) -> Explanation:
     formula, name = format_wire(node, names), "" if factor.constant else format_wire(factor, names)
     known = name and "…" not in name
     text = name if known else "the constant" if factor.constant else "the other factor"

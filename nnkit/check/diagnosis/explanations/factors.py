@@ -20,8 +20,9 @@ from nnkit.check.diagnosis.explanations.spots import (
     name_nodes,
 )
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
+from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import Trace, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.wire_text import list_descendants
 
 MAX_ALIKE = 4

@@ -12,8 +12,9 @@ from nnkit import gates
 from nnkit.check.diagnosis.explanations.overlaps import join_axes
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject, name_nodes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Place
+from nnkit.check.evidence.function_graph import Place, group_rounds
 from nnkit.check.evidence.whole_gates import Axes, Centre, Normalise, Spread, find_wholes, list_axes_of, mean_over
 
 
@@ -53,7 +54,7 @@ class Values:
         return self.gate.weight * np.sum(a, axis=self.gate.axes, keepdims=True)
 
 
-Slip = tuple[str, Callable[[Values], Any]]
+Slip = tuple[str, Callable[..., Any]]
 """Words for a wrong gradient, and that gradient."""
 
 
@@ -185,10 +186,10 @@ WORDS: dict[type, tuple[str, str, str]] = {
 def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
-        for place in find_wholes(graph):
-            for title, gradient in _list_slips(place, comparison):
-                faults = [FaultyGate(place, _backward(place, gradient))]
-                found.add(say(SLIPS, title, *WORDS[type(place.gate)]), inject(comparison, graph, faults))
+        for group in group_rounds(find_wholes(graph)):
+            for title, gradient in _list_slips(group[0], comparison):
+                faults = [FaultyGate(place, _backward(place, gradient)) for place in group]
+                found.add(say(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))
     return found
 
 
@@ -202,8 +203,9 @@ def _list_slips(place: Place, comparison: Comparison) -> Iterator[Slip]:
 
 def _list_scales(place: Place, comparison: Comparison) -> Iterator[Slip]:
     """Yield the scale that stands after the means of the backward pass, where forward multiplies by it."""
-    names = name_nodes(place.node.graph, comparison.names)
-    for user in place.node.graph.nodes[place.node.index + 1 :]:
+    graph: Any = place.node.graph
+    names = name_nodes(graph, comparison.names)
+    for user in graph.nodes[place.node.index + 1 :]:
         if isinstance(user.gate, gates.Multiply) and place.node in user.inputs:
             scale = next((x for x in user.inputs if x is not place.node), place.node)
             name = names[scale.index] or "the scale"

@@ -34,7 +34,7 @@ LAST = (
     "Start from zeros and add in each step, `+=` in place of `=`; or sum over the axis with `sum(axis=...)`.",
 )
 """Better hints where only the first (the last) of several shares is left."""
-NEXT_STEP = {
+NEXT_STEP: dict[str, Any] = {
     "title": "the gradient that comes back from the next step is missing",
     "why": "Each step moves its own output and, through the state that it hands on, those of all later steps.",
     "nudge": "On which two ways does the state of a step reach the loss?",

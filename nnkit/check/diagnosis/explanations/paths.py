@@ -12,6 +12,7 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import MAX_EDGES, Edge, list_edges, pull_back
 from nnkit.check.evidence.wire_text import format_way, format_wire, has_other_way, list_descendants, name_wires
 from nnkit.graph import Node
@@ -38,7 +39,14 @@ def list_paths(comparison: Comparison) -> list[Path]:
     """Return the paths that give different parts of the gradients, those next to the inputs first."""
     if not comparison.graphs:
         return []
-    graph = comparison.graphs[0]
+    known = comparison.graphs[0].known
+    if "paths" not in known:
+        known["paths"] = _list_paths(comparison, comparison.graphs[0])
+    found: list[Path] = known["paths"]
+    return found
+
+
+def _list_paths(comparison: Comparison, graph: Trace) -> list[Path]:
     _, edges = list_edges(graph, comparison.upstream)
     if len(edges) > MAX_EDGES:
         return []

@@ -13,10 +13,11 @@ from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import StackedMatMul
+from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace
-from nnkit.check.evidence.wire_text import format_wire, list_descendants, name_wires
+from nnkit.check.evidence.function_graph import Place, Trace
+from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
 
 STATES = (gates.Tanh, gates.Sigmoid, gates.ReLU, gates.Multiply)
@@ -77,9 +78,7 @@ def _without_carry(
     return compute
 
 
-def _list_factors(
-    graph: Trace, states: Sequence[Node], names: dict[int, str]
-) -> Iterator[tuple[Explanation, list[FaultyGate]]]:
+def _list_factors(graph: Trace, states: Sequence[Node], names: Names) -> Iterator[tuple[Explanation, list[FaultyGate]]]:
     """Yield slips in all products of a state with one weight: the state of the step after, the weight turned."""
     for weight in graph.wires:
         uses = [node for node in graph.nodes if isinstance(node.gate, PRODUCTS) and _takes(node, weight, states)]
@@ -102,11 +101,12 @@ def _list_factors(
 
 
 def _takes(node: Node, weight: Any, states: Sequence[Node]) -> bool:
-    """Return True for a product of a weight with a state, or with the zeros before the first step."""
+    """Return True for a product of a weight with a state, or with what stands in its place at the first step."""
     if not isinstance(weight, Node) or len(node.inputs) != 2 or not any(x is weight for x in node.inputs):
         return False
     other = next((x for x in node.inputs if x is not weight), weight)
-    return other in states or (other.constant and np.shape(other.value) == np.shape(states[0].value))
+    first = other.gate is None and other is not weight and np.shape(other.value) == np.shape(states[0].value)
+    return other in states or first
 
 
 def _find_next(node: Node, states: Sequence[Node]) -> Node | None:

@@ -13,11 +13,12 @@ from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_f
 from nnkit.check.diagnosis.explanations.slope_table import Slopes, find_slopes
 from nnkit.check.diagnosis.mistakes.base import Key
 from nnkit.check.diagnosis.mistakes.inject import given
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.function_graph import Place, Trace, group_rounds
 from nnkit.check.evidence.insides import find_insides
-from nnkit.check.evidence.wire_text import format_wire, name_wires
+from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 from nnkit.graph import Node
 
 LETTERS = "xy"
@@ -145,24 +146,30 @@ def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
 
 
 def _list_spots(graph: Trace, names: dict[int, str], learners: tuple[str, ...]) -> list[Spot]:
-    alone: list[Spot] = []
+    found = [place for place in graph.places if find_slopes(place.gate) and not _is_left_out(graph, place)]
+    places = list({(place.node.index, place.gate, place.inputs): place for place in found}.values())
+    alone = [_make_spot(graph, group, names, learners) for group in group_rounds(places)]
     kinds: dict[str, list[Spot]] = {}
-    inside = find_insides(graph)
-    for place in {(place.node.index, place.gate, place.inputs): place for place in graph.places}.values():
-        slopes = find_slopes(place.gate)
-        squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
-        part = place.gate is place.node.gate and place.node.index in inside
-        if slopes is None or squared or part or all(x.constant for x in place.inputs):
-            continue
-        spot = Spot(graph, (place,), slopes, _name_values(graph, place, names), learners)
-        alone.append(spot)
-        kinds.setdefault(slopes.formula, []).append(spot)
+    for spot in alone:
+        kinds.setdefault(spot.slopes.formula, []).append(spot)
     together = [
-        replace(spots[0], places=tuple(spot.places[0] for spot in spots), names={})
+        replace(spots[0], places=tuple(place for spot in spots for place in spot.places), names={})
         for spots in kinds.values()
         if len(spots) > 1
     ]
     return alone + together
+
+
+def _is_left_out(graph: Trace, place: Place) -> bool:
+    squared = len(place.inputs) > 1 and place.inputs[0] is place.inputs[1]  # x * x, which is x**2 too
+    part = place.gate is place.node.gate and place.node.index in find_insides(graph)
+    return squared or part or all(x.constant for x in place.inputs)
+
+
+def _make_spot(graph: Trace, group: Sequence[Place], names: dict[int, str], learners: tuple[str, ...]) -> Spot:
+    slopes = find_slopes(group[0].gate)
+    assert slopes is not None
+    return Spot(graph, tuple(group), slopes, _name_values(graph, group[0], names) if len(group) == 1 else {}, learners)
 
 
 def _name_values(graph: Trace, place: Place, names: dict[int, str]) -> dict[str, str]:
@@ -186,7 +193,7 @@ def name_nodes(graph: Trace, inputs: Sequence[str]) -> dict[int, str]:
     return found
 
 
-def _name_node(node: Node, names: dict[int, str], wires: dict[int, str], written: dict[int, Place]) -> str:
+def _name_node(node: Node, names: dict[int, str], wires: Names, written: dict[int, Place]) -> str:
     place = written.get(node.index)
     slopes = find_slopes(place.gate) if place else None
     if node.index in wires or place is None or slopes is None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.diagnosis.mistakes.inject import given
+from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import trace_function, vjp_with_faults
+from nnkit.check.evidence.function_graph import trace_function
 
 UPDATE = "lecture 01, When is W actually updated?"
 RULE = "new = old - step_size * gradient"

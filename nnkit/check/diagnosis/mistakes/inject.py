@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Variants
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Place, Trace, vjp_with_faults
+from nnkit.check.evidence.function_graph import Place, Trace, group_rounds
 from nnkit.check.evidence.whole_gates import find_wholes
 
 Wrong = Callable[[Any, tuple[Any, ...], Any], Any]
@@ -22,15 +23,16 @@ def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
     for g, graph in enumerate(comparison.graphs):
         spots = [place for place in graph.places if type(place.gate) in wrong]
         spots += [place for place in find_wholes(graph) if place.labels and type(place.gate) in wrong]
-        groups = [[spot] for spot in spots] + ([spots] if len(spots) > 1 else [])
-        for group in groups:
-            name = f"{g}:" + "+".join(map(_name_place, group))
+        groups = group_rounds(spots)
+        for group in groups if len(groups) == 1 else [*groups, spots]:
+            name = f"{g}:" + "+".join(dict.fromkeys(map(_name_place, group)))
             found.update(_ways(comparison, graph, group, wrong, name))
     return found
 
 
 def _name_place(place: Place) -> str:
-    return f"{type(place.gate).__name__}{place.node.index}of{[x.index for x in place.inputs]}"
+    kind, *steps = place.origin
+    return f"{kind.__name__}{steps}"
 
 
 def _ways(comparison: Comparison, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:

@@ -11,8 +11,9 @@ from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants
 from nnkit.check.diagnosis.mistakes.inject import at_gates, given
 from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
 from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
+from nnkit.check.evidence.backward_pass import UnsummedBranch, vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import Trace, UnsummedBranch, count_uses, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, count_uses
 from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node

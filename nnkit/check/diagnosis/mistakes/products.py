@@ -12,9 +12,10 @@ from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
 from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.function_graph import FaultyGate, vjp_with_faults
+from nnkit.check.evidence.function_graph import group_rounds
 from nnkit.check.evidence.wire_text import Names, name_wires
 from nnkit.graph import Node
 
@@ -155,9 +156,10 @@ def _list_orders(comparison: Comparison) -> Variants:
     found: Variants = _list_symmetric(comparison)
     for graph in comparison.graphs:
         names = name_wires(graph, comparison.names)
-        for spot in graph.places:
-            for key, gradients in _list_untransposed(spot.node, names) if type(spot.gate) in PRODUCTS else ():
-                grads = vjp_with_faults(graph, comparison.upstream, [FaultyGate(spot, gradients)])
+        for group in group_rounds([place for place in graph.places if type(place.gate) in PRODUCTS]):
+            for key, gradients in _list_untransposed(group[0].node, names):
+                faults = [FaultyGate(place, gradients) for place in group]
+                grads = vjp_with_faults(graph, comparison.upstream, faults)
                 found.setdefault(key, given(graph, grads, comparison))
     return found | at_gates(comparison, PRODUCTS)
 

@@ -11,8 +11,9 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
+from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
-from nnkit.check.evidence.function_graph import FaultyGate, Trace, trace_function, vjp_with_faults
+from nnkit.check.evidence.function_graph import Trace, trace_function
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 
 Slips = dict[type, tuple[tuple[str, Callable[[Any, Any], Any]], ...]]
