@@ -236,6 +236,8 @@ def main() -> int:
     parser.add_argument("--part", choices=["layers", "peers"])
     parser.add_argument("--only", default="", help="cases whose name has this in it")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the first of the peers' functions that are asked about")
+    parser.add_argument("--every", type=int, default=1, help="one in how many")
     options = parser.parse_args()
     results, failures = [], 0
     if options.part != "peers":
@@ -244,7 +246,7 @@ def main() -> int:
     if options.part != "layers":
         jax.config.update("jax_enable_x64", True)
         chosen = [function for function in list_functions() if options.only in str(function)]
-        result, failed = run_peers(chosen, options.seed)
+        result, failed = run_peers(chosen[options.first :: options.every], options.seed)
         results, failures = [*results, result], failures + failed
     for result in results:
         print(json.dumps(result))

@@ -84,3 +84,8 @@ def test_a_guarded_logarithm_is_meant_for_probabilities(log: Any) -> None:
 )
 def test_a_missing_mask_is_seen_where_all_inputs_lie_on_one_side(function: Any) -> None:
     assert not check_gradient(lambda x: (np.sum(function(x) ** 2), 2 * x), P).passed
+
+
+def test_a_chain_of_products_of_several_shapes_is_explained_or_left_nameless(tmp_path: Path) -> None:
+    case = next(case for case in WILD if str(case) == "networks.column_examples")
+    assert case.ask(np.random.default_rng(1), tmp_path, case.faults[-1])().status == "wrong"

@@ -33,7 +33,7 @@ def _slips(comparison: Comparison) -> Variants:
         if len(graph.nodes) <= MAX_NODES:
             for states in _list_chains(graph):
                 found.add(CARRIED.explain(""), _without_carry(comparison, graph, states))
-                if states[-1] is graph.nodes[-1]:
+                if states[-1] is graph.nodes[-1] and len({np.shape(state.value) for state in states}) == 1:
                     found.add(SAME, _without_carry(comparison, graph, states, comparison.upstream))
                 for words, faults in _list_factors(graph, states, name_wires(graph, comparison.names)):
                     found.add(words, inject(comparison, graph, faults))
