@@ -197,15 +197,15 @@ def softmax_vjp(g, z):
     return s * (g - s @ g)
 
 
+def case_softmax_vjp(rng):
+    return partial(check_backward, (softmax, softmax_vjp), rng.standard_normal(5))
+
+
 def softmax_jvp(z, v):
     s = softmax(z)
     # fault: s @ v -> v.sum()
     # fault: s * (v - s @ v) -> s * v
     return s * (v - s @ v)
-
-
-def case_softmax_vjp(rng):
-    return partial(check_backward, (softmax, softmax_vjp), rng.standard_normal(5))
 
 
 def case_softmax_jvp(rng):
