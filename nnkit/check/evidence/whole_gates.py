@@ -131,10 +131,11 @@ def _list_along(z: Node, x: Any, axes: Axes, alike: Sequence[Node], after: Seque
             weight = _find_weight(deviations, np.asarray(node.value), axes, n)
             if weight:
                 yield Place(Normalise(axes, centred, weight), (z,), node)
-    squares = np.sum(d * d, axis=axes)
+    squares = np.ravel(np.sum(d * d, axis=axes))
+    fitting = [(node, np.ravel(node.value)) for node in after if np.size(node.value) == squares.size]
     for weight, root in product((1 / n, 1 / (n - 1)), (False, True)):
         value = np.sqrt(weight * squares) if root else weight * squares
-        spreads = [node for node in after if _is_near(np.ravel(node.value), np.ravel(value))]
+        spreads = [node for node, flat in fitting if _is_near(flat, value)]
         yield from (Place(Spread(axes, weight, root), (z,), node) for node in spreads)
 
 
