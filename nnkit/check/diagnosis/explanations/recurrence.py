@@ -44,7 +44,7 @@ def _slips(comparison: Comparison) -> Variants:
                 for words, faults in _list_factors(graph, states, names):
                     found.add(words, inject(comparison, graph, faults))
             for states, cut in _list_loops(graph):
-                title = f"{CARRIED.title}, at {format_wire(states[0], names)}"
+                title = f"{CARRIED.title}, at {format_wire(states[1], names)}"
                 found.add(CARRIED.explain("", title=title), _without_carry(comparison, graph, cut))
                 for words, faults in _list_factors(graph, states, names):
                     found.add(words, inject(comparison, graph, faults))
