@@ -28,7 +28,7 @@ from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
 from nnkit.rebinding import rebind
 
-MAX_NODES = 1000
+MAX_NODES = 400
 """Nodes of a graph; a function of more has none."""
 
 
