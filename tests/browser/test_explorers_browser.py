@@ -59,6 +59,28 @@ from nnkit.view.explorers.api import activation_explorer, descent_explorer, jaco
 activation_explorer(Sigmoid())
 """, "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')"  # fmt: skip
 
+VERDICT = """
+from nnkit.check import check_backward
+from nnkit.gates import ReLU
+from nnkit.view.explorers.api import playground, verdict_explorer
+
+class Mine(ReLU):
+    def backward(self, upstream, cache):
+        return (upstream,)
+
+verdict_explorer(check_backward(Mine(), np.array([[1.0, -2.0], [-3.0, 4.0]])))
+"""
+
+LOST_REFERENCES = r"""(views) => views.flatMap((view) =>
+  [view, ...view.querySelectorAll("*")].flatMap((element) =>
+    [...element.attributes].flatMap(({ name, value }) => {
+      const ids = [...value.matchAll(/url\(["']?#([^"')]+)/g)].map((match) => match[1]);
+      if (/^(xlink:)?href$/.test(name) && value.startsWith("#")) ids.push(value.slice(1));
+      if (/^(for|aria-(labelledby|describedby|controls|owns))$/.test(name)) ids.push(...value.split(" "));
+      return ids.filter((id) => !view.contains(document.getElementById(id))).map((id) => `${name}: ${id}`);
+    })))"""
+"""Returns the ids that a view refers to and that are not of an element in it."""
+
 
 def keys(one: Locator, *names: str) -> None:
     one.locator(".nnx-stage").focus()
@@ -329,6 +351,24 @@ def play_with_the_others(page: Page, first: int, theme: str) -> None:
 def test_the_other_explorers_in_jupyterlab(lab: Lab) -> None:
     page = lab.open("others", OTHERS)
     play_with_the_others(page, 0, "light")
+    lab.close(page)
+
+
+def test_two_of_each_explorer_on_a_page_share_no_ids(lab: Lab) -> None:
+    """Each url(#id), href and aria reference of a view is answered by an element of that view."""
+    once = (GRAPHS[0], *OTHERS[:3], VERDICT, "playground()")
+    page = lab.open("twice", (*once, *once))
+    views = page.locator(".nnx-explorer")
+    expect(views).to_have_count(2 * len(once))
+    ids = page.locator(".jp-OutputArea [id]").evaluate_all("found => found.map(element => element.id)")
+    assert sorted(ids) == sorted(set(ids))
+    assert len(ids) >= 4  # the clip path and the hatching of both activation explorers
+    assert views.evaluate_all(LOST_REFERENCES) == []
+    for number in (1, 1 + len(once)):  # the tangent is cut off at the frame, and the saturated part is hatched
+        plot = explorer(page, number).locator("svg.nnx-plot")
+        assert plot.locator("[clip-path^='url(#']").count() == 1
+        assert plot.locator("[fill^='url(#']").count() > 0
+        picture(explorer(page, number), f"activation_{number}_of_two")
     lab.close(page)
 
 

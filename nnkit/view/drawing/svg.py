@@ -33,18 +33,18 @@ from nnkit.view.drawing.labels import (
 _LIGHT = "--nnk-value:#0072b2;--nnk-grad:#b04a00"
 _DARK = "--nnk-value:#56b4e9;--nnk-grad:#e69f00"
 _STYLE = """
-#ID{display:block;LIGHT;font:14px/1.2 "DejaVu Sans",Verdana,Arial,sans-serif;color:currentColor}
-svg#ID:root{background:#fff;color:#1a1a1a}
-@media (prefers-color-scheme: dark){#ID{DARK}svg#ID:root{background:#111;color:#eee}}
-[data-jp-theme-light="true"] #ID{LIGHT}
-[data-jp-theme-light="false"] #ID{DARK}
-#ID .nnk-wire{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linecap:round}
-#ID .nnk-box{fill:none;stroke:currentColor;stroke-width:1.6}
-#ID .nnk-dot,#ID .nnk-arrow{fill:currentColor}
-#ID text{fill:currentColor}
-#ID .nnk-name{font-style:normal}
-#ID .nnk-value{fill:var(--nnk-value);font-weight:bold}
-#ID .nnk-grad{fill:var(--nnk-grad);font-style:italic}
+svg.ID{display:block;LIGHT;font:14px/1.2 "DejaVu Sans",Verdana,Arial,sans-serif;color:currentColor}
+svg.ID:root{background:#fff;color:#1a1a1a}
+@media (prefers-color-scheme: dark){svg.ID{DARK}svg.ID:root{background:#111;color:#eee}}
+[data-jp-theme-light="true"] svg.ID{LIGHT}
+[data-jp-theme-light="false"] svg.ID{DARK}
+svg.ID .nnk-wire{fill:none;stroke:currentColor;stroke-width:1.3;stroke-linecap:round}
+svg.ID .nnk-box{fill:none;stroke:currentColor;stroke-width:1.6}
+svg.ID .nnk-dot,svg.ID .nnk-arrow{fill:currentColor}
+svg.ID text{fill:currentColor}
+svg.ID .nnk-name{font-style:normal}
+svg.ID .nnk-value{fill:var(--nnk-value);font-weight:bold}
+svg.ID .nnk-grad{fill:var(--nnk-grad);font-style:italic}
 """
 
 
@@ -80,10 +80,9 @@ def svg(graph: Graph) -> str:
     key = "nnk-" + sha256(f"{title}\0{desc}\0{body}".encode()).hexdigest()[:12]
     style = _STYLE.replace("ID", key).replace("LIGHT", _LIGHT).replace("DARK", _DARK)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" id="{key}" class="nnk-graph" role="img" '
-        f'aria-labelledby="{key}-title {key}-desc" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="{-MARGIN:g} {-MARGIN:g} {width:.1f} {height:.1f}">\n'
-        f'<title id="{key}-title">{title}</title>\n<desc id="{key}-desc">{desc}</desc>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="nnk-graph {key}" role="img" '
+        f'width="{width:.0f}" height="{height:.0f}" viewBox="{-MARGIN:g} {-MARGIN:g} {width:.1f} {height:.1f}">\n'
+        f"<title>{title}</title>\n<desc>{desc}</desc>\n"
         f"<style>{style}</style>\n{body}\n</svg>"
     )
 

@@ -1,6 +1,6 @@
 // The activation explorer: a curve, its slope, and at one point the tangent and the numerical derivative.
 
-import { connectKernel, formatNumber, makeHtml, makeRoot, makeSlider, makeSvg, setText } from "./shared.js";
+import { connectKernel, formatNumber, makeHtml, makeId, makeRoot, makeSlider, makeSvg, setText } from "./shared.js";
 import { Plane, fitRange } from "./plot.js";
 
 const [WIDE, HIGH] = [760, 440];
@@ -49,10 +49,10 @@ class ActivationExplorer {
     const place = { left: 52, width: WIDE - 64, x: [-reach, reach] };
     this.above = new Plane(this.svg, { ...place, top: 8, height: 215, y: fitRange(out, [0]) });
     this.below = new Plane(this.svg, { ...place, top: 245, height: 150, y: fitRange(slope, [0, 0.1]) });
-    const clip = makeSvg("clipPath", { id: `clip-${this.model.model_id}` },
+    const clip = makeSvg("clipPath", { id: makeId("clip") },
       makeSvg("rect", { x: place.left, y: 8, width: place.width, height: 215 }));
     const lines = makeSvg("path", { class: "nnx-tick", d: "M0 8L8 0" });
-    const hatch = { id: `hatch-${this.model.model_id}`, width: 8, height: 8, patternUnits: "userSpaceOnUse" };
+    const hatch = { id: makeId("hatch"), width: 8, height: 8, patternUnits: "userSpaceOnUse" };
     const shades = [this.above, this.below].flatMap((plane) => saturated.map(([a, b]) => makeSvg("rect", {
       fill: `url(#${hatch.id})`, x: plane.px(a), y: plane.top, width: plane.px(b) - plane.px(a), height: plane.height,
     })));

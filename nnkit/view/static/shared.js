@@ -28,6 +28,11 @@ function addParts(element, attributes, children) {
   return element;
 }
 
+/** Return an id that no other element of the page has: views share a page, and each has its own copy of this module. */
+export function makeId(name) {
+  return `nnx-${name}-${Math.random().toString(36).slice(2)}`;
+}
+
 /** Set text only where it changes, so that a live region speaks only then. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
