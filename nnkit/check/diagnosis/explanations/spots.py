@@ -58,7 +58,7 @@ class Spot:
     learners: tuple[str, ...] = ()
     """The names of the function's inputs."""
     where: str = ""
-    """What tells these gates from others that the same line computes."""
+    """Words that tell these gates from others that the same line computes."""
 
     @property
     def is_whole(self) -> bool:
