@@ -8,7 +8,7 @@ from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.subjects import Subject
 
 CLOSER = 1e-3
-"""How much closer to an end of the interval the inputs are moved."""
+"""Share of the way to an end of the interval that is left after each move."""
 STEEP = 10 * CLOSER
 """Change of the function over the last thousandth of the way to an end, relative to that over the way up to there. A
 smooth function changes by CLOSER, a logarithm as much again."""
