@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import numpy as np
 import pytest
 
+import jax
 from nnkit.check import check_backward, check_gradient, check_layer
 
 N = np.random.default_rng(0).normal
