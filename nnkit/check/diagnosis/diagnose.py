@@ -195,7 +195,7 @@ def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -
 
 
 def _undo(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
-    return replace(comparison, returned=tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
+    return comparison.with_returned(tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
 
 
 def _refines(precise: frozenset[str], plain: frozenset[str]) -> bool:

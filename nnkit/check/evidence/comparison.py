@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -72,6 +72,12 @@ class Comparison:
     def given(self) -> Arrays:
         """The inputs that are differentiated."""
         return tuple(self.inputs[i] for i in self.wrt)
+
+    def with_returned(self, returned: Arrays) -> Comparison:
+        """Return the comparison for other gradients of the same function, with the graphs that were found of it."""
+        other = replace(self, returned=returned)
+        other.__dict__["graphs"] = self.graphs
+        return other
 
     def name(self, i: int) -> str:
         """Return the name of the i-th input that is differentiated."""

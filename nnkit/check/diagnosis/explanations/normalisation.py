@@ -193,7 +193,7 @@ WORDS: dict[type, tuple[str, str, str]] = {
 def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
-        for group in group_rounds(find_wholes(graph)):
+        for group in group_rounds(find_wholes(graph)).values():
             for title, gradient in _list_slips(group[0], comparison):
                 faults = [FaultyGate(place, _backward(place, gradient)) for place in group]
                 found.add(say(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))
