@@ -134,7 +134,7 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
 
 def _keep_wrong(faults: Sequence[GradientFault], comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
     """Return the faults of gradients that are wrong in one of these comparisons: code for one size alone may be wrong
-    at others, where nobody asked for it."""
+    at others."""
     kept = (
         replace(fault, gradients=tuple(i for i in fault.gradients if any(c.is_wrong(i) for c in comparisons)))
         for fault in faults
