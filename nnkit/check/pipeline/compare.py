@@ -13,6 +13,7 @@ from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import Agreement, look_along
+from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.input_types import find_rounded_input
@@ -173,8 +174,9 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
     if case.answers.takes_other_signs:
         moves.insert(0, sampling.scatter_inputs)
     for move in moves:
-        found = _compare_at_others(case, move(subject, inputs, rng))
-        if found is not None:
+        others = move(subject, inputs, rng)
+        found = _compare_at_others(case, others)
+        if found is not None and not (found and leaves_domain(subject, inputs, others)):
             return found or _compare_near_ties(case)
     return []
 

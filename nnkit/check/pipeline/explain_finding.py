@@ -40,11 +40,11 @@ NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozense
 
 
 def diagnose(case: Case, finding: Finding | None) -> Finding | None:
-    """Name the mistakes that explain a finding, where some do. A wrong gradient for which the time runs out meanwhile
-    is wrong without a name."""
+    """Name the mistakes that explain a finding, where some do. A wrong gradient for which the time runs out meanwhile,
+    or that an explanation cannot take, is wrong without a name."""
     try:
         return _explain(case, finding)
-    except OutOfTime:
+    except (OutOfTime, Exception):
         if not isinstance(finding, WrongGradient):
             raise
         comparison, _ = finding.first

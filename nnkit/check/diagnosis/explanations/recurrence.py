@@ -38,7 +38,7 @@ def _slips(comparison: Comparison) -> Variants:
             for states in _list_chains(graph):
                 cut = _list_ways_on(graph, states)
                 found.add(CARRIED.explain(""), _without_carry(comparison, graph, cut))
-                if states[-1] is graph.nodes[-1]:
+                if states[-1] is graph.nodes[-1] and len({np.shape(state.value) for state in states}) == 1:
                     start = dict.fromkeys((state.index for state in states), comparison.upstream)
                     found.add(SAME, _without_carry(comparison, graph, cut, start))
                 for words, faults in _list_factors(graph, states, names):
