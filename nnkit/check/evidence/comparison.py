@@ -46,6 +46,8 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    engine: bool = False
+    """The gradients are those that an engine of values leaves on them."""
     tied: bool = False
     """Shares of equal inputs do not add up; the right ones are one way in which they would."""
     names: tuple[str, ...] = ()

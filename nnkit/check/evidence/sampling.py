@@ -71,6 +71,7 @@ def compare_at(
                 parameters=subject.parameters,
                 step_size=subject.step_size,
                 opaque=subject.opaque,
+                engine=subject.engine,
                 exact=exact,
                 names=subject.names,
                 shake=partial(_find_shaken_errors, subject, inputs, g),

@@ -93,7 +93,21 @@ def _list_wholes(graph: Trace, z: Node) -> Iterator[Place]:
         alike = [node for node in after if np.shape(node.value) == x.shape]
         yield from _list_masks(z, x, alike)
         for axes in list_axes_of(x):
-            yield from _list_along(z, x, axes, alike, after)
+            yield from (place for place in _list_along(z, x, axes, alike, after) if _is_made_of(place.node, z))
+
+
+def _is_made_of(node: Node, z: Node) -> bool:
+    """Return True if a node is a function of z alone: one of the same numbers may be made of another node."""
+    left, seen = [node], {z.index}
+    while left:
+        one = left.pop()
+        if one.index in seen or one.constant:
+            continue
+        if one.index < z.index or one.gate is None:
+            return False
+        seen.add(one.index)
+        left.extend(one.inputs)
+    return True
 
 
 def _list_masks(z: Node, x: Any, alike: Sequence[Node]) -> Iterator[Place]:

@@ -16,6 +16,7 @@ from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
 from nnkit.check.evidence.ties import narrow_at_ties
@@ -39,7 +40,13 @@ NEAR_TIE_RTOL = 1e-6
 
 
 def compare(case: Case) -> Finding | None:
-    """Compare with numerical derivatives: at these inputs, and at some nearby."""
+    """Compare with numerical derivatives: at these inputs, and at some nearby. Where forward rounds an input, these
+    derivatives say nothing."""
+    found = _compare(case)
+    return found and (find_rounded_input(case.subject, case.inputs) or found)
+
+
+def _compare(case: Case) -> Finding | None:
     found = _compare_here(case)
     if isinstance(found, Finding):
         return found
