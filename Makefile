@@ -7,10 +7,9 @@ PORT   ?= 8000
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-# The root is this folder, so that the file browser shows both notebooks/ and assignments/. JupyterLab does not look for
-# news or updates on the network. The tools for authors and graders (Create Assignment, Formgrader) are turned off.
-LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.news_url=None \
-    --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+# The root is this folder, so that the file browser shows both notebooks/ and assignments/. The settings turn off news and
+# updates, which JupyterLab would ask about, and the tools for authors and graders (Create Assignment, Formgrader).
+LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)"
 
 lab: $(VENV)/.learn  ## open JupyterLab on the first notebook
 ifeq ($(shell id -u),0)

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from jax.test_util import check_grads
 from torch.autograd.gradcheck import GradcheckError
 
 import jax
-import torch
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject, read_gradients

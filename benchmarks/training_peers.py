@@ -103,9 +103,8 @@ def make_numpy(problem: Problem) -> Train:
 
 def make_torch(problem: Problem, device: str = "cpu", mode: str | None = None) -> Train:
     """Train in PyTorch, eager or with the loss compiled (`mode` "default", or "reduce-overhead": CUDA graphs)."""
-    from torch.nn import functional
-
     import torch
+    from torch.nn import functional
 
     on = {"device": device}
     x, y = torch.tensor(problem.x, **on), torch.tensor(problem.y, **on)

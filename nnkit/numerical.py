@@ -204,7 +204,7 @@ def take_complex_step_along(
         warnings.simplefilter("error")  # NumPy only warns when an imaginary part is discarded
         try:
             out = function(*move_along(inputs, directions, 1j * COMPLEX_STEP))
-            return _make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
+            return make_exact_estimate(np.asarray(np.imag(out), dtype=float) / COMPLEX_STEP)
         except Exception:  # any error means that it is not allowed
             return None
 
@@ -285,7 +285,7 @@ def _estimate_complex_columns(
             rows = [np.imag(value) / COMPLEX_STEP for value in evaluate_at_each(function, points)]
         except Exception:
             return None
-    return _make_exact_estimate(np.stack(rows).astype(float))
+    return make_exact_estimate(np.stack(rows).astype(float))
 
 
 def _agree(exact: np.ndarray, real: Estimate) -> bool:
@@ -297,7 +297,8 @@ def _agree(exact: np.ndarray, real: Estimate) -> bool:
     return bool(np.all(sure & (np.abs(exact - real.value) <= 4 * real.error + 1e-10 * size)))
 
 
-def _make_exact_estimate(value: np.ndarray) -> Estimate:
+def make_exact_estimate(value: np.ndarray) -> Estimate:
+    """Return derivatives that are right up to rounding as an estimate."""
     return Estimate(value, 1e-13 * np.abs(value), value, value, np.zeros(value.shape, dtype=bool))
 
 

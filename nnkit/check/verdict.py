@@ -76,7 +76,7 @@ class Verdict:
     """
 
     subject: str
-    """The name of what was checked: "Multiply.backward"."""
+    """The name of what was checked: "Multiply.backward"; "" where the headline says it all."""
     status: Status
     headline: str
     """The outcome in one sentence."""
@@ -132,7 +132,8 @@ class Verdict:
 
     def first_line(self) -> str:
         """Return the outcome in one line: "✗ Multiply.backward: dx is wrong."."""
-        return f"{MARKS[self.status]} {join_lines(self.subject)}: {join_lines(self.headline)}"
+        start = f"{join_lines(self.subject)}: " if self.subject else ""
+        return f"{MARKS[self.status]} {start}{join_lines(self.headline)}"
 
     def table(self) -> list[tuple[str, str, str]]:
         """Return the entries with their head, each column padded to one width."""

@@ -27,12 +27,25 @@ def count(one: Locator) -> Locator:
     return one.locator(".nnx-count")
 
 
+COUNTS = """(one) => [...one.querySelectorAll(".nnx-count, .nnx-sentence")]
+  .filter((line) => line.checkVisibility({ checkOpacity: true }))
+  .flatMap((line) => [...line.textContent.matchAll(/(\\d+) updates?/g)].map((match) => match[1]))"""
+"""Returns the counts of updates that can be seen at once."""
+
+
 def learn_the_circles(one: Locator) -> None:
+    assert one.evaluate(COUNTS) == ["0", "0"]
     press(one, "Play")
+    seen = [one.evaluate(COUNTS) for _ in range(20)]
+    assert {len(counts) for counts in seen} == {1}
     expect(count(one)).to_have_text(re.compile(r"accuracy (99\.\d|100\.0)%"))
     press(one, "Pause")
     expect(sentence(one)).to_contain_text("of the 200 points are classified correctly.")
     assert comes_to_rest(one)
+    first, *others = one.evaluate(COUNTS)
+    assert others == [first]
+    ticks = one.locator("svg[aria-label^='Curves'] text").all_text_contents()
+    assert {"1", "0.1", "0.01", "loss, on a log scale"} <= {*ticks}
 
 
 def comes_to_rest(one: Locator) -> bool:

@@ -220,6 +220,45 @@ def test_check_value_of_numbers_arrays_dicts_and_names() -> None:
     assert not check_value(np.nan, 1.0).passed
 
 
+def give_nothing() -> None:
+    pass
+
+
+def test_a_guess_that_is_still_none_is_asked_for() -> None:
+    """However it is written; None that a function gave is no guess, in a name of its own or not."""
+    my_guess = None  # a number
+    verdict = check_value(my_guess, 2.0, name="f(1.01)")
+    assert str(verdict) == "○ Your guess goes in place of None."
+    assert "None.</div>" in verdict._repr_html_()
+    assert ": Your" not in verdict._repr_html_()
+    assert verdict.status == "not attempted"
+    my_dx, my_dy = None, 3.0
+    my_pair = (None, None)
+    my_shape: Any = None
+    asked = [
+        check_value(
+            [my_dx, my_dy],
+            [2.0, 3.0],
+            name="dx and dy",
+        ),
+        check_value(my_pair, [2.0, 3.0]),
+        check_value(my_shape, (2, 3)),
+    ]
+    assert {str(verdict) for verdict in asked} == {str(verdict)}
+    returned: Any = None
+    returned = give_nothing()  # type: ignore[func-returns-value]
+    for other in (
+        check_value(returned, 2.0),
+        check_value(give_nothing(), 2.0),  # type: ignore[func-returns-value]
+        check_value(give_nothing, 2.0),
+        check_value(None, 2.0),
+        *(check_value(guess, 2.0) for guess in [None]),
+    ):
+        assert "the `return` is missing" in other.headline
+    my_guess = 2.5
+    assert check_value(my_guess, 2.0).status == "wrong"
+
+
 def test_an_order_known_by_heart_is_none() -> None:
     needs = {"f": ["q"], "q": ["x"], "x": []}
     verdict = check_order(lambda needs: ["x", "q", "f"], needs)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nnkit.check import check_backward, check_layer
+import jax
+from nnkit.check import check_backward, check_gradient, check_layer
 
 N = np.random.default_rng(0).normal
 X, W = N(size=(5, 4)), N(size=(4, 3))
@@ -84,3 +85,57 @@ def test_wrong_code_fails(slip: Any, said: str) -> None:
 
 def test_without_dtype_float32_is_refused() -> None:
     assert check_backward((forward, backward), X, W).mistakes == ("low-precision",)
+
+
+class Cast:
+    """A layer that rounds what it is given, and computes in float64."""
+
+    def __init__(self, kind: Any = np.float32) -> None:
+        self.W, self.kind = W, kind
+
+    def forward(self, x: Any) -> Any:
+        self.x = np.asarray(x, dtype=self.kind).astype(float)
+        return self.x @ self.W
+
+    def backward(self, dout: Any) -> Any:
+        self.dW = self.x.T @ dout
+        return dout @ self.W.T
+
+
+def test_an_input_that_is_rounded_is_named_though_the_output_is_float64() -> None:
+    def compute_loss(w: Any) -> Any:
+        return float(np.sum(w.astype("f4").astype(float) ** 2)), 2 * w
+
+    for verdict, said in (
+        (check_layer(Cast, X), "it rounds x to float32"),
+        (check_layer(lambda: Cast(np.float16), X), "it rounds x to float16"),
+        (check_gradient(compute_loss, X[0]), "it rounds w to float32"),
+    ):
+        assert verdict.mistakes == ("low-precision",)
+        assert said in verdict.headline
+        assert "0." not in verdict.headline  # what was measured says nothing
+    assert check_layer(Cast, X, dtype=np.float32).passed
+
+
+@pytest.mark.parametrize("forward", [lambda x: np.round(x, 2), np.floor, lambda x: x * 0 + 1, lambda x: x**2])
+def test_other_functions_with_steps_are_not_taken_for_a_smaller_type(forward: Any) -> None:
+    verdict = check_backward((lambda x: (forward(x), x), lambda g, x: g * 3), X)
+    assert verdict.status == "wrong"
+    assert "low-precision" not in verdict.mistakes
+
+
+def test_wrong_code_of_jax_is_compared_in_float64_too() -> None:
+    def run_forward(x: Any, w: Any) -> Any:
+        t = jax.numpy.tanh(x @ w)
+        return t, (x, w, t)
+
+    def run_backward(cache: Any, g: Any) -> Any:
+        x, w, t = cache
+        return (g * (1 - t)) @ w.T, x.T @ (g * (1 - t**2))
+
+    with jax.enable_x64(False):
+        verdict = check_backward((run_forward, run_backward), X, W)
+    assert verdict.mistakes == ()
+    assert "dx is wrong" in verdict.headline
+    assert "dw" not in verdict.headline
+    assert any("checked in float64" in note for note in verdict.notes)

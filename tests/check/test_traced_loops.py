@@ -12,6 +12,7 @@ import pytest
 from nnkit import numerical
 from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.function_graph import trace_function
+from nnkit.check.evidence.traced_columns import compute_columns
 
 MASK = np.array([[True, False, True, True], [False, True, True, False], [True, True, False, True]])
 ROWS = np.array([2, 0, 2, 1])
@@ -352,3 +353,36 @@ def test_nothing_of_what_is_traced_is_changed() -> None:
     assert trace_function(run_layers, (x,)) is not None
     assert np.array_equal(x, draw(3, 4))
     assert isinstance(LAYERS[0].last, np.ndarray)  # from the plain call
+
+
+def test_many_derivatives_of_a_scalar_come_from_one_backward_pass() -> None:
+    calls = []
+
+    def loss(x: Any, w: Any) -> Any:
+        calls.append(1)
+        return np.mean(np.tanh(x @ w) ** 2)
+
+    inputs = draw(20, 12), draw(12, 4)
+    columns = compute_columns(loss, inputs, (0, 1))
+    assert len(calls) < 10
+    for i, x in enumerate(inputs):
+        expected = numerical.estimate_jacobian(loss, inputs, i).value
+        assert np.allclose(columns[i].value.reshape(x.shape), expected, rtol=1e-9, atol=1e-15)
+
+
+def test_a_graph_that_lost_a_path_gives_no_derivatives() -> None:
+    def loss(x: Any) -> Any:
+        return np.sum(x**2) + 1e-6 * np.sum(getattr(x, "value", x) ** 3)
+
+    assert compute_columns(loss, (draw(300),), (0,)) == {}
+
+
+def test_a_complex_step_that_is_lost_in_a_real_array_is_not_used() -> None:
+    def fill(x: Any, y: Any) -> Any:
+        out = np.zeros_like(x)
+        out[:] = x * y
+        return out
+
+    x, y = draw(3), draw(4)[:3]
+    columns = np.concatenate([c.value for c in numerical.estimate_columns(fill, (x, y), 1, exact=True)])
+    assert np.allclose(columns, np.diag(x), rtol=1e-6)

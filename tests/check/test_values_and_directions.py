@@ -188,3 +188,47 @@ def test_checks_of_other_forms(case: str) -> None:
     verdict = check()
     assert verdict.passed is right, verdict
     assert said in verdict.headline
+
+
+class Sets(Value):
+    """Its sum sets the gradients of its parents, in place of adding to them."""
+
+    def __add__(self, other: Any) -> Any:
+        out = type(self)(self.data + other.data, (self, other))
+
+        def backward() -> None:
+            self.grad = out.grad
+            other.grad = out.grad
+
+        out._backward = backward
+        return out
+
+
+def test_a_share_that_is_overwritten_is_named_whatever_the_order_of_a_set() -> None:
+    doubled = check_values(lambda a: a + a, 0.5, make=Sets)
+    assert doubled.mistakes == ("overwritten-branch",)
+    verdicts = [check_values(lambda a, b: (a * b + a) * (a + b), 0.5, -0.7, make=Sets) for _ in range(3)]
+    assert len({(verdict.headline, verdict.mistakes) for verdict in verdicts}) == 1
+    assert not verdicts[0].passed
+    assert "changes-by-itself" not in verdicts[0].mistakes
+    assert "__hash__" not in vars(Sets)
+
+
+@pytest.mark.parametrize("returned", [1.0, 3.0, 0.5])
+def test_a_right_gradient_that_is_one_number_too_is_not_called_another_one(returned: float) -> None:
+    verdict = check_gradient(lambda x: (2 * x, returned), 1.5)
+    assert verdict.status == "wrong"
+    assert verdict.mistakes != ("not-filled-in",)
+
+
+def test_a_gradient_that_is_right_at_the_given_sizes_is_not_called_wrong() -> None:
+    def run_neuron(w: Any, x: Any) -> Any:
+        return 1 / (1 + np.exp(-(w[0] * x[0] + w[1] * x[1] + w[2])))
+
+    def differentiate(w: Any, x: Any) -> Any:
+        f = run_neuron(w, x)
+        d = f * (1 - f)
+        return f, (np.array([d * x[0], d * x[1], d]), d * w)
+
+    verdict = check_gradient(differentiate, np.array([2.0, -3.0, -3.0]), np.array([-1.0, -2.0]), of=run_neuron)
+    assert verdict.headline == "dx is (3,), but x is (2,): axis 0 is 3 instead of 2."

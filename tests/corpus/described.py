@@ -9,6 +9,7 @@ from corpus import (
     described_arrays,
     described_chains,
     described_layers,
+    described_loops,
     described_paths,
     described_sizes,
     described_slips,
@@ -21,6 +22,7 @@ DESCRIBED: tuple[Described, ...] = (
     *described_chains.DESCRIBED,
     *described_arrays.DESCRIBED,
     *described_layers.DESCRIBED,
+    *described_loops.DESCRIBED,
     *described_sizes.DESCRIBED,
 )
 

@@ -159,8 +159,8 @@ STEPS: Cases = [
     ("another-step", "takes the state after each step", partial(recurrent, after=True)),
     ("another-step", "takes the state after each step", partial(recurrent, after=True, last=True)),
     ("another-step", "U and U.T are exchanged", partial(recurrent, turned=True, last=True)),
-    ("shares-replaced", "the gradient that comes back from the next step is missing", partial(rows_without_carry, 4)),
-    ("shares-replaced", "the gradient that comes back from the next step is missing", partial(rows_without_carry, 3)),
+    ("not-carried-back", "the gradient that comes back from the next step is missing", partial(rows_without_carry, 4)),
+    ("not-carried-back", "the gradient that comes back from the next step is missing", partial(rows_without_carry, 3)),
 ]  # fmt: skip
 
 # ---- losses ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from corpus.described_base import Described, check_gate, draw, sigmoid, softmax
-from nnkit.check import Verdict, check_gradient, check_loss, check_parameters, check_step, check_update
+from nnkit.check import Verdict, check_backward, check_gradient, check_loss, check_parameters, check_step, check_update
 
 Cases = list[tuple[str, str, Callable[[], Verdict]]]
 
@@ -49,6 +49,27 @@ def standardised(dx: Callable[[Any, Any, Any], Any]) -> Verdict:
         return c / s, s
 
     return check_gate(lambda x: parts(x)[0], lambda g, out, x: dx(g, *parts(x)), draw(5, 3))
+
+
+def layer_norm(dx: Callable[[Any, Any, Any], Any]) -> Verdict:
+    def forward(x: Any) -> Any:
+        mean, std = x.mean(-1, keepdims=True), np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+        return (x - mean) / std, ((x - mean) / std, std)
+
+    return check_backward((forward, lambda g, cache: dx(g, *cache)), draw(4, 3))
+
+
+def batch_norm(dx: Callable[[Any, Any, Any], Any]) -> Verdict:
+    def forward(x: Any, gamma: Any, beta: Any) -> Any:
+        std = np.sqrt(x.var(0) + 1e-5)
+        h = (x - x.mean(0)) / std
+        return gamma * h + beta, (h, std, gamma)
+
+    def backward(g: Any, cache: Any) -> Any:
+        h, std, gamma = cache
+        return dx(g * gamma, h, std), (g * h).sum(0), g.sum(0)
+
+    return check_backward((forward, backward), draw(6, 3), draw(3), draw(3))
 
 
 def a_neuron(gradients: Callable[[float, float, float, float], Any]) -> Verdict:
@@ -92,6 +113,10 @@ PATHS: Cases = [
      lambda: standardised(lambda g, h, s: (g - g.mean(0)) / s)),
     ("overwritten-branch", "the path through np.mean(x, axis=0) is missing",
      lambda: standardised(lambda g, h, s: (g - h * (g * h).mean(0)) / s)),
+    ("normalisation", "the path through the variance is missing",
+     lambda: layer_norm(lambda g, h, s: (g - g.mean(-1, keepdims=True)) / s)),
+    ("normalisation", "the path through the variance is missing",
+     lambda: batch_norm(lambda g, h, s: (g - g.mean(0)) / s)),
     ("chain-stopped", "this is the gradient at sigmoid(z), not yet at z",
      lambda: with_logits(lambda p, t: p * (1 - p))),
     ("overwritten-branch", "only one of the ways back was followed, the path straight from x to out",

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import re
-import shlex
 import shutil
-import socket
 import subprocess
 import sys
-import time
 import tomllib
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -234,58 +228,6 @@ def test_make_alone_prints_every_target_with_a_line() -> None:
     assert set(printed) == set(phony[1].split())
     assert all(printed.values())
     assert done.stderr == ""
-
-
-def _lab_command() -> list[str]:
-    """What `make lab` runs to open JupyterLab, word by word."""
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-    done = subprocess.run(["make", "-n", "lab"], cwd=ROOT, env=environ, capture_output=True, text=True, check=True)
-    (line,) = [
-        line for line in done.stdout.replace("\\\n", " ").splitlines() if "jupyter lab" in line and "echo" not in line
-    ]
-    return shlex.split(line)
-
-
-def test_make_lab_serves_the_whole_course_without_news_or_graders_tools(tmp_path: Path) -> None:
-    setting, *command = _lab_command()
-    assert setting == f"JUPYTER_CONFIG_PATH={ROOT / '.jupyter' / 'learner'}"
-    assert command[-1] == "notebooks/00_start_here.ipynb"
-    assert ("--allow-root" in command) == (os.getuid() == 0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = ["--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1", "--IdentityProvider.token="]
-    folders = {name: str(tmp_path / name) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
-    folders |= [setting.split("=", 1)]
-    lab = [sys.executable, "-m", "jupyter", *command[1:]]  # the tests' own Python, whether or not it is in .venv
-    server = subprocess.Popen(
-        [*lab, *options], cwd=ROOT, env={**os.environ, **folders}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        contents = json.loads(_fetched(f"http://127.0.0.1:{port}/api/contents", server))
-        assert {"notebooks", "assignments"} <= {entry["name"] for entry in contents["content"]}
-        page = _fetched(f"http://127.0.0.1:{port}/lab", server)
-        config = json.loads(re.search(r'<script id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
-        assert config["news"] == {"disabled": True}
-        graders = {f"@jupyter/nbgrader:{tool}" for tool in ("course-list", "create-assignment", "formgrader")}
-        assert graders <= set(config["disabledExtensions"])
-        assert "@jupyter/nbgrader" in {extension["name"] for extension in config["federated_extensions"]}
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"http://127.0.0.1:{port}/formgrader", timeout=20)
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def _fetched(address: str, server: subprocess.Popen) -> str:
-    for _ in range(240):
-        assert server.poll() is None, "JupyterLab stopped"
-        try:
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                return answer.read().decode()
-        except OSError:
-            time.sleep(0.25)
-    raise AssertionError("JupyterLab did not answer")
 
 
 @pytest.mark.parametrize("here", [(), ("chromium",), ("chromium", "bwrap"), ("chromium", "bwrap", "fonts", "venv")])

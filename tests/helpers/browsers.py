@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -44,21 +44,27 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def jupyter_lab(folder: Path) -> Iterator[str]:
-    """Start a JupyterLab in `folder`, with its settings in the folder JUPYTER_CONFIG_DIR, and yield its address."""
+def jupyter_lab(folder: Path, command: Sequence[str] = (), root: Path | None = None, **settings: str) -> Iterator[str]:
+    """Start `jupyter lab` with these words in `root` (or `folder`), with its settings in the folder JUPYTER_CONFIG_DIR
+    of `folder` and in the variables `settings`; yield its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "jupyter", "lab", "--no-browser", f"--port={port}", "--ServerApp.ip=127.0.0.1"]
-    options = ["--IdentityProvider.token=", "--allow-root", "--LabApp.news_url=None"]
+    options = [
+        "--no-browser",
+        f"--port={port}",
+        "--ServerApp.ip=127.0.0.1",
+        "--IdentityProvider.token=",
+        "--allow-root",
+    ]
     names = ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
-    environment = {**os.environ, **{name: str(folder / name) for name in names}}
+    environment = {**os.environ, **{name: str(folder / name) for name in names}, **settings}
+    lab = [sys.executable, "-m", "jupyter", "lab", *command, *options]  # the tests' Python, in .venv or not
     with (folder / "lab.log").open("w") as log:
-        server = subprocess.Popen([*command, *options], cwd=folder, stdout=log, stderr=log, env=environment)
+        server = subprocess.Popen(lab, cwd=root or folder, stdout=log, stderr=log, env=environment)
         try:
-            address = f"http://127.0.0.1:{port}"
-            _wait_for(f"{address}/api", server)
-            yield address
+            _wait_for(f"http://127.0.0.1:{port}/api", server)
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()
             server.wait(120)

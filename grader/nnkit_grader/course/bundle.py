@@ -49,7 +49,7 @@ With conda:
 ```
 conda env create -f environment.yml
 conda activate nnkit
-jupyter lab --ServerApp.root_dir=. --LabApp.news_url=None notebooks/00_start_here.ipynb
+jupyter lab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyter/learner/labconfig notebooks/00_start_here.ipynb
 ```
 
 With neither make nor conda (on Windows, write `.venv\\Scripts` for `.venv/bin`):
@@ -57,7 +57,7 @@ With neither make nor conda (on Windows, write `.venv\\Scripts` for `.venv/bin`)
 ```
 python3 -m venv .venv
 .venv/bin/pip install -c requirements.lock -e ".[learn]"
-.venv/bin/jupyter lab --ServerApp.root_dir=. --LabApp.news_url=None notebooks/00_start_here.ipynb
+.venv/bin/jupyter lab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyter/learner/labconfig notebooks/00_start_here.ipynb
 ```
 
 Each installs what the course needs, which takes a few minutes and the network, and opens the first lecture. If
@@ -75,7 +75,7 @@ something does not work, `make doctor` (or `nnkit doctor`) shows what is missing
 [docs/learner.md](docs/learner.md) has the rest: how to do an assignment, and how to read the result of a check.
 
 BSD 3-Clause for the code, CC BY 4.0 for the lessons: see [LICENSE](LICENSE).
-"""
+"""  # noqa: E501
 
 
 def write_bundle(course: Path, to: Path) -> list[str]:

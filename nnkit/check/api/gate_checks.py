@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import FunctionType
@@ -19,6 +20,7 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
+from nnkit.check.evidence.unfilled_guess import holds_none, is_unfilled_guess
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import explain_fields, join_titles
@@ -230,11 +232,14 @@ def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float
     `expected` may be rounded as a lecture prints it: say so by a larger `rtol`. `actual` may be a function without
     arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too.
     """
+    caller = sys._getframe(1)
     expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
 
     def check() -> Verdict | Finding:
         value = guarded_call.call_learner(actual, (), "it") if isinstance(actual, FunctionType) else actual
         found = value if isinstance(value, Finding) else _find_wrong(value, expected, name, rtol)
+        if found and holds_none(actual) and is_unfilled_guess(caller):
+            return Verdict("", "not attempted", "Your guess goes in place of None.", mistakes=("not-attempted",))
         return found or Verdict(name, "right", "right.")
 
     return guard_check(name, check)

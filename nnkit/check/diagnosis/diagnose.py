@@ -100,6 +100,8 @@ def _find_single(
             found[id] = BY_ID[id].explain(keys[0], **BY_ID[id].words(comparisons[0]))
     if "swapped-inputs" in found:  # it explains those that came out right too, and so must what refines it
         found = {id: e for id, e in found.items() if _find_explaining(comparisons, tables[id], every)}
+    if comparisons[0].engine and "overwritten-branch" in found:  # there each use of a value has a line of its own
+        return {"overwritten-branch": found["overwritten-branch"]}
     refined = {id for precise in found for id in BY_ID[precise].refines}
     return {id: explanation for id, explanation in found.items() if id not in refined}
 
@@ -193,7 +195,7 @@ def _is_far_off(comparison: Comparison, i: int, least: float = MIN_PAIR_ERROR) -
 
 
 def _undo(comparison: Comparison, undo: Callable[[Any, Comparison], Any]) -> Comparison:
-    return replace(comparison, returned=tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
+    return comparison.with_returned(tuple(undo(np.asarray(w), comparison) for w in comparison.returned))
 
 
 def _refines(precise: frozenset[str], plain: frozenset[str]) -> bool:

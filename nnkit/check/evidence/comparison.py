@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +46,8 @@ class Comparison:
     """The function's graph says nothing about the learner's code."""
     exact: bool = False
     """The complex step gives the function's derivatives here."""
+    engine: bool = False
+    """The gradients are those that an engine of values leaves on them."""
     tied: bool = False
     """Shares of equal inputs do not add up; the right ones are one way in which they would."""
     names: tuple[str, ...] = ()
@@ -70,6 +72,12 @@ class Comparison:
     def given(self) -> Arrays:
         """The inputs that are differentiated."""
         return tuple(self.inputs[i] for i in self.wrt)
+
+    def with_returned(self, returned: Arrays) -> Comparison:
+        """Return the comparison for other gradients of the same function, with the graphs that were found of it."""
+        other = replace(self, returned=returned)
+        other.__dict__["graphs"] = self.graphs
+        return other
 
     def name(self, i: int) -> str:
         """Return the name of the i-th input that is differentiated."""

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from nnkit.gates.base import Gate
 from nnkit.graph import Graph, Node
 from nnkit.rebinding import rebind
 
-MAX_NODES = 1000
+MAX_NODES = 400
 """Nodes of a graph; a function of more has none."""
 
 
@@ -59,6 +60,15 @@ class Trace(Graph):
         return [numbers.setdefault(step, len(numbers)) for step in own]
 
     @cached_property
+    def destinations(self) -> list[frozenset[int]]:
+        """The steps that each node goes into."""
+        found: list[set[int]] = [set() for _ in self.nodes]
+        for node in self.nodes:
+            for x in node.inputs:
+                found[x.index].add(self.origins[node.index])
+        return list(map(frozenset, found))
+
+    @cached_property
     def places(self) -> list[Place]:
         """Every gate of the graph, including those that are written out in several."""
         recorded = [node for node in self.nodes if node.gate is not None]
@@ -71,13 +81,19 @@ class Trace(Graph):
 
 
 def _find_step() -> tuple[Any, ...]:
-    """Return the instructions that are being run, from the innermost function outwards to the traced one."""
+    """Return the places in the code that are being run, from the innermost function outwards to the traced one."""
     found = []
     frame = sys._getframe(2)
     while frame is not None and frame.f_code is not trace_function.__code__:
-        found.append((frame.f_code, frame.f_lasti))
+        found.append((frame.f_code, _list_positions(frame.f_code)[frame.f_lasti // 2]))
         frame = frame.f_back
     return tuple(found)
+
+
+@lru_cache(maxsize=1000)
+def _list_positions(code: CodeType) -> list[Any]:
+    """Return the lines and columns of a function's code units; an instruction has several as it gets specialised."""
+    return list(code.co_positions())
 
 
 class TooManyNodes(Exception):
@@ -159,9 +175,17 @@ class Place:
 
     @property
     def origin(self) -> tuple[Any, ...]:
-        """Its kind and the steps that computed its values: they are the same for this gate in every round of a loop."""
+        """Its kind and the step that computed it, the same in every round of a loop; for a gate that is written out in
+        several, also the steps that its inputs come from."""
         graph: Any = self.node.graph
-        return type(self.gate), graph.origins[self.node.index], *(graph.origins[x.index] for x in self.inputs)
+        ends = self.inputs if self.gate is not self.node.gate else ()
+        return type(self.gate), graph.origins[self.node.index], *(graph.origins[x.index] for x in ends)
+
+    @property
+    def destinations(self) -> frozenset[int]:
+        """The steps that its output goes into."""
+        graph: Any = self.node.graph
+        return graph.destinations[self.node.index]
 
     def values(self) -> tuple[Array, ...]:
         return (*(x.value for x in self.inputs), *self.labels)
@@ -196,12 +220,13 @@ class _Alike:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
         self.values = np.array([np.ravel(node.value) for node in nodes], dtype=float)
+        self.totals, self.sizes = self.values.sum(axis=1), np.abs(self.values).sum(axis=1)
 
     def list_near(self, value: Array | None) -> list[Node]:
         """Return the nodes with this value, up to rounding."""
-        flat = np.ravel(np.asarray(value, dtype=float))
-        near = np.abs(self.values[:, -1:] - flat[-1:]) <= 1e-12 + 1e-9 * np.abs(flat[-1:])  # a first, cheap look
-        return [self.nodes[k] for k in np.flatnonzero(near.all(axis=1)) if _is_near(value, self.nodes[k].value)]
+        total = np.sum(np.asarray(value, dtype=float))
+        near = np.abs(self.totals - total) <= 1e-9 * (self.sizes + np.abs(total)) + 1e-11  # a first, cheap look
+        return [self.nodes[k] for k in np.flatnonzero(near) if _is_near(value, self.nodes[k].value)]
 
     def list_equal_above(self, z: Array) -> list[Node]:
         """Return the nodes that equal z where it is not negative."""
@@ -228,12 +253,17 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
         yield gates.SoftmaxCrossEntropy(), (labels,), _run_forward(gates.SoftmaxCrossEntropy(), (z.value, labels))
 
 
-def group_rounds(places: Sequence[Place]) -> list[list[Place]]:
-    """Return the places in groups: those of a loop in which only the round differs stand together."""
+def group_rounds(places: Sequence[Place]) -> dict[Any, list[Place]]:
+    """Return the places in groups: those of a loop in which only the round differs stand together, and those of them
+    that go into the same steps once more by themselves. The keys are the same for every number of rounds."""
     groups: dict[Any, list[Place]] = {}
     for place in places:
         groups.setdefault(place.origin, []).append(place)
-    return list(groups.values())
+    finer: dict[Any, list[Place]] = {}
+    for place in places:
+        if len(groups[place.origin]) > 1:
+            finer.setdefault((place.origin, place.destinations), []).append(place)
+    return groups | {key: group for key, group in finer.items() if 1 < len(group) < len(groups[key[0]])}
 
 
 def count_uses(graph: Graph) -> dict[int, int]:

@@ -13,6 +13,7 @@ from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import recheck, vjp_targets
+from nnkit.check.evidence.traced_columns import compute_columns
 
 STEPS = tuple(10.0**-k for k in range(2, 8))
 """Step sizes with which people measure derivatives."""
@@ -41,7 +42,11 @@ def compare_at(
     out = np.asarray(function(*inputs), dtype=float)
     weights = [w for g in upstreams for w in (g, g * g)] + [np.ones(out.shape)]
     exact = numerical.allows_complex_step(function, inputs, subject.wrt)
-    by_input = [vjp_targets(function, inputs, i, weights, subject.rounding(i, inputs), exact) for i in subject.wrt]
+    traced = compute_columns(function, inputs, subject.wrt) if exact and not out.ndim else {}
+    by_input = [
+        vjp_targets(function, inputs, i, weights, subject.rounding(i, inputs), exact, traced.get(i))
+        for i in subject.wrt
+    ]
     comparisons = []
     for k, g in enumerate(upstreams):
         returned = known[k] if k < len(known) else subject.gradients(inputs, g)
@@ -66,6 +71,7 @@ def compare_at(
                 parameters=subject.parameters,
                 step_size=subject.step_size,
                 opaque=subject.opaque,
+                engine=subject.engine,
                 exact=exact,
                 names=subject.names,
                 shake=partial(_find_shaken_errors, subject, inputs, g),

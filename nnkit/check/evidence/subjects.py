@@ -67,6 +67,8 @@ class Subject:
     step_size: float = 0.0
     opaque: bool = False
     """The trusted function is not one that the learner differentiated: its graph says nothing."""
+    engine: bool = False
+    """An engine of values is checked, in which each use of a value adds its share to that value's gradient."""
     gradient_names: tuple[str, ...] = ()
     """The names of the gradients of all inputs; empty: dx for x."""
 

@@ -64,15 +64,16 @@ def vjp_targets(
     upstreams: Sequence[np.ndarray],
     rounding: Any = 0.0,
     exact: bool | None = None,
+    known: Estimate | None = None,
 ) -> list[Target]:
     """Return the vector-Jacobian products of these upstream gradients with ∂function/∂inputs[wrt], entry by entry.
 
     `rounding` is what rounding adds to a gradient beyond the estimate: a number, or one for each entry. `exact` is the
-    result of `numerical.allows_complex_step`, if it is known.
+    result of `numerical.allows_complex_step`, if it is known; `known` are the derivatives themselves.
     """
     shape = np.shape(inputs[wrt])
     weights = np.stack([np.asarray(g, dtype=float).reshape(-1) for g in upstreams])
-    columns = list(numerical.estimate_columns(function, inputs, wrt, exact))
+    columns = [known] if known else list(numerical.estimate_columns(function, inputs, wrt, exact))
     value, error_bound, low, high, kinked = (
         np.concatenate(p, axis=-1) for p in zip(*(_project_estimate(c, weights) for c in columns))
     )

@@ -89,12 +89,25 @@ def _list_wholes(graph: Trace, z: Node) -> Iterator[Place]:
     x = np.asarray(z.value)
     after = [node for node in graph.nodes[z.index + 1 :] if node.gate is not None and not node.constant]
     if x.ndim and x.size > 1:
-        for node in after:
-            yield from _list_losses(graph, z, node) if not np.shape(node.value) else ()
+        yield from _list_losses(graph, z, [node for node in after if not np.shape(node.value)])
         alike = [node for node in after if np.shape(node.value) == x.shape]
         yield from _list_masks(z, x, alike)
         for axes in list_axes_of(x):
-            yield from _list_along(z, x, axes, alike, after)
+            yield from (place for place in _list_along(z, x, axes, alike, after) if _is_made_of(place.node, z))
+
+
+def _is_made_of(node: Node, z: Node) -> bool:
+    """Return True if a node is a function of z alone: one of the same numbers may be made of another node."""
+    left, seen = [node], {z.index}
+    while left:
+        one = left.pop()
+        if one.index in seen or one.constant:
+            continue
+        if one.index < z.index or one.gate is None:
+            return False
+        seen.add(one.index)
+        left.extend(one.inputs)
+    return True
 
 
 def _list_masks(z: Node, x: Any, alike: Sequence[Node]) -> Iterator[Place]:
@@ -131,10 +144,11 @@ def _list_along(z: Node, x: Any, axes: Axes, alike: Sequence[Node], after: Seque
             weight = _find_weight(deviations, np.asarray(node.value), axes, n)
             if weight:
                 yield Place(Normalise(axes, centred, weight), (z,), node)
-    squares = np.sum(d * d, axis=axes)
+    squares = np.ravel(np.sum(d * d, axis=axes))
+    fitting = [(node, np.ravel(node.value)) for node in after if np.size(node.value) == squares.size]
     for weight, root in product((1 / n, 1 / (n - 1)), (False, True)):
         value = np.sqrt(weight * squares) if root else weight * squares
-        spreads = [node for node in after if _is_near(np.ravel(node.value), np.ravel(value))]
+        spreads = [node for node, flat in fitting if _is_near(flat, value)]
         yield from (Place(Spread(axes, weight, root), (z,), node) for node in spreads)
 
 
@@ -152,19 +166,25 @@ def _find_weight(d: Any, out: Any, axes: Axes, n: int) -> float:
     return 0.0
 
 
-def _list_losses(graph: Trace, z: Node, node: Node) -> Iterator[Place]:
+def _list_losses(graph: Trace, z: Node, scalars: Sequence[Node]) -> Iterator[Place]:
     x = np.asarray(z.value)
-    if x.ndim != 2:
+    if x.ndim != 2 or not scalars:
         return
     for labels in graph.labels:
-        fits = np.shape(labels) == x.shape[1:] and np.min(labels) >= 0 and np.max(labels) < len(x)
-        if fits and _is_near(node.value, _compute_loss(x.T, labels)):
-            yield Place(ColumnCrossEntropy(), (z,), node, (labels,))
+        if np.shape(labels) == x.shape[1:] and np.min(labels) >= 0 and np.max(labels) < len(x):
+            loss = _compute_loss(x.T, labels)
+            yield from (
+                Place(ColumnCrossEntropy(), (z,), node, (labels,)) for node in scalars if _is_near(node.value, loss)
+            )
     for target in graph.nodes:
         if target is not z and np.shape(target.value) == x.shape and _is_one_hot(target.value):
             labels = np.argmax(target.value, axis=-1)
-            if _is_near(node.value, _compute_loss(x, labels)):
-                yield Place(gates.SoftmaxCrossEntropy(), (z,), node, (labels,))
+            loss = _compute_loss(x, labels)
+            yield from (
+                Place(gates.SoftmaxCrossEntropy(), (z,), node, (labels,))
+                for node in scalars
+                if _is_near(node.value, loss)
+            )
 
 
 def _compute_loss(scores: Any, labels: Any) -> Any:

@@ -18,7 +18,7 @@ from nnkit.check.forms.contexts import pair_with_context, takes_context
 from nnkit.check.forms.form_gate import Form, Trial, call_code
 from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.places import copy_deeply
-from nnkit.check.forms.roles import Parameter, assign_roles, takes
+from nnkit.check.forms.roles import Parameter, assign_roles, find_returned_option, is_one_by_default, takes
 
 NAMES = (
     ("{}_forward", "{}_backward"),
@@ -46,6 +46,7 @@ METHODS = (
 
 
 FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
+LOSS_NOTE = "The upstream gradient is left out: the gradients are right if this loss comes last."
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,7 @@ class PairCode:
     """Sets the generators that the code keeps to where they stood."""
     first_only: bool = False
     """Only the first output has an upstream gradient."""
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -276,15 +278,13 @@ def read_pair(
     code = fit_roles(pair, arguments, fixed, seed)
     if isinstance(code, Finding):
         return code
-    notes = (FIRST_NOTE,) if code.first_only else ()
-    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), notes)
+    return Form(pair.title, code, arguments.inputs, arguments.wrt, (), of and arguments.adapt(of), code.notes)
 
 
 def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: int) -> PairCode | Finding:
     """Return the calls of a pair, after a forward that shows what it returns; a finding where backward does not fit."""
-    for_backward = {k: v for k, v in fixed.items() if takes(pair.backward, k)}
     for_forward = {k: v for k, v in fixed.items() if takes(pair.forward, k, any_name=True)}
-    unknown = [k for k in fixed if k not in for_backward and k not in for_forward]
+    unknown = [k for k in fixed if k not in for_forward and not takes(pair.backward, k)]
     if unknown:
         return Finding("error", f"{get_name(pair.forward)} has no parameter {unknown[0]!r}.")
     restore = remember_states(pair.forward, pair.backward)
@@ -294,7 +294,11 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     filled = {slot.argument for slot in arguments.slots}
     held = [name for k, name in enumerate(arguments.names) if k not in filled]
     has_cache = isinstance(probe, tuple | list) and len(probe) > 1
-    roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward))
+    given = dict(zip(arguments.names, arguments.bind(arguments.inputs)[0]))
+    options = {**{name: given[name] for name in held if name in given}, **fixed}
+    kept = find_returned_option(pair.backward, options, probe[-1]) if has_cache else None
+    for_backward = {k: v for k, v in fixed.items() if k != kept and takes(pair.backward, k)}
+    roles = assign_roles(pair.backward, arguments.names, held, has_cache, list(for_backward), kept)
     code = PairCode(pair, arguments, roles, seed, for_forward, for_backward, restore)
     return _count_upstreams(code, probe)
 
@@ -316,6 +320,8 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
     outs = parts[0]
     wanted = [p for p in code.roles if p.role == "upstream"]
     together = isinstance(probe, tuple | list) and is_group(probe[0])
+    if len(outs) == 1 and np.ndim(outs[0]) == 0 and is_one_by_default(code.pair.backward, wanted):
+        return _leave_unused(code)
     if (len(outs) == 1 and wanted) or len(wanted) == len(outs) or any(p.repeated for p in wanted):
         return code
     if not wanted and len(outs) == 1 and np.ndim(outs[0]) == 0:
@@ -324,7 +330,24 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
         gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
         taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
         return Finding("wrong", f"{gives}, but {taken}.", ("wrong-container",))
-    return code if together or _takes_tuple(code) else replace(code, first_only=True)
+    return code if together or _takes_tuple(code) else replace(code, first_only=True, notes=(FIRST_NOTE,))
+
+
+def _leave_unused(code: PairCode) -> PairCode:
+    """Return the code, without the upstream gradient where the backward of a loss has a default of 1 for it and gives
+    the same for another one."""
+    one, two = (_list_gradients(code, upstream) for upstream in (1.0, 2.0))
+    if not one or len(one) != len(two) or not all(map(guarded_call.repeats_result, one, two)):
+        return code
+    return replace(code, roles=tuple(p for p in code.roles if p.role != "upstream"), notes=(LOSS_NOTE,))
+
+
+def _list_gradients(code: PairCode, upstream: float) -> list[np.ndarray]:
+    """Return copies of the arrays that the backward of a loss gives for an upstream gradient; none where it fails."""
+    trial = code.run_forward(code.arguments.inputs)
+    returned = trial if isinstance(trial, Finding) else code.call_backward(trial, (upstream,))
+    parts = returned if isinstance(returned, tuple | list) else (returned,)
+    return [np.array(part) for part in parts if isinstance(part, np.ndarray | np.generic | float)]
 
 
 def _takes_tuple(code: PairCode) -> bool:

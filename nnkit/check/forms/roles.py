@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from nnkit.arrays import list_parameters
 
@@ -55,10 +57,26 @@ def takes(function: Callable[..., Any], name: str, any_name: bool = False) -> bo
     return name in parameters or (any_name and any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
 
 
+def is_one_by_default(backward: Callable[..., Any], upstreams: Sequence[Parameter]) -> bool:
+    """Return True for backward(dout=1), whose author counts on calling it without."""
+    defaults = {p.name: p.default for p in list_parameters(backward)} if upstreams else {}
+    return any(isinstance(one := defaults.get(p.name), int | float) and one == 1 for p in upstreams)
+
+
 def is_cache_first(backward: Callable[..., Any]) -> bool:
     """Return True for backward(cache, dout)."""
     names = [name for name, _ in list_required(backward) or ()]
     return len(names) == 2 and bool(CACHES.fullmatch(names[0])) and not CACHES.fullmatch(names[1])
+
+
+def find_returned_option(backward: Callable[..., Any], options: Mapping[str, Any], cache: Any) -> str | None:
+    """Return the name of the option that a forward returned as its cache, as in `return x * s, s`; None where backward
+    has no parameter of that name, or one for a cache beside it."""
+    parameters = [name for name, _ in list_required(backward) or ()]
+    if any(CACHES.fullmatch(name) for name in parameters):
+        return None
+    same = [name for name in parameters if name in options and isinstance(cache, type(options[name]))]
+    return next((name for name in same if np.array_equal(options[name], cache)), None)
 
 
 def assign_roles(
@@ -67,9 +85,11 @@ def assign_roles(
     options: Sequence[str],
     has_cache: bool,
     skip: Sequence[str] = (),
+    kept: str | None = None,
 ) -> tuple[Parameter, ...]:
     """Return the parameters of a backward with their roles. `inputs` and `options` are the names of the forward's
-    arguments, `has_cache` says that it returned a tuple; `skip` are handed over by name."""
+    arguments, `has_cache` says that it returned a tuple; `skip` are handed over by name; `kept` is an option that the
+    forward returned as its cache."""
     known = list_required(backward, skip)
     if known is None:
         known = [("upstream", False), ("cache", False)] if has_cache else [("upstream", False)]
@@ -84,6 +104,8 @@ def assign_roles(
             roles[k] = "cache"
     if has_cache and (at := _find_cache(names, roles)) is not None:
         roles[at] = "cache"
+    elif kept in names:
+        roles[names.index(kept)] = "cache"
     elif len(names) > 1 and not has_cache and "upstream" not in roles:
         roles[0] = "upstream"
     return tuple(Parameter(name, role, many) for (name, many), role in zip(known, roles))

@@ -151,7 +151,7 @@ def read_layer(
     own = replace(arguments, wrt=tuple(i for i in wanted if i < count), chosen=True)
     code = replace(code, call=replace(code.call, arguments=own))
     names = (*(f"d{name}" for name in code.call.names), *(p.gradient_name for p in parameters))
-    notes = _note_unchecked(code, others, arguments.inputs) if wrt is None else ()
+    notes = (*fitted.notes, *(_note_unchecked(code, others, arguments.inputs) if wrt is None else ()))
     if isinstance(template, RemoteObject):
         notes = ("Its parameters are in another process: only the gradients of the inputs are checked.",)
     return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names, notes=notes)

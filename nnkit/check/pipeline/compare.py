@@ -13,8 +13,10 @@ from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import Agreement, look_along
+from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
 from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
 from nnkit.check.evidence.ties import narrow_at_ties
@@ -38,7 +40,13 @@ NEAR_TIE_RTOL = 1e-6
 
 
 def compare(case: Case) -> Finding | None:
-    """Compare with numerical derivatives: at these inputs, and at some nearby."""
+    """Compare with numerical derivatives: at these inputs, and at some nearby. Where forward rounds an input, these
+    derivatives say nothing."""
+    found = _compare(case)
+    return found and (find_rounded_input(case.subject, case.inputs) or found)
+
+
+def _compare(case: Case) -> Finding | None:
     found = _compare_here(case)
     if isinstance(found, Finding):
         return found
@@ -166,8 +174,9 @@ def _compare_nearby(case: Case) -> list[Comparison] | Finding:
     if case.answers.takes_other_signs:
         moves.insert(0, sampling.scatter_inputs)
     for move in moves:
-        found = _compare_at_others(case, move(subject, inputs, rng))
-        if found is not None:
+        others = move(subject, inputs, rng)
+        found = _compare_at_others(case, others)
+        if found is not None and not (found and leaves_domain(subject, inputs, others)):
             return found or _compare_near_ties(case)
     return []
 

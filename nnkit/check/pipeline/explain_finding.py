@@ -40,11 +40,11 @@ NAMED_FAULTS = {"product-shapes": frozenset[str](), "broadcast-shapes": frozense
 
 
 def diagnose(case: Case, finding: Finding | None) -> Finding | None:
-    """Name the mistakes that explain a finding, where some do. A wrong gradient for which the time runs out meanwhile
-    is wrong without a name."""
+    """Name the mistakes that explain a finding, where some do. A wrong gradient for which the time runs out meanwhile,
+    or that an explanation cannot take, is wrong without a name."""
     try:
         return _explain(case, finding)
-    except OutOfTime:
+    except (OutOfTime, Exception):
         if not isinstance(finding, WrongGradient):
             raise
         comparison, _ = finding.first
@@ -70,7 +70,7 @@ def _diagnose_gradient(case: Case, finding: WrongGradient) -> WrongGradient:
         return replace(finding, faults=(GradientFault((k,), (BY_ID["overflow"].explain(""),)),))
     faults = _find_mistakes(case, comparison.inputs, finding.comparisons)
     if not list_explanations(faults) and comparison.returned[k].shape != comparison.targets[k].value.shape:
-        faults = _find_mistakes_in_square(case, comparison.inputs)
+        faults = _keep_wrong(_find_mistakes_in_square(case, comparison.inputs), finding.comparisons)
     wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
     faults = faults or (GradientFault(wrong),)
     faults = _explain_first(case, comparison, k, faults)
@@ -128,6 +128,23 @@ def _find_mistakes(case: Case, inputs: Arrays, comparisons: Sequence[Comparison]
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_MORE):
         for subject in (case.subject, *case.subject.variations()):
             more.extend(sampling.compare_varied(subject, inputs, case.rng))
+    own = [c for c in (*comparisons, *more) if _have_same_shapes(c, comparisons[0])]
+    return _keep_wrong(_find_in_all(case, inputs, comparisons, more), own)
+
+
+def _keep_wrong(faults: Sequence[GradientFault], comparisons: Sequence[Comparison]) -> tuple[GradientFault, ...]:
+    """Return the faults of gradients that are wrong in one of these comparisons: code for one size alone may be wrong
+    at others."""
+    kept = (
+        replace(fault, gradients=tuple(i for i in fault.gradients if any(c.is_wrong(i) for c in comparisons)))
+        for fault in faults
+    )
+    return tuple(fault for fault in kept if fault.gradients)
+
+
+def _find_in_all(
+    case: Case, inputs: Arrays, comparisons: Sequence[Comparison], more: Sequence[Comparison]
+) -> tuple[GradientFault, ...]:
     try:
         with time_limit():
             found = find_mistakes([*comparisons, *more])

@@ -35,11 +35,11 @@ def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
     return verdict
 
 
-def _check_in_double_precision(check: Callable[[], Verdict | Finding]) -> Verdict | None:
-    """Return the verdict where JAX computes in float64, if what was rounded is right then."""
+def _check_in_double_precision(check: Callable[[], Verdict | Finding]) -> Verdict | Finding | None:
+    """Return what is found where JAX computes in float64; None if that is no answer, or rounded there too."""
     with in_double_precision():
         found = check()
-    if isinstance(found, Finding) or not found.passed:
+    if found.status not in ("right", "wrong") or "low-precision" in found.mistakes:
         return None
     note = "It computes in float32, JAX's default; it was checked in float64 (jax_enable_x64)."
     return replace(found, notes=(*found.notes, note))
@@ -51,7 +51,8 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
         with checking(calls=meter), working_time_limit(patience=PATIENCE), np.errstate(all="ignore"):
             found = check()
             is_rounded = "low-precision" in found.mistakes and "jax" in sys.modules
-            return (_check_in_double_precision(check) or found) if is_rounded else found
+            exact = _check_in_double_precision(check) if is_rounded else None
+            return found if exact is None else exact
     except OutOfTime:
         return _explain_time(meter, time.monotonic() - began)
     except RecursionError:

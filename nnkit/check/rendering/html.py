@@ -38,7 +38,8 @@ def card(verdict: Verdict) -> str:
 def _headline(verdict: Verdict, colour: str) -> str:
     mark = f'<span title="{verdict.status}" style="color:{colour};font-size:1.25em">{MARKS[verdict.status]}</span>'
     subject, sentence = escape(join_lines(verdict.subject)), escape(join_lines(verdict.headline))
-    return f'<div>{mark} <b><span style="{_MONO}">{subject}</span></b>: {sentence}</div>'
+    start = f'<b><span style="{_MONO}">{subject}</span></b>: ' if subject else ""
+    return f"<div>{mark} {start}{sentence}</div>"
 
 
 def _evidence(verdict: Verdict) -> str:

@@ -182,8 +182,12 @@ class Playground {
     if (!content.trained && settings) this.settle(settings);
   }
 
-  /** Update the sentences, only every few seconds while it plays, so that they can be read. */
+  /**
+   * Update the sentences, only every few seconds while it plays, so that they can be heard and read. What is said of the
+   * network is out of date by then: it is seen only at rest, when it agrees with the count above.
+   */
   speak({ words, warnings }) {
+    this.words.classList.toggle("nnx-only-heard", this.playing);
     const now = performance.now();
     if (this.playing && now - this.spoken < SENTENCE_PERIOD) return;
     this.spoken = now;

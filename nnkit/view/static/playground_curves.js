@@ -21,20 +21,27 @@ export class TrainingCurves {
     const columns = [[], [], []];
     numbers.forEach((number, i) => columns[i % 3].push(Number.isFinite(number) ? number : null));
     const [steps, losses, shares] = columns;
-    this.scale(roundUp(steps[steps.length - 1] ?? 1), roundUp(Math.max(0, ...losses)));
-    this.lines[0].setAttribute("d", this.loss.path(steps, losses));
+    const powers = losses.map((loss) => (loss > 0 ? Math.log10(loss) : null));
+    this.scale(roundUp(steps[steps.length - 1] ?? 1), fitDecades(powers.filter((power) => power !== null)));
+    this.lines[0].setAttribute("d", this.loss.path(steps, powers));
     this.lines[1].setAttribute("d", this.share.path(steps, shares));
   }
 
   /** Draw new axes if the old ones have become too small or too large. */
-  scale(most, top) {
-    if (this.drawn === `${most} ${top}`) return;
-    this.drawn = `${most} ${top}`;
+  scale(most, decades) {
+    if (this.drawn === `${most} ${decades}`) return;
+    this.drawn = `${most} ${decades}`;
     const place = { left: 52, width: WIDE - 70, height: 150, x: [0, most] };
-    this.loss = new Plane(this.svg, { ...place, top: 8, y: [0, top] });
+    this.loss = new Plane(this.svg, { ...place, top: 8, y: decades, logarithmic: true });
     this.share = new Plane(this.svg, { ...place, top: 186, y: [0, 1.05] });
-    this.axes.replaceChildren(...this.loss.axes(null, "loss"), ...this.share.axes("updates", "accuracy"));
+    this.axes.replaceChildren(...this.loss.axes(null, "loss, on a log scale"), ...this.share.axes("updates", "accuracy"));
   }
+}
+
+/** Return the whole powers of ten that these lie between, at least a decade apart. */
+function fitDecades(powers) {
+  const high = Math.ceil(Math.max(...powers));
+  return powers.length ? [Math.min(high - 1, Math.floor(Math.min(...powers))), high] : [-1, 0];
 }
 
 /** Round up to the next of 1, 1.5, 2, 3, 5, 10, ..., so that axes change seldom. */

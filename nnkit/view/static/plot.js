@@ -2,10 +2,10 @@
 
 import { formatNumber, makeSvg } from "./shared.js";
 
-/** Maps coordinates of the plane to a rectangle of an SVG, and draws there. */
+/** Maps coordinates of the plane to a rectangle of an SVG, and draws there. With `logarithmic`, y is a power of ten. */
 export class Plane {
-  constructor(svg, { left, top, width, height, x, y }) {
-    Object.assign(this, { svg, left, top, width, height, x, y });
+  constructor(svg, { left, top, width, height, x, y, logarithmic = false }) {
+    Object.assign(this, { svg, left, top, width, height, x, y, logarithmic });
   }
 
   px(x) {
@@ -55,8 +55,10 @@ export class Plane {
       parts.push(makeSvg("path", { class: "nnx-tick", d: `M${this.px(t)} ${bottom}v4` }), makeSvg("text", at, formatNumber(t)));
     }
     for (const t of chooseTicks(...this.y)) {
+      if (this.logarithmic && !Number.isInteger(t)) continue;
       const at = { x: this.left - 7, y: this.py(t) + 5, "text-anchor": "end" };
-      parts.push(makeSvg("path", { class: "nnx-tick", d: `M${this.left} ${this.py(t)}h-4` }), makeSvg("text", at, formatNumber(t)));
+      parts.push(makeSvg("path", { class: "nnx-tick", d: `M${this.left} ${this.py(t)}h-4` }),
+        makeSvg("text", at, formatNumber(this.logarithmic ? 10 ** t : t)));
     }
     const words = { x: this.left + this.width / 2, y: bottom + 34, "text-anchor": "middle" };
     if (xname) parts.push(makeSvg("text", words, xname));

@@ -198,7 +198,7 @@ def _slips(comparison: Comparison) -> Variants:
     for graph in comparison.graphs:
         places = [*graph.places, *find_wholes(graph)]
         # A loss before the softmax in it.
-        for group in group_rounds(sorted(places, key=lambda place: not place.labels)):
+        for group in group_rounds(sorted(places, key=lambda place: not place.labels)).values():
             kind = type(group[0].gate)
             for title, backward in _list_slips(group[0]):
                 why, nudge = WORDS[kind]

@@ -124,12 +124,19 @@ def _list_centre(gate: Centre, x: Any) -> Iterator[Slip]:
         lambda v: v.upstream - n * v.mean(v.upstream),
     )
     yield "it is upstream * (1 - 1/n): every entry moves the mean of all", lambda v: v.upstream * (1 - 1 / n)
-    yield "it is the mean of upstream alone, upstream itself is missing", lambda v: v.mean(v.upstream) + 0 * v.x
+    yield "it is the mean of upstream alone, upstream itself is missing", _mean_alone
     yield "the mean of upstream is taken away without its sign", lambda v: v.upstream + v.mean(v.upstream)
     for axes in list_axes_of(x):
         if axes != gate.axes:
             words = f"upstream is averaged over {_say_axes(axes)} where forward takes the mean over"
             yield f"{words} {_say_axes(gate.axes)}", lambda v, axes=axes: v.upstream - mean_over(v.upstream, axes)
+
+
+def _mean_alone(v: Values) -> Any:
+    """Return the mean of upstream for each entry; NaN where it is 0, as inside a variance, and shows nothing."""
+    mean = v.mean(v.upstream)
+    shows = np.any(np.abs(mean) > 1e-9 * np.max(np.abs(v.upstream)))
+    return (mean if shows else np.nan) + 0 * v.x
 
 
 def _list_spread(gate: Spread, x: Any) -> Iterator[Slip]:
@@ -186,7 +193,7 @@ WORDS: dict[type, tuple[str, str, str]] = {
 def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs:
-        for group in group_rounds(find_wholes(graph)):
+        for group in group_rounds(find_wholes(graph)).values():
             for title, gradient in _list_slips(group[0], comparison):
                 faults = [FaultyGate(place, _backward(place, gradient)) for place in group]
                 found.add(say(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from nnkit.graph import Node
 STATES = (gates.Tanh, gates.Sigmoid, gates.ReLU, gates.Multiply)
 """Gates whose output one step hands on to the next."""
 PRODUCTS = (gates.MatMul, gates.Multiply, StackedMatMul)
+Edges = set[tuple[int, int]]
+"""Edges from one node into another, by their indices."""
 MAX_NODES = 400
 """Nodes of a graph up to which steps are looked for."""
 
@@ -31,11 +34,19 @@ def _slips(comparison: Comparison) -> Variants:
     found = LazyVariants()
     for graph in comparison.graphs[:1]:
         if len(graph.nodes) <= MAX_NODES:
+            names = name_wires(graph, comparison.names)
             for states in _list_chains(graph):
-                found.add(CARRIED.explain(""), _without_carry(comparison, graph, states))
-                if states[-1] is graph.nodes[-1]:
-                    found.add(SAME, _without_carry(comparison, graph, states, comparison.upstream))
-                for words, faults in _list_factors(graph, states, name_wires(graph, comparison.names)):
+                cut = _list_ways_on(graph, states)
+                found.add(CARRIED.explain(""), _without_carry(comparison, graph, cut))
+                if states[-1] is graph.nodes[-1] and len({np.shape(state.value) for state in states}) == 1:
+                    start = dict.fromkeys((state.index for state in states), comparison.upstream)
+                    found.add(SAME, _without_carry(comparison, graph, cut, start))
+                for words, faults in _list_factors(graph, states, names):
+                    found.add(words, inject(comparison, graph, faults))
+            for states, cut in _list_loops(graph):
+                title = f"{CARRIED.title}, at {format_wire(states[1], names)}"
+                found.add(CARRIED.explain("", title=title), _without_carry(comparison, graph, cut))
+                for words, faults in _list_factors(graph, states, names):
                     found.add(words, inject(comparison, graph, faults))
     return found
 
@@ -52,25 +63,52 @@ def _list_chains(graph: Trace) -> Iterator[list[Node]]:
             yield chain
 
 
+def _list_ways_on(graph: Trace, states: Sequence[Node]) -> Edges:
+    """Return the edges on which a state reaches the next one."""
+    after = {a.index: b.index for a, b in pairwise(states)}
+    return {
+        (x.index, node.index)
+        for node in graph.nodes
+        for x in node.inputs
+        if x.index in after and after[x.index] in list_descendants(graph, node)
+    }
+
+
+def _list_loops(graph: Trace) -> Iterator[tuple[list[Node], Edges]]:
+    """Yield what a step of a loop computes and the next round takes: its values, and the edges into the next round."""
+    rounds: dict[int, list[Node]] = {}
+    for node in graph.nodes:
+        if node.gate is not None:
+            rounds.setdefault(graph.origins[node.index], []).append(node)
+    repeated = [nodes for nodes in rounds.values() if len(nodes) > 1]
+    for states in repeated:
+        alike = [nodes for nodes in repeated if len(nodes) == len(states)]
+        ends = {state.index: min(nodes[k].index for nodes in alike) for k, state in enumerate(states[:-1], start=1)}
+        inside = {node.index for nodes in repeated for node in nodes}
+        cut = {
+            (x.index, node.index)
+            for node in graph.nodes
+            for x in node.inputs
+            if node.index in inside and node.index >= ends.get(x.index, len(graph.nodes))
+        }
+        if cut:
+            yield states, cut
+
+
 def _without_carry(
-    comparison: Comparison, graph: Trace, states: Sequence[Node], start: Any = None
+    comparison: Comparison, graph: Trace, cut: Edges, start: Mapping[int, Any] = MappingProxyType({})
 ) -> Callable[[], Arrays]:
-    """Return a function that computes the gradients if nothing came back to a state from the next one; each of them
-    then has the gradient `start`, if there is one."""
+    """Return a function that computes the gradients if nothing came back along these edges; some nodes have a gradient
+    before."""
 
     def compute() -> Arrays:
-        after = {a.index: b for a, b in pairwise(states)}
-        grads: list[Any] = [None] * len(graph.nodes)
-        for state in states:
-            grads[state.index] = start
+        grads: list[Any] = [start.get(node.index) for node in graph.nodes]
         grads[-1] = comparison.upstream
         for node in reversed(graph.nodes):
             if node.gate is None or grads[node.index] is None:
                 continue
-            below = list_descendants(graph, node)
             for x, share in zip(node.inputs, node.gate.backward(grads[node.index], node.cache)):
-                following = after.get(x.index)
-                if share is not None and not (following is not None and following.index in below):
+                if share is not None and (x.index, node.index) not in cut:
                     grads[x.index] = share if grads[x.index] is None else grads[x.index] + share
         wires = [graph.wires[i] for i in comparison.wrt]
         return tuple(np.zeros(np.shape(w.value)) if grads[w.index] is None else grads[w.index] for w in wires)

@@ -57,6 +57,8 @@ class Spot:
     """Its values' names by their letters, for those that have one."""
     learners: tuple[str, ...] = ()
     """The names of the function's inputs."""
+    where: str = ""
+    """Words that tell these gates from others that the same line computes."""
 
     @property
     def is_whole(self) -> bool:
@@ -99,7 +101,8 @@ class Spot:
         said += ["out is what comes out of it"] if outof else []
         note = f" Here {', '.join(said)}." if said else ""
         why = f"{self.slopes.why}{note}"
-        return Explanation(id, title, why, self.slopes.nudge, self.slopes.hint, self.slopes.lesson, named=False)
+        words = title + self.where, why, self.slopes.nudge, self.slopes.hint, self.slopes.lesson
+        return Explanation(id, *words, named=False)
 
     def slope(self, i: int, values: Values) -> Any:
         """Return the right slope in the i-th input."""
@@ -148,16 +151,32 @@ def _find_in_graph(graph: Trace, names: Sequence[str]) -> list[Spot]:
 def _list_spots(graph: Trace, names: dict[int, str], learners: tuple[str, ...]) -> list[Spot]:
     found = [place for place in graph.places if find_slopes(place.gate) and not _is_left_out(graph, place)]
     places = list({(place.node.index, place.gate, place.inputs): place for place in found}.values())
-    alone = [_make_spot(graph, group, names, learners) for group in group_rounds(places)]
+    alone = [_make_spot(graph, group, names, learners) for group in group_rounds(places).values()]
     kinds: dict[str, list[Spot]] = {}
     for spot in alone:
         kinds.setdefault(spot.slopes.formula, []).append(spot)
     together = [
-        replace(spots[0], places=tuple(place for spot in spots for place in spot.places), names={})
+        replace(spots[0], places=tuple(dict.fromkeys(place for spot in spots for place in spot.places)), names={})
         for spots in kinds.values()
         if len(spots) > 1
     ]
-    return alone + together
+    return _tell_apart(graph, alone, learners) + [spot for spot in together if len(spot.places) > 1]
+
+
+def _tell_apart(graph: Trace, spots: Sequence[Spot], learners: tuple[str, ...]) -> list[Spot]:
+    """Return the spots; those that are part of another one say what they go into, and which of several they are."""
+    parts: dict[Any, list[Spot]] = {}
+    for spot in spots:
+        parts.setdefault(spot.places[0].origin, []).append(spot)
+    found = []
+    for whole, *others in parts.values():
+        found.append(whole)
+        for k, part in enumerate(others, start=1):
+            user = next(user for user in graph.nodes if part.places[0].node in user.inputs)
+            number = f" (number {k} of {len(others)})" if len(others) > 1 else ""
+            formula = format_wire(user, name_wires(graph, learners))
+            found.append(replace(part, where=f", at the one that goes into {formula}{number}"))
+    return found
 
 
 def _is_left_out(graph: Trace, place: Place) -> bool:

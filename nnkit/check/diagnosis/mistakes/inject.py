@@ -24,15 +24,9 @@ def at_gates(comparison: Comparison, wrong: Mapping[type, Wrong]) -> Variants:
         spots = [place for place in graph.places if type(place.gate) in wrong]
         spots += [place for place in find_wholes(graph) if place.labels and type(place.gate) in wrong]
         groups = group_rounds(spots)
-        for group in groups if len(groups) == 1 else [*groups, spots]:
-            name = f"{g}:" + "+".join(dict.fromkeys(map(_name_place, group)))
-            found.update(_ways(comparison, graph, group, wrong, name))
+        for key, group in (groups if len(groups) == 1 else {**groups, "all": spots}).items():
+            found.update(_ways(comparison, graph, group, wrong, f"{g}:{key}"))
     return found
-
-
-def _name_place(place: Place) -> str:
-    kind, *steps = place.origin
-    return f"{kind.__name__}{steps}"
 
 
 def _ways(comparison: Comparison, graph: Trace, group: list[Place], wrong: Mapping[type, Wrong], name: str) -> Variants:

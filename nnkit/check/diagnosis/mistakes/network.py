@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node
 
 MAX_NAMED_PATHS = 2
+MAX_ENGINE_BRANCHES = 4
+"""Values of an expression that are used more than once, up to which all orders are tried in which they are visited."""
 ONE_WAY = {
     "title": "at a branch only one of the ways back was followed",
     "hint": "Add the gradients of all ways. If each has a line of its own, `dx = …`, then all but the first need `+=`.",
@@ -32,6 +35,8 @@ def _overwritten(comparison: Comparison) -> Variants:
         branching = [
             graph.nodes[i] for i, n in count_uses(graph).items() if n > 1 and _is_written(graph, graph.nodes[i])
         ]
+        if comparison.engine:
+            found |= _lose_shares(comparison, graph, branching, g)
         groups = [[wire] for wire in branching] + ([branching] if len(branching) > 1 else [])
         for group in groups:
             kept = {
@@ -45,6 +50,24 @@ def _overwritten(comparison: Comparison) -> Variants:
             if not _exclusive(*kept.values()):
                 found |= {_name_kept(comparison, graph, group, keep, g): grads for keep, grads in kept.items()}
     return found
+
+
+def _lose_shares(comparison: Comparison, graph: Trace, branching: list[Node], g: int) -> Variants:
+    """Return variants in which any of these wires keep one share, each its first or its last: which one is written last
+    depends on the order in which an engine visits its values."""
+    if len(branching) > MAX_ENGINE_BRANCHES:
+        return {}
+    return {
+        f"{g}:{keeps} of {[wire.index for wire in branching]}": given(
+            graph,
+            vjp_with_faults(
+                graph, comparison.upstream, [UnsummedBranch(w, keep) for w, keep in zip(branching, keeps) if keep]
+            ),
+            comparison,
+        )
+        for keeps in product(("", "first", "last"), repeat=len(branching))
+        if any(keeps)
+    }
 
 
 def _is_written(graph: Trace, wire: Node) -> bool:

@@ -156,7 +156,7 @@ def _list_orders(comparison: Comparison) -> Variants:
     found: Variants = _list_symmetric(comparison)
     for graph in comparison.graphs:
         names = name_wires(graph, comparison.names)
-        for group in group_rounds([place for place in graph.places if type(place.gate) in PRODUCTS]):
+        for group in group_rounds([place for place in graph.places if type(place.gate) in PRODUCTS]).values():
             for key, gradients in _list_untransposed(group[0].node, names):
                 faults = [FaultyGate(place, gradients) for place in group]
                 grads = vjp_with_faults(graph, comparison.upstream, faults)

@@ -64,6 +64,18 @@ def _is_one_number(comparison: Comparison, i: int) -> bool:
     return bool(np.ptp(w) == 0)
 
 
+def _varies_only_right(comparison: Comparison, i: int) -> bool:
+    """Return True if it is one number where the right gradient is not: from entry to entry, or from place to place."""
+    if not _is_one_number(comparison, i):
+        return False
+    right, elsewhere = comparison.right[i], comparison.shaken_errors
+    if np.size(right) > 1 and np.ptp(right) > ROUNDING * np.max(np.abs(right)):
+        return True
+    if elsewhere is None or np.shape(elsewhere[i]) != np.shape(right):
+        return np.size(right) != np.size(comparison.returned[i])
+    return not np.allclose(elsewhere[i], comparison.returned[i] - right, rtol=1e-9, atol=0)
+
+
 def vanishes(comparison: Comparison, i: int) -> bool:
     """Return True if the i-th gradient is 0 up to rounding, where the right one is not."""
     returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
@@ -97,7 +109,7 @@ MISTAKES = (
         single=True,
     ),
 )  # fmt: skip
-CONSTANT = replace(MISTAKES[0], variants=_constant, refines=(), before_pairs=True)
+CONSTANT = replace(MISTAKES[0], variants=_constant, refines=(), before_pairs=True, holds=_varies_only_right)
 """The same where every entry is another number: said only if nothing else explains it."""
 CANCELLED = Mistake(
     "cancels",

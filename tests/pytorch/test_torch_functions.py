@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 import torch
+
 from nnkit.check import check_backward
 
 N = np.random.default_rng(4).normal

@@ -1,0 +1,257 @@
+"""Layers as people write them, and functions of the peers' test suites, given to the checker.
+
+    python benchmarks/wild.py [--part layers|peers] [--only NAME]
+
+layers: the cases of `tests/corpus/wild/`, right and with each of the faults planted in them: the right ones are to be
+accepted, the faults caught. Beside them the seconds of the textbook's loop over all entries, where the case is a pair
+of functions.
+
+peers: NumPy's functions at many shapes, with derivatives by JAX, at scales of 10⁻⁶, 1 and 10⁶: the right ones are to be
+accepted, those that are wrong by a factor of 1 + 10⁻⁵ caught.
+
+What goes against this is printed. The last line of output is JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import jax.numpy as jnp
+import numpy as np
+import scipy.special
+
+import jax
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from corpus.wild import WILD, Case
+from nnkit import check
+from nnkit.check import pipeline
+from wild_peers import Function, list_functions
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hide what the code prints and what NumPy warns of."""
+    with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def timed(call: Any) -> tuple[Any, float]:
+    """Return what `call()` returns, and the CPU seconds it took."""
+    start = time.process_time()
+    value = call()
+    return value, time.process_time() - start
+
+
+def judge(question: partial) -> tuple[Any, float]:
+    """Return the verdict, or what was raised in its place, and the CPU seconds."""
+
+    def ask() -> Any:
+        try:
+            return question()
+        except Exception as error:
+            return error
+
+    with quiet():
+        return timed(ask)
+
+
+# ---- layers --------------------------------------------------------------------------------------------
+
+
+def textbook_loop(question: partial) -> float | None:
+    """Return the CPU seconds of a central difference for each entry, as in CS231n; None where it is no pair."""
+    if question.func is not check.check_backward or not isinstance(question.args[0], tuple):
+        return None
+    (forward, backward), *inputs = question.args
+    wrt = question.keywords.get("wrt")
+    options = {k: v for k, v in question.keywords.items() if k != "wrt"}
+    floats = [x for x in inputs if isinstance(x, np.ndarray) and x.dtype.kind == "f"]
+    floats = floats[:1] if wrt else floats
+
+    with quiet():
+        if not isinstance(forward(*inputs, **options), tuple):
+            return None
+
+    def outputs() -> list[np.ndarray]:
+        *out, _ = forward(*inputs, **options)
+        return out
+
+    def loop() -> None:
+        out = outputs()
+        upstream = [np.random.standard_normal(np.shape(o)) for o in out]
+        backward(*upstream, forward(*inputs, **options)[-1])
+        for x in floats:
+            for i in np.ndindex(x.shape):
+                old = x[i]
+                x[i] = old + 1e-5
+                plus = outputs()
+                x[i] = old - 1e-5
+                minus = outputs()
+                x[i] = old
+                sum(np.sum((p - m) * u) for p, m, u in zip(plus, minus, upstream)) / 2e-5
+
+    with quiet():
+        return timed(loop)[1]
+
+
+def run_layers(cases: list[Case], seed: int) -> tuple[dict[str, Any], int]:
+    rejected, missed, unnamed, faults, named, explained = [], [], [], 0, 0, 0
+    seconds = {"right": 0.0, "wrong": 0.0, "check of pairs": 0.0, "textbook loop of pairs": 0.0}
+    with tempfile.TemporaryDirectory() as folder:
+        for case in cases:
+            verdict, took = judge(case.ask(np.random.default_rng(seed), Path(folder)))
+            seconds["right"] += took
+            if not getattr(verdict, "passed", False):
+                rejected.append(f"{case}: {verdict!s}")
+            loop = textbook_loop(case.ask(np.random.default_rng(seed), Path(folder)))
+            if loop is not None:
+                seconds["check of pairs"] += took
+                seconds["textbook loop of pairs"] += loop
+            for fault in case.faults:
+                verdict, took = judge(case.ask(np.random.default_rng(seed), Path(folder), fault))
+                seconds["wrong"] += took
+                faults += 1
+                if isinstance(verdict, Exception) or verdict.status in ("right", "cannot check"):
+                    missed.append(f"{case}, {fault}: {verdict!s}")
+                elif verdict.mistakes:
+                    named += 1
+                elif verdict.explained_as or verdict.explanation:
+                    explained += 1
+                else:
+                    unnamed.append(f"{case}, {fault}: {verdict.status}: {verdict.headline}")
+    for title, found in (("rejected", rejected), ("missed", missed), ("neither named nor explained", unnamed)):
+        print(f"--- {title}: {len(found)}", *found, sep="\n")
+    result = {
+        "benchmark": "wild layers",
+        "layers": len({case.name for case in cases}),
+        "cases": len(cases),
+        "styles": len({case.style for case in cases}),
+        "rejected": len(rejected),
+        "faults": faults,
+        "missed": len(missed),
+        "named": named,
+        "explained": explained,
+        "neither": len(unnamed),
+        "seconds": {k: round(v, 2) for k, v in seconds.items()},
+    }
+    return result, len(rejected) + len(missed)
+
+
+# ---- functions of the peers' suites --------------------------------------------------------------------
+
+SCALES = (1e-6, 1.0, 1e6)
+OFF = 1 + 1e-5
+
+
+def make_gates(function: Function) -> list[Any]:
+    """Return two pairs of forward and backward, by JAX: a right one, and one whose first gradient that is not zero is
+    wrong by a factor of `OFF`."""
+    forward = function.bind(np, scipy.special)
+    pull = jax.jit(lambda g, *xs: jax.vjp(function.bind(jnp, jax.scipy.special), *xs)[1](g))
+
+    def backward(slip: float, g: Any, cache: Any) -> Any:
+        gradients = [np.array(d) for d in pull(g, *cache)]
+        for d in gradients:
+            if np.any(d):
+                d *= slip
+                break
+        return tuple(gradients)
+
+    right, wrong = (lambda g, cache, slip=slip: backward(slip, g, cache) for slip in (1.0, OFF))
+    return [(lambda *xs: (forward(*xs), xs), pull_back) for pull_back in (right, wrong)]
+
+
+def is_below_floor(slopes: Any, inputs: Any) -> bool:
+    """Return True if the mutant's error is smaller than the room that the checker leaves for rounding:
+    64 ε times the largest input, between 1 and 10⁴ (docs/verdict.md)."""
+    first = next(k for k, d in enumerate(slopes) if np.any(d))
+    size = min(max(1.0, float(np.max(np.abs(inputs[first])))), 1e4)
+    return float(np.max(np.abs(slopes[first]))) * (OFF - 1) < 3 * 64 * np.finfo(float).eps * size
+
+
+def run_peers(functions: list[Function], seed: int) -> tuple[dict[str, Any], int]:
+    """Ask about each function at each scale, and about a mutant of it. Names and explanations are not looked for."""
+    rejected, refused, missed, below = [], [], [], []
+    counts, seconds = {"asked": 0, "not finite": 0, "constant": 0, "mutants": 0}, 0.0
+    for function in functions:
+        right, wrong = make_gates(function)
+        for scale in SCALES:
+            inputs = function.draw(np.random.default_rng(seed), scale)
+            with quiet():
+                out, cache = right[0](*inputs)
+                slopes = right[1](np.ones(np.shape(out)), cache)
+            if not all(np.all(np.isfinite(a)) for a in (out, *slopes)):
+                counts["not finite"] += 1
+                continue
+            counts["asked"] += 1
+            verdict, took = judge(partial(check.check_backward, right, *inputs))
+            seconds += took
+            if not getattr(verdict, "passed", False):
+                told = getattr(verdict, "status", "") == "cannot check"
+                (refused if told else rejected).append(f"{function} times {scale:g}: {verdict!s}")
+            if not any(map(np.any, slopes)):
+                counts["constant"] += 1
+            else:
+                counts["mutants"] += 1
+                with patch.object(pipeline, "diagnose", lambda case, finding: finding):
+                    verdict, _ = judge(partial(check.check_backward, wrong, *inputs))
+                if isinstance(verdict, Exception) or verdict.status in ("right", "cannot check"):
+                    small = is_below_floor(slopes, inputs)
+                    (below if small else missed).append(f"{function} times {scale:g}: {verdict!s}")
+    found_all = {
+        "rejected": rejected,
+        "refused with a reason": refused,
+        "missed": missed,
+        "missed below the floor": below,
+    }
+    for title, found in found_all.items():
+        print(f"--- {title}: {len(found)}", *found, sep="\n")
+    result = {
+        "benchmark": "wild peers",
+        "functions": len({function.expression for function in functions}),
+        "combinations": len(functions),
+        **counts,
+        **{title: len(found) for title, found in found_all.items()},
+        "seconds": round(seconds, 1),
+    }
+    return result, len(rejected) + len(missed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--part", choices=["layers", "peers"])
+    parser.add_argument("--only", default="", help="cases whose name has this in it")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0, help="the first of the peers' functions that are asked about")
+    parser.add_argument("--every", type=int, default=1, help="one in how many")
+    options = parser.parse_args()
+    results, failures = [], 0
+    if options.part != "peers":
+        result, failed = run_layers([case for case in WILD if options.only in str(case)], options.seed)
+        results, failures = [*results, result], failures + failed
+    if options.part != "layers":
+        jax.config.update("jax_enable_x64", True)
+        chosen = [function for function in list_functions() if options.only in str(function)]
+        result, failed = run_peers(chosen[options.first :: options.every], options.seed)
+        results, failures = [*results, result], failures + failed
+    for result in results:
+        print(json.dumps(result))
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
