@@ -19,7 +19,10 @@ from pathlib import Path
 TOP_FOLDER = "nnkit-course"
 """The folder that unpacking the zip makes."""
 
-SINGLE_FILES = ("LICENSE", "postBuild", "pyproject.toml", "requirements.lock", "docs/learner.md")
+SINGLE_FILES = (
+    *("LICENSE", "postBuild", "pyproject.toml", "requirements.lock"),
+    *("docs/learner.md", "docs/check.md", "docs/verdict.md"),
+)
 WHOLE_FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
 
 GRADERS_TARGETS = (

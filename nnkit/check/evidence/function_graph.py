@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class Trace(Graph):
 
     def __init__(self, inputs: Sequence[Array]):
         super().__init__()
-        self.known: dict[str, Any] = {}
+        self.known: dict[Any, Any] = {}
         """Whatever was found out about this graph, to be asked for again."""
         self._steps: dict[int, Any] = {}
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
@@ -83,7 +83,7 @@ class Trace(Graph):
 def _find_step() -> tuple[Any, ...]:
     """Return the places in the code that are being run, from the innermost function outwards to the traced one."""
     found = []
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code is not trace_function.__code__:
         found.append((frame.f_code, _list_positions(frame.f_code)[frame.f_lasti // 2]))
         frame = frame.f_back
@@ -185,7 +185,8 @@ class Place:
     def destinations(self) -> frozenset[int]:
         """The steps that its output goes into."""
         graph: Any = self.node.graph
-        return graph.destinations[self.node.index]
+        found: frozenset[int] = graph.destinations[self.node.index]
+        return found
 
     def values(self) -> tuple[Array, ...]:
         return (*(x.value for x in self.inputs), *self.labels)
@@ -204,7 +205,8 @@ def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
         Place(gate, (z,), node, labels)
         for z in graph.nodes
         for gate, labels, value in _try_gates_at(graph, z)
-        for node in (alike[np.shape(value)].list_near(value) if np.shape(value) in alike else ())
+        if value is not None and np.shape(value) in alike
+        for node in alike[np.shape(value)].list_near(value)
         if z.index < node.index and _is_other_kind(gate, node.gate)
     ]
     found.sort(key=lambda place: place.node.index)
@@ -226,7 +228,7 @@ class _Alike:
         """Return the nodes with this value, up to rounding."""
         total = np.sum(np.asarray(value, dtype=float))
         near = np.abs(self.totals - total) <= 1e-9 * (self.sizes + np.abs(total)) + 1e-11  # a first, cheap look
-        return [self.nodes[k] for k in np.flatnonzero(near) if _is_near(value, self.nodes[k].value)]
+        return [self.nodes[k] for k in np.flatnonzero(near).tolist() if _is_near(value, self.nodes[k].value)]
 
     def list_equal_above(self, z: Array) -> list[Node]:
         """Return the nodes that equal z where it is not negative."""
@@ -234,7 +236,7 @@ class _Alike:
         if above.all() or not above.any():
             return []
         equal = (self.values[:, above] == np.ravel(z)[above]).all(axis=1)
-        return [self.nodes[k] for k in np.flatnonzero(equal)]
+        return [self.nodes[k] for k in np.flatnonzero(equal).tolist()]
 
 
 def _is_other_kind(gate: Any, own: Any) -> bool:

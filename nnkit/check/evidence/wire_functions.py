@@ -224,7 +224,7 @@ def _give_constant(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda *args, **options: wrap(function(*values_in(args), **values_in(options)))
 
 
-FUNCTIONS |= {
+NAMED: dict[Any, Any] = {
     **{how: _reduce(how) for how in (np.sum, np.mean, np.max, np.min)},
     **{
         function: _view(function)
@@ -281,4 +281,5 @@ FUNCTIONS |= {
     np.tensordot: _tensordot,
     np.einsum: _einsum,
 }  # fmt: skip
+FUNCTIONS |= NAMED
 VIEWS |= {function for function, on_wires in FUNCTIONS.items() if on_wires.__name__ in ("view", "split")}
