@@ -66,7 +66,8 @@ def pair_values(
 @contextmanager
 def _numbering(kind: type) -> Iterator[None]:
     """Let the objects of a class hash by the order in which that is asked of them, in place of by their addresses."""
-    if kind.__hash__ is not object.__hash__ or issubclass(kind, RemoteObject):
+    owner: Any = kind
+    if owner.__hash__ is not object.__hash__ or issubclass(kind, RemoteObject):
         yield
         return
     numbers: dict[int, tuple[int, Any]] = {}  # the objects too, so that no other one gets the address of one
@@ -74,11 +75,11 @@ def _numbering(kind: type) -> Iterator[None]:
     def number(value: Any) -> int:
         return numbers.setdefault(id(value), (len(numbers), value))[0]
 
-    kind.__hash__ = number  # type: ignore[assignment]
+    owner.__hash__ = number
     try:
         yield
     finally:
-        del kind.__hash__
+        del owner.__hash__
 
 
 def _as_python(x: Any) -> Any:
