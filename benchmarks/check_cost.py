@@ -19,12 +19,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from layers import LAYERS
 from nnkit import check
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from corpus.coursework_layers import LAYERS
 
 SIZES = [10**k for k in range(2, 8)]
 ERRORS = [10.0**-k for k in range(9, 0, -1)]

@@ -37,11 +37,11 @@ import numpy as np
 from nnkit import check
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from corpus.coursework_layers import LAYERS
 from corpus.reported import REPORTED
 from corpus.right import RIGHT
 from corpus.special_cases import SPECIAL
 from corpus.wrong import WRONG
-from layers import LAYERS
 
 try:
     import peers

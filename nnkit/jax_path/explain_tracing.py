@@ -7,7 +7,6 @@ import linecache
 import re
 import traceback
 from collections.abc import Callable
-from textwrap import dedent
 
 from nnkit.rebinding import is_authors
 
@@ -41,12 +40,7 @@ def _shorten(fault: Exception) -> str:
 
 
 def _calls(*names: str) -> Callable[[ast.AST], bool]:
-    def is_call(node: ast.AST) -> bool:
-        return (
-            isinstance(node, ast.Call) and re.search(rf"(^|\.)({'|'.join(names)})$", ast.unparse(node.func)) is not None
-        )
-
-    return is_call
+    return lambda node: isinstance(node, ast.Call) and ast.unparse(node.func).split(".")[-1] in names
 
 
 CONSTRUCTS: tuple[Construct, ...] = (
@@ -82,7 +76,7 @@ def _parse(line: str) -> ast.AST:
     """Return the syntax tree of one line, which may open a block."""
     for text in (line, f"{line} pass", re.sub(r"^el(?=if\b)|^else\b.*", "", line) + " pass"):
         try:
-            return ast.parse(dedent(text))
+            return ast.parse(text)
         except SyntaxError:
             continue
     return ast.Module([], [])

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from nnkit.check.forms.named_values import list_named_values
+
 FRAMEWORKS = ("torch", "jax")
 
 
@@ -42,23 +44,10 @@ def _comes_from(function: Any, framework: str) -> bool:
 
 def _uses(function: Any, framework: str) -> bool:
     """Return True if a function knows the framework, or something of it, by a global name."""
-    code, space = getattr(function, "__code__", None), getattr(function, "__globals__", {})
-    if code is None:
-        return False
-    used = [space.get(name) for name in code.co_names]
-    cells = [cell for cell in function.__closure__ or ()]
-    used += [cell.cell_contents for cell in cells if _is_filled(cell)]
+    used = list_named_values(function)
     homes = [
         getattr(x, "__name__" if hasattr(x, "__path__") or hasattr(x, "__file__") else "__module__", "") for x in used
     ]
     return any(_is_made_by(x, framework) for x in used) or any(
         isinstance(home, str) and home.partition(".")[0] == framework for home in homes
     )
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.forms.named_values import list_named_values
+
 
 @contextmanager
 def putting_back_generators() -> Iterator[None]:
@@ -36,21 +38,7 @@ def seed_generators(seed: int) -> None:
 
 def find_generators(function: Any) -> list[Any]:
     """Return NumPy's generators that a function knows by name: global ones, and those of the functions around it."""
-    function = getattr(function, "__func__", function)
-    code = getattr(function, "__code__", None)
-    if code is None:
-        return []
-    known = [function.__globals__.get(name) for name in code.co_names]
-    known += [cell.cell_contents for cell in function.__closure__ or () if _is_filled(cell)]
-    return [x for x in known if isinstance(x, np.random.Generator | np.random.RandomState)]
-
-
-def _is_filled(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return False
-    return True
+    return [x for x in list_named_values(function) if isinstance(x, np.random.Generator | np.random.RandomState)]
 
 
 def remember_states(*functions: Callable[..., Any]) -> Callable[[], None]:

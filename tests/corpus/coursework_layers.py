@@ -1,4 +1,4 @@
-"""Right layers at the sizes of coursework, written in the way that people write them, for the benchmarks of checks."""
+"""Right layers at the sizes of coursework, written in the way that people write them, for benchmarks and tests."""
 
 from __future__ import annotations
 
