@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,18 @@ FORWARDS = ("forward", "forward_pass", "fwd", "fprop", "__call__", "loss")
 """Methods of the objects that are gates or layers."""
 
 
-def rebind(code: Any, replaced: Mapping[Callable[..., Any], Callable[..., Any]]) -> Any:
+def rebind(
+    code: Any,
+    replaced: Mapping[Callable[..., Any], Callable[..., Any]],
+    members: Mapping[type, Mapping[str, Any]] = MappingProxyType({}),
+) -> Any:
     """Return a function, or a gate with all its methods, in which calls of some functions go to others.
 
     `replaced` maps a function of NumPy or `math` to the one in its place. So are functions and objects of the checker
     that hold such code, and lists of it. Anything else, that is neither the author's function nor an object with a
-    forward, comes back as it is.
+    forward, comes back as it is. `members` gives a class other members: a subclass that has them stands in its place.
     """
-    return _Rebinding({id(old): new for old, new in replaced.items()}).rebind(code)
+    return _Rebinding({id(old): new for old, new in replaced.items()}, members).rebind(code)
 
 
 class _Namespace:
@@ -63,8 +68,8 @@ class _Namespace:
 class _Rebinding:
     """The copies of functions, classes and objects of one call of `rebind`, each made once."""
 
-    def __init__(self, replaced: dict[int, Any]) -> None:
-        self.replaced = replaced
+    def __init__(self, replaced: dict[int, Any], members: Mapping[type, Mapping[str, Any]]) -> None:
+        self.replaced, self.members = replaced, members
         self.made: dict[int, Any] = {id(module): _Namespace(module, replaced) for module in (np, math)}
         self.kept: list[Any] = []  # so that no id is used again
 
@@ -81,7 +86,7 @@ class _Rebinding:
         if isinstance(value, partial):
             return partial(self.rebind(value.func), *map(self.rebind, value.args), **self._rebind_all(value.keywords))
         if isinstance(value, type):
-            return self._rebind_class(value) if _is_gate(value) else value
+            return self._rebind_class(value) if value in self.members or _is_gate(value) else value
         if type(value) in (list, tuple, dict):
             return self._rebind_all(value)
         return self._rebind_object(value) if _is_gate(type(value)) or _is_wrapper(type(value)) else value
@@ -141,6 +146,8 @@ class _Rebinding:
                         setattr(copy, name, self.rebind(member))
                     elif isinstance(member, staticmethod | classmethod):
                         setattr(copy, name, type(member)(self.rebind(member.__func__)))
+        for name, member in self.members.get(kind, {}).items():
+            setattr(copy, name, member)
         return copy
 
     def _rebind_object(self, value: Any) -> Any:

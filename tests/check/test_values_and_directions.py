@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,18 @@ def test_a_share_that_is_overwritten_is_named_whatever_the_order_of_a_set() -> N
     assert len({(verdict.headline, verdict.mistakes) for verdict in verdicts}) == 1
     assert not verdicts[0].passed
     assert "changes-by-itself" not in verdicts[0].mistakes
-    assert "__hash__" not in vars(Sets)
+
+
+def test_a_class_of_values_stays_as_it_is_while_it_is_checked() -> None:
+    touched = []
+
+    def expression(a: Any, b: Any) -> Any:
+        touched.append("__hash__" in vars(sys.modules[__name__].Sets))
+        return (a * b + a) * (a + b)
+
+    assert not check_values(expression, Sets(0.5), Sets(-0.7)).passed
+    assert len(touched) > 4
+    assert not any(touched)
 
 
 @pytest.mark.parametrize("returned", [1.0, 3.0, 0.5])

@@ -21,6 +21,7 @@ from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, fi
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
 from nnkit.check.evidence.unfilled_guess import holds_none, is_unfilled_guess
+from nnkit.check.evidence.value_difference import describe_names, describe_shapes
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import explain_fields, join_titles
@@ -30,6 +31,8 @@ from nnkit.gates.base import name_inputs
 Function = Callable[..., Any]
 MAX_ROWS_TO_NAME = 16
 """Rows of a Jacobian up to which each is searched for a mistake."""
+NO_TABLE = {"why": ""}
+"""Words of an answer that has no entries to be shown."""
 
 
 def check_gradient(
@@ -264,16 +267,9 @@ def _find_wrong_number(actual: Any, target: np.ndarray, rtol: float) -> Finding 
     if returned.size == target.size == 1:  # [6] for 6 is a matter of taste
         returned = returned.reshape(target.shape)
     if returned.shape != target.shape:
-        return Finding("wrong", _describe_shapes(returned.shape, target.shape), ("wrong-answer",))
+        return Finding("wrong", describe_shapes(returned, target), ("wrong-answer",), words=NO_TABLE)
     different = guarded_call.find_difference("it", returned.astype(float), target, rtol)
     return replace(different, mistakes=("wrong-answer",)) if different else None
-
-
-def _describe_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """Return the sentence for a wrong shape, in words of lists if both are lists: a value is not always a gradient."""
-    if len(got) == len(wanted) == 1:
-        return f"it has {got[0]} entries, but there should be {wanted[0]}."
-    return f"its shape is {got}, but it should be {wanted}."
 
 
 def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: float) -> Finding | None:
@@ -305,12 +301,14 @@ def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
     """Find a wrong answer where the name, or the list of names, of something is expected."""
     if isinstance(actual, str) != isinstance(expected, str):
         kinds = guarded_call.describe_kind(expected), guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",))
+        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",), words=NO_TABLE)
     if isinstance(expected, str) or not isinstance(actual, Sequence):
         same = actual == expected
     else:
         same = list(map(str, actual)) == list(map(str, expected))
-    return None if same else Finding("wrong", "it is not what it should be.", ("wrong-answer",))
+    if same:
+        return None
+    return Finding("wrong", f"it {describe_names(actual, expected)}.", ("wrong-answer",), words=NO_TABLE)
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:
