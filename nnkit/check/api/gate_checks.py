@@ -11,12 +11,10 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
-from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
-from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian, say_of_jacobian
+from nnkit.check.diagnosis.explain_jacobian import explain_jacobian
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
@@ -29,8 +27,6 @@ from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
-MAX_ROWS_TO_NAME = 16
-"""Rows of a Jacobian up to which each is searched for a mistake."""
 NO_TABLE = {"why": ""}
 """Words of an answer that has no entries to be shown."""
 
@@ -165,51 +161,9 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
             return Verdict(title, "right", "J agrees with the numerical derivative.")
-        return _describe_wrong_jacobian(
-            title, returned, target, _explain_jacobian(returned, target, of, xs, wrt, names)
-        )
+        return _describe_wrong_jacobian(title, returned, target, explain_jacobian(returned, target, of, xs, wrt, names))
 
     return guard_check(title, check)
-
-
-def _explain_jacobian(
-    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, names: Sequence[str]
-) -> tuple[Explanation, ...]:
-    """Return the mistake, or a description of what came back. Search row by row, each being what a backward gives for
-    a one-hot upstream gradient; then the Jacobian as an array of its own, which can be transposed."""
-    out = np.asarray(of(*inputs), dtype=float)
-    if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
-        rows = [_compare_row(returned, target, of, inputs, wrt, out, k, tuple(names)) for k in range(out.size)]
-        found = say_of_jacobian(list_explanations(find_mistakes(rows)))
-        if found:
-            return found
-    right, one = (target.value,), np.ones(())
-    whole = Comparison(
-        lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True, names=("J",)
-    )
-    found = say_of_jacobian(list_explanations(find_mistakes([whole])))
-    return found or (describe_jacobian(returned, target.value, out, inputs[wrt]),)
-
-
-def _compare_row(
-    returned: np.ndarray,
-    target: Target,
-    of: Function,
-    inputs: tuple[Any, ...],
-    wrt: int,
-    out: np.ndarray,
-    k: int,
-    names: tuple[str, ...],
-) -> Comparison:
-    i = np.unravel_index(k, out.shape)
-    onehot = np.zeros(out.shape)
-    onehot[i] = 1.0
-    part = replace(
-        target, value=target.value[i], low=target.low[i], high=target.high[i], error_bound=target.error_bound[i]
-    )
-    right = (part.value,)
-    row = (np.asarray(returned[i]),)
-    return Comparison(of, inputs, (wrt,), onehot, out, row, (part,), right, right, names=names)
 
 
 def _describe_wrong_jacobian(
