@@ -72,8 +72,7 @@ def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | N
     column = _measure_column(comparison, i, entry)
     reached = np.argwhere(np.abs(column) > 1e-9 * max(1.0, float(np.max(np.abs(column), initial=0.0))))
     outputs = [
-        (format_place(subject.output, at), float(column[at]), float(comparison.upstream[at]))
-        for at in _list_indices(reached)
+        (subject.format_output(at), float(column[at]), float(comparison.upstream[at])) for at in _list_indices(reached)
     ]
     return Slope(
         format_place(subject.name(i), index),

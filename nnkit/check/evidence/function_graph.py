@@ -20,7 +20,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.arrays import Array
-from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.evidence.array_gates import ColumnSoftmax, Softmax
 from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
 from nnkit.check.evidence.wire_makers import SUBSTITUTES
 from nnkit.check.evidence.wires import content_of, record, wrap
@@ -39,6 +39,8 @@ class Trace(Graph):
         super().__init__()
         self.known: dict[Any, Any] = {}
         """Whatever was found out about this graph, to be asked for again."""
+        self.outputs: tuple[str, ...] = ()
+        """The names of several outputs, whose entries stand one after the other in its last node."""
         self._steps: dict[int, Any] = {}
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
@@ -122,7 +124,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
 def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
     """Return the graph of one gate that gives this output, for a function that cannot be traced."""
     fitted = fit_rectifiers(inputs[0], out) if len(inputs) == 1 else ()
-    for gate in (*_make_gates(), Softmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
+    for gate in (*_make_gates(), Softmax(), ColumnSoftmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
         graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:
             return graph
@@ -247,7 +249,9 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
     """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
-    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
+    softmaxes = [Softmax()] if np.shape(z.value)[-1:] > (1,) else []
+    softmaxes += [ColumnSoftmax()] if np.ndim(z.value) == 2 and len(z.value) > 1 else []
+    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *softmaxes):
         # ReLU leaves |x| and other positive numbers as they are, and so would be seen wherever these are passed on.
         if not isinstance(gate, gates.ReLU) or z.gate is None or np.any(z.value < 0):
             yield gate, (), _run_forward(gate, (z.value,))

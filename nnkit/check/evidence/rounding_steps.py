@@ -16,7 +16,7 @@ MIN_JUMPS = 3
 MIN_JUMP = 0.01
 """Size of a jump, as a share of all the way that the value goes in the walk."""
 MAX_NOISE = 0.01
-"""What is left of a jump in a walk so short that no number of this type changes; more is rounding of float64."""
+"""Share of a jump that is left in a walk so short that no number of this type changes; more is rounding of float64."""
 FINE = 2.0**-12
 """Length of that walk relative to the other."""
 

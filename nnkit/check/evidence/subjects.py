@@ -16,6 +16,7 @@ from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.complex_arrays import WIDENED
 from nnkit.check.evidence.containers import find_several_outputs, find_wrong_forward, find_wrong_pair, read_gradients
 from nnkit.check.evidence.finding import Finding, find_placeholder
+from nnkit.check.evidence.tolerance import format_place
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
 from nnkit.rebinding import rebind
@@ -129,6 +130,15 @@ class Subject:
         """Return the name of the gradient of input i."""
         return self.gradient_names[i] if self.gradient_names else f"d{self.names[i]}"
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, where there are several, which stand one after the other in the value."""
+        return ()
+
+    def format_output(self, index: tuple[int, ...]) -> str:
+        """Return an entry of the output as Python spells it."""
+        return format_place(self.output, index)
+
     def shown(self, i: int, inputs: Arrays, gradient: np.ndarray) -> np.ndarray:
         """Return what a learner is shown for a gradient of input i: itself."""
         return gradient
@@ -184,6 +194,21 @@ class GateSubject(Subject):
 
     def counts(self, inputs: int) -> set[int]:
         return {inputs}  # a graph hands each of them on to its wire
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return self.gate.output_names if hasattr(type(self.gate), "output_names") else ()
+
+    def format_output(self, index: tuple[int, ...]) -> str:
+        if not self.output_names:
+            return super().format_output(index)
+        (left,) = index
+        for name, shape in zip(self.output_names, self.gate.shapes):
+            size = int(np.prod(shape))
+            if left < size:
+                return format_place(name, tuple(int(n) for n in np.unravel_index(left, shape)) if shape else ())
+            left -= size
+        return super().format_output(index)
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         return self.run_calls(inputs, []).value()

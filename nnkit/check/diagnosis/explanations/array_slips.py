@@ -10,8 +10,8 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
-from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.evidence.array_gates import ColumnSoftmax, Softmax
 from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Place, group_rounds
@@ -94,6 +94,11 @@ def _turn(compute: Callable[..., Any]) -> Callable[..., Any]:
     return lambda g, scores, labels, out: compute(g, np.transpose(scores), labels, out).T
 
 
+def _turn_softmax(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the slip of a softmax whose rows are columns."""
+    return lambda g, x, out: compute(np.transpose(g), np.transpose(x), np.transpose(out)).T
+
+
 LOSS: tuple[Slip, ...] = (
     ("-1 / p at the label, the slope of the logarithm without that of the softmax", _loss_slip(lambda s, p, y: -y / p)),
     ("-1 at the label, and 0 elsewhere", _loss_slip(lambda s, p, y: -1.0 * y)),
@@ -153,6 +158,11 @@ MASK: tuple[Slip, ...] = (
 )  # fmt: skip
 KINDS: dict[type, tuple[str, str, tuple[Slip, ...]]] = {
     Softmax: ("the softmax", "out * (upstream - (upstream * out).sum(axis=-1, keepdims=True))", SOFTMAX),
+    ColumnSoftmax: (
+        "the softmax of each column",
+        "out * (upstream - (upstream * out).sum(axis=0, keepdims=True))",
+        tuple((words, _turn_softmax(compute)) for words, compute in SOFTMAX),
+    ),
     LogSoftmax: ("the log-softmax", "upstream - np.exp(out) * upstream.sum(axis=-1, keepdims=True)", LOG_SOFTMAX),
     gates.SoftmaxCrossEntropy: ("the softmax loss", "(p - onehot) / N", LOSS),
     ColumnCrossEntropy: (
@@ -175,6 +185,10 @@ WORDS: dict[type, tuple[str, str]] = {
     LogSoftmax: (
         "Each score changes the logarithm of its row's sum, and so every output of the row.",
         "If one score grows, what happens to the other outputs of its row?",
+    ),
+    ColumnSoftmax: (
+        "Each score changes every probability of its column: the sum collects what comes back from the others.",
+        "If one score grows, what happens to the other probabilities of its column?",
     ),
     Softmax: (
         "Each score changes every probability of its row: the sum collects what comes back from the others.",
@@ -204,6 +218,22 @@ def _slips(comparison: Comparison) -> Variants:
                 why, nudge = WORDS[kind]
                 words = say(ENTRIES.get(kind, SLIPS), title, why, nudge, f"Its gradient is {KINDS[kind][1]}.")
                 found.add(words, inject(comparison, graph, [FaultyGate(place, backward) for place in group]))
+    found.update(_list_other_masks(comparison))
+    return found
+
+
+def _list_other_masks(comparison: Comparison) -> Variants:
+    """Return what came back, where it is upstream behind a mask with forward's constant, but not with its zeros."""
+    found: Variants = {}
+    for graph in comparison.graphs[:1]:
+        for place in find_wholes(graph):
+            for i, wire in enumerate(graph.wires[at] for at in comparison.wrt):
+                if isinstance(place.gate, Mask) and place.node is graph.nodes[-1] and place.inputs[0] is wire:
+                    passed = place.gate.scale * np.asarray(comparison.upstream)
+                    returned = np.asarray(comparison.returned[i])
+                    if returned.shape == passed.shape and same(returned, passed * (returned != 0)):
+                        claims = [None] * len(comparison.right)
+                        found[OTHER_MASK] = tuple([*claims[:i], returned, *claims[i + 1 :]])
     return found
 
 
@@ -246,5 +276,12 @@ MASKS = replace(
     nudge="Which entries did forward let through?",
     hint="Multiply upstream by the mask of forward.",
     lesson="lecture 02, A switch for each entry",
+)
+OTHER_MASK = replace(
+    MASKS.explain(""),
+    title="upstream goes through another mask than the one of forward",
+    why="Entries that forward set to 0 get a gradient, and some that it let through get none.",
+    nudge="Where is the mask drawn? Is it drawn once, or once more in backward?",
+    hint="Draw the mask in forward, put it into the cache, and multiply upstream by the same mask in backward.",
 )
 ENTRIES: dict[type, Mistake] = {gates.Maxout: MAXOUTS, Mask: MASKS}
