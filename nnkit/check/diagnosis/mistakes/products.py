@@ -182,6 +182,10 @@ def _list_orders(comparison: Comparison) -> Variants:
 def _list_untransposed(node: Node, names: Names) -> Iterator[tuple[Explanation, Wrong]]:
     """Yield upstream @ w in place of upstream @ w.T, and x @ upstream in place of x.T @ upstream, where these fit."""
     x, w = (np.asarray(one.value) for one in node.inputs[:2])
+    if isinstance(node.gate, StackedMatMul):
+        yield from _list_untransposed_stacks(
+            x, w, [_name_factor(one, names) or "AB"[k] for k, one in enumerate(node.inputs)]
+        )
     if x.ndim != 2 or w.ndim != 2:
         return
     left, right_name = (_name_factor(one, names) or name for one, name in zip(node.inputs, "AB"))
@@ -197,19 +201,33 @@ def _list_untransposed(node: Node, names: Names) -> Iterator[tuple[Explanation, 
         yield _say_untransposed(used, right, rule), _turn_upstream
 
 
+def _list_untransposed_stacks(x: Any, w: Any, names: list[str]) -> Iterator[tuple[Explanation, Wrong]]:
+    """Yield the same for stacks of square matrices."""
+    left, right = names
+    if w.shape[-2] == w.shape[-1]:
+        used = f"upstream @ {right}"
+        yield _say_untransposed(used, f"{used}.swapaxes(-1, -2)", OF_STACKS), _keep_right_factor
+    if x.shape[-2] == x.shape[-1]:
+        used, turned = f"{left} @ upstream", f"{left}.swapaxes(-1, -2) @ upstream"
+        yield _say_untransposed(used, turned, OF_STACKS), _keep_left_factor
+    if x.shape[-2] == w.shape[-1]:
+        words = _say_untransposed("upstream", "upstream.swapaxes(-1, -2), or the other way round", OF_STACKS)
+        yield words, _turn_upstream
+
+
 def _turn_upstream(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w.T, x.T @ upstream.T, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ _swap(w), _swap(x) @ _swap(upstream), *(upstream.sum(axis=0) for _ in rest)
 
 
 def _keep_right_factor(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w, x.T @ upstream, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ w, _swap(x) @ upstream, *(upstream.sum(axis=0) for _ in rest)
 
 
 def _keep_left_factor(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w.T, x @ upstream, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ _swap(w), x @ upstream, *(upstream.sum(axis=0) for _ in rest)
 
 
 def _say_untransposed(used: str, right: str, rule: str) -> Explanation:
