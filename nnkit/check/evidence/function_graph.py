@@ -272,10 +272,28 @@ def group_rounds(places: Sequence[Place]) -> dict[Any, list[Place]]:
     return groups | {key: group for key, group in finer.items() if 1 < len(group) < len(groups[key[0]])}
 
 
+def list_uses(graph: Graph, wire: Node) -> list[Node]:
+    """Return the gates on the way to the output that read a wire, once for each of their inputs that it is."""
+    return [node for node in _list_used(graph) for x in node.inputs if x is wire]
+
+
 def count_uses(graph: Graph) -> dict[int, int]:
-    """Return how many gates (counted once for each of their inputs) read each node."""
+    """Return how many gates on the way to the output (once for each of their inputs) read each node."""
     count: dict[int, int] = {}
-    for node in graph.nodes:
+    for node in _list_used(graph):
         for x in node.inputs:
             count[x.index] = count.get(x.index, 0) + 1
     return count
+
+
+def _list_used(graph: Graph) -> list[Node]:
+    """Return the nodes that the last one depends on: what forward computes for backward alone is not among them."""
+    known: dict[Any, Any] = graph.known if isinstance(graph, Trace) else {}
+    if "used" not in known:
+        used = {graph.nodes[-1].index}
+        for node in reversed(graph.nodes):
+            if node.index in used:
+                used.update(x.index for x in node.inputs)
+        known["used"] = [node for node in graph.nodes if node.index in used]
+    found: list[Node] = known["used"]
+    return found

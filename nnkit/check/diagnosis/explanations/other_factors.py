@@ -59,7 +59,7 @@ def _list_others(graph: Trace, edge: Edge) -> Iterator[Node]:
         return
     for node in graph.nodes[:-1]:
         alike = np.shape(node.value) == np.shape(partner.value) and not node.constant
-        if alike and node is not partner and node is not edge.wire and not same(node.value, partner.value):
+        if alike and node not in (partner, edge.wire, edge.node) and not same(node.value, partner.value):
             yield node
 
 
