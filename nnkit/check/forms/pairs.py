@@ -242,7 +242,12 @@ def split_returned(
 
 def is_group(out: Any) -> bool:
     """Return True for a tuple of arrays, which are several outputs."""
-    return isinstance(out, tuple) and len(out) > 1 and all(hasattr(part, "__array_ufunc__") for part in out)
+    return isinstance(out, tuple) and len(out) > 1 and all(map(_is_array, out))
+
+
+def _is_array(part: Any) -> bool:
+    """Return True for an array, one of its numbers, and what stands for one as a function is traced."""
+    return isinstance(part, np.generic) or hasattr(part, "__array_ufunc__")
 
 
 def hand_out(
