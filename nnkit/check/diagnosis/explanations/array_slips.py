@@ -114,6 +114,7 @@ LOSS: tuple[Slip, ...] = (
     ("(p - onehot) * onehot * p, at the label alone", _loss_slip(lambda s, p, y: (p - y) * y * p)),
     ("p - 1 in each column that is a label of any example, as p[:, labels] -= 1 gives",
      _loss_slip(lambda s, p, y: p - y.any(axis=0))),
+    ("p - 1 at the largest score, where the label belongs", _loss_slip(lambda s, p, y: p - (p == p.max(1)[:, None]))),
     ("p - 1 in whole rows, as p[labels] -= 1 gives", _loss_slip(lambda s, p, y: p - _mark_rows(y))),
     ("-1 at the label, where p - 1 belongs: = in place of -=", _loss_slip(lambda s, p, y: np.where(y, -1.0, p))),
     ("p - onehot / N, with the 1/N at the label alone", _loss_slip(lambda s, p, y: len(p) * p - y)),

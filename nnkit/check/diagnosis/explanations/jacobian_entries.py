@@ -124,7 +124,10 @@ def _describe_line(wrong: Any) -> str:
         return f", all in row {rows[0]}"
     if len(columns) == 1:
         return f", all in column {columns[0]}"
-    return ", all on the diagonal" if np.array_equal(*np.nonzero(wrong)) else ""
+    if np.array_equal(*np.nonzero(wrong)):
+        return ", all on the diagonal"
+    square = wrong.shape[0] == wrong.shape[1]
+    return ", all beside the diagonal" if square and not np.diagonal(wrong).any() else ""
 
 
 def _explain_beside(returned: Any, right: Any, own: Any) -> Explanation:
