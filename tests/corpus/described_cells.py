@@ -5,10 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+import jax
 from corpus.described_base import Described, check_gate, draw, sigmoid, softmax
 from nnkit.check import Verdict, check_backward, check_layer
+
+
+def under_jit(kind: Any) -> Any:
+    """Return a class with its methods compiled."""
+    kind.forward, kind.backward = (jax.jit(method, static_argnums=0) for method in (kind.forward, kind.backward))
+    return kind
+
 
 # ---- an LSTM's step -------------------------------------------------------------------------------------
 
@@ -187,7 +196,70 @@ def gated(slip: str) -> Verdict:
     return check_gate(value, backward, draw(3, 4), draw(4, 2), draw(4, 2) - 0.5)
 
 
+# ---- what is done to upstream ---------------------------------------------------------------------------
+
+
+def log_sum_exp(change: Any, slip: Any = softmax) -> Verdict:
+    return check_gate(
+        lambda x: np.log(np.exp(x).sum(axis=1)), lambda g, out, x: change(g)[:, None] * slip(x), draw(3, 4)
+    )
+
+
+def of_columns(x: Any) -> Any:
+    return np.exp(x) / np.exp(x).sum(axis=0)
+
+
+def clip(g: Any) -> Any:
+    return np.clip(g, -1, 1)
+
+
+def plain(g: Any) -> Any:
+    return g
+
+
+@under_jit
+class CompiledHuber:
+    def forward(self, x: Any) -> Any:
+        size = jnp.abs(x)
+        return jnp.where(size <= 1, x * x / 2, size - 0.5), x
+
+    def backward(self, upstream: Any, x: Any) -> Any:
+        return (upstream * jnp.where(jnp.abs(x) <= 1, x, 1.0),)
+
+
+@jax.custom_vjp
+def squash(x: Any) -> Any:
+    return jnp.tanh(x)
+
+
+squash.defvjp(lambda x: (jnp.tanh(x), x), lambda x, upstream: (upstream * (1 - x**2),))
+
+
+class Squash:
+    def forward(self, x: Any) -> Any:
+        return squash(x), x
+
+    def backward(self, upstream: Any, x: Any) -> Any:
+        return jax.vjp(squash, x)[1](upstream)
+
+
 CASES: list[tuple[str, str, Any]] = [
+    ("changed-upstream", "upstream is clipped to -1 and 1", partial(log_sum_exp, clip)),
+    ("changed-upstream", "the sum of upstream stands", partial(log_sum_exp, lambda g: np.full(3, g.sum()))),
+    ("changed-upstream", "upstream is used without its sign", partial(log_sum_exp, np.abs)),
+    (
+        "changed-upstream",
+        "the gradient is clipped to -0.5 and 0.5",
+        lambda: check_gate(lambda x: x**2, lambda g, out, x: np.clip(2 * g * x, -0.5, 0.5), draw(5)),
+    ),
+    ("wrong-jacobian", "softmax of each column, where each row", partial(log_sum_exp, plain, of_columns)),
+    ("wrong-jacobian", "without the division by the sum", partial(log_sum_exp, plain, np.exp)),
+    (
+        "wrong-slope",
+        "the slope used for abs(x) is 1",
+        lambda: check_backward(CompiledHuber(), np.array([0.5, -1.2, 2])),
+    ),
+    ("tanh-of-input", "of the input", lambda: check_backward(Squash(), np.array([0.5, -1.2, 2]))),
     ("overwritten-branch", "the path through the output next_c is missing", partial(lstm_step, "no c")),
     ("overwritten-branch", "the path through next_h is missing", partial(lstm_step, "no h")),
     ("overwritten-branch", "the path through the output out[1] is missing", partial(lstm_step_of_tuples, "no c")),

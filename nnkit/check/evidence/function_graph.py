@@ -108,7 +108,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
     expected = None
     try:
         expected = function(*inputs)
-        out = content_of(rebind(function, SUBSTITUTES)(*map(wrap, graph.wires)))
+        out = content_of(rebind(function, SUBSTITUTES, as_numpy=True)(*map(wrap, graph.wires)))
     except Exception:  # whatever it does that a gate cannot
         if len(graph.nodes) == len(inputs) or len(graph.nodes) >= MAX_NODES:
             return None

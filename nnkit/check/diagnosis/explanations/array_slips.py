@@ -15,7 +15,7 @@ from nnkit.check.evidence.array_gates import ColumnSoftmax, Softmax
 from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Place, group_rounds
-from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, Mask, find_wholes
+from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, LogSumExp, Mask, find_wholes
 
 Slip = tuple[str, Callable[..., Any]]
 """Words for a wrong gradient, and that gradient as a function of (upstream, the gate's inputs, out)."""
@@ -66,6 +66,29 @@ LOG_SOFTMAX: tuple[Slip, ...] = (
     ("upstream - np.exp(out) * sum of upstream over all axes", lambda g, x, out: g - np.exp(out) * np.sum(g)),
     ("upstream * (1 - np.exp(out)), its own slope alone", lambda g, x, out: g * (1 - np.exp(out))),
     ("upstream - np.exp(x) * sum of upstream, without the division", lambda g, x, out: g - np.exp(x) * _sum(g)),
+)  # fmt: skip
+
+
+def _of_row(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return a slip of a log-sum-exp from (x, softmax(x)), whose upstream has one number for each row."""
+    return lambda g, x, out: np.reshape(g, (*np.shape(x)[:-1], 1)) * compute(x, Softmax().forward(x)[0])
+
+
+LOG_SUM_EXP: tuple[Slip, ...] = (
+    ("upstream * np.exp(x), without the division by the sum", _of_row(lambda x, p: np.exp(x))),
+    ("upstream * np.exp(x - max), without the division by the sum",
+     _of_row(lambda x, p: np.exp(x - x.max(axis=-1, keepdims=True)))),
+    ("upstream * softmax of each column, where each row has its own sum",
+     _of_row(lambda x, p: np.exp(x) / np.exp(x).sum(axis=0, keepdims=True))),
+    ("upstream * softmax over all entries, where each row has its own sum",
+     _of_row(lambda x, p: np.exp(x) / np.exp(x).sum())),
+    ("upstream * np.exp(x - max) / the sum over each column",
+     _of_row(lambda x, p: (e := np.exp(x - x.max(axis=-1, keepdims=True))) / e.sum(axis=0, keepdims=True))),
+    ("upstream / the sum, without np.exp(x)", _of_row(lambda x, p: 1 / np.exp(x).sum(axis=-1, keepdims=True) + 0 * x)),
+    ("upstream * p * (1 - p)", _of_row(lambda x, p: p * (1 - p))),
+    ("upstream at the largest entry of each row, as for a maximum",
+     _of_row(lambda x, p: 1.0 * (x == x.max(axis=-1, keepdims=True)))),
+    ("upstream in each entry, without softmax(x)", _of_row(lambda x, p: np.ones_like(x))),
 )  # fmt: skip
 
 
@@ -165,6 +188,7 @@ KINDS: dict[type, tuple[str, str, tuple[Slip, ...]]] = {
         tuple((words, _turn_softmax(compute)) for words, compute in SOFTMAX),
     ),
     LogSoftmax: ("the log-softmax", "upstream - np.exp(out) * upstream.sum(axis=-1, keepdims=True)", LOG_SOFTMAX),
+    LogSumExp: ("the log-sum-exp", "upstream * softmax(x), one number of upstream for each row", LOG_SUM_EXP),
     gates.SoftmaxCrossEntropy: ("the softmax loss", "(p - onehot) / N", LOSS),
     ColumnCrossEntropy: (
         "the softmax loss of the columns",
@@ -183,6 +207,10 @@ OF_LOSS = (
     "To what does each example's gradient add up? It must be 0: a constant added to all its scores changes nothing.",
 )
 WORDS: dict[type, tuple[str, str]] = {
+    LogSumExp: (
+        "The logarithm's slope is 1 over the sum, that of each exponential is itself: together they are softmax(x).",
+        "If all entries of a row grow by 1, by how much does its output grow? To what must its slopes add up?",
+    ),
     LogSoftmax: (
         "Each score changes the logarithm of its row's sum, and so every output of the row.",
         "If one score grows, what happens to the other outputs of its row?",
