@@ -21,7 +21,7 @@ raises `WrongDerivative` with the same text. A check is stopped after 10 seconds
 Python of the checked code (`with checking(seconds=60):` gives it more); naming the mistake may take as long again.
 """
 
-from nnkit.check.api.checker_checks import check_checker, check_numerical_gradient
+from nnkit.check.api.checker_checks import check_checker
 from nnkit.check.api.direction_checks import check_hvp, check_jvp
 from nnkit.check.api.gate_checks import (
     check_gradient,
@@ -33,6 +33,7 @@ from nnkit.check.api.gate_checks import (
 from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
+from nnkit.check.api.numerical_checks import check_numerical_gradient
 from nnkit.check.api.value_checks import check_values
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card

@@ -15,7 +15,7 @@ Function = Callable[..., Any]
 
 @dataclass(frozen=True)
 class PlantedGate:
-    """A gate as its two functions, with the inputs at which it is to be judged."""
+    """Gate as its two functions, with the inputs at which it is judged."""
 
     name: str
     forward: Function
