@@ -33,7 +33,6 @@ PICTURES: dict[str, Callable[[], Picture]] = {
     "outer_sum": lambda: jacobians.outer_sum(BATCH, UPSTREAM),
     "bias_copies": lambda: jacobians.bias_copies([10.0, 20.0], [[1.0, 2.0], [3.0, -4.0], [5.0, 6.0]]),
     "softmax_loss": lambda: jacobians.softmax_loss(np.log([1.0, 2.0, 7.0]), 1),
-    "best_linear_map": lambda: best_linear_map(lambda x: np.array([x[0] * x[1], x[0] ** 2]), (1.0, 0.5)),
     **{f"explorer of {kind}": lambda kind=kind: api.jacobian_explorer(kind) for kind in jacobians.EXAMPLES},
 }
 
