@@ -246,8 +246,8 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     expect(sentence(explorer(page, 1))).to_contain_text("At x = 2 the output is 0.8808 and the slope 0.105.")
     press(explorer(page, 2), "Step →")
     expect(explorer(page, 2).locator(".nnx-count")).to_have_text("step 1 of 40")
-    explorer(page, 3).locator("td[data-at='0,0']").hover()
-    expect(sentence(explorer(page, 3))).to_contain_text("connects the output out[0, 0]")
+    explorer(page, 3).locator("td[data-at='0,0']").first.hover()
+    expect(sentence(explorer(page, 3)).first).to_contain_text("connects the output out[0, 0]")
     press(explorer(page, 4), "Play")
     expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"))
     page.close()
@@ -310,22 +310,41 @@ def go_down(one: Locator) -> None:
 
 
 def ask_the_matrix(one: Locator) -> None:
-    """Select entries by pointer and by keys, change the memory's sizes, solve the puzzle."""
-    press(one, "∂out/∂w")
-    one.locator("td[data-at='0,4']").hover()
+    """Select entries of both tables by pointer and by keys, fold, change the memory's sizes, solve the puzzle."""
+    words = one.locator(".nnx-sentence").first
+    left, right = one.locator(".nnx-scroller .nnx-matrix").all()
+    assert [table.locator("caption").inner_text() for table in (left, right)] == ["Left: ∂out/∂x", "Right: ∂out/∂w"]
+    assert left.locator("td.nnx-edge").count() == 2 * 10  # the rims of two frames of 4 × 3
+    right.locator("td[data-at='0,4']").hover()
     entry = "∂out[0, 0]/∂w[1, 0] = 1: it connects the output out[0, 0] to the input w[1, 0]."
-    expect(sentence(one)).to_contain_text(entry)
-    expect(sentence(one)).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
-    one.locator("td[data-at='0,4']").focus()
+    expect(words).to_contain_text(entry)
+    expect(words).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
+    right.locator("td[data-at='0,4']").focus()
     one.page.keyboard.press("ArrowDown")
-    expect(sentence(one)).to_contain_text("is 0 whatever the values: out[0, 1] does not depend on w[1, 0].")
+    expect(words).to_contain_text("is 0 whatever the values: out[0, 1] does not depend on w[1, 0].")
+    press(one, "Step →", 2)
+    expect(right.locator("tr.nnx-lit")).to_have_count(4)
+    folded = one.locator(".nnx-fold-panel table").last.locator("td.nnx-entry")
+    expect(folded).to_have_text(["28", "3", "−18", "0", "−30", "7", "13", "33", "−22", "−7", "17", "−15"])
+    one.page.keyboard.press("ArrowRight")
+    expect(one.locator(".nnx-fold-panel .nnx-sentence")).to_contain_text("so dw = xᵀ @ upstream.")
+    one.page.set_viewport_size({"width": 900, "height": 1500})
+    expect(one.locator(".nnx-cue").last).to_be_visible()
+    one.page.set_viewport_size({"width": 1280, "height": 1500})
+    expect(one.locator(".nnx-cue").last).to_be_hidden()
+    for table in (left, right):  # side by side, and no column is cut off
+        box, whole = table.bounding_box(), one.bounding_box()
+        assert box
+        assert whole
+        assert box["x"] + box["width"] <= whole["x"] + whole["width"]
+    assert left.bounding_box()["y"] == right.bounding_box()["y"]  # type: ignore[index]
     weight = one.locator("p[role=status]", has_text="Written out in float32")
     expect(weight).to_contain_text("takes 256 GiB")
     one.get_by_label("N =").fill("0")
     expect(one.locator(".nnx-error")).to_contain_text("N must be a whole number from 1 to a million; '0' is not.")
     one.get_by_label("N =").fill("1")
     expect(weight).to_contain_text("takes 64 MiB")
-    solved = one.locator(".nnx-part p")
+    solved = one.locator(".nnx-part").last.locator("p")
     for left, right, answer in (
         ("upstream", "x", "✗ upstream 2 × 4 @ x 2 × 3: the inner sizes 4 and 2 do not match."),
         ("upstreamᵀ", "x", "✗ upstreamᵀ 4 × 2 @ x 2 × 3 is 4 × 3, but dw must be 3 × 4."),

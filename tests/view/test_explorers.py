@@ -15,6 +15,7 @@ import pytest
 
 from nnkit import Graph, view
 from nnkit.gates import Exp, Log, MatMul, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, SquaredNorm, Tanh
+from nnkit.graphtext import format_value
 from nnkit.jacobian import jacobian
 from nnkit.view.drawing.folding import Group, find_groups, fold
 from nnkit.view.explorers import api, protocol
@@ -350,21 +351,52 @@ def test_settings_that_are_none_are_refused(message: dict[str, Any]) -> None:
 
 def test_the_matrices_are_the_jacobians() -> None:
     x, w = np.array([[2.0, 1, -3], [-3, 4, 2]]), np.array([[3.0, 2, 1, -1], [2, 1, 3, 2], [3, 2, 1, -2]])
-    for wrt, grid in enumerate(EXAMPLES["matmul"]()[0]):
+    for wrt, grid in enumerate(EXAMPLES["matmul"]().grids):
         np.testing.assert_allclose(grid["values"], jacobian(MatMul(), x, w, wrt=wrt).reshape(8, -1))
         assert np.all(np.asarray(grid["values"])[np.asarray(grid["absent"])] == 0)
     W, v = np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([10.0, 20])
-    for wrt, grid in zip((1, 0), EXAMPLES["matvec"]()[0]):
+    for wrt, grid in zip((1, 0), EXAMPLES["matvec"]().grids):
         np.testing.assert_allclose(grid["values"], jacobian(MatMul(), W, v, wrt=wrt).reshape(3, -1))
-    (relu,) = EXAMPLES["elementwise"]()[0]
+    (relu,) = EXAMPLES["elementwise"]().grids
     np.testing.assert_allclose(relu["values"], jacobian(ReLU(), [1.0, -2.0, 3.0, -1.0]))
     assert relu["product"] == ["4", "0", "5", "0"]
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
+def test_outside_the_frames_everything_is_structurally_zero(kind: str) -> None:
+    for grid in EXAMPLES[kind]().grids:
+        outside = np.ones(np.shape(grid["values"]), dtype=bool)
+        for top, left, high, wide in grid["frames"]:
+            assert outside[top : top + high, left : left + wide].all(), "frames do not overlap"
+            outside[top : top + high, left : left + wide] = False
+        assert not grid["frames"] or np.asarray(grid["absent"])[outside].all()
+
+
+@pytest.mark.parametrize("kind", ["matvec", "matmul"])
+def test_the_fold_ends_with_the_product_of_the_right_table(kind: str) -> None:
+    """Weighting the entries that a step moves, and adding them where they land, gives the target of that step."""
+    example = EXAMPLES[kind]()
+    assert example.fold
+    right, steps = example.grids[1], example.fold["steps"]
+    J, g = np.array(right["values"]), np.array([float(text.replace("−", "-")) for text in right["upstream"]])
+    total = np.zeros(np.shape(example.fold["values"]))
+    landed = np.zeros(total.shape, dtype=bool)
+    for step in steps:
+        for move in step["moves"]:
+            (row, column), place = move["from"], tuple(move["to"])
+            total[place] += g[row] * J[row, column]
+            landed[place] = True
+        assert step["total"] == [
+            [format_value(v) if here else "" for v, here in zip(*row)] for row in zip(total.tolist(), landed.tolist())
+        ]
+    np.testing.assert_allclose(total, (g @ J).reshape(total.shape))
+    assert [text for row in steps[-1]["total"] for text in row] == right["product"]
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_the_puzzle_has_one_solution(kind: str) -> None:
-    puzzle = EXAMPLES[kind]()[1]
-    for wanted in puzzle.get("targets", {}).values():
+    puzzle = EXAMPLES[kind]().puzzle or {"targets": {}}
+    for wanted in puzzle["targets"].values():
         shapes = [s for shape in puzzle["factors"].values() for s in (shape, shape[::-1])]
         assert sum(a[1] == b[0] and [a[0], b[1]] == wanted for a in shapes for b in shapes) == 1
 
