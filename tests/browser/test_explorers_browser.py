@@ -57,7 +57,10 @@ OTHERS = """
 from nnkit.gates import Sigmoid
 from nnkit.view.explorers.api import activation_explorer, descent_explorer, jacobian_explorer
 activation_explorer(Sigmoid())
-""", "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')"  # fmt: skip
+""", "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')", """
+from nnkit.view.figures.plots import animate_update
+animate_update(step_size=0.1)
+"""  # fmt: skip
 
 VERDICT = """
 from nnkit.check import check_backward
@@ -147,14 +150,31 @@ def fold_the_neuron(one: Locator) -> None:
     one.locator(".nnx-fold").focus()
     one.page.keyboard.press("Enter")
     expect(one.locator(".nnx-group")).to_have_count(1)
-    expect(one.locator(".nnx-count")).to_have_text("step 0 of 11")
-    keys(one, *["ArrowRight"] * 7)
+    expect(one.locator(".nnx-count")).to_have_text("step 11 of 11")  # what was done stays done
+    keys(one, *["ArrowLeft"] * 4)
     expect(sentence(one)).to_contain_text("Backward through σ. upstream × local = downstream. To dot: 1 × 0.1966 = 0.1")
     one.get_by_role("button", name="gate σ, which computes f").click()
     gates = "Negate(wire 0)\nExp(wire 1)\nAdd(1, wire 2)\nReciprocal(wire 3)"
     expect(one.locator(".nnx-detail pre").first).to_have_text(gates)
     one.get_by_role("button", name="Unfold σ into its gates").click()
     expect(one.locator(".nnx-group")).to_have_count(0)
+    expect(one.locator(".nnx-count")).to_have_text("step 13 of 17")
+
+
+def fit_the_page(one: Locator) -> None:
+    """The whole neuron can be seen at 1280 and at 900 pixels, at a size that can be read."""
+    for width in (900, 1280):
+        one.page.set_viewport_size({"width": width, "height": 1500})
+        graph = one.locator("svg.nnx-graph:not(.nnx-wide)")
+        expect(graph).to_be_visible()
+        seen = [float(n) for n in (graph.get_attribute("viewBox") or "").split()]
+        box = graph.bounding_box()
+        assert box
+        assert box["width"] / seen[2] >= 0.89
+        for gate in graph.locator(".nnx-key").all():
+            place = gate.bounding_box()
+            assert place
+            assert box["x"] <= place["x"] <= place["x"] + place["width"] <= box["x"] + box["width"]
 
 
 def look_into_a_gate(one: Locator) -> None:
@@ -226,6 +246,7 @@ def test_the_graph_explorer_in_jupyterlab(lab: Lab) -> None:
     look_into_a_gate(explorer(page, 1))
     picture(explorer(page, 1), "neuron_light")
     fold_the_neuron(explorer(page, 1))
+    fit_the_page(explorer(page, 1))
     meet_bad_input(explorer(page, 2), explorer(page, 3))
     picture(explorer(page, 2), "bad_light")
     assert_accessible(page)
@@ -355,6 +376,23 @@ def ask_the_matrix(one: Locator) -> None:
         expect(solved).to_have_text(answer)
 
 
+def watch_the_film(one: Locator, theme: str) -> None:
+    """Go through the frames by button, key and slider; the picture is dark on a dark page."""
+    count, image = one.locator(".nnx-count"), one.locator("img")
+    expect(count).to_have_text("step 0 of 8")
+    first = image.get_attribute("src")
+    press(one, "Step →")
+    one.page.keyboard.press("ArrowRight")
+    expect(count).to_have_text("step 2 of 8")
+    assert image.get_attribute("src") != first
+    one.get_by_role("slider", name="Frame").fill("8")
+    expect(one.get_by_role("button", name="Step →")).to_be_disabled()
+    press(one, "Play")
+    expect(count).to_have_text("step 3 of 8")
+    assert image.evaluate("image => getComputedStyle(image).filter.startsWith('invert')") == (theme == "dark")
+    picture(one, f"film_{theme}")
+
+
 def play_with_the_others(page: Page, first: int, theme: str) -> None:
     """All that can be done in them; `first` is the number of the first one on the page."""
     for number, (name, play_with) in enumerate(
@@ -364,6 +402,7 @@ def play_with_the_others(page: Page, first: int, theme: str) -> None:
         play_with(explorer(page, number))
         picture(explorer(page, number), f"{name}_{theme}")
     assert explorer(page, first + 3).locator("td.nnx-absent").count() == 12
+    watch_the_film(explorer(page, first + 4), theme)
     assert_accessible(page)
 
 
@@ -417,7 +456,7 @@ def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
         page = context.new_page()
         page.route("http*://**", lambda route: route.abort())
         page.goto(page_file.as_uri())
-        figures = page.locator(".nnx-still svg[role=img], .nnx-still img[alt]")
-        assert [figure.is_visible() for figure in figures.all()] == [True] * 6
+        figures = page.locator(".nnx-still svg[role=img], img.nnk-picture")
+        assert [figure.is_visible() for figure in figures.all()] == [True] * 7
         page.screenshot(path=str(PICTURES / f"explorer_still_{state}_state.png"))
         context.close()

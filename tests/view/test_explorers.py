@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -14,7 +15,29 @@ import numpy as np
 import pytest
 
 from nnkit import Graph, view
-from nnkit.gates import Exp, Log, MatMul, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, SquaredNorm, Tanh
+from nnkit.gates import (
+    ELU,
+    Add,
+    Copy,
+    Divide,
+    Exp,
+    LeakyReLU,
+    Log,
+    MatMul,
+    Max,
+    Maxout,
+    Multiply,
+    Negate,
+    Power,
+    Reciprocal,
+    ReLU,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    SquaredNorm,
+    Subtract,
+    Sum,
+    Tanh,
+)
 from nnkit.graphtext import format_value
 from nnkit.jacobian import jacobian
 from nnkit.view.drawing.folding import Group, find_groups, fold
@@ -23,10 +46,11 @@ from nnkit.view.explorers.explore_activation import ActivationActor
 from nnkit.view.explorers.explore_descent import DescentActor, follow_updates
 from nnkit.view.explorers.explore_graph import GraphActor
 from nnkit.view.explorers.explore_jacobian import EXAMPLES, JacobianActor
+from nnkit.view.explorers.gate_source import describe_gate
 from nnkit.view.explorers.graph_sliders import build_sliders, choose_scale
+from nnkit.view.scripts import STATIC, bundle_script
 
-STATIC = protocol.STATIC
-MODULES = ("graph", "activation", "descent", "jacobian", "playground", "verdict")
+MODULES = ("graph", "activation", "descent", "film", "jacobian", "playground", "verdict")
 
 
 def lecture() -> Graph:
@@ -74,6 +98,26 @@ def test_the_sigmoid_neuron_gate_by_gate_and_folded() -> None:
     assert again is not None
     assert again["frames"][0]["symbol"] == "σ"
     assert len(state["steps"]) == 17
+
+
+@pytest.mark.parametrize("folded", [[], [0]])
+def test_the_times_of_the_steps_grow(folded: list[int]) -> None:
+    times = [step["time"] for step in GraphActor(neuron()).answer({"folded": folded})[1]["steps"]]
+    assert times == sorted({*times})
+
+
+def test_a_graph_of_twelve_gates_fits_into_a_narrow_page() -> None:
+    graph = neuron()
+    Tanh()((graph.output * 2.0).named("g") - graph.nodes[5]).named("h")
+    actor = GraphActor(graph)
+    setup, _ = actor.start()
+    assert setup["width"] <= setup["room"] + 20
+    narrow, _ = actor.answer({"width": 480})
+    assert narrow is not None
+    assert narrow["width"] <= 500
+    assert {frame["symbol"] for frame in narrow["frames"]} == {"σ"}
+    assert [frame["first"] for frame in narrow["frames"]].count(True) == 1
+    assert actor.answer({"width": 480})[0] is None
 
 
 def test_a_folded_gate_computes_what_its_gates_compute() -> None:
@@ -161,6 +205,50 @@ def test_a_sigmoid_whose_inside_is_used_elsewhere_is_not_folded() -> None:
     graph = neuron()
     graph.nodes[10] * graph.nodes[13]
     assert find_groups(graph) == []
+
+
+# -- the code of a gate ------------------------------------------------------------------------------
+
+SHOWN = [
+    (gate, np.array([[0.5, -2.0, 3.0], [1.5, 0.3, -0.7]]))
+    for gate in (Add(), Subtract(), Multiply(), Divide(), Max(), Negate(), Reciprocal(), Exp(), Power(3), Sigmoid(),
+                 Tanh(), ReLU(), LeakyReLU(), ELU(), SquaredNorm(), Sum(1), Copy(2))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "x"), SHOWN, ids=lambda value: type(value).__name__)
+def test_the_code_that_is_shown_computes_what_the_gate_computes(gate: Any, x: np.ndarray) -> None:
+    shown = describe_gate(gate)
+    assert not re.search(
+        r"convert_|check_|unbroadcast|namespace|raise|\bxp\b|safe_", shown["forward"] + shown["backward"]
+    )
+    passes: dict[str, Any] = {"np": np}
+    exec(shown["forward"] + "\n" + shown["backward"], passes)
+    inputs = [x, x[::-1] + 0.1][: len(inspect.signature(gate.forward).parameters)]
+    out, cache = passes["forward"](gate, *inputs)
+    np.testing.assert_allclose(out, gate.forward(*inputs)[0])
+    upstream = (x, 2 * x) if isinstance(gate, Copy) else np.ones_like(out) * 1.5
+    for mine, theirs in zip(
+        passes["backward"](gate, upstream, cache), gate.backward(upstream, gate.forward(*inputs)[1])
+    ):
+        np.testing.assert_allclose(mine, theirs)
+
+
+def test_a_click_shows_the_formula_and_the_learners_own_code() -> None:
+    shown = describe_gate(Multiply())
+    assert shown["about"].startswith("out = x · y. Swaps its inputs: dx = upstream · y")
+    assert "return (upstream * y, upstream * x)" in shown["backward"]
+
+    class Mine(ReLU):
+        """Mine."""
+
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            return (upstream,)  # as I wrote it
+
+    own = describe_gate(Mine())
+    assert own["about"] == ""
+    assert own["backward"].endswith("return (upstream,)  # as I wrote it")
+    assert "np.maximum(x, 0.0)" in own["forward"]
 
 
 # -- bad input ---------------------------------------------------------------------------------------
@@ -443,7 +531,7 @@ def test_each_explorer_has_a_live_form_and_a_still_one() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_script_is_whole_and_asks_no_network(module: str, tmp_path: Path) -> None:
-    text = protocol.bundle_script(module)
+    text = bundle_script(module)
     assert not re.search(r"^import |^export (?!default)|https?://(?!www\.w3\.org/2000/svg)", text, re.MULTILINE)
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
     assert len(names) == len({*names})
