@@ -60,7 +60,7 @@ activation_explorer(Sigmoid())
 """, "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')", """
 from nnkit.view.figures.plots import animate_update
 animate_update(step_size=0.1)
-"""  # fmt: skip
+""", "from nnkit.view import drill\ndrill()"  # fmt: skip
 
 VERDICT = """
 from nnkit.check import check_backward
@@ -317,8 +317,19 @@ def go_down(one: Locator) -> None:
     one.page.mouse.up()
     expect(one.locator(".nnx-count")).to_have_text("step 0 of 40")
     expect(one.get_by_role("textbox", name="start W[0]")).not_to_have_value("−1.5")
-    one.get_by_role("combobox").select_option("1")
+    assert one.locator(".nnx-curve.nnx-solid").get_attribute("d").count("L") == 0  # no future  # type: ignore[union-attr]
+    one.get_by_role("combobox", name="Batch size").select_option("1")
+    press(one, "Step →")
+    expect(sentence(one)).to_contain_text("so W goes from")
+    one.get_by_role("combobox", name="Surface").select_option("2")
+    expect(one.get_by_role("combobox", name="Batch size")).to_be_hidden()
+    enter(one, "momentum", "0.7")
+    press(one, "Step →", 3)
+    expect(one.locator("svg.nnx-plot")).to_contain_text("dotted: without momentum")
+    picture(one, "descent_narrow")
+    one.get_by_role("combobox", name="Surface").select_option("1")
     enter(one, "step_size", "0.13")
+    press(one, "Step →")
     expect(one.locator(".nnx-warning").first).to_contain_text("Divergence: the loss grows from 14.25 to")
     enter(one, "momentum", "0.5")
     press(one, "Step →", 2)
@@ -393,6 +404,27 @@ def watch_the_film(one: Locator, theme: str) -> None:
     picture(one, f"film_{theme}")
 
 
+def practise(one: Locator) -> None:
+    """Work out two wires with the keyboard alone: a wrong number is explained, right ones make a streak."""
+    field, streak = one.get_by_role("textbox", name="Your answer"), one.locator(".nnx-streak")
+    expect(sentence(one)).to_have_text("Forward: p = y + x. What is p?")
+    field.focus()
+    for text in ("-12", "1"):  # y is −3, x is 4
+        one.page.keyboard.type(text)
+        one.page.keyboard.press("Enter")
+        expect(one.locator(".nnx-feedback")).to_contain_text("The gate is +" if text == "-12" else "✓ p = 1.")
+    expect(streak).to_contain_text("1 right in a row")
+    expect(field).to_be_focused()
+    one.page.keyboard.type("much")
+    one.page.keyboard.press("Enter")
+    expect(one.locator(".nnx-error")).to_contain_text("The answer must be a number; 'much' is not.")
+    press(one, "Show")
+    expect(streak).to_contain_text("0 right in a row (best: 1)")
+    one.get_by_role("combobox", name="Level").select_option("4")
+    expect(one.locator("svg.nnx-graph")).to_contain_text("σ")
+    picture(one, "drill")
+
+
 def play_with_the_others(page: Page, first: int, theme: str) -> None:
     """All that can be done in them; `first` is the number of the first one on the page."""
     for number, (name, play_with) in enumerate(
@@ -403,6 +435,7 @@ def play_with_the_others(page: Page, first: int, theme: str) -> None:
         picture(explorer(page, number), f"{name}_{theme}")
     assert explorer(page, first + 3).locator("td.nnx-absent").count() == 12
     watch_the_film(explorer(page, first + 4), theme)
+    practise(explorer(page, first + 5))
     assert_accessible(page)
 
 
@@ -414,7 +447,7 @@ def test_the_other_explorers_in_jupyterlab(lab: Lab) -> None:
 
 def test_two_of_each_explorer_on_a_page_share_no_ids(lab: Lab) -> None:
     """Each url(#id), href and aria reference of a view is answered by an element of that view."""
-    once = (GRAPHS[0], *OTHERS[:3], VERDICT, "playground()")
+    once = (GRAPHS[0], *OTHERS[:3], *OTHERS[4:], VERDICT, "playground()")
     page = lab.open("twice", (*once, *once))
     views = page.locator(".nnx-explorer")
     expect(views).to_have_count(2 * len(once))
@@ -457,6 +490,6 @@ def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
         page.route("http*://**", lambda route: route.abort())
         page.goto(page_file.as_uri())
         figures = page.locator(".nnx-still svg[role=img], img.nnk-picture")
-        assert [figure.is_visible() for figure in figures.all()] == [True] * 7
+        assert [figure.is_visible() for figure in figures.all()] == [True] * 8
         page.screenshot(path=str(PICTURES / f"explorer_still_{state}_state.png"))
         context.close()

@@ -50,7 +50,7 @@ from nnkit.view.explorers.gate_source import describe_gate
 from nnkit.view.explorers.graph_sliders import build_sliders, choose_scale
 from nnkit.view.scripts import STATIC, bundle_script
 
-MODULES = ("graph", "activation", "descent", "film", "jacobian", "playground", "verdict")
+MODULES = ("graph", "activation", "descent", "drill", "film", "jacobian", "playground", "verdict")
 
 
 def lecture() -> Graph:
@@ -409,6 +409,31 @@ def test_the_path_is_the_lectures() -> None:
     np.testing.assert_allclose(state["path"], descend(1.0, 0.9))
     assert state["words"][1].startswith("dW = (")
     json.dumps([setup, state], allow_nan=False)
+
+
+@pytest.mark.parametrize("batch_size", [1, 20, 60])
+def test_batches_are_the_lectures(batch_size: int) -> None:
+    from nnkit.view.figures.loss_surface import descend
+
+    _, state = DescentActor().answer({"batch_size": batch_size})
+    np.testing.assert_allclose(state["path"], descend(2.0, 0.0, batch_size if batch_size < 60 else None))
+    with pytest.raises(protocol.InvalidRequest, match="The batch size must be a whole number from 1 to 60"):
+        DescentActor().answer({"batch_size": 61})
+    assert DescentActor().answer({"surface": 1, "batch_size": 5})[1]["batch_size"] == 0
+
+
+def test_in_the_narrow_valley_momentum_arrives_sooner() -> None:
+    """No step size gets as far without momentum in the same number of updates."""
+    narrow = DescentActor().surfaces[2]
+    _, state = DescentActor().answer({"surface": 2, "momentum": 0.7})
+    losses, plain = np.array(state["losses"]), np.array(state["plain"])
+    assert np.all(losses[20:] < plain[20:] / 2)
+    assert losses[-1] < plain[-1] / 20
+    best = min(
+        float(narrow.loss(follow_updates(narrow, rate, 0.0, narrow.start)[-1][0])) for rate in np.linspace(0, 0.022, 45)
+    )
+    assert losses[-1] < best / 4
+    assert DescentActor().answer({"surface": 2})[1]["plain"] == []
 
 
 def test_a_step_size_that_is_too_large_diverges_and_ends() -> None:

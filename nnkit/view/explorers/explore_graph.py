@@ -13,16 +13,13 @@ from nnkit.view.drawing.geometry import MAX_DRAWN_NODES
 from nnkit.view.drawing.labels import describe_graph, format_title
 from nnkit.view.drawing.svg import HtmlText, html
 from nnkit.view.explorers.gate_source import describe_gate
-from nnkit.view.explorers.graph_scene import build_svg_model, frame_groups
+from nnkit.view.explorers.graph_scene import PAGE_WIDTH, build_svg_model, frame_groups
 from nnkit.view.explorers.graph_sliders import build_sliders, parse_values
 from nnkit.view.explorers.graph_steps import compute_steps
 from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure
 
 MAX_TAIL_NODES = 60
 """The number of nodes shown, from the end, of a graph that is too large to be drawn."""
-
-PAGE_WIDTH = 910.0
-"""The width of the drawing until the page has said how much room it has."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ from nnkit.view.drawing.labels import estimate_width, get_given_name, list_drawn
 from nnkit.view.explorers.graph_steps import label_wire
 from nnkit.view.explorers.protocol import Json
 
+PAGE_WIDTH = 910.0
+"""The width of the drawing until the page has said how much room it has."""
+
 WIDEST_NUMBER = "−0.0000"
 """The text for which each label has room, whatever its number is now."""
 

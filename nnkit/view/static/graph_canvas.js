@@ -8,7 +8,7 @@ const FLIGHT = 700; // milliseconds in which a number travels along a wire
 
 /**
  * Draws SVG models into `holder`; calls `opened(box)` for a box that is clicked, `fold(group)` for a frame's button,
- * `resized(width)` when there is room for longer or only for shorter lines.
+ * `resized(width)` when there is room for longer or only for shorter lines. Without `opened`, gates are no buttons.
  */
 export class GraphCanvas {
   constructor(holder, { opened, fold, resized }) {
@@ -65,6 +65,7 @@ export class GraphCanvas {
     const double = { ...shape, class: "nnx-inner", x: box.x + 3, y: box.y - box.h / 2 + 3, width: box.w - 6,
       height: box.h - 6, rx: Math.max(4, box.r - 3) };
     const rim = box.kind === "group" ? [makeSvg("rect", double)] : [];
+    if (!this.opened) return makeSvg("g", {}, makeSvg("rect", shape), ...rim, ...lines);
     return makeSvg("g", {
       class: "nnx-key", role: "button", tabindex: 0, "data-key": `gate-${box.id}`,
       "aria-label": `${box.label}: its forward and backward`, click: open, keydown: open,
@@ -229,12 +230,13 @@ export class GraphCanvas {
   /** Fit the drawing into a page of another width, with lines of another length if need be. */
   resize() {
     const room = this.holder.clientWidth / MIN_ZOOM;
-    if (!room) return;
+    if (!room || room === this.room) return; // its own height changes when one zooms
+    this.room = room;
     this.fit();
     const { width, room: had, boxes } = this.svgModel;
     const wrapped = boxes.some((box) => box.line);
     clearTimeout(this.asking);
-    if (width > room + 1 || (wrapped && room > had + 40)) this.asking = setTimeout(() => this.resized(Math.floor(room)), 120);
+    if (width > room + 1 || (wrapped && room > had + 40)) this.asking = setTimeout(() => this.resized?.(Math.floor(room)), 120);
   }
 
   close() {
