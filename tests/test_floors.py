@@ -35,7 +35,7 @@ view      nnkit.view
           nnkit.view.explorers
           nnkit.view.figures
           nnkit.view.drawing nnkit.view.errors nnkit.view.scripts
-check     nnkit.check nnkit.check.notebook
+check     nnkit.check nnkit.check.notebook nnkit.guesses
           nnkit.check.api
           nnkit.check.forms
           nnkit.check.pipeline

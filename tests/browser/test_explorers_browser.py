@@ -84,6 +84,10 @@ LOST_REFERENCES = r"""(views) => views.flatMap((view) =>
     })))"""
 """Returns the ids that a view refers to and that are not of an element in it."""
 
+PLANTED = """() => import(URL.createObjectURL(new Blob(
+  ["setTimeout(() => { throw new Error('planted') }); console.error('planted too')"], {type: "text/javascript"})))"""
+"""Errors as an explorer's module would make them."""
+
 
 def keys(one: Locator, *names: str) -> None:
     one.locator(".nnx-stage").focus()
@@ -442,7 +446,11 @@ def play_with_the_others(page: Page, first: int, theme: str) -> None:
 def test_the_other_explorers_in_jupyterlab(lab: Lab) -> None:
     page = lab.open("others", OTHERS)
     play_with_the_others(page, 0, "light")
-    lab.close(page)
+    assert lab.complaints(page) == []
+    page.evaluate(PLANTED)
+    page.wait_for_timeout(300)
+    assert sorted(complaint.splitlines()[0] for complaint in lab.complaints(page)) == ["planted", "planted too"]
+    page.close()
 
 
 def test_two_of_each_explorer_on_a_page_share_no_ids(lab: Lab) -> None:

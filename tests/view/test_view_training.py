@@ -134,6 +134,14 @@ def test_the_path_that_is_drawn_is_the_path() -> None:
 # -- curves ------------------------------------------------------------------------------------------
 
 
+def test_several_runs_are_their_mean_and_a_band() -> None:
+    picture = training.curves({"runs": [[1.0, 2.0], [3.0, 6.0]], "one": [1.0, 1.0]}, "Bands")
+    (axes,) = picture.figure.axes
+    assert [list(line.get_ydata()) for line in axes.lines] == [[2.0, 4.0], [1.0, 1.0]]
+    (band,) = axes.collections
+    assert {tuple(corner) for corner in band.get_paths()[0].vertices} == {(0, 1), (0, 3), (1, 2), (1, 6)}
+
+
 def test_curves_are_drawn_as_given_each_with_its_own_look() -> None:
     series = {name: np.arange(30.0) + i for i, name in enumerate("abcde")}
     (axes,) = training.curves(series, "Five", log=True).figure.axes
@@ -186,9 +194,9 @@ def test_the_spiral_twice_has_the_lectures_numbers() -> None:
 
 
 def test_panels_that_are_left_over_are_empty() -> None:
-    four = {str(i): by_sign for i in range(4)}
-    axes = training.regions(four, POINTS, CLASSES).figure.axes
-    assert [panel.axison for panel in axes] == [True] * 4 + [False] * 2
+    for count, left_over in ((4, 0), (5, 1)):
+        axes = training.regions({str(i): by_sign for i in range(count)}, POINTS, CLASSES).figure.axes
+        assert [panel.axison for panel in axes] == [True] * count + [False] * left_over
 
 
 # -- images and films --------------------------------------------------------------------------------
