@@ -1,4 +1,4 @@
-"""What a wrong number of the drill comes from: each slip is worked out, and named as in the catalogue of mistakes."""
+"""Slips that lead to a wrong number in the drill: each is worked out, and named as in the catalogue of mistakes."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """What is asked for: "q" or "dq"."""
+        """The name of the answer: "q" or "dq"."""
         return f"{'d' * self.asks_gradient}{label_wire(self.node)}"
 
 
