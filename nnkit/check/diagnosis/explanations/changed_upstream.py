@@ -22,7 +22,7 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "upstream is divided by its length": lambda g: g / np.linalg.norm(g),
     "upstream is squared": np.square,
 }
-"""What people do to upstream, in words."""
+"""Changes of upstream that people make, in words."""
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 10.0)
 """Numbers to which gradients are clipped."""
 
