@@ -252,6 +252,16 @@ CASES: list[tuple[str, str, Any]] = [
         "the gradient is clipped to -0.5 and 0.5",
         lambda: check_gate(lambda x: x**2, lambda g, out, x: np.clip(2 * g * x, -0.5, 0.5), draw(5)),
     ),
+    (
+        "changed-upstream",
+        "through the Jacobian, not back through its transpose",
+        lambda: check_gate(np.cumsum, lambda g, out, x: np.cumsum(g), draw(5)),
+    ),
+    (
+        "changed-upstream",
+        "through the Jacobian, not back through its transpose",
+        lambda: check_gate(np.linalg.inv, lambda g, out, x: -out @ g @ out, draw(3, 3) + 3 * np.eye(3)),
+    ),
     ("wrong-jacobian", "softmax of each column, where each row", partial(log_sum_exp, plain, of_columns)),
     ("wrong-jacobian", "without the division by the sum", partial(log_sum_exp, plain, np.exp)),
     (

@@ -29,7 +29,7 @@ BOUNDS = (0.1, 0.5, 1.0, 5.0, 10.0)
 
 def _changed(comparison: Comparison) -> Variants:
     upstream = np.asarray(comparison.upstream)
-    found: Variants = {}
+    found: Variants = _push_forward(comparison)
     if not np.all(upstream == 1):
         for title, change in CHANGES.items():
             gradients = _differentiate(comparison, change(upstream))
@@ -39,6 +39,15 @@ def _changed(comparison: Comparison) -> Variants:
         words = _say(f"the gradient is clipped to -{bound:g} and {bound:g}", True)
         found[words] = tuple(np.clip(right, -bound, bound) for right in comparison.right)
     return found
+
+
+def _push_forward(comparison: Comparison) -> Variants:
+    """Return what upstream gives as a direction in which each input moves: J g in place of Jᵀ g."""
+    pushed: list[Any] = []
+    for target, x in zip(comparison.targets, comparison.given):
+        fits = target.jacobian is not None and target.jacobian.shape == 2 * (np.size(x),) and np.size(x) > 1
+        pushed.append((target.jacobian @ np.ravel(comparison.upstream)).reshape(np.shape(x)) if fits else None)
+    return {FORWARDS: tuple(pushed)} if any(p is not None for p in pushed) else {}
 
 
 def _differentiate(comparison: Comparison, upstream: Any) -> Arrays | None:
@@ -73,5 +82,12 @@ CHANGED = Mistake(
     "lecture 01, Upstream × local",
     _changed,
     named=False,
+)
+FORWARDS = say(
+    CHANGED,
+    "upstream is taken through the Jacobian, not back through its transpose",
+    "Entry [i, j] of the Jacobian leads from input j to output i; on the way back, from output i to input j.",
+    "If one input grows, which outputs change? From each of these it gets a share.",
+    "Turn each step of forward: its last step comes first, a sum from the left becomes one from the right, A becomes A.T.",
 )
 EXPLANATIONS = (CHANGED,)
