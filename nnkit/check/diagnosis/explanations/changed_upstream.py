@@ -88,6 +88,6 @@ FORWARDS = say(
     "upstream is taken through the Jacobian, not back through its transpose",
     "Entry [i, j] of the Jacobian leads from input j to output i; on the way back, from output i to input j.",
     "If one input grows, which outputs change? From each of these it gets a share.",
-    "Turn each step of forward: its last step comes first, a sum from the left becomes one from the right, A becomes A.T.",
+    "Turn each step of forward: the last comes first, a sum from the left becomes one from the right, A becomes A.T.",
 )
 EXPLANATIONS = (CHANGED,)
