@@ -303,7 +303,7 @@ edited("mean in place of sum", (SUM, f"{SUM} * np.size(x.data) / np.size(dx)"),
 edited(
     "upstream left out",
     ("value.gate.backward(value.grad", "value.gate.backward(np.ones_like(value.grad)"),
-    said="no-upstream path",
+    said="chain-begun-late wrong-factor",
 )
 edited("multiply with itself", (MULTIPLY, SQUARE),
        said="wrong-value")  # fmt: skip
