@@ -73,6 +73,11 @@ class GraphRun:
         """Return the right gradients."""
         return _right(self.needs, self.local, self.output)
 
+    def is_made_by(self, way: Pass) -> bool:
+        """Return True if this pass gives the gradients that were returned."""
+        made = way(self.needs, self.local, self.output)
+        return _same(self.returned, {node: made[node] for node in self.returned})
+
 
 def _check_graph(
     backward: Callable[..., Any], graphs: Mapping[str, tuple[Needs, str]], title: str, rng: np.random.Generator
@@ -247,6 +252,24 @@ def _breadth_first(needs: Needs, local: Locals, output: str) -> Gradients:
     return grad
 
 
+def _revisiting(needs: Needs, local: Locals, output: str) -> Gradients:
+    """Run backward along an order that lists a node once for each way to it."""
+    grad = dict.fromkeys(needs, 0.0)
+    grad[output] = 1.0
+    order: list[str] = []
+
+    def visit(node: str) -> None:
+        for x in needs[node]:
+            visit(x)
+        order.append(node)
+
+    visit(output)
+    for node in order[::-1]:
+        for x, slope in zip(needs[node], local[node]):
+            grad[x] += slope * grad[node]
+    return grad
+
+
 def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False) -> list[str]:
     """Return the nodes in the order of a search that enters each once."""
     seen: list[str] = []
@@ -307,12 +330,16 @@ WRONG: dict[str, tuple[Pass, ...]] = {
 
 def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
     """Return the one mistake that explains every graph, those that came out right included."""
-    found = [
-        id
-        for id, ways in WRONG.items()
-        if any(all(_same(run.returned, way(run.needs, run.local, run.output)) for run in runs) for way in ways)
-    ]
+    found = [id for id, ways in WRONG.items() if any(all(run.is_made_by(way) for run in runs) for way in ways)]
     return tuple(found) if len(found) == 1 else ()
+
+
+def find_faulty_pass(runs: Sequence[GraphRun]) -> str:
+    """Return the id of the one mistake in visiting nodes that explains these runs, of which the gradients of some nodes
+    are known; "" where none or several do."""
+    named = {"visited-twice": (_revisiting,), **{id: WRONG[id] for id in ("overwritten-branch", "wrong-order")}}
+    found = [id for id, ways in named.items() if any(all(run.is_made_by(way) for run in runs) for way in ways)]
+    return found[0] if len(found) == 1 else ""
 
 
 ORDER_WORDS = {
