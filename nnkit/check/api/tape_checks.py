@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.api.graph_checks import GraphRun, find_faulty_pass
 from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.diagnosis.graph_passes import GraphRun, find_faulty_pass
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import CallFault, Finding
 from nnkit.check.evidence.subjects import FunctionSubject
