@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 ONE = [((),), ((4,),), ((2, 3),), ((2, 1, 3),)]
 TWO = [((), ()), ((4,), (4,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 2))]
@@ -161,8 +162,18 @@ class Function:
 
 
 def list_functions() -> Iterator[Function]:
-    """Return all expressions at all their shapes."""
+    """Yield all expressions at all their shapes, but for those at which an expression is not defined."""
     for domain, shapes, expressions in TABLE:
         for expression in expressions.split("|"):
             for each in shapes:
-                yield Function(expression, each, domain)
+                function = Function(expression, each, domain)
+                if _is_defined(function):
+                    yield function
+
+
+def _is_defined(function: Function) -> bool:
+    try:
+        function.bind(np, scipy.special)(*function.draw(np.random.default_rng(0), 1.0))
+    except (IndexError, ValueError):
+        return False
+    return True

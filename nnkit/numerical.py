@@ -57,12 +57,16 @@ def estimate_slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
         return _find_best_estimate(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK_FACTORS))
 
 
-def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
-    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain."""
+def _find_best_estimate(
+    phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float], inner: float | None = None
+) -> Estimate:
+    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain. `inner` is the
+    size of the numbers with which phi computes, if it is known not to be `magnitude`."""
+    inner = magnitude if inner is None else inner
     sizes, best = np.array([size]), None
     for shrink in shrinks:
         steps = shrink * _make_steps(sizes, MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
-        found = _estimate_in_parts(phi([0.0, *_list_both_signs(steps[:, 0])]), steps, sizes, magnitude)
+        found = _estimate_in_parts(phi([0.0, *_list_both_signs(steps[:, 0])]), steps, sizes, inner)
         best = found if best is None else _choose(_is_unsure(best) & _is_better(found, best), found, best)
         if not _is_unsure(best).any():
             break
@@ -127,10 +131,22 @@ def _recompute_over_all_steps(function: Callable[..., Any], inputs: tuple[Any, .
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
     own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE else ()  # steps in proportion to a small x
     values_at = _vary_entry(function, inputs, wrt, x, entry)
-    found = _find_best_estimate(values_at, size, magnitude, (*ALL_SHRINK_FACTORS, *own))
+    inner = min(magnitude, _measure_inner_size(function, inputs, wrt))
+    found = _find_best_estimate(values_at, size, magnitude, (*ALL_SHRINK_FACTORS, *own), inner)
     if not np.all(np.isfinite(found.value)):
         found = _estimate_from_one_side(values_at, max(size, MIN_SCALE), found)
     return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in list_fields(found)))
+
+
+def _measure_inner_size(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> float:
+    """Return about the size of the numbers that are rounded as a function is computed: how much the value changes, in
+    units of ε, as the last digits of the input do."""
+    x, rng = np.asarray(inputs[wrt]), np.random.default_rng(0)
+    epsilon = _get_epsilon(x)
+    shifts = [np.zeros(x.shape), *(epsilon * rng.integers(-4, 5, size=x.shape) for _ in range(4))]
+    middle, *outs = evaluate_at_each(function, [_replace_input(inputs, wrt, x + x * shift) for shift in shifts])
+    changes = [np.abs(np.asarray(out - middle, dtype=float)) for out in outs]
+    return 4 / epsilon * float(np.max(changes, initial=0.0))
 
 
 def _estimate_from_one_side(values_at: ValuesAt, size: float, found: Estimate) -> Estimate:

@@ -36,6 +36,8 @@ class Case:
     comparisons: list[Comparison] = field(default_factory=list)
     exact: bool = False
     """The complex step gives the function's slopes."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what could not be seen."""
 
     @classmethod
     def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:

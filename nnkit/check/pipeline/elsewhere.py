@@ -1,0 +1,117 @@
+"""Step 2, where rounding may hide a mistake: compare at other scales of the inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from nnkit.check.evidence import sampling
+from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.check.evidence.directions import look_along
+from nnkit.check.evidence.domains import leaves_domain
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
+from nnkit.check.pipeline.answers_at import ask_at
+from nnkit.check.pipeline.case import Case
+
+MIN_PLACES = 3
+"""Places at which gradients that rounding might excuse must disagree to be wrong."""
+
+
+def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
+    """Return comparisons in which something is wrong at another scale, where what passed here might be no more than
+    rounding, or zeros: the inverse of a matrix with entries of 10⁶, a sigmoid at 1000."""
+    doubts = _find_doubts(case)
+    if not any(map(np.any, doubts)):
+        return []
+    search = _Search(case, doubts)
+    for others in list_scaled(case.subject, case.inputs):
+        found = search.compare_at(others)
+        if found or not search.is_open:
+            return found or []
+    return search.conclude()
+
+
+def _find_doubts(case: Case) -> list[np.ndarray]:
+    """Return True for each entry that nothing was seen of: in doubt in the comparison here, or in a gradient of zeros
+    only."""
+    doubts = [np.full(w.shape, not np.any(w)) for w in case.returned[0]]
+    for comparison in case.comparisons[:1]:
+        pairs = zip(doubts, comparison.targets, comparison.returned)
+        doubts = [doubt | target.doubts(w) for doubt, target, w in pairs]
+    return doubts
+
+
+@dataclass
+class _Search:
+    case: Case
+    doubts: list[np.ndarray]
+    """The entries that nothing has been seen of so far."""
+    undecided: list[Comparison] = field(default_factory=list)
+    """Comparisons elsewhere that left doubts."""
+
+    @property
+    def is_open(self) -> bool:
+        return any(map(np.any, self.doubts))
+
+    def compare_at(self, others: Arrays) -> list[Comparison] | Finding:
+        """Look for what is wrong at these inputs, and drop the doubts about entries that show there, and are right."""
+        case, subject = self.case, self.case.subject
+        answer = ask_at(case, others)
+        if answer is None:
+            return []
+        if isinstance(answer, Finding):
+            return [] if leaves_domain(subject, case.inputs, others) else answer
+        g, returned = answer
+        seen = look_along(subject, others, [g], [returned], case.directions_rng, 2, case.exact)
+        left = [np.full(w.shape, not np.any(w)) for w in returned]
+        if not (seen.is_sure and (seen.shows_each or case.is_large or case.is_slow)):
+            if case.is_large or case.is_slow:
+                return []
+            found = sampling.compare_at(subject, others, [g], [returned], sampling.find_batch_size(subject, others))
+            if isinstance(found, Finding):
+                return []
+            (comparison,) = found
+            if self._is_wrong(comparison):
+                return [] if leaves_domain(subject, case.inputs, others) else found
+            self.undecided.append(comparison)
+            left = [a | t.misses(w) | t.doubts(w) for a, t, w in zip(left, comparison.targets, returned)]
+        self.doubts = [doubt & rest for doubt, rest in zip(self.doubts, left)]
+        return []
+
+    def _is_wrong(self, comparison: Comparison) -> bool:
+        missed = [t.misses(w) for t, w in zip(comparison.targets, comparison.returned)]
+        if not any(map(np.any, missed)):
+            return False
+        if any(w.shape != t.value.shape for t, w in zip(comparison.targets, comparison.returned)):
+            return True
+        return any(map(np.any, find_beyond_rounding(self.case.subject, comparison, missed, self.case.rng)))
+
+    def conclude(self) -> list[Comparison]:
+        """Return the comparison here as wrong if gradients are clearly not right wherever they were looked at; else
+        note what could not be seen."""
+        case = self.case
+        if not case.comparisons:
+            return []
+        here = case.comparisons[0]
+        left = find_beyond_rounding(case.subject, here, self.doubts, case.rng)
+        if not any(map(np.any, left)):
+            return []
+        places = [here, *self.undecided]
+        if len(places) >= MIN_PLACES and all(contradicts(case.subject, place, case.directions_rng) for place in places):
+            narrowed = replace(here, targets=tuple(target.narrow() for target in here.targets))
+            if any(narrowed.is_wrong(k) for k in range(len(narrowed.targets))):
+                return [narrowed]
+        case.notes += _describe_unseen(case, left)
+        return []
+
+
+def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
+    names = [case.subject.name(i) for i, mask in zip(case.subject.wrt, left) if np.any(mask)]
+    count, whole = sum(int(np.sum(mask)) for mask in left), sum(np.size(mask) for mask in left)
+    verb = "is" if count == 1 else "are"
+    return (
+        f"{count} of {whole} entries ({', '.join(names)}) {verb} too small here to be told from rounding, and no other "
+        "scale of the inputs shows more: a mistake there would not be seen.",
+    )
