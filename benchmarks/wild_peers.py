@@ -59,8 +59,8 @@ TABLE: list[tuple[str, list[Any], str]] = [
         "m.pad(x, 1, mode='wrap')|m.broadcast_to(x, (2, *x.shape))|m.concatenate([x, 2 * x])|m.stack([x, x**2], 1)|"
         "m.vstack([x, x])|m.hstack([x, 3 * x])|m.split(x, [1, 2])[1]|m.take(x, m.array([0, 2, 0]), axis=0)|"
         "x[::2]|x[m.array([1, 1, 0])]|m.percentile(x, 30)|m.quantile(x, 0.4, axis=0)|s.logsumexp(x)|"
-        "s.logsumexp(x, axis=0)|s.softmax(x, axis=-1)|s.log_softmax(x, axis=0)|m.partition(x, 1)|m.append(x, x)|"
-        "m.trapezoid(x)|m.gradient(x, axis=0)|m.fft.fft(x).real|m.fft.fft(x).imag|m.abs(m.fft.rfft(x))|"
+        "s.logsumexp(x, axis=0)|s.softmax(x, axis=-1)|s.log_softmax(x, axis=0)|m.partition(x, 1)[..., :2]|"
+        "m.append(x, x)|m.trapezoid(x)|m.gradient(x, axis=0)|m.fft.fft(x).real|m.fft.fft(x).imag|m.abs(m.fft.rfft(x))|"
         "m.fft.ifft(x).real|m.fft.fftshift(x)|m.fft.irfft(x)",
     ),
     (
@@ -129,6 +129,13 @@ TABLE: list[tuple[str, list[Any], str]] = [
         "x * y + z|m.where(x > y, y * z, z)|m.clip(x, y - 1, y + 1) * z",
     ),
 ]
+
+
+INEXACT = {
+    ("s.log_ndtr(x)", 1e6): "JAX's series for it is right to 10⁻⁵ only where x is below -10⁵: log_ndtr'(x) is about -x",
+    ("s.betaln(x, y)", 1e6): "JAX's derivative is NaN at some of these, where differences of gammaln lose all digits",
+}
+"""Expressions and scales at which the derivative by JAX is not the right one."""
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
 MAX_PART_ENTRIES = 100_000
 """Entries of the output in one table."""
 SHRINK_FACTORS = (2.0**-8, 2.0**-16)
-ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
+FINE_SHRINK_FACTORS = (2.0**-24, 2.0**-32)
+ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, *FINE_SHRINK_FACTORS)
 
 ValuesAt = Callable[[Sequence[float]], Iterable[Any]]
 """Function from some numbers to the values of another function at each of them."""
@@ -115,24 +116,32 @@ def estimate_columns(
             yield column or _estimate_real_columns(function, inputs, wrt, part, middle)
 
 
-def recompute_column(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
-    """Recompute one column of the Jacobian more carefully: over steps of all sizes, and in extended precision if the
-    machine has it and the function accepts it. Arrays of the output's shape."""
+def recompute_column(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    shrinks: Sequence[float] = ALL_SHRINK_FACTORS,
+) -> Estimate:
+    """Recompute one column of the Jacobian more carefully: over steps of all sizes, or those of these `shrinks` alone,
+    and in extended precision if the machine has it and the function accepts it. Arrays of the output's shape."""
     wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
     with np.errstate(all="ignore"):
         try:
-            return _recompute_over_all_steps(function, wide, wrt, entry)
+            return _recompute_over_steps(function, wide, wrt, entry, shrinks)
         except Exception:  # linear algebra, SciPy and JAX do not have the type
-            return _recompute_over_all_steps(function, inputs, wrt, entry)
+            return _recompute_over_steps(function, inputs, wrt, entry, shrinks)
 
 
-def _recompute_over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+def _recompute_over_steps(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, shrinks: Sequence[float]
+) -> Estimate:
     x = np.asarray(inputs[wrt])
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
-    own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE else ()  # steps in proportion to a small x
+    own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE and 1.0 in shrinks else ()  # steps in proportion to a small x
     values_at = _vary_entry(function, inputs, wrt, x, entry)
     inner = min(magnitude, _measure_inner_size(function, inputs, wrt))
-    found = _find_best_estimate(values_at, size, magnitude, (*ALL_SHRINK_FACTORS, *own), inner)
+    found = _find_best_estimate(values_at, size, magnitude, (*shrinks, *own), inner)
     if not np.all(np.isfinite(found.value)):
         found = _estimate_from_one_side(values_at, max(size, MIN_SCALE), found)
     return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in list_fields(found)))

@@ -100,9 +100,7 @@ def vjp_targets(
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
     at = _find_kinked_outputs(columns) if kinked.any() else ()
     return [
-        Target(
-            *(part.reshape(shape) for part in (v, a, b, e)), int(np.sum(k)), at, tuple(columns), p.reshape(shape)
-        )
+        Target(*(part.reshape(shape) for part in (v, a, b, e)), int(np.sum(k)), at, tuple(columns), p.reshape(shape))
         for v, a, b, e, k, p in zip(value, low, high, error_bound, kinked, plain)
     ]
 
@@ -157,10 +155,8 @@ def recheck(
     error = np.where(missed, np.abs(returned - target.value), -1.0)
     for entry in np.argsort(-error, axis=None)[: int(missed.sum())].tolist():
         room = (target.high - target.value).flat[entry] - target.error_bound.flat[entry]
-        a, b = _recompute(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
         own = float(returned.flat[entry])
-        if not a <= own <= b:
-            a, b = allow_for_condition(function, inputs, wrt, entry, upstream, own, (a, b))
+        _, a, b = _recompute(function, inputs, wrt, entry, upstream, own, room if np.isfinite(room) else 0.0)
         if not a <= own <= b:
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
@@ -186,15 +182,42 @@ def _look_closer(
 
 
 def _recompute(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, room: float
-) -> tuple[float, float]:
-    column = numerical.recompute_column(function, inputs, wrt, entry)
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    own: float,
+    room: float,
+) -> tuple[float, float, float]:
+    """Return the slope at one entry, computed with care, and its interval; with room for what may excuse `own`."""
+    slope, low, high = _measure_interval(function, inputs, wrt, entry, upstream, room)
+    if not low <= own <= high:
+        # Where smaller steps clearly say something else, the larger ones crossed a jump: floor(x) is flat.
+        fine = _measure_interval(function, inputs, wrt, entry, upstream, room, numerical.FINE_SHRINK_FACTORS)
+        if fine[1] <= own <= fine[2] and (fine[2] < low or high < fine[1]):
+            return fine
+        low, high = allow_for_condition(function, inputs, wrt, entry, upstream, own, (low, high))
+    return slope, low, high
+
+
+def _measure_interval(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    room: float,
+    shrinks: Sequence[float] = numerical.ALL_SHRINK_FACTORS,
+) -> tuple[float, float, float]:
+    column = numerical.recompute_column(function, inputs, wrt, entry, shrinks)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
-    value, error_bound, low, high, kinked = _project_estimate(
+    value, error_bound, below, above, kinked = _project_estimate(
         Estimate(*(f[None] for f in numerical.list_fields(column))), weights
     )
-    ends = _make_interval(value, error_bound + room, low, high, kinked)
-    return float(ends[0][0, 0]), float(ends[1][0, 0])
+    slack = error_bound + np.maximum(room, _relative_room(value, np.abs(value)))
+    low, high = _make_interval(value, slack, below, above, kinked)
+    return float(value[0, 0]), float(low[0, 0]), float(high[0, 0])
 
 
 def confirm_entry(
@@ -206,14 +229,8 @@ def confirm_entry(
     def project(*xs: Any) -> np.ndarray:
         return np.asarray(np.sum(g * (function(*xs) - middle)))
 
-    column = numerical.recompute_column(project, inputs, wrt, entry)
-    found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), one := np.ones((1, 1)))
-    value, bound, below, above, kinked = found
-    room = _rounding_room(value, np.abs(value), np.max(np.abs(g), initial=0.0))
-    ends = _make_interval(value, bound + room, below, above, kinked)
-    slope, low, high = (float(part[0, 0]) for part in (value, *ends))
-    if not low <= returned <= high:
-        low, high = allow_for_condition(project, inputs, wrt, entry, one[0, 0], returned, (low, high))
+    room = 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
+    slope, low, high = _recompute(project, inputs, wrt, entry, np.ones(()), returned, room)
     return None if low <= returned <= high or not np.isfinite(slope) else slope
 
 
@@ -252,7 +269,9 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
     return target
 
 
-def _measure_rounding(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, jacobian: Estimate) -> np.ndarray:
+def _measure_rounding(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, jacobian: Estimate
+) -> np.ndarray:
     """Return what rounding may do to the entries of a Jacobian (flat): how much they change as the last digits of the
     input do, and ε times the size of the output for a change as large as the input."""
     rng, x = np.random.default_rng(0), np.asarray(inputs[wrt], dtype=float)

@@ -16,7 +16,8 @@ from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding, WrongGradient
 from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
-from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
+from nnkit.check.evidence.location import find_wrong_shape, list_wrong_gradients, search_wrong_entry
+from nnkit.check.evidence.other_scales import contradicts
 from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case
@@ -89,6 +90,7 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     if not seen.exact:
         near = sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS)
     if near:
+        case.is_doubtful = contradicts(subject, inputs, g, returned, case.directions_rng)
         return _find_one_entry(case, inputs, g, returned, SHARE_FOR_DOUBTS) or []
     small: list[Comparison] = []
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_SMALLER):
@@ -109,13 +111,7 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
 
 
 def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
-    """Find one wrong entry by halving, within this share of the time."""
-    try:
-        with working_time_limit(share):
-            found = find_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact)
-    except OutOfTime:
-        return None
-    return None if found is None else describe_wrong_entry(case.subject, inputs, found)
+    return search_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact, share)
 
 
 def _compare_every_entry(case: Case) -> list[Comparison] | Finding:

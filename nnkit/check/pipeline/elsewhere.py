@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -11,10 +12,17 @@ from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import look_along
 from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.location import search_wrong_entry
 from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
+from nnkit.check.evidence.tolerance import EPSILON
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
 
+Place = tuple[Arrays, np.ndarray, Arrays]
+"""Inputs, an upstream gradient, and the gradients that came back."""
+SHARE_OF_TIME = 0.1
+"""Share of the time limit for the search of one wrong entry at another scale."""
 MIN_PLACES = 3
 """Places at which gradients that rounding might excuse must disagree to be wrong."""
 
@@ -22,10 +30,9 @@ MIN_PLACES = 3
 def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
     """Return comparisons in which something is wrong at another scale, where what passed here might be no more than
     rounding, or zeros: the inverse of a matrix with entries of 10⁶, a sigmoid at 1000."""
-    doubts = _find_doubts(case)
-    if not any(map(np.any, doubts)):
+    search = _Search(case, _find_doubts(case), _doubts_value(case))
+    if not search.is_open:
         return []
-    search = _Search(case, doubts)
     for others in list_scaled(case.subject, case.inputs):
         found = search.compare_at(others)
         if found or not search.is_open:
@@ -35,12 +42,18 @@ def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
 
 def _find_doubts(case: Case) -> list[np.ndarray]:
     """Return True for each entry that nothing was seen of: in doubt in the comparison here, or in a gradient of zeros
-    only."""
-    doubts = [np.full(w.shape, not np.any(w)) for w in case.returned[0]]
+    only; for all where all are in doubt."""
+    doubts = [np.full(w.shape, case.is_doubtful or not np.any(w)) for w in case.returned[0]]
     for comparison in case.comparisons[:1]:
         pairs = zip(doubts, comparison.targets, comparison.returned)
         doubts = [doubt | target.doubts(w) for doubt, target, w in pairs]
     return doubts
+
+
+def _doubts_value(case: Case) -> bool:
+    """Return True if the value passed as that of the trusted function by nothing but room for rounding."""
+    of = case.subject.of
+    return of is not None and find_difference(case.what, case.out, np.asarray(of(*case.inputs), float)) is not None
 
 
 @dataclass
@@ -48,12 +61,13 @@ class _Search:
     case: Case
     doubts: list[np.ndarray]
     """The entries that nothing has been seen of so far."""
-    undecided: list[Comparison] = field(default_factory=list)
-    """Comparisons elsewhere that left doubts."""
+    doubts_value: bool
+    undecided: list[Place] = field(default_factory=list)
+    """Other places that left doubts."""
 
     @property
     def is_open(self) -> bool:
-        return any(map(np.any, self.doubts))
+        return self.doubts_value or any(map(np.any, self.doubts))
 
     def compare_at(self, others: Arrays) -> list[Comparison] | Finding:
         """Look for what is wrong at these inputs, and drop the doubts about entries that show there, and are right."""
@@ -63,22 +77,30 @@ class _Search:
             return []
         if isinstance(answer, Finding):
             return [] if leaves_domain(subject, case.inputs, others) else answer
-        g, returned = answer
+        self.doubts_value, (g, returned) = False, answer
         seen = look_along(subject, others, [g], [returned], case.directions_rng, 2, case.exact)
         left = [np.full(w.shape, not np.any(w)) for w in returned]
-        if not (seen.is_sure and (seen.shows_each or case.is_large or case.is_slow)):
-            if case.is_large or case.is_slow:
-                return []
+        coarse = case.is_large or case.is_slow
+        if not (seen.is_sure and (seen.shows_each or coarse)):
+            self.undecided.append((others, g, returned))
+            if coarse:
+                return self._search_entry(others, g, returned) or []
             found = sampling.compare_at(subject, others, [g], [returned], sampling.find_batch_size(subject, others))
             if isinstance(found, Finding):
                 return []
             (comparison,) = found
             if self._is_wrong(comparison):
                 return [] if leaves_domain(subject, case.inputs, others) else found
-            self.undecided.append(comparison)
             left = [a | t.misses(w) | t.doubts(w) for a, t, w in zip(left, comparison.targets, returned)]
         self.doubts = [doubt & rest for doubt, rest in zip(self.doubts, left)]
         return []
+
+    def _search_entry(self, others: Arrays, g: np.ndarray, returned: Arrays) -> Finding | None:
+        case, floor = self.case, 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
+        found = search_wrong_entry(
+            case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_OF_TIME, floor
+        )
+        return None if found is None or leaves_domain(case.subject, case.inputs, others) else found
 
     def _is_wrong(self, comparison: Comparison) -> bool:
         missed = [t.misses(w) for t, w in zip(comparison.targets, comparison.returned)]
@@ -98,8 +120,9 @@ class _Search:
         left = find_beyond_rounding(case.subject, here, self.doubts, case.rng)
         if not any(map(np.any, left)):
             return []
-        places = [here, *self.undecided]
-        if len(places) >= MIN_PLACES and all(contradicts(case.subject, place, case.directions_rng) for place in places):
+        places = [(here.inputs, here.upstream, here.returned), *self.undecided]
+        disagrees = partial(contradicts, case.subject, rng=case.directions_rng)
+        if len(places) >= MIN_PLACES and all(disagrees(*place) for place in places):
             narrowed = replace(here, targets=tuple(target.narrow() for target in here.targets))
             if any(narrowed.is_wrong(k) for k in range(len(narrowed.targets))):
                 return [narrowed]
