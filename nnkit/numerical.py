@@ -27,6 +27,7 @@ RICHARDSON_ORDERS = 4
 FIRST_RELATIVE_STEP = 0.05  # times |x|, or times 0.1 near zero
 MIN_SCALE = 0.1
 COMPLEX_STEP = 1e-30
+SIGNS = np.array([-1.0, 1.0])
 ONE_SIDED_LEVELS = 40
 MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
 MAX_PART_ENTRIES = 100_000
@@ -238,6 +239,12 @@ def draw_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
     """Draw a direction in which every entry of x varies in proportion to its size: a step of 1 doubles it."""
     direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), MIN_SCALE)
     return direction
+
+
+def draw_signs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw -1 or 1 for each entry."""
+    signs: np.ndarray = SIGNS[rng.integers(0, 2, size=shape)]
+    return signs
 
 
 def _estimate_real_columns(

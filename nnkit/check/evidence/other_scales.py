@@ -45,7 +45,7 @@ def find_beyond_rounding(
     """Return True for those of these entries whose errors are larger than rounding explains."""
     rounding = measure_rounding(subject, comparison, rng)
     return [
-        mask & (np.abs(w - t.value) > ROUNDING_FACTOR * room)
+        mask & (np.abs(w - t.value) > ROUNDING_FACTOR * room) & np.isfinite(t.error_bound)
         for mask, w, t, room in zip(masks, comparison.returned, comparison.targets, rounding)
     ]
 

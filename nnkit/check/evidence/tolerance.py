@@ -221,15 +221,22 @@ def _measure_interval(
 
 
 def confirm_entry(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, returned: float
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    returned: float,
+    room: float | None = None,
 ) -> float | None:
-    """Return the slope at one entry of the input where what came back lies outside of its interval; else None."""
+    """Return the slope at one entry of the input where what came back lies outside of its interval; else None. `room`
+    is for rounding beyond what is relative to the slope, by default 64 ε times the upstream gradient."""
     g, middle = np.asarray(upstream, dtype=float), np.asarray(function(*inputs), dtype=float)
 
     def project(*xs: Any) -> np.ndarray:
         return np.asarray(np.sum(g * (function(*xs) - middle)))
 
-    room = 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
+    room = 64 * EPSILON * float(np.max(np.abs(g), initial=0.0)) if room is None else room
     slope, low, high = _recompute(project, inputs, wrt, entry, np.ones(()), returned, room)
     return None if low <= returned <= high or not np.isfinite(slope) else slope
 

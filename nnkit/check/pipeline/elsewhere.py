@@ -15,7 +15,7 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.location import search_wrong_entry
 from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
-from nnkit.check.evidence.tolerance import EPSILON
+from nnkit.check.evidence.tolerance import EPSILON, confirm_entry, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
 
@@ -64,6 +64,8 @@ class _Search:
     doubts_value: bool
     undecided: list[Place] = field(default_factory=list)
     """Other places that left doubts."""
+    answered: bool = False
+    """There are other places where the code is defined."""
 
     @property
     def is_open(self) -> bool:
@@ -77,7 +79,7 @@ class _Search:
             return []
         if isinstance(answer, Finding):
             return [] if leaves_domain(subject, case.inputs, others) else answer
-        self.doubts_value, (g, returned) = False, answer
+        self.answered, self.doubts_value, (g, returned) = True, False, answer
         seen = look_along(subject, others, [g], [returned], case.directions_rng, 2, case.exact)
         left = [np.full(w.shape, not np.any(w)) for w in returned]
         coarse = case.is_large or case.is_slow
@@ -113,21 +115,35 @@ class _Search:
     def conclude(self) -> list[Comparison]:
         """Return the comparison here as wrong if gradients are clearly not right wherever they were looked at; else
         note what could not be seen."""
-        case = self.case
-        if not case.comparisons:
-            return []
-        here = case.comparisons[0]
-        left = find_beyond_rounding(case.subject, here, self.doubts, case.rng)
-        if not any(map(np.any, left)):
-            return []
-        places = [(here.inputs, here.upstream, here.returned), *self.undecided]
-        disagrees = partial(contradicts, case.subject, rng=case.directions_rng)
-        if len(places) >= MIN_PLACES and all(disagrees(*place) for place in places):
-            narrowed = replace(here, targets=tuple(target.narrow() for target in here.targets))
-            if any(narrowed.is_wrong(k) for k in range(len(narrowed.targets))):
-                return [narrowed]
+        case, left = self.case, self.doubts
+        if self.answered:
+            if not case.comparisons:
+                return []
+            left = find_beyond_rounding(case.subject, case.comparisons[0], left, case.rng)
+            if not any(map(np.any, left)):
+                return []
+            wrong = self._narrow_where_all_disagree(case.comparisons[0])
+            if wrong:
+                return [wrong]
         case.notes += _describe_unseen(case, left)
         return []
+
+    def _narrow_where_all_disagree(self, here: Comparison) -> Comparison | None:
+        """Return the comparison without room for rounding, if it is wrong then, and the slopes at all places say so."""
+        case = self.case
+        places = [(here.inputs, here.upstream, here.returned), *self.undecided]
+        disagrees = partial(contradicts, case.subject, rng=case.directions_rng)
+        if len(places) < MIN_PLACES or not all(disagrees(*place) for place in places):
+            return None
+        narrowed = replace(here, targets=tuple(target.narrow() for target in here.targets))
+        for i, w, target in zip(here.wrt, here.returned, narrowed.targets):
+            missed = target.misses(w)
+            if missed.any():
+                entry = int(np.ravel_multi_index(find_worst(w, target.value, missed), w.shape)) if w.shape else 0
+                own = float(np.ravel(w)[entry])
+                right = confirm_entry(case.subject.function, here.inputs, i, entry, here.upstream, own, room=0.0)
+                return None if right is None else narrowed
+        return None
 
 
 def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
