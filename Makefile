@@ -28,9 +28,8 @@ hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in bui
 hub-clean:  ## delete build/hub, with everything handed in and graded there
 	rm -rf build/hub
 
-test: $(VENV)/.dev  ## run the linters, the type checker and the whole test suite, on all cores
+test: $(VENV)/.dev  ## run the linter and the whole test suite, the type checker in it, on all cores
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(PYTEST) $(PYTEST_ARGS)
 # The tests of a file stay in one process, and slow files are begun first (tests/conftest.py).
 PYTEST = $(BIN)/pytest -n auto --dist loadscope --no-loadscope-reorder

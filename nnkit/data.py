@@ -10,6 +10,7 @@ it is 0 by default, so a whole class sees the same points.
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import os
 import tarfile
@@ -98,14 +99,21 @@ def digits(rng: Rng = 0, test_share: float = 0.2) -> Split:
     """
     if not 0 < test_share < 1:
         raise ValueError(f"test_share must lie between 0 and 1, as 0.2 for a fifth, not {test_share}.")
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError:
-        raise ImportError("The digits come with scikit-learn: pip install 'nnkit[learn]'.") from None
-    x, labels = load_digits(return_X_y=True)
-    order = np.random.default_rng(rng).permutation(len(x))
-    x, labels, test = x[order] / 16.0, labels[order], max(1, round(test_share * len(x)))
+    rows = np.random.default_rng(rng).permutation(_read_digits())
+    x, labels, test = rows[:, :-1] / 16.0, rows[:, -1].astype(int), max(1, round(test_share * len(rows)))
     return Split(x[test:], labels[test:], x[:test], labels[:test])
+
+
+def _read_digits() -> np.ndarray:
+    """Return scikit-learn's table of digits, a row of 64 pixels and a label each.
+
+    The file is read without scikit-learn itself, which would take seconds to import, for SciPy comes with it.
+    """
+    found = importlib.util.find_spec("sklearn")
+    if found is None or not found.submodule_search_locations:
+        raise ImportError("The digits come with scikit-learn: pip install 'nnkit[learn]'.")
+    path = Path(found.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    return np.loadtxt(path, delimiter=",")
 
 
 def cifar10(

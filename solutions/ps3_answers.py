@@ -557,3 +557,178 @@ class SumRowsGate:
         while len(dx):
             dx[0] = upstream
         return dx
+
+# %% measure style=in-place
+def measured_gradient(f, x, upstream, h):
+    x, gradient = x.astype(float), np.zeros(x.shape)
+    it = np.nditer(x, flags=["multi_index"])
+    while not it.finished:
+        j = it.multi_index
+        old = x[j]
+        x[j] = old + h
+        above = np.sum(upstream * f(x))
+        x[j] = old - h
+        below = np.sum(upstream * f(x))
+        x[j] = old
+        gradient[j] = (above - below) / (2 * h)
+        it.iternext()
+    return gradient
+
+# %% measure style=unit-vectors
+def measured_gradient(f, x, upstream, h):
+    steps = h * np.eye(x.size).reshape(x.size, *x.shape)
+    slopes = [np.vdot(upstream, (f(x + e) - f(x - e)) / (2 * h)) for e in steps]
+    return np.reshape(slopes, x.shape)
+
+# %% measure mistake=one-sided-difference loses=test-measure
+def measured_gradient(f, x, upstream, h):
+    gradient = np.zeros(x.shape)
+    for j in np.ndindex(x.shape):
+        moved = x.astype(float)
+        moved[j] += h
+        gradient[j] = np.sum(upstream * (f(moved) - f(x))) / h
+    return gradient
+
+# %% measure mistake=step-not-doubled loses=test-measure,test-judge
+def measured_gradient(f, x, upstream, h):
+    gradient = np.zeros(x.shape)
+    for j in np.ndindex(x.shape):
+        above, below = x.astype(float), x.astype(float)
+        above[j] += h
+        below[j] -= h
+        gradient[j] = np.sum(upstream * (f(above) - f(below))) / h
+    return gradient
+
+# %% measure mistake=no-upstream loses=test-measure,test-judge
+def measured_gradient(f, x, upstream, h):
+    gradient = np.zeros(x.shape)
+    for j in np.ndindex(x.shape):
+        above, below = x.astype(float), x.astype(float)
+        above[j] += h
+        below[j] -= h
+        gradient[j] = np.sum(f(above) - f(below)) / (2 * h)
+    return gradient
+
+# %% measure mistake=not-put-back loses=test-measure
+def measured_gradient(f, x, upstream, h):
+    moved, gradient = x.astype(float), np.zeros(x.shape)
+    for j in np.ndindex(x.shape):
+        moved[j] += h
+        above = np.sum(upstream * f(moved))
+        moved[j] -= 2 * h
+        gradient[j] = (above - np.sum(upstream * f(moved))) / (2 * h)
+    return gradient
+
+# %% measure mistake=whole-numbers loses=test-measure
+def measured_gradient(f, x, upstream, h):
+    gradient = np.zeros_like(x)
+    for j in np.ndindex(x.shape):
+        e = np.zeros(x.shape)
+        e[j] = h
+        gradient[j] = np.sum(upstream * (f(x + e) - f(x - e))) / (2 * h)
+    return gradient
+
+# %% valley-answers style=powers
+def valley():
+    return {"float32": 0.0, "kink": 1 / 2, "one side": 10.0, "central": 10**2}
+
+# %% valley-answers mistake=same-order loses=test-valley=0.5
+def valley():
+    return {"central": 10, "one side": 10, "kink": 0.5, "float32": 0}
+
+# %% valley-answers mistake=no-kink loses=test-valley=0.5
+def valley():
+    return {"central": 100, "one side": 10, "kink": 1, "float32": 0}
+
+# %% valley-answers mistake=exact-float32 loses=test-valley=0.5
+def valley():
+    return {"central": 100, "one side": 10, "kink": 0.5, "float32": 3}
+
+# %% judge style=allclose
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.uniform(0.5, 1.5, size=np.shape(out))
+
+    def slopes(k):
+        return measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+
+    for k, given in enumerate(backward(upstream, cache)):
+        right = slopes(k)
+        if np.shape(given) != right.shape or not np.allclose(given, right, rtol=0, atol=1e-5 * abs(right).max()):
+            return False
+    return True
+
+# %% judge style=relative-norm
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(5).normal(size=np.shape(out))
+    verdicts = []
+    for k, (x, dx) in enumerate(zip(inputs, backward(upstream, cache))):
+        others = list(inputs)
+
+        def f(moved):
+            others[k] = moved
+            return forward(*others)[0]
+
+        measured = measured_gradient(f, x, upstream, 1e-4)
+        away = np.linalg.norm(dx - measured) / (np.linalg.norm(dx) + np.linalg.norm(measured))
+        verdicts.append(np.shape(dx) == np.shape(x) and away < 1e-5)
+    return all(verdicts)
+
+# %% judge mistake=ones-upstream loses=test-judge
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.ones(np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.shape(dx) != m.shape or not np.max(np.abs(dx - m)) <= 1e-6 * np.max(np.abs(m)):
+            return False
+    return True
+
+# %% judge mistake=fixed-tolerance loses=test-judge=2
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.shape(dx) != m.shape or not np.max(np.abs(dx - m)) <= 1e-6:
+            return False
+    return True
+
+# %% judge mistake=compared-as-a-whole loses=test-judge
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.shape(dx) != m.shape or not abs(np.linalg.norm(dx) - np.linalg.norm(m)) <= 1e-6 * np.linalg.norm(m):
+            return False
+    return True
+
+# %% judge mistake=unnoticed-entry loses=test-judge=2
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        return np.shape(dx) == m.shape and bool(np.max(np.abs(dx - m)) <= 1e-6 * np.max(np.abs(m)))
+
+# %% judge mistake=step-size loses=test-judge
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-12)
+        if np.shape(dx) != m.shape or not np.max(np.abs(dx - m)) <= 1e-6 * np.max(np.abs(m)):
+            return False
+    return True
+
+# %% judge mistake=nan-passes loses=test-judge=2
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.shape(dx) != m.shape or np.max(np.abs(dx - m)) > 1e-6 * np.max(np.abs(m)):
+            return False
+    return True

@@ -34,8 +34,8 @@ command   nnkit.cli nnkit.doctor nnkit.plugins nnkit
 view      nnkit.view
           nnkit.view.explorers
           nnkit.view.figures
-          nnkit.view.drawing nnkit.view.errors
-check     nnkit.check nnkit.check.notebook
+          nnkit.view.drawing nnkit.view.errors nnkit.view.scripts
+check     nnkit.check nnkit.check.notebook nnkit.guesses
           nnkit.check.api
           nnkit.check.forms
           nnkit.check.pipeline

@@ -11,6 +11,8 @@
     assert check_step(step, parameters, x, y, of=loss)     # forward, backward and update in one
     assert check_training(losses, accuracy, at_least=0.95)
     assert check_value(q, 3.0, name="q")
+    assert check_numerical_gradient(numerical, f, x)       # a learner's own difference quotient
+    assert check_checker(is_right)                         # a learner's own gradient checker
 
 Layers may be written in other forms too, and in JAX or PyTorch: docs/check.md has a table.
 
@@ -19,6 +21,7 @@ raises `WrongDerivative` with the same text. A check is stopped after 10 seconds
 Python of the checked code (`with checking(seconds=60):` gives it more); naming the mistake may take as long again.
 """
 
+from nnkit.check.api.checker_checks import check_checker
 from nnkit.check.api.direction_checks import check_hvp, check_jvp
 from nnkit.check.api.gate_checks import (
     check_gradient,
@@ -30,6 +33,7 @@ from nnkit.check.api.gate_checks import (
 from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
+from nnkit.check.api.numerical_checks import check_numerical_gradient
 from nnkit.check.api.value_checks import check_values
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
@@ -43,6 +47,7 @@ __all__ = [
     "Verdict",
     "WrongDerivative",
     "check_backward",
+    "check_checker",
     "check_gradient",
     "check_graph",
     "check_hvp",
@@ -50,6 +55,7 @@ __all__ = [
     "check_jvp",
     "check_layer",
     "check_loss",
+    "check_numerical_gradient",
     "check_order",
     "check_parameters",
     "check_step",

@@ -4,6 +4,7 @@
     view.html(graph)            # the same for a web page or a notebook
     view.graph_explorer(graph)  # step through it, move its inputs
     view.playground()           # watch a network learn
+    view.drill(level=1)         # practise both passes on random graphs
 
     drawing/    computational graphs as SVG
     figures/    the figures of the lectures, drawn with matplotlib
@@ -20,14 +21,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnkit.view import drawing, explorers, figures
     from nnkit.view.drawing.svg import html, svg
-    from nnkit.view.explorers import graph_explorer, playground, verdict_explorer
+    from nnkit.view.explorers import drill, graph_explorer, playground, verdict_explorer
 
 _HOMES = {
     **dict.fromkeys(("drawing", "explorers", "figures"), "nnkit.view"),
-    **dict.fromkeys(("graph_explorer", "playground", "verdict_explorer"), "nnkit.view.explorers"),
+    **dict.fromkeys(("drill", "graph_explorer", "playground", "verdict_explorer"), "nnkit.view.explorers"),
     **dict.fromkeys(("html", "svg"), "nnkit.view.drawing.svg"),
 }
-__all__ = ["drawing", "explorers", "figures", "graph_explorer", "html", "playground", "svg", "verdict_explorer"]
+__all__ = [
+    "drawing",
+    "drill",
+    "explorers",
+    "figures",
+    "graph_explorer",
+    "html",
+    "playground",
+    "svg",
+    "verdict_explorer",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -57,7 +57,10 @@ OTHERS = """
 from nnkit.gates import Sigmoid
 from nnkit.view.explorers.api import activation_explorer, descent_explorer, jacobian_explorer
 activation_explorer(Sigmoid())
-""", "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')"  # fmt: skip
+""", "descent_explorer()", "jacobian_explorer('matmul')", "jacobian_explorer('elementwise')", """
+from nnkit.view.figures.plots import animate_update
+animate_update(step_size=0.1)
+""", "from nnkit.view import drill\ndrill()"  # fmt: skip
 
 VERDICT = """
 from nnkit.check import check_backward
@@ -80,6 +83,10 @@ LOST_REFERENCES = r"""(views) => views.flatMap((view) =>
       return ids.filter((id) => !view.contains(document.getElementById(id))).map((id) => `${name}: ${id}`);
     })))"""
 """Returns the ids that a view refers to and that are not of an element in it."""
+
+PLANTED = """() => import(URL.createObjectURL(new Blob(
+  ["setTimeout(() => { throw new Error('planted') }); console.error('planted too')"], {type: "text/javascript"})))"""
+"""Errors as an explorer's module would make them."""
 
 
 def keys(one: Locator, *names: str) -> None:
@@ -147,14 +154,31 @@ def fold_the_neuron(one: Locator) -> None:
     one.locator(".nnx-fold").focus()
     one.page.keyboard.press("Enter")
     expect(one.locator(".nnx-group")).to_have_count(1)
-    expect(one.locator(".nnx-count")).to_have_text("step 0 of 11")
-    keys(one, *["ArrowRight"] * 7)
+    expect(one.locator(".nnx-count")).to_have_text("step 11 of 11")  # what was done stays done
+    keys(one, *["ArrowLeft"] * 4)
     expect(sentence(one)).to_contain_text("Backward through σ. upstream × local = downstream. To dot: 1 × 0.1966 = 0.1")
     one.get_by_role("button", name="gate σ, which computes f").click()
     gates = "Negate(wire 0)\nExp(wire 1)\nAdd(1, wire 2)\nReciprocal(wire 3)"
     expect(one.locator(".nnx-detail pre").first).to_have_text(gates)
     one.get_by_role("button", name="Unfold σ into its gates").click()
     expect(one.locator(".nnx-group")).to_have_count(0)
+    expect(one.locator(".nnx-count")).to_have_text("step 13 of 17")
+
+
+def fit_the_page(one: Locator) -> None:
+    """The whole neuron can be seen at 1280 and at 900 pixels, at a size that can be read."""
+    for width in (900, 1280):
+        one.page.set_viewport_size({"width": width, "height": 1500})
+        graph = one.locator("svg.nnx-graph:not(.nnx-wide)")
+        expect(graph).to_be_visible()
+        seen = [float(n) for n in (graph.get_attribute("viewBox") or "").split()]
+        box = graph.bounding_box()
+        assert box
+        assert box["width"] / seen[2] >= 0.89
+        for gate in graph.locator(".nnx-key").all():
+            place = gate.bounding_box()
+            assert place
+            assert box["x"] <= place["x"] <= place["x"] + place["width"] <= box["x"] + box["width"]
 
 
 def look_into_a_gate(one: Locator) -> None:
@@ -226,6 +250,7 @@ def test_the_graph_explorer_in_jupyterlab(lab: Lab) -> None:
     look_into_a_gate(explorer(page, 1))
     picture(explorer(page, 1), "neuron_light")
     fold_the_neuron(explorer(page, 1))
+    fit_the_page(explorer(page, 1))
     meet_bad_input(explorer(page, 2), explorer(page, 3))
     picture(explorer(page, 2), "bad_light")
     assert_accessible(page)
@@ -246,8 +271,8 @@ def test_the_explorers_in_notebook_7(lab: Lab) -> None:
     expect(sentence(explorer(page, 1))).to_contain_text("At x = 2 the output is 0.8808 and the slope 0.105.")
     press(explorer(page, 2), "Step →")
     expect(explorer(page, 2).locator(".nnx-count")).to_have_text("step 1 of 40")
-    explorer(page, 3).locator("td[data-at='0,0']").hover()
-    expect(sentence(explorer(page, 3))).to_contain_text("connects the output out[0, 0]")
+    explorer(page, 3).locator("td[data-at='0,0']").first.hover()
+    expect(sentence(explorer(page, 3)).first).to_contain_text("connects the output out[0, 0]")
     press(explorer(page, 4), "Play")
     expect(explorer(page, 4).locator(".nnx-count")).to_have_text(re.compile(r"accuracy (99|100)\.\d%"))
     page.close()
@@ -296,8 +321,19 @@ def go_down(one: Locator) -> None:
     one.page.mouse.up()
     expect(one.locator(".nnx-count")).to_have_text("step 0 of 40")
     expect(one.get_by_role("textbox", name="start W[0]")).not_to_have_value("−1.5")
-    one.get_by_role("combobox").select_option("1")
+    assert one.locator(".nnx-curve.nnx-solid").get_attribute("d").count("L") == 0  # no future  # type: ignore[union-attr]
+    one.get_by_role("combobox", name="Batch size").select_option("1")
+    press(one, "Step →")
+    expect(sentence(one)).to_contain_text("so W goes from")
+    one.get_by_role("combobox", name="Surface").select_option("2")
+    expect(one.get_by_role("combobox", name="Batch size")).to_be_hidden()
+    enter(one, "momentum", "0.7")
+    press(one, "Step →", 3)
+    expect(one.locator("svg.nnx-plot")).to_contain_text("dotted: without momentum")
+    picture(one, "descent_narrow")
+    one.get_by_role("combobox", name="Surface").select_option("1")
     enter(one, "step_size", "0.13")
+    press(one, "Step →")
     expect(one.locator(".nnx-warning").first).to_contain_text("Divergence: the loss grows from 14.25 to")
     enter(one, "momentum", "0.5")
     press(one, "Step →", 2)
@@ -310,22 +346,41 @@ def go_down(one: Locator) -> None:
 
 
 def ask_the_matrix(one: Locator) -> None:
-    """Select entries by pointer and by keys, change the memory's sizes, solve the puzzle."""
-    press(one, "∂out/∂w")
-    one.locator("td[data-at='0,4']").hover()
+    """Select entries of both tables by pointer and by keys, fold, change the memory's sizes, solve the puzzle."""
+    words = one.locator(".nnx-sentence").first
+    left, right = one.locator(".nnx-scroller .nnx-matrix").all()
+    assert [table.locator("caption").inner_text() for table in (left, right)] == ["Left: ∂out/∂x", "Right: ∂out/∂w"]
+    assert left.locator("td.nnx-edge").count() == 2 * 10  # the rims of two frames of 4 × 3
+    right.locator("td[data-at='0,4']").hover()
     entry = "∂out[0, 0]/∂w[1, 0] = 1: it connects the output out[0, 0] to the input w[1, 0]."
-    expect(sentence(one)).to_contain_text(entry)
-    expect(sentence(one)).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
-    one.locator("td[data-at='0,4']").focus()
+    expect(words).to_contain_text(entry)
+    expect(words).to_contain_text("dw[1, 0] = 2 · 1 + −8 · 4 = −30.")
+    right.locator("td[data-at='0,4']").focus()
     one.page.keyboard.press("ArrowDown")
-    expect(sentence(one)).to_contain_text("is 0 whatever the values: out[0, 1] does not depend on w[1, 0].")
+    expect(words).to_contain_text("is 0 whatever the values: out[0, 1] does not depend on w[1, 0].")
+    press(one, "Step →", 2)
+    expect(right.locator("tr.nnx-lit")).to_have_count(4)
+    folded = one.locator(".nnx-fold-panel table").last.locator("td.nnx-entry")
+    expect(folded).to_have_text(["28", "3", "−18", "0", "−30", "7", "13", "33", "−22", "−7", "17", "−15"])
+    one.page.keyboard.press("ArrowRight")
+    expect(one.locator(".nnx-fold-panel .nnx-sentence")).to_contain_text("so dw = xᵀ @ upstream.")
+    one.page.set_viewport_size({"width": 900, "height": 1500})
+    expect(one.locator(".nnx-cue").last).to_be_visible()
+    one.page.set_viewport_size({"width": 1280, "height": 1500})
+    expect(one.locator(".nnx-cue").last).to_be_hidden()
+    for table in (left, right):  # side by side, and no column is cut off
+        box, whole = table.bounding_box(), one.bounding_box()
+        assert box
+        assert whole
+        assert box["x"] + box["width"] <= whole["x"] + whole["width"]
+    assert left.bounding_box()["y"] == right.bounding_box()["y"]  # type: ignore[index]
     weight = one.locator("p[role=status]", has_text="Written out in float32")
     expect(weight).to_contain_text("takes 256 GiB")
     one.get_by_label("N =").fill("0")
     expect(one.locator(".nnx-error")).to_contain_text("N must be a whole number from 1 to a million; '0' is not.")
     one.get_by_label("N =").fill("1")
     expect(weight).to_contain_text("takes 64 MiB")
-    solved = one.locator(".nnx-part p")
+    solved = one.locator(".nnx-part").last.locator("p")
     for left, right, answer in (
         ("upstream", "x", "✗ upstream 2 × 4 @ x 2 × 3: the inner sizes 4 and 2 do not match."),
         ("upstreamᵀ", "x", "✗ upstreamᵀ 4 × 2 @ x 2 × 3 is 4 × 3, but dw must be 3 × 4."),
@@ -334,6 +389,44 @@ def ask_the_matrix(one: Locator) -> None:
         one.get_by_label("The left factor").select_option(left)
         one.get_by_label("The right factor").select_option(right)
         expect(solved).to_have_text(answer)
+
+
+def watch_the_film(one: Locator, theme: str) -> None:
+    """Go through the frames by button, key and slider; the picture is dark on a dark page."""
+    count, image = one.locator(".nnx-count"), one.locator("img")
+    expect(count).to_have_text("step 0 of 8")
+    first = image.get_attribute("src")
+    press(one, "Step →")
+    one.page.keyboard.press("ArrowRight")
+    expect(count).to_have_text("step 2 of 8")
+    assert image.get_attribute("src") != first
+    one.get_by_role("slider", name="Frame").fill("8")
+    expect(one.get_by_role("button", name="Step →")).to_be_disabled()
+    press(one, "Play")
+    expect(count).to_have_text("step 3 of 8")
+    assert image.evaluate("image => getComputedStyle(image).filter.startsWith('invert')") == (theme == "dark")
+    picture(one, f"film_{theme}")
+
+
+def practise(one: Locator) -> None:
+    """Work out two wires with the keyboard alone: a wrong number is explained, right ones make a streak."""
+    field, streak = one.get_by_role("textbox", name="Your answer"), one.locator(".nnx-streak")
+    expect(sentence(one)).to_have_text("Forward: p = y + x. What is p?")
+    field.focus()
+    for text in ("-12", "1"):  # y is −3, x is 4
+        one.page.keyboard.type(text)
+        one.page.keyboard.press("Enter")
+        expect(one.locator(".nnx-feedback")).to_contain_text("The gate is +" if text == "-12" else "✓ p = 1.")
+    expect(streak).to_contain_text("1 right in a row")
+    expect(field).to_be_focused()
+    one.page.keyboard.type("much")
+    one.page.keyboard.press("Enter")
+    expect(one.locator(".nnx-error")).to_contain_text("The answer must be a number; 'much' is not.")
+    press(one, "Show")
+    expect(streak).to_contain_text("0 right in a row (best: 1)")
+    one.get_by_role("combobox", name="Level").select_option("4")
+    expect(one.locator("svg.nnx-graph")).to_contain_text("σ")
+    picture(one, "drill")
 
 
 def play_with_the_others(page: Page, first: int, theme: str) -> None:
@@ -345,18 +438,24 @@ def play_with_the_others(page: Page, first: int, theme: str) -> None:
         play_with(explorer(page, number))
         picture(explorer(page, number), f"{name}_{theme}")
     assert explorer(page, first + 3).locator("td.nnx-absent").count() == 12
+    watch_the_film(explorer(page, first + 4), theme)
+    practise(explorer(page, first + 5))
     assert_accessible(page)
 
 
 def test_the_other_explorers_in_jupyterlab(lab: Lab) -> None:
     page = lab.open("others", OTHERS)
     play_with_the_others(page, 0, "light")
-    lab.close(page)
+    assert lab.complaints(page) == []
+    page.evaluate(PLANTED)
+    page.wait_for_timeout(300)
+    assert sorted(complaint.splitlines()[0] for complaint in lab.complaints(page)) == ["planted", "planted too"]
+    page.close()
 
 
 def test_two_of_each_explorer_on_a_page_share_no_ids(lab: Lab) -> None:
     """Each url(#id), href and aria reference of a view is answered by an element of that view."""
-    once = (GRAPHS[0], *OTHERS[:3], VERDICT, "playground()")
+    once = (GRAPHS[0], *OTHERS[:3], *OTHERS[4:], VERDICT, "playground()")
     page = lab.open("twice", (*once, *once))
     views = page.locator(".nnx-explorer")
     expect(views).to_have_count(2 * len(once))
@@ -398,7 +497,7 @@ def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
         page = context.new_page()
         page.route("http*://**", lambda route: route.abort())
         page.goto(page_file.as_uri())
-        figures = page.locator(".nnx-still svg[role=img], .nnx-still img[alt]")
-        assert [figure.is_visible() for figure in figures.all()] == [True] * 6
+        figures = page.locator(".nnx-still svg[role=img], img.nnk-picture")
+        assert [figure.is_visible() for figure in figures.all()] == [True] * 8
         page.screenshot(path=str(PICTURES / f"explorer_still_{state}_state.png"))
         context.close()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 
 from nnkit import gates
 from nnkit.check import (
@@ -23,6 +24,7 @@ from nnkit.check import (
     check_value,
     partial_credit,
 )
+from nnkit.check.verdict import collecting_verdicts
 
 
 class Product:
@@ -281,8 +283,18 @@ def test_check_order() -> None:
 
 
 def test_partial_credit_counts_and_tells(capsys: pytest.CaptureFixture[str]) -> None:
-    assert partial_credit(4, check_value(1.0, 1.0), check_value(1.0, 2.0)) == 2.0
-    assert "not what it should be" in capsys.readouterr().out
+    """In a notebook what passed is said too, as under `assert`; the verdicts are heard once each."""
+    verdicts = check_value(1.0, 1.0, name="a"), check_value(1.0, 2.0, name="b")
+    assert partial_credit(4, *verdicts) == 2.0
+    assert capsys.readouterr().out == f"{verdicts[1]}\n"
+    InteractiveShell.instance()
+    try:
+        with collecting_verdicts() as heard:
+            partial_credit(4, *verdicts)
+    finally:
+        InteractiveShell.clear_instance()
+    assert capsys.readouterr().out == f"✓ a: right.\n{verdicts[1]}\n"
+    assert heard == [*verdicts]
 
 
 def test_a_verdict_under_assert_raises_with_its_text() -> None:

@@ -99,6 +99,15 @@ def test_digits_are_split_and_scaled() -> None:
     assert repr(split) == "Split: x_train (1438, 64), y_train, x_test (359, 64), y_test"
 
 
+def test_digits_are_those_of_scikit_learn() -> None:
+    """As `load_digits` gives them, by three sums; importing it takes longer than all other tests of this file."""
+    split = digits()
+    pixels = 16 * np.concatenate([split.x_train, split.x_test])
+    assert (pixels.shape, pixels.sum(), (pixels * np.arange(64)).sum()) == ((1797, 64), 561718, 17660653)
+    counts = np.bincount(np.concatenate([split.y_train, split.y_test]))
+    assert counts.tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
+
+
 def test_digits_are_all_there_whatever_the_split() -> None:
     def rows(split: Any) -> list[bytes]:
         x, y = np.concatenate([split.x_train, split.x_test]), np.concatenate([split.y_train, split.y_test])
@@ -122,7 +131,7 @@ def test_digits_are_learned() -> None:
 @pytest.mark.parametrize(
     ("module", "call", "sentence"),
     [
-        ("sklearn.datasets", digits, r"scikit-learn: pip install 'nnkit\[learn\]'"),
+        ("sklearn", digits, r"scikit-learn: pip install 'nnkit\[learn\]'"),
         ("pooch", cifar10, r"pooch: pip install 'nnkit\[learn\]'"),
     ],
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from corpus import (
     wrong_branches,
     wrong_care,
+    wrong_checkers,
     wrong_gates,
     wrong_networks,
     wrong_pairs,
@@ -20,7 +21,7 @@ from corpus.wrong_base import REGISTERED, Wrong
 from corpus.wrong_behaviour import BEHAVIOUR
 
 MODULES = (
-    wrong_branches, wrong_care, wrong_gates, wrong_networks, wrong_pairs, wrong_shapes, wrong_softmax,
+    wrong_branches, wrong_care, wrong_checkers, wrong_gates, wrong_networks, wrong_pairs, wrong_shapes, wrong_softmax,
     wrong_unnamed, wrong_upstream,
 )  # fmt: skip
 """Importing them fills the list."""

@@ -159,6 +159,12 @@ def named_extras(text: str) -> set[tuple[str, str]]:
     }
 
 
+def test_reading_a_notebook_compiles_no_grammar() -> None:
+    """A later jsonschema brings one, which costs more than all else that a command imports (pyproject.toml)."""
+    loaded = "import nbformat, sys; print([name for name in ('lark', 'rfc3987_syntax') if name in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
 def test_every_extra_that_the_course_names_exists(projects: Projects) -> None:
     existing = {(name, extra) for name, one in projects.items() for extra in one.get("optional-dependencies", {})}
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()

@@ -54,7 +54,17 @@ def recorded(path: Path) -> list[Call]:
     return [tuple(json.loads(line)) for line in path.read_text().splitlines()]
 
 
-RUN_ONCE = frozenset({"twenty-lines-code", "twenty-lines-witnesses", "overhead"})
+RUN_ONCE = frozenset(
+    {
+        "twenty-lines-code",
+        "twenty-lines-witnesses",
+        "overhead",
+        "layer-timed",
+        "order-timed",
+        "loops-timed",
+        "capacity-band",
+    }
+)
 """Cells that train or time for many seconds, always from the same start."""
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
+from collections.abc import Iterator
 from itertools import combinations, pairwise
 from xml.etree import ElementTree
 
@@ -13,7 +15,8 @@ import pytest
 import nnkit
 from nnkit import gates, view
 from nnkit.graph import Graph, format_value
-from nnkit.view.drawing import geometry, layout, svg
+from nnkit.view.drawing import geometry, layout, lines, svg
+from nnkit.view.drawing.labels import list_drawn_nodes
 
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -87,16 +90,24 @@ def pieces(root: ElementTree.Element) -> list[str]:
 
 def points(root: ElementTree.Element) -> list[tuple[float, float]]:
     """Return points along every wire."""
-    found: list[tuple[float, float]] = []
-    for piece in pieces(root):
-        numbers = [float(n) for n in re.findall(r"-?[\d.]+", piece)]
-        if len(numbers) == 3:
-            numbers = [*numbers[:2], *numbers[:2], numbers[2], numbers[1], numbers[2], numbers[1]]
-        control = np.array(numbers).reshape(4, 2)
-        for t in np.linspace(0.01, 0.99, 50):
-            weights = np.array([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3])
-            found.append(tuple(weights @ control))
-    return found
+    return [point for piece in pieces(root) for point in walk(piece)]
+
+
+def walk(path: str) -> Iterator[tuple[float, float]]:
+    """Return points along a path of lines and curves, all but its ends."""
+    at = np.zeros(2)
+    for command, text in re.findall(r"([A-Z]?)([^A-Z]+)", path):
+        numbers = [float(n) for n in re.findall(r"-?[\d.]+", text)]
+        to = np.array([numbers[0], at[1]] if command == "H" else numbers[-2:])
+        if command not in ("", "M"):
+            bends = np.array(numbers[:-2]).reshape(-1, 2) if command in "CQ" else np.zeros((0, 2))
+            control = np.array([at, *bends, to])
+            for t in np.linspace(0.01, 0.99, 50):
+                left = control
+                while len(left) > 1:  # de Casteljau
+                    left = (1 - t) * left[:-1] + t * left[1:]
+                yield (float(left[0][0]), float(left[0][1]))
+        at = to
 
 
 def overlap(a: Box, b: Box) -> bool:
@@ -144,7 +155,8 @@ def test_what_is_not_known_is_not_shown() -> None:
 
 @pytest.mark.parametrize("seed", range(40))
 def test_nothing_overlaps(seed: int) -> None:
-    root = parsed(random_graph(seed, 5 + seed * 55 // 39))
+    width = (math.inf, 800.0, 480.0)[seed % 3]
+    root = ElementTree.fromstring(svg.svg(random_graph(seed, 5 + seed * 55 // 39), width))
     drawn, written = boxes(root), labels(root)
     assert not [pair for pair in combinations(drawn, 2) if overlap(*pair)]
     assert not [(a, b) for a in drawn for b in written if overlap(a, b)]
@@ -160,6 +172,46 @@ def test_layers_are_longest_paths() -> None:
     assert layout.assign_layers(items) == [0, 1, 2, 3, 0]
     positions = layout.place_items(items).positions
     assert all(a.end < b.x for a, b in pairwise(positions[:4]))
+
+
+def test_a_wide_graph_is_wrapped_into_even_lines() -> None:
+    columns = [(100.0 * i, 100.0 * i + 70) for i in range(8)]
+    assert lines.assign_lines(columns, 770) == [0] * 8
+    assert lines.assign_lines(columns, 769) == [0] * 4 + [1] * 4
+    assert lines.assign_lines(columns, 400) == [0, 0, 0, 1, 1, 1, 2, 2]
+    assert lines.assign_lines(columns, 10) == list(range(8))  # a layer is never cut
+    assert lines.assign_lines([], 10) == []
+
+
+@pytest.mark.parametrize("width", [480.0, 800.0])
+def test_a_wrapped_graph_is_as_wide_as_the_page(width: float) -> None:
+    graph = Graph()
+    (x,) = graph.inputs(x=0.5)
+    for _ in range(12):
+        x = gates.Tanh()(x)
+    root = ElementTree.fromstring(svg.svg(graph, width))
+    left, _, wide, _ = (float(n) for n in root.get("viewBox", "").split())
+    assert wide <= width + 2 * geometry.MARGIN
+    tops = [box[1] for box in boxes(root)]
+    assert sorted(tops) == tops
+    assert len({*tops}) == (6 if width < 500 else 3)
+    assert all(left <= x <= left + wide for x, _ in points(root))
+
+
+def test_a_route_leads_from_its_source_to_its_box() -> None:
+    graph = random_graph(3, 14)
+    made = [geometry.NodeBox.from_node(node, 80) for node in list_drawn_nodes(graph)]
+    for width in (math.inf, 480.0):
+        plan = geometry.lay_out(made, width)
+        number = {id(box.node): i for i, box in enumerate(made)}
+        for box, at, routes in zip(made, plan.positions, geometry.draw_route_paths(made, plan)):
+            assert len(routes) == len(box.wired_inputs)
+            for source, route in zip(box.wired_inputs, routes):
+                (first, *_, last), start = list(walk(route)), plan.positions[number[id(source)]]
+                assert first == pytest.approx((first[0], start.y), abs=0.2)
+                assert start.x < first[0] < start.end
+                assert last[0] == pytest.approx(at.x, abs=3)
+                assert abs(last[1] - at.y) <= box.size[1] / 2 + 3
 
 
 def test_two_parallel_chains_do_not_cross() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
 import shutil
@@ -14,7 +15,30 @@ import numpy as np
 import pytest
 
 from nnkit import Graph, view
-from nnkit.gates import Exp, Log, MatMul, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, SquaredNorm, Tanh
+from nnkit.gates import (
+    ELU,
+    Add,
+    Copy,
+    Divide,
+    Exp,
+    LeakyReLU,
+    Log,
+    MatMul,
+    Max,
+    Maxout,
+    Multiply,
+    Negate,
+    Power,
+    Reciprocal,
+    ReLU,
+    Sigmoid,
+    SoftmaxCrossEntropy,
+    SquaredNorm,
+    Subtract,
+    Sum,
+    Tanh,
+)
+from nnkit.graphtext import format_value
 from nnkit.jacobian import jacobian
 from nnkit.view.drawing.folding import Group, find_groups, fold
 from nnkit.view.explorers import api, protocol
@@ -22,10 +46,11 @@ from nnkit.view.explorers.explore_activation import ActivationActor
 from nnkit.view.explorers.explore_descent import DescentActor, follow_updates
 from nnkit.view.explorers.explore_graph import GraphActor
 from nnkit.view.explorers.explore_jacobian import EXAMPLES, JacobianActor
+from nnkit.view.explorers.gate_source import describe_gate
 from nnkit.view.explorers.graph_sliders import build_sliders, choose_scale
+from nnkit.view.scripts import STATIC, bundle_script
 
-STATIC = protocol.STATIC
-MODULES = ("graph", "activation", "descent", "jacobian", "playground", "verdict")
+MODULES = ("graph", "activation", "descent", "drill", "film", "jacobian", "playground", "verdict")
 
 
 def lecture() -> Graph:
@@ -73,6 +98,26 @@ def test_the_sigmoid_neuron_gate_by_gate_and_folded() -> None:
     assert again is not None
     assert again["frames"][0]["symbol"] == "σ"
     assert len(state["steps"]) == 17
+
+
+@pytest.mark.parametrize("folded", [[], [0]])
+def test_the_times_of_the_steps_grow(folded: list[int]) -> None:
+    times = [step["time"] for step in GraphActor(neuron()).answer({"folded": folded})[1]["steps"]]
+    assert times == sorted({*times})
+
+
+def test_a_graph_of_twelve_gates_fits_into_a_narrow_page() -> None:
+    graph = neuron()
+    Tanh()((graph.output * 2.0).named("g") - graph.nodes[5]).named("h")
+    actor = GraphActor(graph)
+    setup, _ = actor.start()
+    assert setup["width"] <= setup["room"] + 20
+    narrow, _ = actor.answer({"width": 480})
+    assert narrow is not None
+    assert narrow["width"] <= 500
+    assert {frame["symbol"] for frame in narrow["frames"]} == {"σ"}
+    assert [frame["first"] for frame in narrow["frames"]].count(True) == 1
+    assert actor.answer({"width": 480})[0] is None
 
 
 def test_a_folded_gate_computes_what_its_gates_compute() -> None:
@@ -160,6 +205,50 @@ def test_a_sigmoid_whose_inside_is_used_elsewhere_is_not_folded() -> None:
     graph = neuron()
     graph.nodes[10] * graph.nodes[13]
     assert find_groups(graph) == []
+
+
+# -- the code of a gate ------------------------------------------------------------------------------
+
+SHOWN = [
+    (gate, np.array([[0.5, -2.0, 3.0], [1.5, 0.3, -0.7]]))
+    for gate in (Add(), Subtract(), Multiply(), Divide(), Max(), Negate(), Reciprocal(), Exp(), Power(3), Sigmoid(),
+                 Tanh(), ReLU(), LeakyReLU(), ELU(), SquaredNorm(), Sum(1), Copy(2))
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "x"), SHOWN, ids=lambda value: type(value).__name__)
+def test_the_code_that_is_shown_computes_what_the_gate_computes(gate: Any, x: np.ndarray) -> None:
+    shown = describe_gate(gate)
+    assert not re.search(
+        r"convert_|check_|unbroadcast|namespace|raise|\bxp\b|safe_", shown["forward"] + shown["backward"]
+    )
+    passes: dict[str, Any] = {"np": np}
+    exec(shown["forward"] + "\n" + shown["backward"], passes)
+    inputs = [x, x[::-1] + 0.1][: len(inspect.signature(gate.forward).parameters)]
+    out, cache = passes["forward"](gate, *inputs)
+    np.testing.assert_allclose(out, gate.forward(*inputs)[0])
+    upstream = (x, 2 * x) if isinstance(gate, Copy) else np.ones_like(out) * 1.5
+    for mine, theirs in zip(
+        passes["backward"](gate, upstream, cache), gate.backward(upstream, gate.forward(*inputs)[1])
+    ):
+        np.testing.assert_allclose(mine, theirs)
+
+
+def test_a_click_shows_the_formula_and_the_learners_own_code() -> None:
+    shown = describe_gate(Multiply())
+    assert shown["about"].startswith("out = x · y. Swaps its inputs: dx = upstream · y")
+    assert "return (upstream * y, upstream * x)" in shown["backward"]
+
+    class Mine(ReLU):
+        """Mine."""
+
+        def backward(self, upstream: Any, cache: Any) -> Any:
+            return (upstream,)  # as I wrote it
+
+    own = describe_gate(Mine())
+    assert own["about"] == ""
+    assert own["backward"].endswith("return (upstream,)  # as I wrote it")
+    assert "np.maximum(x, 0.0)" in own["forward"]
 
 
 # -- bad input ---------------------------------------------------------------------------------------
@@ -322,6 +411,31 @@ def test_the_path_is_the_lectures() -> None:
     json.dumps([setup, state], allow_nan=False)
 
 
+@pytest.mark.parametrize("batch_size", [1, 20, 60])
+def test_batches_are_the_lectures(batch_size: int) -> None:
+    from nnkit.view.figures.loss_surface import descend
+
+    _, state = DescentActor().answer({"batch_size": batch_size})
+    np.testing.assert_allclose(state["path"], descend(2.0, 0.0, batch_size if batch_size < 60 else None))
+    with pytest.raises(protocol.InvalidRequest, match="The batch size must be a whole number from 1 to 60"):
+        DescentActor().answer({"batch_size": 61})
+    assert DescentActor().answer({"surface": 1, "batch_size": 5})[1]["batch_size"] == 0
+
+
+def test_in_the_narrow_valley_momentum_arrives_sooner() -> None:
+    """No step size gets as far without momentum in the same number of updates."""
+    narrow = DescentActor().surfaces[2]
+    _, state = DescentActor().answer({"surface": 2, "momentum": 0.7})
+    losses, plain = np.array(state["losses"]), np.array(state["plain"])
+    assert np.all(losses[20:] < plain[20:] / 2)
+    assert losses[-1] < plain[-1] / 20
+    best = min(
+        float(narrow.loss(follow_updates(narrow, rate, 0.0, narrow.start)[-1][0])) for rate in np.linspace(0, 0.022, 45)
+    )
+    assert losses[-1] < best / 4
+    assert DescentActor().answer({"surface": 2})[1]["plain"] == []
+
+
 def test_a_step_size_that_is_too_large_diverges_and_ends() -> None:
     _, state = DescentActor().answer({"surface": 1, "step_size": 5.0})
     assert state["warning"].startswith("Divergence: the loss grows from 14.25 to ")
@@ -350,21 +464,52 @@ def test_settings_that_are_none_are_refused(message: dict[str, Any]) -> None:
 
 def test_the_matrices_are_the_jacobians() -> None:
     x, w = np.array([[2.0, 1, -3], [-3, 4, 2]]), np.array([[3.0, 2, 1, -1], [2, 1, 3, 2], [3, 2, 1, -2]])
-    for wrt, grid in enumerate(EXAMPLES["matmul"]()[0]):
+    for wrt, grid in enumerate(EXAMPLES["matmul"]().grids):
         np.testing.assert_allclose(grid["values"], jacobian(MatMul(), x, w, wrt=wrt).reshape(8, -1))
         assert np.all(np.asarray(grid["values"])[np.asarray(grid["absent"])] == 0)
     W, v = np.array([[1.0, 2], [3, 4], [5, 6]]), np.array([10.0, 20])
-    for wrt, grid in zip((1, 0), EXAMPLES["matvec"]()[0]):
+    for wrt, grid in zip((1, 0), EXAMPLES["matvec"]().grids):
         np.testing.assert_allclose(grid["values"], jacobian(MatMul(), W, v, wrt=wrt).reshape(3, -1))
-    (relu,) = EXAMPLES["elementwise"]()[0]
+    (relu,) = EXAMPLES["elementwise"]().grids
     np.testing.assert_allclose(relu["values"], jacobian(ReLU(), [1.0, -2.0, 3.0, -1.0]))
     assert relu["product"] == ["4", "0", "5", "0"]
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)
+def test_outside_the_frames_everything_is_structurally_zero(kind: str) -> None:
+    for grid in EXAMPLES[kind]().grids:
+        outside = np.ones(np.shape(grid["values"]), dtype=bool)
+        for top, left, high, wide in grid["frames"]:
+            assert outside[top : top + high, left : left + wide].all(), "frames do not overlap"
+            outside[top : top + high, left : left + wide] = False
+        assert not grid["frames"] or np.asarray(grid["absent"])[outside].all()
+
+
+@pytest.mark.parametrize("kind", ["matvec", "matmul"])
+def test_the_fold_ends_with_the_product_of_the_right_table(kind: str) -> None:
+    """Weighting the entries that a step moves, and adding them where they land, gives the target of that step."""
+    example = EXAMPLES[kind]()
+    assert example.fold
+    right, steps = example.grids[1], example.fold["steps"]
+    J, g = np.array(right["values"]), np.array([float(text.replace("−", "-")) for text in right["upstream"]])
+    total = np.zeros(np.shape(example.fold["values"]))
+    landed = np.zeros(total.shape, dtype=bool)
+    for step in steps:
+        for move in step["moves"]:
+            (row, column), place = move["from"], tuple(move["to"])
+            total[place] += g[row] * J[row, column]
+            landed[place] = True
+        assert step["total"] == [
+            [format_value(v) if here else "" for v, here in zip(*row)] for row in zip(total.tolist(), landed.tolist())
+        ]
+    np.testing.assert_allclose(total, (g @ J).reshape(total.shape))
+    assert [text for row in steps[-1]["total"] for text in row] == right["product"]
+
+
+@pytest.mark.parametrize("kind", EXAMPLES)
 def test_the_puzzle_has_one_solution(kind: str) -> None:
-    puzzle = EXAMPLES[kind]()[1]
-    for wanted in puzzle.get("targets", {}).values():
+    puzzle = EXAMPLES[kind]().puzzle or {"targets": {}}
+    for wanted in puzzle["targets"].values():
         shapes = [s for shape in puzzle["factors"].values() for s in (shape, shape[::-1])]
         assert sum(a[1] == b[0] and [a[0], b[1]] == wanted for a in shapes for b in shapes) == 1
 
@@ -411,7 +556,7 @@ def test_each_explorer_has_a_live_form_and_a_still_one() -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_a_script_is_whole_and_asks_no_network(module: str, tmp_path: Path) -> None:
-    text = protocol.bundle_script(module)
+    text = bundle_script(module)
     assert not re.search(r"^import |^export (?!default)|https?://(?!www\.w3\.org/2000/svg)", text, re.MULTILINE)
     names = re.findall(r"^(?:async )?(?:function|class|const|let) (\w+)", text, re.MULTILINE)
     assert len(names) == len({*names})

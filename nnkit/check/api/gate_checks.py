@@ -315,12 +315,15 @@ def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:
     """Return the share of `points` that these verdicts earn, for the last line of an nbgrader test cell, and print
-    those that did not pass. Raises TypeError for anything that is not a verdict."""
+    the verdicts: a line for each that passed, as `assert` does, and all of those that did not. Raises TypeError for
+    anything that is not a verdict."""
     for verdict in verdicts:
         if not isinstance(verdict, Verdict):
             raise TypeError(f"partial_credit takes what the checks return, not {guarded_call.describe_kind(verdict)}.")
-        announce(verdict)
-        if not verdict.passed:
+        if verdict.passed:
+            bool(verdict)  # says so, as under `assert`
+        else:
+            announce(verdict)
             print(verdict)
     return points * sum(verdict.passed for verdict in verdicts) / len(verdicts)
 

@@ -10,6 +10,7 @@ from nnkit.graphtext import format_formula, format_value, get_symbol
 
 FONT_SIZE = 14.0
 MAX_LABEL_CHARACTERS = 30
+MAX_VALUE_CHARACTERS = 60  # the largest array whose entries are written, of 6 numbers, has fewer
 _COMMUTATIVE = ("+", "×")
 
 
@@ -42,9 +43,14 @@ def get_given_name(node: Node) -> str:
     return "" if node.name == f"#{node.index}" or node.constant else node.name
 
 
-def shorten(text: str) -> str:
-    """Return the text, cut to `MAX_LABEL_CHARACTERS` with an ellipsis if it is longer."""
-    return text if len(text) <= MAX_LABEL_CHARACTERS else f"{text[: MAX_LABEL_CHARACTERS - 1]}…"
+def shorten(text: str, limit: int = MAX_LABEL_CHARACTERS) -> str:
+    """Return the text, cut to `limit` characters with an ellipsis if it is longer."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def shorten_value(text: str) -> str:
+    """Return the text of a value, cut if it is longer than any array of numbers that is written out."""
+    return shorten(text, MAX_VALUE_CHARACTERS)
 
 
 def estimate_width(text: str, bold: bool = False) -> float:

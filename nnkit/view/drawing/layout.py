@@ -10,8 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
+from operator import itemgetter
 
 import networkx as nx
+
+from nnkit.view.drawing.lines import LANE_GAP, Joint, Lane, wrap_layers
 
 COLUMN_GAP = 24.0  # between columns, at least
 PORT_SPACING = 16.0  # between the wires into one box
@@ -36,17 +40,23 @@ class Position:
     x: float
     y: float
     end: float
+    line: int = 0
+    """The line of a wrapped layout, from the top."""
 
 
 @dataclass(frozen=True)
 class Bend:
-    """A bend of a wire, from the end of a straight piece to a port of a box (`slot`), or to a passing wire (None)."""
+    """A bend of a wire, from the end of a straight piece to a port of a box (`slot`), or to a passing wire (None).
+
+    A bend that leads to the next line of a wrapped layout has a `lane`.
+    """
 
     source: int
     target: int | None
     slot: int | None
     start: tuple[float, float]
     stop: tuple[float, float]
+    lane: Lane | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,8 @@ class Layout:
     """Straight pieces of wires that pass a layer: source, left end, right end, height."""
     splits: list[tuple[float, float]]
     """The points where a wire splits."""
+    routes: list[list[list[Bend]]]
+    """For each item and port the bends of the wire that leads there, from its source on."""
     width: float
     height: float
 
@@ -80,12 +92,15 @@ class _Row:
         return (slot - (self.ports - 1) / 2) * PORT_SPACING if self.ports else 0.0
 
 
-def place_items(items: list[Item]) -> Layout:
-    """Return the layout of the items. The same items always get the same positions."""
+def place_items(items: list[Item], width: float = inf) -> Layout:
+    """Return the layout of the items, wrapped into lines of at most `width` where its layers allow it.
+
+    The same items always get the same positions.
+    """
     rows = _make_rows(items)
     layers = _order_layers(rows)
     _assign_heights(rows, layers)
-    return _build_layout(items, rows, layers)
+    return _build_layout(items, rows, layers, width)
 
 
 def assign_layers(items: list[Item]) -> list[int]:
@@ -216,26 +231,60 @@ def _separate_rows(rows: list[_Row], layer: list[int], preferences: list[float])
 # -- coordinates -----------------------------------------------------------------------------------
 
 
-def _build_layout(items: list[Item], rows: list[_Row], layers: list[list[int]]) -> Layout:
+def _build_layout(items: list[Item], rows: list[_Row], layers: list[list[int]], width: float) -> Layout:
+    joints = [(a, b, slot) for a, row in enumerate(rows) for b, slot in row.after]
     top = min((row.y - row.height / 2 for row in rows), default=0.0)
     for row in rows:
         row.y -= top
-    columns, width = _measure_columns(items, rows, layers)
-    bends = [_make_bend(row, b, rows[b], slot, columns, len(items)) for row in rows for b, slot in row.after]
+    columns, lines, lanes = _wrap(_measure_columns(items, rows, layers), rows, layers, joints, width)
+    bends = {joint: _make_bend(rows, *joint, columns, len(items), lane) for joint, lane in zip(joints, lanes)}
     return Layout(
-        [Position(columns[row.layer][0], row.y, columns[row.layer][1]) for row in rows[: len(items)]],
-        bends,
+        [Position(columns[row.layer][0], row.y, columns[row.layer][1], lines[row.layer]) for row in rows[: len(items)]],
+        list(bends.values()),
         [(row.source, *columns[row.layer], row.y) for row in rows[len(items) :]],
         [(columns[row.layer][1], row.y) for row in rows if len(row.after) > 1],
-        width,
+        [
+            [_trace_route(rows, bends, i, a, slot, len(items)) for a, slot in sorted(rows[i].before, key=itemgetter(1))]
+            for i in range(len(items))
+        ],
+        max([end for _, end in columns] + [lane[0] + LANE_GAP for lane in lanes if lane], default=0.0),
         max((row.y + row.height / 2 for row in rows), default=0.0),
     )
 
 
-def _measure_columns(
-    items: list[Item], rows: list[_Row], layers: list[list[int]]
-) -> tuple[list[tuple[float, float]], float]:
-    """Return the left and right ends of every column, and the whole width."""
+def _wrap(
+    columns: list[tuple[float, float]],
+    rows: list[_Row],
+    layers: list[list[int]],
+    joints: list[tuple[int, int, int]],
+    width: float,
+) -> tuple[list[tuple[float, float]], list[int], list[Lane | None]]:
+    """Move the rows of each line below the line before it; return the new columns, the lines, and the joints' lanes."""
+    extents = [
+        (min(rows[i].y - rows[i].height / 2 for i in layer), max(rows[i].y + rows[i].height / 2 for i in layer))
+        for layer in layers
+    ]
+    wires = [Joint(rows[a].layer, rows[a].y, rows[b].y + rows[b].get_port_offset(slot)) for a, b, slot in joints]
+    wrapping = wrap_layers(columns, extents, wires, width)
+    for row in rows:
+        row.y += wrapping.downs[row.layer]
+    return wrapping.columns, wrapping.lines, wrapping.lanes
+
+
+def _trace_route(
+    rows: list[_Row], bends: dict[tuple[int, int, int], Bend], target: int, a: int, slot: int, item_count: int
+) -> list[Bend]:
+    """Return the bends of a wire from its source, over the rows that it passes, to a port."""
+    route = [bends[a, target, slot]]
+    while a >= item_count:
+        (before, _), passed = rows[a].before[0], a
+        route.insert(0, bends[before, passed, 0])
+        a = before
+    return route
+
+
+def _measure_columns(items: list[Item], rows: list[_Row], layers: list[list[int]]) -> list[tuple[float, float]]:
+    """Return the left and right ends of every column."""
     columns: list[tuple[float, float]] = []
     x = 0.0
     for layer in layers:
@@ -243,10 +292,19 @@ def _measure_columns(
         columns.append((x, end))
         rises = [abs(rows[b].y + rows[b].get_port_offset(slot) - rows[i].y) for i in layer for b, slot in rows[i].after]
         x = end + COLUMN_GAP + min(40.0, max(rises, default=0.0) / 4)
-    return columns, columns[-1][1] if columns else 0.0
+    return columns
 
 
-def _make_bend(row: _Row, b: int, target: _Row, slot: int, columns: list[tuple[float, float]], item_count: int) -> Bend:
+def _make_bend(
+    rows: list[_Row],
+    a: int,
+    b: int,
+    slot: int,
+    columns: list[tuple[float, float]],
+    item_count: int,
+    lane: Lane | None,
+) -> Bend:
+    row, target = rows[a], rows[b]
     start = (columns[row.layer][1], row.y)
     end = (columns[target.layer][0], target.y + target.get_port_offset(slot))
-    return Bend(row.source, b if b < item_count else None, slot if b < item_count else None, start, end)
+    return Bend(row.source, b if b < item_count else None, slot if b < item_count else None, start, end, lane)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 from html import escape
+from math import inf
 
 from nnkit.graph import Graph
 from nnkit.text import replace_unprintable
@@ -48,6 +49,10 @@ svg.ID .nnk-grad{fill:var(--nnk-grad);font-style:italic}
 """
 
 
+PAGE_WIDTH = 800.0
+"""The width of a drawing in a notebook, beyond which it continues in a line below."""
+
+
 class HtmlText(str):
     """HTML as a string; a notebook renders it."""
 
@@ -60,11 +65,14 @@ def html(graph: Graph) -> HtmlText:
     if len(graph.nodes) > MAX_DRAWN_NODES:
         reason = f"{len(graph.nodes)} nodes are too many to draw (at most {MAX_DRAWN_NODES}), so here is the table."
         return HtmlText(f"<div><p>{reason}</p><pre>{_escape_text(str(graph))}</pre></div>")
-    return HtmlText(f'<div style="overflow-x:auto;max-width:100%">{svg(graph)}</div>')
+    return HtmlText(f'<div style="overflow-x:auto;max-width:100%">{svg(graph, PAGE_WIDTH)}</div>')
 
 
-def svg(graph: Graph) -> str:
-    """Return the drawing as an SVG document. Raises ValueError for a graph of more than `MAX_DRAWN_NODES` nodes."""
+def svg(graph: Graph, width: float = inf) -> str:
+    """Return the drawing as an SVG document, in lines of at most `width` where that can be.
+
+    Raises ValueError for a graph of more than `MAX_DRAWN_NODES` nodes.
+    """
     if len(graph.nodes) > MAX_DRAWN_NODES:
         size = f"The graph has {len(graph.nodes)} nodes; at most {MAX_DRAWN_NODES} can be drawn."
         raise ValueError(f"{size} print(graph) shows it.")
@@ -72,7 +80,7 @@ def svg(graph: Graph) -> str:
     names = [shorten(get_given_name(node)) for node in nodes if node.gate is None]
     margin = 6 + max(map(estimate_width, names), default=0.0)
     boxes = [NodeBox.from_node(node, margin) for node in nodes]
-    plan = lay_out(boxes)
+    plan = lay_out(boxes, width)
     width, height = plan.width + 2 * MARGIN, plan.height + 2 * MARGIN
     title, desc = _escape_text(format_title(graph)), _escape_text(describe_graph(graph))
     drawn = [line for box, at in zip(boxes, plan.positions) for line in _draw_node(box, at)]

@@ -6,6 +6,7 @@
     jacobian_explorer()       # a vector-Jacobian product, entry by entry
     verdict_explorer(verdict) # the verdict of a check
     playground()              # a network that learns while you watch
+    drill(level=1)            # random graphs, worked out wire by wire
 
 Each loads its widget, and with it ipywidgets, when first used.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 from nnkit.view.explorers.api import (
     activation_explorer,
     descent_explorer,
+    drill,
     graph_explorer,
     jacobian_explorer,
     playground,
@@ -24,6 +26,7 @@ from nnkit.view.explorers.api import (
 __all__ = [
     "activation_explorer",
     "descent_explorer",
+    "drill",
     "graph_explorer",
     "jacobian_explorer",
     "playground",

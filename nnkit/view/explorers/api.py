@@ -89,6 +89,23 @@ def verdict_explorer(verdict: Verdict | WrongDerivative) -> Explorer:
     return Explorer(StillVerdict(result), "verdict", lambda: VerdictActor(result))
 
 
+def drill(level: int = 1, *, seed: int = 0) -> Explorer:
+    """Practise both passes on random graphs: type the value and the gradient of each wire, and have each one checked.
+
+    Levels: 1 add and multiply, 2 branches, 3 minus and max, 4 the sigmoid, 5 matrices. A wrong number is explained by
+    the catalogue of mistakes. There is always another graph; the same `seed` gives the same ones.
+
+    Raises ValueError for other levels.
+    """
+    from nnkit.view.explorers.drill_tasks import LEVELS, make_task
+    from nnkit.view.explorers.explore_drill import DrillActor, hide_answers
+    from nnkit.view.explorers.explore_graph import StillGraph
+
+    if level not in LEVELS:
+        raise ValueError(f"drill has the levels 1 to {max(LEVELS)}; there is no {level!r}.")
+    return Explorer(StillGraph(hide_answers(make_task(level, seed, 0))), "drill", lambda: DrillActor(level, seed))
+
+
 def playground(
     data: str | tuple[Any, Any] = "circles",
     *,

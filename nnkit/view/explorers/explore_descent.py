@@ -1,4 +1,4 @@
-"""The half of the descent explorer that computes: two loss surfaces, and the path of the updates on each."""
+"""The half of the descent explorer that computes: three loss surfaces, and the path of the updates on each."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from nnkit.view.figures.loss_surface import neuron_data, neuron_gradient, neuron
 from nnkit.view.figures.plots import valley, valley_gradient
 
 MAX_UPDATES = 40
+BATCH_SIZES = (20, 5, 1)
+"""The batch sizes on offer beside all points."""
+
 MAX_WEIGHT = 1e9
 """The magnitude beyond which weights count as infinite and the path ends."""
 
@@ -32,6 +35,9 @@ class Surface:
     start: tuple[float, float]
     step_size: tuple[float, float, float]
     """The slider's maximum, step and initial value."""
+    batch_gradient: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None
+    """The gradient on some of the points of which the loss is a mean; None if it is no mean over points."""
+    point_count: int = 0
 
     def to_json(self) -> Json:
         """Return the contours of the loss as points, and the ranges of the sliders."""
@@ -55,11 +61,12 @@ class Surface:
             "high": high,
             "tick": tick,
             "first": first,
+            "batches": [self.point_count, *BATCH_SIZES] if self.batch_gradient else [],
         }
 
 
 def make_surfaces() -> tuple[Surface, ...]:
-    """Return a neuron's loss over 60 points, as in lecture 04, and a valley that a large step size climbs out of."""
+    """Return a neuron's loss over 60 points, as in lecture 04, a valley, and a narrow one where momentum helps most."""
     x, t = neuron_data()
     return (
         Surface(
@@ -71,6 +78,8 @@ def make_surfaces() -> tuple[Surface, ...]:
             (0.36, 0.4, 0.45, 0.55, 0.7, 0.9, 1.2, 1.6, 2.2, 3.0),
             (-1.5, -0.5),
             (12.0, 0.1, 2.0),
+            lambda W, batch: neuron_gradient(W, x[batch], t[batch]),
+            len(t),
         ),
         Surface(
             "a valley, W[0]² + 8 W[1]²",
@@ -82,11 +91,21 @@ def make_surfaces() -> tuple[Surface, ...]:
             (-2.5, 1.0),
             (0.16, 0.001, 0.05),
         ),
+        Surface(
+            "a narrow valley, ½ W[0]² + 50 W[1]²",
+            lambda W: W[0] ** 2 / 2 + 50 * W[1] ** 2,
+            lambda W: np.array([W[0], 100 * W[1]]),
+            (-3.0, 3.0),
+            (-1.0, 1.0),
+            (0.1, 0.5, 1.5, 3.0, 6.0, 12.0, 25.0),
+            (-2.5, 0.3),
+            (0.022, 0.0005, 0.015),
+        ),
     )
 
 
 class DescentActor:
-    """An actor that answers {"surface", "step_size", "momentum", "start"} with the path of the updates."""
+    """An actor that answers {"surface", "step_size", "momentum", "batch_size", "start"} with a path of updates."""
 
     def __init__(self) -> None:
         self.surfaces = make_surfaces()
@@ -104,15 +123,19 @@ class DescentActor:
         start = tuple(_parse_number(f"W[{i}]", w) for i, w in enumerate(request.get("start", surface.start)))
         if step_size < 0 or not 0 <= momentum < 1:
             raise InvalidRequest("The step size must not be negative, and the momentum must be at least 0 and below 1.")
-        path = follow_updates(surface, step_size, momentum, start)
+        batch_size = _parse_batch_size(surface, request.get("batch_size"))
+        path = follow_updates(surface, step_size, momentum, start, batch_size)
+        plain = follow_updates(surface, step_size, 0.0, start, batch_size) if momentum else []
         losses = [float(surface.loss(W)) for W, _, _ in path]
         return {
             "surface": self.surfaces.index(surface),
             "path": [to_json_numbers(W) for W, _, _ in path],
             "losses": to_json_numbers(np.array(losses)),
+            "plain": to_json_numbers(np.array([float(surface.loss(W)) for W, _, _ in plain])),
             "words": [_describe_update(path, losses, i, step_size, momentum) for i in range(len(path))],
             "step_size": step_size,
             "momentum": momentum,
+            "batch_size": batch_size or surface.point_count,
             "warning": _describe_problem(losses, len(path) - 1),
             "error": "",
         }
@@ -122,15 +145,21 @@ PathPoint = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Weights, with the gradient and the velocity of the update that led to them."""
 
 
-def follow_updates(surface: Surface, step_size: float, momentum: float, start: Any) -> list[PathPoint]:
+def follow_updates(
+    surface: Surface, step_size: float, momentum: float, start: Any, batch_size: int | None = None
+) -> list[PathPoint]:
     """Return the path of `W -= step_size * velocity` with `velocity = momentum * velocity + dW`.
 
-    It ends early beyond `MAX_WEIGHT`.
+    With a `batch_size`, dW is the gradient on a new random batch of points. The path ends early beyond `MAX_WEIGHT`.
     """
+    rng = np.random.default_rng(0)
     W, velocity = np.asarray(start, dtype=float), np.zeros(2)
     path = [(W, np.zeros(2), velocity)]
     for _ in range(MAX_UPDATES):
-        dW = surface.gradient(W)
+        if batch_size is None or surface.batch_gradient is None:
+            dW = surface.gradient(W)
+        else:
+            dW = surface.batch_gradient(W, rng.choice(surface.point_count, batch_size, replace=False))
         velocity = momentum * velocity + dW
         W = W - step_size * velocity
         path.append((W, dW, velocity))
@@ -170,6 +199,16 @@ def _describe_problem(losses: list[float], steps: int) -> str:
     if rises > steps // 4:
         return f"The loss rises at {rises} of {steps} updates: they jump over the lowest point."
     return ""
+
+
+def _parse_batch_size(surface: Surface, text: Any) -> int | None:
+    """Return the batch size; None for all points."""
+    number = surface.point_count if text is None else _parse_number("The batch size", text)
+    if surface.batch_gradient is None or number == surface.point_count:
+        return None
+    if not 1 <= number <= surface.point_count or number != int(number):
+        raise InvalidRequest(f"The batch size must be a whole number from 1 to {surface.point_count}.")
+    return int(number)
 
 
 def _parse_number(name: str, text: Any) -> float:

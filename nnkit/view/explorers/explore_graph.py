@@ -8,14 +8,14 @@ from typing import Any
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
-from nnkit.graphtext import format_value
 from nnkit.view.drawing.folding import FoldedGate, Group, find_groups, fold
 from nnkit.view.drawing.geometry import MAX_DRAWN_NODES
 from nnkit.view.drawing.labels import describe_graph, format_title
 from nnkit.view.drawing.svg import HtmlText, html
-from nnkit.view.explorers.graph_scene import build_svg_model, frame_groups
+from nnkit.view.explorers.gate_source import describe_gate
+from nnkit.view.explorers.graph_scene import PAGE_WIDTH, build_svg_model, frame_groups
 from nnkit.view.explorers.graph_sliders import build_sliders, parse_values
-from nnkit.view.explorers.graph_steps import compute_steps, read_source
+from nnkit.view.explorers.graph_steps import compute_steps
 from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure
 
 MAX_TAIL_NODES = 60
@@ -39,7 +39,7 @@ class StillGraph:
 
 
 class GraphActor:
-    """An actor that answers {"values": of the sliders, "folded": numbers of groups} with the steps of that graph.
+    """An actor that answers {"values": of the sliders, "folded": numbers of groups, "width": of the page} with steps.
 
     It works on a copy: neither the values nor the gradients of the learner's graph change.
     """
@@ -50,6 +50,7 @@ class GraphActor:
         self.upstream = upstream
         self.folded: frozenset[int] = frozenset()
         self.widest_labels: dict[int, str] = {}
+        self.width = PAGE_WIDTH
 
     def start(self) -> tuple[Json, Json]:
         return self._build_setup(), self._compute_state()
@@ -61,7 +62,9 @@ class GraphActor:
         """
         self._run_forward(request.get("values", {}))
         folded = frozenset(i for i in request.get("folded", ()) if 0 <= i < len(self.groups))
-        changed, self.folded = folded != self.folded, folded
+        width = max(200.0, float(request.get("width", self.width)))
+        changed = (folded, width) != (self.folded, self.width)
+        self.folded, self.width = folded, width
         state = self._compute_state()
         needs_room = self._record_widest_labels(state)
         return (self._build_setup() if changed or needs_room else None), state
@@ -83,7 +86,20 @@ class GraphActor:
         return fold(self.graph, groups, first)
 
     def _compute_state(self) -> Json:
-        return compute_steps(self._fold_shown()[0], self.upstream)
+        shown, origins = self._fold_shown()
+        state = compute_steps(shown, self.upstream)
+        for step in state["steps"]:
+            step["time"] = self._find_time(step["phase"], origins[step["node"]].index)
+        return state
+
+    def _find_time(self, phase: str, index: int) -> int:
+        """Return a number that grows over the steps of both passes and is the same in folded and unfolded graphs.
+
+        A folded gate is done with its backward when the first of its gates is.
+        """
+        count = len(self.graph.nodes)
+        first = {group.members[-1]: group.members[0] for i, group in enumerate(self.groups) if i in self.folded}
+        return {"forward": index, "start": count}.get(phase, 2 * count - first.get(index, index))
 
     def _record_widest_labels(self, state: Json) -> bool:
         """Record labels that are wider than any before them, and return True if there are some."""
@@ -100,7 +116,7 @@ class GraphActor:
         shown, origins = self._fold_shown()
         at = {node.index: i for i, node in enumerate(origins)}
         self._record_widest_labels(compute_steps(shown, self.upstream))
-        setup = build_svg_model(self._fold_shown()[0], self.widest_labels)
+        setup = build_svg_model(self._fold_shown()[0], self.widest_labels, self.width)
         is_open = [
             (i, group, [at[m] for m in group.members])
             for i, group in enumerate(self.groups)
@@ -115,8 +131,9 @@ class GraphActor:
         controls, words = build_sliders(self.graph)
         return {
             **setup,
+            "room": self.width,
             "frames": frame_groups(setup["boxes"], is_open),
-            "sources": [_read_gate_source(gate) for gate in source_gates.values()],
+            "sources": [describe_gate(gate) for gate in source_gates.values()],
             "symbols": [group.symbol for group in self.groups],
             "folded": sorted(self.folded),
             "sliders": controls,
@@ -139,15 +156,3 @@ class GraphActor:
         gates = sum(node.gate is not None for node in self.graph.nodes)
         shown = f"These are the last {MAX_TAIL_NODES} nodes; the sliders act on the whole graph."
         return f"{gates:,} gates are too many to draw. {shown}"
-
-
-def _read_gate_source(gate: Any) -> Json:
-    """Return the source of a kind of gate; for a folded group, the list of its gates."""
-    if not isinstance(gate, FoldedGate):
-        return read_source(gate)
-    lines = [f"{type(inner).__name__}({', '.join(map(_format_operand, inputs))})" for inner, inputs in gate.steps]
-    return {"forward": "\n".join(lines), "backward": "\n".join(f"backward of {line}" for line in reversed(lines))}
-
-
-def _format_operand(x: Any) -> str:
-    return f"wire {x}" if isinstance(x, int) else format_value(x)

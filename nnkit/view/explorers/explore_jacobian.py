@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.graphtext import format_value
 from nnkit.jacobian import readable_bytes
+from nnkit.view.explorers.jacobian_fold import fold_matmul, fold_matvec
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 
 FLOAT32_BYTES = 4
@@ -39,8 +40,29 @@ class LayerSizes:
         )
 
 
+@dataclass(frozen=True)
+class JacobianExample:
+    """One or two matrices that are shown side by side, what their frames mean, and what can be done with them."""
+
+    grids: list[Json]
+    sizes: LayerSizes
+    frames: str = ""
+    fold: Json | None = None
+    puzzle: Json | None = None
+
+
+Frame = tuple[int, int, int, int]
+"""A part of a matrix: its first row and column, and the number of its rows and columns."""
+
+
 def _make_grid(
-    title: str, J: np.ndarray, absent: np.ndarray, rows: list[str], columns: list[str], g: np.ndarray
+    title: str,
+    J: np.ndarray,
+    absent: np.ndarray,
+    rows: list[str],
+    columns: list[str],
+    g: np.ndarray,
+    frames: Sequence[Frame] = (),
 ) -> Json:
     """Return a matrix, with the upstream gradient beside its rows and the product of the two."""
     return {
@@ -52,6 +74,7 @@ def _make_grid(
         "columns": columns,
         "upstream": [format_value(v) for v in g.tolist()],
         "product": [format_value(v) for v in (g @ J).tolist()],
+        "frames": [list(frame) for frame in frames],
     }
 
 
@@ -59,7 +82,7 @@ def _name_entries(name: str, *shape: int) -> list[str]:
     return [f"{name}[{', '.join(map(str, place))}]" for place in np.ndindex(shape)]
 
 
-def make_elementwise() -> tuple[list[Json], Json, LayerSizes]:
+def make_elementwise() -> JacobianExample:
     """Return the example of ReLU of four numbers: a diagonal matrix."""
     x, g = np.array([1.0, -2.0, 3.0, -1.0]), np.array([4.0, -1.0, 5.0, 9.0])
     J = np.diag(np.where(x > 0, 1.0, 0.0))
@@ -67,37 +90,39 @@ def make_elementwise() -> tuple[list[Json], Json, LayerSizes]:
     sizes = LayerSizes(
         {"N": 100, "D": 4096}, lambda N, D: N * D, lambda N, D: N * D, lambda N, D: 3 * N * D, "x, upstream and dx"
     )
-    return [grid], {}, sizes
+    return JacobianExample([grid], sizes)
 
 
-def make_matvec() -> tuple[list[Json], Json, LayerSizes]:
+def make_matvec() -> JacobianExample:
     """Return the example q = W x: with respect to x it is W, with respect to W a block xᵀ for each row."""
     W, x, g = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), np.array([10.0, 20.0]), np.array([1.0, -1.0, 2.0])
     m, n = W.shape
     by_W = np.kron(np.eye(m), x)
     absent = np.kron(np.eye(m), np.ones(n)) == 0
+    blocks = [(i, i * n, 1, n) for i in range(m)]
     grids = [
         _make_grid("∂q/∂x", W, np.zeros((m, n), dtype=bool), _name_entries("q", m), _name_entries("x", n), g),
-        _make_grid("∂q/∂W", by_W, absent, _name_entries("q", m), _name_entries("W", m, n), g),
+        _make_grid("∂q/∂W", by_W, absent, _name_entries("q", m), _name_entries("W", m, n), g, blocks),
     ]
     puzzle = {"targets": {"dW": [m, n], "dx": [n, 1]}, "factors": {"W": [m, n], "x": [n, 1], "dq": [m, 1]}}
     sizes = LayerSizes(
         {"M": 100, "D": 3072}, lambda M, D: M, lambda M, D: M * D, lambda M, D: 2 * M * D + D + M, "W, x, dq and dW"
     )
-    return grids, puzzle, sizes
+    return JacobianExample(grids, sizes, "a block xᵀ for each row of W", fold_matvec(x, W, g), puzzle)
 
 
-def make_matmul() -> tuple[list[Json], Json, LayerSizes]:
+def make_matmul() -> JacobianExample:
     """Return the example out = x @ w: a block wᵀ per example (for x), a strip per example (for w)."""
     x = np.array([[2.0, 1.0, -3.0], [-3.0, 4.0, 2.0]])
     w = np.array([[3.0, 2.0, 1.0, -1.0], [2.0, 1.0, 3.0, 2.0], [3.0, 2.0, 1.0, -2.0]])
     g = np.array([[2.0, 3.0, -3.0, 9.0], [-8.0, 1.0, 4.0, 6.0]])
     (N, D), M = x.shape, w.shape[1]
     out = _name_entries("out", N, M)
+    blocks, strips = [(n * M, n * D, M, D) for n in range(N)], [(n * M, 0, M, D * M) for n in range(N)]
     off_x, off_w = np.kron(np.eye(N), np.ones((M, D))) == 0, np.kron(np.ones((N, D)), np.eye(M)) == 0
     grids = [
-        _make_grid("∂out/∂x", np.kron(np.eye(N), w.T), off_x, out, _name_entries("x", N, D), g.ravel()),
-        _make_grid("∂out/∂w", np.kron(x, np.eye(M)), off_w, out, _name_entries("w", D, M), g.ravel()),
+        _make_grid("∂out/∂x", np.kron(np.eye(N), w.T), off_x, out, _name_entries("x", N, D), g.ravel(), blocks),
+        _make_grid("∂out/∂w", np.kron(x, np.eye(M)), off_w, out, _name_entries("w", D, M), g.ravel(), strips),
     ]
     puzzle = {"targets": {"dw": [D, M], "dx": [N, D]}, "factors": {"x": [N, D], "w": [D, M], "upstream": [N, M]}}
     sizes = LayerSizes(
@@ -107,10 +132,10 @@ def make_matmul() -> tuple[list[Json], Json, LayerSizes]:
         lambda N, D, M: 2 * N * D + D * M + N * M,
         "x, w, upstream and dx",
     )
-    return grids, puzzle, sizes
+    return JacobianExample(grids, sizes, "one for each example", fold_matmul(x, w, g), puzzle)
 
 
-def make_softmax() -> tuple[list[Json], Json, LayerSizes]:
+def make_softmax() -> JacobianExample:
     """Return the example of softmax of three scores: every output depends on every score."""
     p, g = np.array([0.1, 0.2, 0.7]), np.array([1.0, -2.0, 0.5])
     J = np.diag(p) - np.outer(p, p)
@@ -120,10 +145,10 @@ def make_softmax() -> tuple[list[Json], Json, LayerSizes]:
     sizes = LayerSizes(
         {"N": 64, "C": 1000}, lambda N, C: N * C, lambda N, C: N * C, lambda N, C: 3 * N * C, "p, upstream and dscores"
     )
-    return [grid], {}, sizes
+    return JacobianExample([grid], sizes)
 
 
-EXAMPLES: Mapping[str, Callable[[], tuple[list[Json], Json, LayerSizes]]] = {
+EXAMPLES: Mapping[str, Callable[[], JacobianExample]] = {
     "elementwise": make_elementwise,
     "matvec": make_matvec,
     "matmul": make_matmul,
@@ -135,10 +160,13 @@ class JacobianActor:
     """An actor that answers {"sizes": of a real layer} with the memory that its Jacobian would take."""
 
     def __init__(self, kind: str):
-        self.grids, self.puzzle, self.sizes = EXAMPLES[kind]()
+        self.example = EXAMPLES[kind]()
+        self.sizes = self.example.sizes
 
     def start(self) -> tuple[Json, Json]:
-        setup = {"grids": self.grids, "puzzle": self.puzzle, "sizes": dict(self.sizes.names)}
+        example = self.example
+        setup = {name: getattr(example, name) for name in ("grids", "frames", "fold", "puzzle")}
+        setup["sizes"] = dict(self.sizes.names)
         return setup, self._compute_state(self.sizes.names)
 
     def answer(self, request: Json) -> tuple[Json | None, Json]:

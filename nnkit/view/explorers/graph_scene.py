@@ -4,30 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import get_symbol
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.folding import FoldedGate, Group
-from nnkit.view.drawing.geometry import MARGIN, NodeBox, draw_wire_paths, lay_out
-from nnkit.view.drawing.labels import estimate_width, get_given_name, list_drawn_nodes, shorten
+from nnkit.view.drawing.geometry import MARGIN, NodeBox, draw_route_paths, draw_wire_paths, lay_out
+from nnkit.view.drawing.labels import estimate_width, get_given_name, list_drawn_nodes, shorten, shorten_value
 from nnkit.view.explorers.graph_steps import label_wire
 from nnkit.view.explorers.protocol import Json
+
+PAGE_WIDTH = 910.0
+"""The width of the drawing until the page has said how much room it has."""
 
 WIDEST_NUMBER = "−0.0000"
 """The text for which each label has room, whatever its number is now."""
 
 
-def build_svg_model(graph: Graph, widest_labels: Mapping[int, str]) -> Json:
-    """Return boxes, wires and labels; `widest_labels` is the widest text that each node's labels have held so far."""
+def build_svg_model(graph: Graph, widest_labels: Mapping[int, str], width: float = inf) -> Json:
+    """Return boxes, wires and labels, in lines of at most `width` where that can be.
+
+    `widest_labels` is the widest text that each node's labels have held so far.
+    """
     nodes = list_drawn_nodes(graph)
     names = [shorten(get_given_name(node) or label_wire(node)) for node in nodes if node.gate is None]
     margin = 6 + max(map(estimate_width, names), default=0.0)
     boxes = [_widen_labels(NodeBox.from_node(node, margin), widest_labels.get(node.index, "")) for node in nodes]
-    plan = lay_out(boxes)
-    paths = draw_wire_paths(boxes, plan)
+    plan = lay_out(boxes, width)
+    paths, routes = draw_wire_paths(boxes, plan), draw_route_paths(boxes, plan)
+    models = [_build_box_model(box, at) for box, at in zip(boxes, plan.positions)]
     return {
-        "boxes": [_build_box_model(box, at) for box, at in zip(boxes, plan.positions)],
+        "boxes": [{**model, "routes": route} for model, route in zip(models, routes)],
         "wires": [{"id": box.node.index, "d": path} for box, path in zip(boxes, paths)],
         "splits": plan.splits,
         "left": -MARGIN,
@@ -37,22 +45,29 @@ def build_svg_model(graph: Graph, widest_labels: Mapping[int, str]) -> Json:
 
 
 def frame_groups(boxes: Sequence[Json], groups: Sequence[tuple[int, Group, Sequence[int]]]) -> list[Json]:
-    """Return a frame around the boxes of each unfolded group: (its number, the group, its nodes as shown)."""
+    """Return a frame around the boxes of each unfolded group, one for each line: (number, group, nodes as shown)."""
     frames = []
-    for number, group, members in groups:
-        inner = [box for box in boxes if box["id"] in members]
+    parts = [
+        (number, group, inner)
+        for number, group, members in groups
+        for line in sorted({box["line"] for box in boxes if box["id"] in members})
+        if (inner := [box for box in boxes if box["id"] in members and box["line"] == line])
+    ]
+    for number, group, inner in parts:
+        first = all(frame["group"] != number for frame in frames)
         left = min(box["x"] for box in inner) - 8
         top = min(box["y"] - box["h"] / 2 for box in inner) - 22
         width = max(box["x"] + box["w"] for box in inner) + 8 - left
         height = max(box["y"] + box["h"] / 2 for box in inner) + 8 - top
-        frames.append({"group": number, "symbol": group.symbol, "x": left, "y": top, "w": width, "h": height})
+        place = {"x": left, "y": top, "w": width, "h": height}
+        frames.append({"group": number, "symbol": group.symbol, "first": first, **place})
     return frames
 
 
 def _widen_labels(box: NodeBox, widest: str) -> NodeBox:
     """Return the box with labels as wide as they may become."""
     text = max(box.value, WIDEST_NUMBER, widest, key=estimate_width)
-    return replace(box, value=shorten(text), grad=shorten(f"∂ {text}"))
+    return replace(box, value=shorten_value(text), grad=shorten_value(f"∂ {text}"))
 
 
 def _build_box_model(box: NodeBox, at: layout.Position) -> Json:
@@ -64,6 +79,7 @@ def _build_box_model(box: NodeBox, at: layout.Position) -> Json:
         "kind": kind,
         "x": at.x,
         "y": at.y,
+        "line": at.line,
         "w": width,
         "h": height,
         "r": box.corner_radius,

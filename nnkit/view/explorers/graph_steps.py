@@ -5,8 +5,6 @@ If a gate fails, the steps end before it, and the state has its exception.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from nnkit.arrays import Array
@@ -104,6 +102,7 @@ def _describe_input(step: Step, x: Node, local: Array, downstream: Array, total:
     """Return the gradient of one input, number by number."""
     return {
         "to": label_wire(x),
+        "node": x.index,
         "upstream": format_value(step.upstream),
         "local": "" if local is None else format_value(local),
         "down": format_value(downstream),
@@ -140,17 +139,3 @@ def _find_non_finite(graph: Graph) -> str:
             how = "is an input" if node.gate is None else f"is the output of {_format_formula(node)}"
             return f"{label_wire(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
     return ""
-
-
-def read_source(gate: Any) -> Json:
-    """Return the source code of a gate's forward and backward, or a comment if it cannot be found."""
-    import inspect
-    from textwrap import dedent
-
-    found = {}
-    for name in ("forward", "backward"):
-        try:
-            found[name] = dedent(inspect.getsource(getattr(gate, name))).rstrip()
-        except (OSError, TypeError):
-            found[name] = f"# The source of {name} cannot be found."
-    return found

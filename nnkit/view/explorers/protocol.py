@@ -6,17 +6,11 @@ answers with a new state. A streaming actor sends its states as messages.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from nnkit.view.errors import describe_error
-
-STATIC = Path(__file__).parents[1] / "static"
 
 Json = dict[str, Any]
 
@@ -62,24 +56,3 @@ def parse_number(text: Any) -> float | None:
 def to_json_numbers(values: np.ndarray) -> list[float | None]:
     """Return numbers for JSON, with None for those that are not finite."""
     return [float(v) if np.isfinite(v) else None for v in np.asarray(values, dtype=float)]
-
-
-@cache
-def bundle_script(module: str) -> str:
-    """Return an ES module with everything that it imports from `static/` inlined: anywidget takes a single text."""
-    return "\n".join(_collect_modules(module, {}).values())
-
-
-def read_style() -> str:
-    """Return the style sheet that all explorers share."""
-    return (STATIC / "explorers.css").read_text(encoding="utf-8")
-
-
-def _collect_modules(name: str, collected: dict[str, str]) -> Mapping[str, str]:
-    text = (STATIC / f"{name}.js").read_text(encoding="utf-8")
-    for imported in re.findall(r'^import .*? from "\./(\w+)\.js";$', text, re.MULTILINE):
-        if imported not in collected:
-            _collect_modules(imported, collected)
-    text = re.sub(r'^import .*? from "\./\w+\.js";\n', "", text, flags=re.MULTILINE)
-    collected[name] = re.sub(r"^export (?!default)", "", text, flags=re.MULTILINE)
-    return collected

@@ -11,7 +11,8 @@ import anywidget
 import numpy as np
 import traitlets
 
-from nnkit.view.explorers.protocol import Actor, Json, StreamingActor, bundle_script, describe_failure, read_style
+from nnkit.view.explorers.protocol import Actor, Json, StreamingActor, describe_failure
+from nnkit.view.scripts import bundle_script, read_style
 
 MIN_FRAME_SECONDS = 1 / 40
 """The shortest time from one frame of a streaming actor to the next."""

@@ -1,43 +1,39 @@
-"""Animations with their own controls, as HTML that needs nothing from the network."""
+"""Films: pictures one after the other, with the player of the explorers, as HTML that fetches nothing."""
 
 from __future__ import annotations
 
-import re
+import json
 from collections.abc import Callable
 from html import escape
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from nnkit.view.figures.picture import DARK_STYLE, encode_figure
+from nnkit.view.scripts import bundle_script, read_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-BEGIN = "setTimeout(function() {"
-WAIT = "if (!document.getElementById(img_id)) { setTimeout(begin, 200); return; }"
-
 
 def build_animation(
-    figure: Figure, draw_frame: Callable[[int], Any], count: int, description: str, interval: int = 600
+    figure: Figure, draw_frame: Callable[[int], Any], count: int, description: str, interval: int = 800
 ) -> Any:
-    """Return an animation of `count` frames with its own controls; it plays once.
+    """Return a film of `count` frames that waits until its Play button is pressed.
 
-    `description` is its alternative text, `interval` the milliseconds from one frame to the next.
+    `description` is its alternative text, `interval` the milliseconds from one frame to the next. Where no script may
+    run, the last frame is shown.
     """
     from IPython.display import HTML
-    from matplotlib.animation import FuncAnimation
 
-    animation = FuncAnimation(figure, draw_frame, frames=count, interval=interval)
-    page = _make_self_contained(animation.to_jshtml(default_mode="once"), description)
-    # A notebook may insert the output of a cell that is out of sight into the page later: wait for it.
-    page = page.replace(BEGIN, f"{BEGIN.replace('function', 'function begin')} {WAIT}")
-    # The first frame is there before any script runs, and where none may run; and Chromium gives no height to an
-    # image that starts without a source.
-    (script,) = re.findall(r'frames\[0\] = "([^"]*)"', page)
-    first = re.sub(r"\\?\s", "", script)
-    return HTML(page.replace("<img alt=", f'<img src="{first}" alt=', 1))  # type: ignore[no-untyped-call]
-
-
-def _make_self_contained(page: str, description: str) -> str:
-    """Return matplotlib's page without the icon font that it fetches: its buttons have text instead."""
-    page = re.sub(r"<link\b[^>]*>", "", page)
-    page = re.sub(r'(<button title="([^"]*)"[^>]*>)\s*<i class="fa [^"]*"></i>', r"\1\2", page)
-    page = page.replace("padding: 0;\n    width: 36px;", "padding: 2px 6px;")
-    return page.replace("<img id=", f'<img alt="{escape(description)}" id=')
+    frames = []
+    for number in range(count):
+        draw_frame(number)
+        frames.append(encode_figure(figure))
+    place = f"nnx-film-{uuid4().hex}"  # the same film may be on a page twice
+    film = json.dumps({"frames": frames, "description": description, "pause": interval}).replace("</", "<\\/")
+    script = f'{bundle_script("film")}\nshowFilm("{place}", {film});'
+    return HTML(  # type: ignore[no-untyped-call]
+        f'<div id="{place}"><img class="nnk-picture" alt="{escape(description)}" src="{frames[-1]}" '
+        'style="max-width:100%"></div>'
+        f'<style>{DARK_STYLE}{read_style()}</style><script type="module">{script}</script>'
+    )

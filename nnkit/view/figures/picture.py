@@ -23,6 +23,12 @@ MARKERS = ("o", "s", "^", "D", "v")
 LINES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
 HATCHES = ("", "//", "..", "xx", "--")
 
+DARK_STYLE = (
+    ':is([data-jp-theme-light="false"], .vscode-dark, [data-theme="dark"]) .nnk-picture'
+    "{filter:invert(0.92) hue-rotate(180deg)}"
+)
+"""A style that turns light pictures dark on a dark page: light and dark change places, hues stay."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -40,10 +46,15 @@ class Picture:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        png = BytesIO()
-        self.figure.savefig(png, format="png")
-        source = b64encode(png.getvalue()).decode("ascii")
-        return f'<img alt="{escape(self.description)}" src="data:image/png;base64,{source}" style="max-width:100%">'
+        source = f'alt="{escape(self.description)}" src="{encode_figure(self.figure)}"'
+        return f'<img {source} class="nnk-picture" style="max-width:100%"><style>{DARK_STYLE}</style>'
+
+
+def encode_figure(figure: Figure) -> str:
+    """Return a figure as the address of a PNG that contains the picture itself."""
+    png = BytesIO()
+    figure.savefig(png, format="png")
+    return f"data:image/png;base64,{b64encode(png.getvalue()).decode('ascii')}"
 
 
 def create_axes(height: float = 3.6, dpi: int = 90) -> tuple[Figure, Axes]:

@@ -19,6 +19,7 @@ from nnkit.view.figures.picture import (
     BLUE,
     COLOURS,
     GREY,
+    HATCHES,
     LINES,
     MARKERS,
     ORANGE,
@@ -180,7 +181,7 @@ def animate_descent(
 
 
 def curves(
-    series: Mapping[str, Sequence[float]],
+    series: Mapping[str, Any],
     title: str,
     xlabel: str = "updates",
     ylabel: str = "loss",
@@ -190,16 +191,21 @@ def curves(
 ) -> Picture:
     """Draw several curves over one axis, each with its own line, marker and name. NaN and infinity leave gaps.
 
-    `names`, if given, label the points on the x axis.
+    Of several runs, one in each row, the mean is drawn, and a band from the smallest to the largest. `names`, if given,
+    label the points on the x axis.
     """
     figure, axes = create_axes()
     texts = []
     for i, (name, values) in enumerate(series.items()):
-        y = np.asarray(values, dtype=float)
-        y = np.where(np.isfinite(y), y, np.nan)
+        runs = np.atleast_2d(np.asarray(values, dtype=float))
+        runs = np.where(np.isfinite(runs), runs, np.nan)
+        y = runs.mean(axis=0)
         at = np.arange(len(y)) if x is None else np.asarray(x, dtype=float)[: len(y)]
         look: dict[str, Any] = {"color": COLOURS[i % 5], "marker": MARKERS[i % 5], "linestyle": LINES[i % 5]}
         axes.plot(at, y, **look, markevery=max(1, len(y) // 10), markersize=5, linewidth=1.4, label=name)
+        if len(runs) > 1:
+            band: dict[str, Any] = {"color": COLOURS[i % 5], "hatch": HATCHES[i % 5], "alpha": 0.2}
+            axes.fill_between(at, runs.min(axis=0), runs.max(axis=0), **band)
         chosen = np.linspace(0, len(y) - 1, min(5, len(y))).astype(int)
         places = [format_number(at[k]) if names is None else names[k] for k in chosen]
         texts.append(f"{name}: {', '.join(f'{_format_value(y[k])} at {place}' for k, place in zip(chosen, places))}")
@@ -224,7 +230,7 @@ def regions(classifiers: Mapping[str, Predict], x: np.ndarray, labels: np.ndarra
     import matplotlib.pyplot as plt
 
     count = len(classifiers)
-    wide = min(count, 3)
+    wide = 2 if count == 4 else min(count, 3)
     tall = -(-count // wide)
     size = (3.6 * wide if wide > 1 else 5.0, 3.5 * tall if wide > 1 else 4.2)
     figure, panels = plt.subplots(tall, wide, figsize=size, dpi=90, layout="constrained", squeeze=False)

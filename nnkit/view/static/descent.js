@@ -27,6 +27,8 @@ class DescentExplorer {
     const names = this.setup.surfaces.map(({ name }, i) => makeHtml("option", { value: i }, name));
     this.choice = makeHtml("select", { "aria-label": "Surface", change: () => this.choose() }, ...names);
     this.choice.value = this.request.surface;
+    this.batch = makeHtml("select", { "aria-label": "Batch size", change: () => this.ask({ batch_size: this.batch.value }) });
+    this.batchField = makeHtml("label", { class: "nnx-field nnx-right" }, "batch size ", this.batch);
     this.svg = makeSvg("svg", {
       class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", tabindex: 0,
       "aria-label": "The loss surface. Left and right arrow step, space plays.",
@@ -35,7 +37,7 @@ class DescentExplorer {
     this.warning = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
     this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" });
-    this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, this.choice), this.svg, this.words,
+    this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, this.batchField, this.choice), this.svg, this.words,
       this.warning, this.error, this.busy, this.sliders);
     this.root.addEventListener("keydown", (event) => this.player.key(event));
     this.svg.addEventListener("pointerdown", (event) => this.drag(event));
@@ -94,6 +96,10 @@ class DescentExplorer {
     this.curve = makeSvg("g", {});
     this.svg.replaceChildren(...this.plane.axes("W[0]", ""), ...lines, ...names, this.moving, this.curve,
       makeSvg("text", { x: 54, y: 24 }, "W[1]"));
+    const { batches } = surface;
+    this.batchField.hidden = !batches.length;
+    this.batch.replaceChildren(...batches.map((n, i) => makeHtml("option", { value: n }, i ? n : `all ${n}`)));
+    if (this.request.batch_size) this.batch.value = this.request.batch_size;
     const size = { label: "step_size", low: 0, high, step: tick, value: this.request.step_size ?? first };
     const drag = { label: "momentum", low: 0, high: 0.99, step: 0.01, value: this.request.momentum ?? 0 };
     const bars = [makeSlider(size, (text) => this.ask({ step_size: text })),
@@ -107,15 +113,15 @@ class DescentExplorer {
   }
 
   update() {
-    const { path, losses, words, warning, error, surface } = this.model.get("state");
+    const { path, losses, plain, words, warning, error, surface } = this.model.get("state");
     const { at } = this.player;
     if (surface === this.request.surface) {
       this.trail(path.slice(0, at + 1));
-      this.losses(losses, at);
+      this.losses(losses, plain, at);
     }
     this.player.show(Object.keys(this.request).length > 1);
     setText(this.words, words[at]);
-    setText(this.warning, warning ? `! ${warning}` : "");
+    setText(this.warning, warning && at ? `! ${warning}` : ""); // it tells the end, so not before the first step
     setText(this.error, error ? `✗ ${error}` : "");
   }
 
@@ -136,11 +142,15 @@ class DescentExplorer {
     );
   }
 
-  losses(losses, at) {
+  /** Draw the loss up to now, and dotted what it would be without momentum. */
+  losses(losses, plain, at) {
+    const [seen, without] = [losses.slice(0, at + 1), plain.slice(0, at + 1)];
     const plane = new Plane(this.svg, { left: 560, top: 8, width: 250, height: 340, x: [0, losses.length - 1 || 1],
-      y: fitRange(losses, [0]) });
+      y: fitRange([...seen, ...without], [0]) });
     const steps = losses.map((_, i) => i);
-    this.curve.replaceChildren(...plane.axes("updates", "loss"), plane.curve("nnx-solid", steps, losses),
+    const ends = [[seen, "nnx-solid"], [without, "nnx-dotted"]].map(([ys, kind]) => plane.curve(kind, steps.slice(0, ys.length), ys));
+    const legend = without.length > 1 ? [makeSvg("text", { x: 802, y: 44, "text-anchor": "end" }, "dotted: without momentum")] : [];
+    this.curve.replaceChildren(...plane.axes("updates", "loss"), ...ends, ...legend,
       makeSvg("circle", { class: "nnx-point", cx: plane.px(at), cy: plane.py(losses[at] ?? plane.y[1]), r: 6 }));
   }
 

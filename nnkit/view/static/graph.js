@@ -13,7 +13,9 @@ class GraphExplorer {
     const keys = "The graph. Left and right arrow step, space plays, tab goes to the gates.";
     this.holder = makeHtml("div", { class: "nnx-stage", tabindex: 0, role: "group", "aria-label": keys });
     this.createParts();
-    this.canvas = new GraphCanvas(this.holder, (box) => this.open(box), (group) => this.toggle(group));
+    this.canvas = new GraphCanvas(this.holder, {
+      opened: (box) => this.open(box), fold: (group) => this.toggle(group), resized: (width) => this.ask({ width }),
+    });
     this.root.addEventListener("keydown", (event) => this.key(event));
     this.refresh = () => this.update();
     this.restep = () => this.step();
@@ -50,6 +52,12 @@ class GraphExplorer {
     const setup = this.model.get("setup");
     const state = this.model.get("state");
     if (setup !== this.setup) this.build(setup);
+    if (this.left && setup.folded.includes(this.left.group) === this.left.folded) {
+      const { time } = this.left;
+      const done = state.steps.findIndex((step) => step.time > time);
+      this.left = null;
+      this.player.go(done < 0 ? state.steps.length : done);
+    }
     setText(this.error, state.error ? `✗ ${state.error}` : "");
     setText(this.warning, state.warning ? `! ${state.warning}` : "");
     this.step();
@@ -63,6 +71,7 @@ class GraphExplorer {
     if (this.chosen && !setup.boxes.some((box) => box.id === this.chosen.id)) this.close();
     if (!first) return;
     this.values = {};
+    this.request = {};
     this.fields = setup.sliders.map((one) => makeSlider(one, (text) => {
       this.values[one.key] = text;
       this.ask();
@@ -77,8 +86,9 @@ class GraphExplorer {
     this.fields[this.setup.sliders.findIndex((one) => one.key === key)]?.set(text);
   }
 
-  ask(folded = this.setup.folded) {
-    this.kernel.ask({ values: this.values, folded });
+  ask(change = {}) {
+    Object.assign(this.request, change);
+    this.kernel.ask({ values: this.values, folded: this.setup.folded, ...this.request });
   }
 
   // -- steps ------------------------------------------------------------------------------------
@@ -93,6 +103,8 @@ class GraphExplorer {
     }
     const now = steps[at - 1];
     this.canvas.show({ values, grads, now });
+    if (at === this.shown + 1) this.canvas.travel(now, values);
+    this.shown = at;
     this.describe(now);
     this.player.show(Object.keys(this.values).length);
   }
@@ -128,7 +140,7 @@ class GraphExplorer {
     const names = box.group == null ? [] : [this.folding(box)];
     const closeButton = makeButton("Close", "Close (escape)", () => this.close());
     const heading = makeHtml("div", { class: "nnx-bar" }, makeHtml("strong", {}, capital(box.label)), ...names, closeButton);
-    this.detail.replaceChildren(heading,
+    this.detail.replaceChildren(heading, ...(code.about ? [makeHtml("p", {}, code.about)] : []),
       makeHtml("div", { class: "nnx-code" }, ...["forward", "backward"].map((pass) =>
         makeHtml("div", {}, makeHtml("div", { class: "nnx-pass" }, pass), makeHtml("pre", { tabindex: 0, "aria-label": pass },
           code[pass])))));
@@ -143,12 +155,14 @@ class GraphExplorer {
     return makeButton(name, name, () => this.toggle(box.group));
   }
 
+  /** Fold a group into one gate, or unfold it; what has been computed so far stays computed. */
   toggle(group) {
     const { folded } = this.setup;
     this.close();
     this.player.stop();
-    this.model.set("step", 0);
-    this.ask(folded.includes(group) ? folded.filter((one) => one !== group) : [...folded, group]);
+    const now = this.model.get("state").steps[this.player.at - 1];
+    this.left = { group, folded: !folded.includes(group), time: now?.time ?? -1 };
+    this.ask({ folded: folded.includes(group) ? folded.filter((one) => one !== group) : [...folded, group] });
   }
 
   close() {

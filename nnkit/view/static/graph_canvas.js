@@ -2,14 +2,17 @@
 
 import { makeSvg, reducedMotion } from "./shared.js";
 
-const MIN_ZOOM = 0.8; // a graph that would have to shrink further is cut off and panned instead
+const MIN_ZOOM = 0.9; // a graph that would have to shrink further is wrapped into lines
+const MAX_HEIGHT = 720; // a graph that is higher is panned
+const FLIGHT = 700; // milliseconds in which a number travels along a wire
 
-/** Draws SVG models into `holder`; calls `opened(box)` for a box that is clicked, `fold(group)` for a frame's button. */
+/**
+ * Draws SVG models into `holder`; calls `opened(box)` for a box that is clicked, `fold(group)` for a frame's button,
+ * `resized(width)` when there is room for longer or only for shorter lines. Without `opened`, gates are no buttons.
+ */
 export class GraphCanvas {
-  constructor(holder, opened, fold) {
-    this.holder = holder;
-    this.opened = opened;
-    this.fold = fold;
+  constructor(holder, { opened, fold, resized }) {
+    Object.assign(this, { holder, opened, fold, resized });
     this.svg = makeSvg("svg", { class: "nnx-graph", role: "presentation" });
     holder.append(this.svg);
     this.zoom = 0;
@@ -62,13 +65,14 @@ export class GraphCanvas {
     const double = { ...shape, class: "nnx-inner", x: box.x + 3, y: box.y - box.h / 2 + 3, width: box.w - 6,
       height: box.h - 6, rx: Math.max(4, box.r - 3) };
     const rim = box.kind === "group" ? [makeSvg("rect", double)] : [];
+    if (!this.opened) return makeSvg("g", {}, makeSvg("rect", shape), ...rim, ...lines);
     return makeSvg("g", {
       class: "nnx-key", role: "button", tabindex: 0, "data-key": `gate-${box.id}`,
       "aria-label": `${box.label}: its forward and backward`, click: open, keydown: open,
     }, makeSvg("rect", shape), ...rim, ...lines);
   }
 
-  frame({ group, symbol, x, y, w, h }) {
+  frame({ group, symbol, first, x, y, w, h }) {
     const fold = (event) => {
       if (event.type === "keydown" && event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
@@ -81,7 +85,8 @@ export class GraphCanvas {
       class: "nnx-key nnx-fold", role: "button", tabindex: 0, "data-key": `fold-${group}`, click: fold, keydown: fold,
     }, makeSvg("rect", { class: "nnx-box", x: x + 6, y: y - 12, width: wide, height: 22, rx: 6 }),
     makeSvg("text", { x: x + 6 + wide / 2, y: y + 4, "text-anchor": "middle", "font-size": 13 }, name));
-    return makeSvg("g", {}, makeSvg("rect", { class: "nnx-frame", x, y, width: w, height: h, rx: 10 }), button);
+    const rim = makeSvg("rect", { class: "nnx-frame", x, y, width: w, height: h, rx: 10 });
+    return makeSvg("g", {}, rim, ...(first ? [button] : []));
   }
 
   /** Show the known numbers, and highlight the current gate. */
@@ -101,6 +106,37 @@ export class GraphCanvas {
     if (now) this.reveal(this.boxes.get(now.node));
   }
 
+  /** Let the numbers of a step travel: values along the wires into a gate, gradients back along them. */
+  travel(now, values) {
+    const box = this.boxes.get(now?.node);
+    this.svg.querySelectorAll(".nnx-flying").forEach((number) => number.remove());
+    if (!box || now.phase === "start" || reducedMotion()) return;
+    const back = now.phase === "backward";
+    const rows = [...now.rows];
+    box.inputs.forEach((id, slot) => {
+      const row = rows.findIndex((one) => one.node === id);
+      const text = back ? rows.splice(row, row < 0 ? 0 : 1)[0]?.down : values[id];
+      if (!text) return;
+      const kind = back ? "nnx-flying-grad" : "nnx-flying-value";
+      const number = makeSvg("text", { class: `nnx-flying ${kind}`, "text-anchor": "middle", "aria-hidden": "true" }, text);
+      this.svg.append(number);
+      this.follow(number, makeSvg("path", { d: box.routes[slot] }), back);
+    });
+  }
+
+  follow(number, route, back) {
+    const [length, begun] = [route.getTotalLength(), performance.now()];
+    const tick = (time) => {
+      const t = Math.max(0, time - begun) / FLIGHT;
+      if (t >= 1 || !number.isConnected) return number.remove();
+      const { x, y } = route.getPointAtLength((back ? 1 - t : t) * length);
+      number.setAttribute("x", x);
+      number.setAttribute("y", y - 6);
+      return requestAnimationFrame(tick);
+    };
+    tick(begun);
+  }
+
   // -- zoom and pan ----------------------------------------------------------------------------
 
   fit() {
@@ -114,7 +150,7 @@ export class GraphCanvas {
 
   showAll() {
     const { width, height, left } = this.svgModel;
-    this.zoom = Math.min(1.25, this.holder.clientWidth / width, 560 / height);
+    this.zoom = Math.min(1.25, this.holder.clientWidth / width, MAX_HEIGHT / height);
     [this.x, this.y] = [left, left];
     this.place();
   }
@@ -128,7 +164,7 @@ export class GraphCanvas {
   }
 
   place() {
-    const high = Math.max(120, Math.min(560, this.svgModel.height * this.zoom));
+    const high = Math.max(120, Math.min(MAX_HEIGHT, this.svgModel.height * this.zoom));
     const [wide, tall] = [this.holder.clientWidth / this.zoom, high / this.zoom];
     const keep = (at, size, room) => {
       const [least, most] = [this.svgModel.left, this.svgModel.left + Math.max(0, size - room)];
@@ -187,11 +223,24 @@ export class GraphCanvas {
       const id = Number(event.target.dataset.key?.split("-")[1]);
       if (event.target.dataset.key?.startsWith("gate")) this.reveal(this.boxes.get(id));
     });
-    this.sizes = new ResizeObserver(() => this.svgModel && (this.zoom ? this.place() : this.fit()));
+    this.sizes = new ResizeObserver(() => this.svgModel && this.resize());
     this.sizes.observe(this.holder);
   }
 
+  /** Fit the drawing into a page of another width, with lines of another length if need be. */
+  resize() {
+    const room = this.holder.clientWidth / MIN_ZOOM;
+    if (!room || room === this.room) return; // its own height changes when one zooms
+    this.room = room;
+    this.fit();
+    const { width, room: had, boxes } = this.svgModel;
+    const wrapped = boxes.some((box) => box.line);
+    clearTimeout(this.asking);
+    if (width > room + 1 || (wrapped && room > had + 40)) this.asking = setTimeout(() => this.resized?.(Math.floor(room)), 120);
+  }
+
   close() {
+    clearTimeout(this.asking);
     this.sizes.disconnect();
     cancelAnimationFrame(this.frameId);
   }

@@ -1,6 +1,8 @@
-// The Jacobian explorer: the matrix as a table, its memory in a real layer, and the shape rule as a puzzle.
+// The Jacobian explorer: its matrices side by side, the fold, their memory in a real layer, the shape rule as a puzzle.
 
-import { connectKernel, makeButton, makeHtml, makeRoot, setText } from "./shared.js";
+import { Scroller, connectKernel, makeHtml, makeRoot, setText } from "./shared.js";
+import { FoldPanel } from "./jacobian_fold.js";
+import { MatrixTable } from "./matrix.js";
 
 class JacobianExplorer {
   constructor(model, el) {
@@ -10,84 +12,39 @@ class JacobianExplorer {
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
     this.createParts();
-    this.choose(0);
     this.refresh = () => this.update();
-    model.on("change:state", this.refresh);
+    model.on("change:state change:step", this.refresh);
     this.update();
   }
 
   createParts() {
-    const { grids, puzzle, sizes } = this.setup;
-    this.tabs = grids.map(({ title }, i) => makeButton(title, `Show ${title}`, () => this.choose(i)));
-    this.sheet = makeHtml("div", { class: "nnx-sheet" });
-    this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
+    const { fold, puzzle, sizes } = this.setup;
+    const tables = this.createTables();
+    this.fold = fold && new FoldPanel(this.model, fold, this.tables[1]);
     this.memory = makeHtml("p", { role: "status" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
     this.fields = Object.entries(sizes).map(([name, value]) => makeHtml("label", { class: "nnx-field" }, `${name} = `,
       makeHtml("input", { type: "number", min: 1, max: 1000000, value, "data-size": name, input: () => this.askMemory() })));
-    this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.tabs), this.sheet, this.words,
+    this.root.append(...tables, ...(fold ? [this.fold.element] : []),
       makeHtml("div", { class: "nnx-part" }, makeHtml("strong", {}, "Memory in a real layer: "), ...this.fields),
       this.memory, this.error, this.busy);
-    if (puzzle.targets) this.root.append(this.puzzle(puzzle));
+    if (puzzle) this.root.append(this.puzzle(puzzle));
   }
 
-  // -- the matrix -------------------------------------------------------------------------------
+  // -- the matrices -----------------------------------------------------------------------------
 
-  choose(number) {
-    this.grid = this.setup.grids[number];
-    this.tabs.forEach((tab, i) => tab.setAttribute("aria-pressed", i === number));
-    const { title, rows, columns, upstream, product, entries } = this.grid;
-    const names = columns.map((name) => makeHtml("th", { scope: "col" }, name));
-    const head = makeHtml("tr", {}, makeHtml("td"), makeHtml("td"), ...names);
-    this.cells = entries.map((row, i) => row.map((_, j) => this.cell(i, j)));
-    const body = rows.map((name, i) => makeHtml("tr", {}, makeHtml("td", { class: "nnx-up" }, `${upstream[i]} ·`),
-      makeHtml("th", { scope: "row" }, name), ...this.cells[i]));
-    const foot = makeHtml("tr", { class: "nnx-product" }, makeHtml("td"), makeHtml("th", { scope: "row" }, "sum"),
-      ...product.map((value) => makeHtml("td", { class: "nnx-down" }, value)));
-    const about = `${title}: a row per output, a column per input. Arrow keys go from entry to entry.`;
-    const table = makeHtml("table", { class: "nnx-matrix", "aria-label": about, keydown: (event) => this.key(event) },
-      makeHtml("tbody", {}, head, ...body, foot));
-    this.sheet.replaceChildren(table);
-    this.words.textContent = "Point at an entry, or go to it with the arrow keys, to see which output and input it connects.";
-    this.at = [0, 0];
-  }
-
-  cell(i, j) {
-    const { values, absent, entries } = this.grid;
-    const most = Math.max(...values.flat().map(Math.abs)) || 1;
-    const value = values[i][j];
-    const share = absent[i][j] || !value ? 0 : Math.round(12 + (40 * Math.abs(value)) / most);
-    const kind = absent[i][j] ? "nnx-absent" : value > 0 ? "nnx-plus" : value < 0 ? "nnx-minus" : "";
-    const select = () => this.select(i, j);
-    return makeHtml("td", {
-      class: `nnx-entry ${kind}`, style: `--nnx-share: ${share}%`, tabindex: i || j ? -1 : 0, "data-at": `${i},${j}`,
-      pointerenter: select, focus: select, click: (event) => event.currentTarget.focus(),
-    }, absent[i][j] ? "·" : entries[i][j]);
-  }
-
-  key(event) {
-    const by = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key];
-    if (!by) return;
-    event.preventDefault();
-    this.cells[this.at[0] + by[0]]?.[this.at[1] + by[1]]?.focus();
-  }
-
-  select(i, j) {
-    const { rows, columns, entries, absent, upstream, product } = this.grid;
-    this.at = [i, j];
-    this.cells.flat().forEach((cell) => {
-      const [row, column] = cell.dataset.at.split(",").map(Number);
-      cell.classList.toggle("nnx-here", row === i && column === j);
-      cell.classList.toggle("nnx-line-of", (row === i) !== (column === j));
-      cell.tabIndex = row === i && column === j ? 0 : -1;
-    });
-    const entry = `∂${rows[i]}/∂${columns[j]}`;
-    const meaning = absent[i][j]
-      ? `${entry} is 0 whatever the values: ${rows[i]} does not depend on ${columns[j]}.`
-      : `${entry} = ${entries[i][j]}: it connects the output ${rows[i]} to the input ${columns[j]}.`;
-    const live = rows.map((_, k) => k).filter((k) => !absent[k][j]);
-    const terms = live.map((k) => `${upstream[k]} · ${entries[k][j]}`);
-    setText(this.words, `${meaning} Its column gives the gradient d${columns[j]} = ${terms.join(" + ") || 0} = ${product[j]}.`);
+  createTables() {
+    const { grids, frames } = this.setup;
+    const sides = grids.length > 1 ? ["Left: ", "Right: "] : [""];
+    this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
+    setText(this.words, "Point at an entry, or go to it with the arrow keys, to see which output and input it connects.");
+    this.tables = grids.map((grid, i) => new MatrixTable(grid, `${sides[i]}${grid.title}`, (text) => {
+      for (const other of this.tables) if (other !== this.tables[i]) other.leave();
+      setText(this.words, text);
+    }));
+    this.sheets = this.tables.map((table) => new Scroller(table.element));
+    const legend = frames ? [makeHtml("p", { class: "nnx-notes" }, makeHtml("i", { class: "nnx-edge-key" }), `Frames: ${frames}.`)] : [];
+    return [makeHtml("div", { class: "nnx-tables" }, ...this.sheets.map((sheet) => sheet.element)), ...legend, this.words];
   }
 
   // -- its memory -------------------------------------------------------------------------------
@@ -101,6 +58,7 @@ class JacobianExplorer {
     const { words, error } = this.model.get("state");
     setText(this.memory, error ? "" : words);
     setText(this.error, error ? `✗ ${error}` : "");
+    this.fold?.show();
   }
 
   // -- the puzzle -------------------------------------------------------------------------------
@@ -135,7 +93,9 @@ class JacobianExplorer {
 
   dispose() {
     this.kernel.close();
-    this.model.off("change:state", this.refresh);
+    this.fold?.dispose();
+    for (const sheet of this.sheets) sheet.close();
+    this.model.off("change:state change:step", this.refresh);
   }
 }
 

@@ -133,6 +133,21 @@ export function makeRoot(el, label) {
   return section;
 }
 
+/** A box that scrolls sideways where its content is too wide, and then says so. */
+export class Scroller {
+  constructor(content) {
+    this.box = makeHtml("div", { class: "nnx-sheet" }, content);
+    this.cue = makeHtml("p", { class: "nnx-cue", "aria-hidden": "true" }, "More columns → scroll, or go on with the arrow keys");
+    this.element = makeHtml("div", { class: "nnx-scroller" }, this.box, this.cue);
+    this.sizes = new ResizeObserver(() => (this.cue.hidden = this.box.scrollWidth <= this.box.clientWidth));
+    this.sizes.observe(this.box);
+  }
+
+  close() {
+    this.sizes.disconnect();
+  }
+}
+
 /* JupyterLab's shortcuts are suppressed inside an explorer, except those with Ctrl or ⌘ (save, undo). */
 window.addEventListener(
   "keydown",

@@ -42,6 +42,16 @@ CONDUCT = (
         named=False,
     ),
     Explanation(
+        "misjudged-gate",
+        "a gate was judged wrongly",
+        "A checker is of use only if it refuses every wrong gate and no right one.",
+        "For the gate named above, print your measured gradient beside the one that backward returns.",
+        "A gate is right if each gradient has its input's shape, and differs from the measured one by at most a "
+        "millionth of the largest measured entry.",
+        "lecture 01, What we want: one slope for each input",
+        named=False,
+    ),
+    Explanation(
         "not-finite",
         "the value is not finite",
         "NaN comes from 0/0, ∞ − ∞ or the root or logarithm of a negative number; infinity from 1/0 or an overflow.",

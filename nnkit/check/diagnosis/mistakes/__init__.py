@@ -6,7 +6,7 @@ only if exactly one entry explains every comparison. To add a mistake is to add 
 where it belongs; docs/mistakes.md has the steps.
 """
 
-from nnkit.check.diagnosis.mistakes import behaviour, local, network, products, shapes, unfilled, upstream
+from nnkit.check.diagnosis.mistakes import behaviour, local, measuring, network, products, shapes, unfilled, upstream
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 
 CATALOGUE: tuple[Mistake, ...] = (
@@ -16,6 +16,7 @@ CATALOGUE: tuple[Mistake, ...] = (
     *local.MISTAKES,
     *network.MISTAKES,
     *behaviour.MISTAKES,
+    *measuring.MISTAKES,
     *unfilled.MISTAKES,
 )
 BY_ID: dict[str, Mistake] = {mistake.id: mistake for mistake in CATALOGUE}

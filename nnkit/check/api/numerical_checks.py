@@ -1,0 +1,223 @@
+"""A check of a learner's own numerical gradient: the central difference quotient. See `nnkit.check`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import Array, get_name
+from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.tolerance import make_table
+from nnkit.check.pipeline import guard_check
+from nnkit.check.verdict import Verdict
+
+Function = Callable[..., Any]
+
+
+def check_numerical_gradient(
+    numerical: Function,
+    function: Function,
+    x: Array,
+    steps: Sequence[float] = (0.1, 1e-5),
+    name: str = "",
+    rng: int = 0,
+) -> Verdict:
+    """Check a numerical gradient: `numerical(function, x, upstream, h)` returns the central difference quotient of
+    Σ upstream · function(x) with respect to each entry of x, an array like x.
+
+    It is asked for a random upstream gradient and each of these steps h. A large one shows the formula, since its error
+    is large and known. `x` may hold whole numbers; it must come back as it was.
+    """
+    title = name or get_name(numerical)
+
+    def check() -> Verdict | Finding:
+        upstream = np.random.default_rng(rng).normal(size=np.shape(function(np.asarray(x, dtype=float))))
+        asked = []
+        for h in steps:
+            differences = Differences.of(function, np.asarray(x, dtype=float), upstream, h)
+            given = np.array(x)
+            returned = guarded_call.call_learner(numerical, (function, given, np.array(upstream)[()], h), "it")
+            finding = returned if isinstance(returned, Finding) else _read_gradient(returned, np.shape(x))
+            if isinstance(finding, Finding):
+                return finding
+            asked.append((differences, finding, is_put_back(given, x)))
+        return _judge_measured(title, asked) or Verdict(title, "right", "it is the central difference quotient.")
+
+    return guard_check(title, check)
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The values of Σ upstream · f around a point, from which any difference quotient is made."""
+
+    function: Function
+    x: np.ndarray
+    upstream: np.ndarray
+    h: float
+    plus: np.ndarray
+    minus: np.ndarray
+    middle: float
+    rounding: float
+    """Bound of the error by rounding in a quotient with this h."""
+
+    @classmethod
+    def of(cls, function: Function, x: np.ndarray, upstream: np.ndarray, h: float) -> Differences:
+        """Evaluate f at x ± h for each entry of x."""
+        plus, minus = (_evaluate_nudged(function, x, upstream, step) for step in (h, -h))
+        out = np.asarray(function(x.copy()), dtype=float)
+        size = float(np.sum(np.abs(upstream * out))) + float(np.max(np.abs(plus - minus), initial=0.0)) / h
+        return cls(
+            function, x, upstream, h, plus, minus, float(np.sum(upstream * out)), 1e3 * np.finfo(float).eps * size / h
+        )
+
+    def central(self) -> np.ndarray:
+        """Return the right answer."""
+        quotient: np.ndarray = (self.plus - self.minus) / (2 * self.h)
+        return quotient
+
+    def agrees(self, a: np.ndarray, b: np.ndarray) -> bool:
+        """Return True if these quotients differ by no more than rounding."""
+        bound = self.rounding + 1e-9 * float(np.max(np.abs(b), initial=0.0))
+        return bool(np.all(np.abs(a - b) <= bound))
+
+
+def _evaluate_nudged(function: Function, x: np.ndarray, upstream: np.ndarray, step: float) -> np.ndarray:
+    """Return Σ upstream · f with each entry of x in turn moved by `step`, in x's shape."""
+    values = np.empty(x.shape)
+    for index in np.ndindex(x.shape):
+        moved = x.copy()
+        moved[index] += step
+        values[index] = np.sum(upstream * function(moved))
+    return values
+
+
+def _read_gradient(returned: Any, shape: tuple[int, ...]) -> np.ndarray | Finding:
+    numbers = guarded_call.read_numbers("the gradient", returned, shape)
+    return numbers if isinstance(numbers, Finding) else numbers.astype(float)
+
+
+def is_put_back(after: np.ndarray, before: Array) -> bool:
+    """Return True if x is what it was, up to the rounding of x + h - h."""
+    return after.shape == np.shape(before) and bool(np.allclose(after, before, rtol=1e-12, atol=1e-12))
+
+
+def _one_sided(d: Differences) -> list[np.ndarray]:
+    return [sign * (side - d.middle) / (n * d.h) for sign, side in ((1, d.plus), (-1, d.minus)) for n in (1, 2)]
+
+
+def _without_upstream(d: Differences) -> list[np.ndarray]:
+    return [Differences.of(d.function, d.x, np.ones(np.shape(d.upstream)), d.h).central()]
+
+
+def _left_behind(d: Differences) -> list[np.ndarray]:
+    """Return the gradients that are measured if each entry stays at x + h, or at x - h."""
+    found = []
+    for kept in (d.h, -d.h):
+        moved, quotient = d.x.copy(), np.empty(d.x.shape)
+        for index in np.ndindex(d.x.shape):
+            around = [np.sum(d.upstream * d.function(_replace(moved, index, d.x[index] + s))) for s in (d.h, -d.h)]
+            quotient[index] = (around[0] - around[1]) / (2 * d.h)
+            moved[index] += kept
+        found.append(quotient)
+    return found
+
+
+def _replace(x: np.ndarray, index: tuple[int, ...], number: float) -> np.ndarray:
+    moved = x.copy()
+    moved[index] = number
+    return moved
+
+
+def _in_whole_numbers(d: Differences) -> list[np.ndarray]:
+    """Return what whole-number arrays make of it: the quotients lose their fractions, or x + h does."""
+    if not np.array_equal(d.x, np.trunc(d.x)):
+        return []
+    plus, minus = (_evaluate_truncated(d, step) for step in (d.h, -d.h))
+    shrunk = (plus - minus) / (2 * d.h)
+    return [np.trunc(d.central()), shrunk, np.trunc(shrunk)]
+
+
+def _evaluate_truncated(d: Differences, step: float) -> np.ndarray:
+    moved = [(index, np.trunc(d.x[index] + step)) for index in np.ndindex(d.x.shape)]
+    values = [np.sum(d.upstream * d.function(_replace(d.x, index, number))) for index, number in moved]
+    return np.reshape(values, d.x.shape)
+
+
+WRONG_QUOTIENTS: dict[str, Callable[[Differences], list[np.ndarray]]] = {
+    "one-sided-difference": _one_sided,
+    "step-not-doubled": lambda d: [2 * d.central()],
+    "no-upstream": _without_upstream,
+    "sign": lambda d: [-d.central()],
+    "not-put-back": _left_behind,
+    "whole-numbers": _in_whole_numbers,
+}
+"""Quotients that each mistake gives, in the ways in which it is made."""
+
+LEFT_MOVED = {
+    "nudge": "Print x before and after the call.",
+    "hint": "Nudge a copy, or write the old number back before you go on.",
+    "lesson": "lecture 01, What we want: one slope for each input",
+}
+"""Words for the mistake "mutated-input" in code that nudges its inputs."""
+WORDS: dict[str, dict[str, str]] = {
+    "no-upstream": {
+        "why": "What is measured is the slope of the sum of all outputs; the slope of Σ upstream · out was asked for.",
+        "nudge": "Which number, made of all outputs, is it whose slope you measure?",
+        "hint": "Measure np.sum(upstream * f(x)) at both points.",
+        "lesson": "lecture 03, Vector-Jacobian products",
+    },
+    "sign": {
+        "why": "The value at x - h is subtracted from the one at x + h.",
+        "nudge": "If f grows with x, should the quotient be positive or negative?",
+        "hint": "Subtract the value at x - h from the value at x + h.",
+        "lesson": "lecture 01, What we want: one slope for each input",
+    },
+    "whole-numbers": {
+        "why": "In an array of whole numbers, x + h becomes x again, and 0.7 becomes 0.",
+        "nudge": "Print the dtype of the array that you nudge, and of the one that you fill.",
+        "hint": "Begin with x = np.array(x, dtype=float), and fill np.zeros(x.shape).",
+    },
+}
+
+
+def _judge_measured(title: str, asked: Sequence[tuple[Differences, np.ndarray, bool]]) -> Verdict | Finding | None:
+    """Return what is wrong with the gradients that were measured with each step."""
+    off = [(d, returned) for d, returned, _ in asked if not d.agrees(returned, d.central())]
+    if not off:
+        if all(put_back for *_, put_back in asked):
+            return None
+        sentence = "the gradient is right, but x is not what it was before the call."
+        return Finding("wrong", sentence, ("mutated-input",), words=LEFT_MOVED)
+    differences, returned = off[0]
+    names = [id for id, ways in WRONG_QUOTIENTS.items() if _explains(ways, asked)]
+    right = differences.central()
+    wrong = ~(np.abs(returned - right) <= differences.rounding + 1e-9 * np.max(np.abs(right), initial=0.0))
+    entries = make_table("gradient", returned, right, wrong)
+    error = float(np.max(np.abs(returned - right)[wrong], initial=0.0))
+    seen = (f"Seen with h = {differences.h:g}.",)
+    if len(names) == 1:
+        headline = f"{ENTRIES[names[0]].title}."
+        return Finding("wrong", headline, tuple(names), entries, error, seen, words=WORDS.get(names[0], {}))
+    own_step = all(np.allclose(r, Differences.of(d.function, d.x, d.upstream, 1e-4).central(), rtol=1e-5, atol=1e-7)
+                   for d, r, _ in asked)  # fmt: skip
+    reason = "it does not nudge by the h that it is given" if own_step else "it is not the central difference quotient"
+    words = {
+        "why": "Expected is (f(x + h) - f(x - h)) / 2h for each entry of x, with f the sum of upstream * function(x).",
+        "nudge": "Follow one entry of x by hand: at which two points is the function evaluated?",
+        "hint": "For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h.",
+        "lesson": "lecture 01, What we want: one slope for each input",
+    }
+    return Finding("wrong", f"{reason}.", ("wrong-answer",), entries, error, seen, words=words)
+
+
+def _explains(
+    ways: Callable[[Differences], list[np.ndarray]], asked: Sequence[tuple[Differences, np.ndarray, bool]]
+) -> bool:
+    """Return True if one way to make a mistake gives what came back, for each step."""
+    made = [(d, returned, ways(d)) for d, returned, _ in asked]
+    return any(all(d.agrees(returned, way[k]) for d, returned, way in made) for k in range(len(made[0][2])))

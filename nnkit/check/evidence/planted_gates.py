@@ -1,0 +1,153 @@
+"""Gates for trying out a gradient checker: right ones, and wrong ones that pass a checker with a particular mistake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nnkit.arrays import Array
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class PlantedGate:
+    """Gate as its two functions, with the inputs at which it is judged."""
+
+    name: str
+    forward: Function
+    backward: Function
+    inputs: tuple[Array, ...]
+    fault: str = ""
+    """Clause that says what is wrong with its backward; "" if it is right."""
+    hides: tuple[str, ...] = ()
+    """The ids of the mistakes in a checker that make it misjudge this gate, where they are known."""
+
+    @property
+    def is_right(self) -> bool:
+        return not self.fault
+
+    def __str__(self) -> str:
+        return f"the gate {self.name}, {self.fault}" if self.fault else f"the gate {self.name}"
+
+
+def make_clear_gates(rng: np.random.Generator) -> list[PlantedGate]:
+    """Return gates whose backwards are right, or so wrong that any entry shows it."""
+    x, y, w, v = (_draw(rng, *shape) for shape in ((2, 3), (2, 3), (3, 2), (2, 2)))
+    scores = rng.normal(size=(2, 3))
+    return [
+        *make_right_gates(rng),
+        PlantedGate("x * y", _multiply, lambda g, c: (g * c[0], g * c[1]), (x, y), "whose inputs are not swapped"),
+        PlantedGate("x**2", _square, lambda g, x: (g * x,), (w,), "whose factor 2 is missing"),
+        PlantedGate("x @ w", _matmul, lambda g, c: (g @ c[1], c[0] @ g), (v, v + 1), "whose transposes are missing"),
+        PlantedGate("exp(x)", _exp, lambda g, out: (-g * out,), (y,), "with the wrong sign", ("compared-as-a-whole",)),
+        PlantedGate("softmax(x)", _softmax, lambda g, p: (g * p * (1 - p),), (scores,), "with the diagonal only"),
+    ]
+
+
+def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
+    """Return gates that are right, or wrong in a way that a careless checker does not see."""
+    x, y, row, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 3), _draw(rng, 4)
+    scores, positive = rng.normal(size=(2, 3)), np.abs(_draw(rng, 2, 2))
+    return [
+        *make_right_gates(rng),
+        PlantedGate("1e6 * x**2", *_scaled_square(1e6), (few,), hides=("fixed-tolerance",)),
+        PlantedGate("1e-9 * x**2", *_scaled_square(1e-9), (few,)),
+        PlantedGate(
+            "1e-9 * x**2", _scaled_square(1e-9)[0], lambda g, x: (1e-9 * g * x,), (few,),
+            "whose factor 2 is missing", ("fixed-tolerance",),
+        ),
+        PlantedGate(
+            "x * y", _multiply, lambda g, c: (c[1], c[0]), (x, y), "which leaves out the upstream gradient",
+            ("ones-upstream",),
+        ),
+        PlantedGate(
+            "softmax(x)", _softmax, lambda g, p: (0.0 * g,), (scores,), "whose gradient is 0 throughout",
+            ("ones-upstream", "compared-as-a-whole"),
+        ),
+        PlantedGate(
+            "exp(x)", _exp, lambda g, out: ((g * out)[::-1, ::-1],), (x,), "whose gradient is in reverse order",
+            ("compared-as-a-whole",),
+        ),
+        PlantedGate(
+            "x * y", _multiply, lambda g, c: (g * c[1], 2 * g * c[0]), (x, y), "wrong in its second input alone",
+            ("unnoticed-entry",),
+        ),
+        PlantedGate("exp(x)", _exp, _double_last, (y,), "wrong in its last entry alone", ("unnoticed-entry",)),
+        PlantedGate("x**2", _square, lambda g, x: (2.002 * g * x,), (few,), "off by a thousandth"),
+        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (g * x,), (positive,), "half of what it should be"),
+        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (4 * g * x,), (positive,), "twice what it should be"),
+        PlantedGate("exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,), "whose gradient is NaN"),
+        PlantedGate("sum(x)", _sum, lambda g, _: (g,), (x,), "whose gradient is one number, not an array like x"),
+        PlantedGate(
+            "x + b", lambda x, b: (x + b, None), lambda g, _: (g, g.sum(axis=0, keepdims=True)), (x, row),
+            "whose gradient of b is (1, 3) where b is (3,)",
+        ),
+    ]  # fmt: skip
+
+
+def make_right_gates(rng: np.random.Generator) -> list[PlantedGate]:
+    """Return gates with right backwards: several inputs, entries whose gradient is 0, a strong curvature."""
+    x, y, w = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 3, 2)
+    half = np.abs(x) * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
+    return [
+        PlantedGate("x * y", _multiply, lambda g, c: (g * c[1], g * c[0]), (x, y)),
+        PlantedGate("x @ w", _matmul, lambda g, c: (g @ c[1].T, c[0].T @ g), (x, w)),
+        PlantedGate("max(0, x)", lambda x: (np.maximum(0, x), x), lambda g, x: (g * (x > 0),), (half,)),
+        PlantedGate("exp(3 * x)", lambda x: 2 * (np.exp(3 * x),), lambda g, out: (3 * g * out,), (w,)),
+        PlantedGate("softmax(x)", _softmax, _softmax_backward, (y,), hides=("ones-upstream",)),
+    ]
+
+
+def _draw(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    """Draw numbers of either sign that are neither near 0 nor large."""
+    numbers: np.ndarray = rng.uniform(0.5, 1.5, size=shape) * rng.choice([-1.0, 1.0], size=shape)
+    return numbers
+
+
+def _multiply(x: Array, y: Array) -> Any:
+    return x * y, (x, y)
+
+
+def _square(x: Array) -> Any:
+    return x**2, x
+
+
+def _scaled_square(scale: float) -> tuple[Function, Function]:
+    return lambda x: (scale * x**2, x), lambda g, x: (2 * scale * g * x,)
+
+
+def _squared_norm(x: Array) -> Any:
+    return np.sum(x**2), x
+
+
+def _sum(x: Array) -> Any:
+    return np.sum(x), None
+
+
+def _matmul(x: Array, w: Array) -> Any:
+    return x @ w, (x, w)
+
+
+def _exp(x: Array) -> Any:
+    out = np.exp(x)
+    return out, out
+
+
+def _softmax(x: Array) -> Any:
+    e = np.exp(x)
+    p = e / np.sum(e, axis=1, keepdims=True)
+    return p, p
+
+
+def _softmax_backward(upstream: Array, p: Array) -> Any:
+    return (p * (upstream - np.sum(upstream * p, axis=1, keepdims=True)),)
+
+
+def _double_last(upstream: Array, out: Array) -> Any:
+    dx = np.array(upstream * out)
+    dx[-1, -1] *= 2
+    return (dx,)
