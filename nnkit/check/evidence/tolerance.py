@@ -280,14 +280,14 @@ def _measure_rounding(
     function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, jacobian: Estimate
 ) -> np.ndarray:
     """Return what rounding may do to the entries of a Jacobian (flat): how much they change as the last digits of the
-    input do, and ε times the size of the output for a change as large as the input."""
+    input do, and ε times the size of the output, for a change of 1 or one as large as the input."""
     rng, x = np.random.default_rng(0), np.asarray(inputs[wrt], dtype=float)
     points = [x * (1 + EPSILON * rng.integers(-4, 5, size=x.shape)) for _ in range(3)]
     moved = [numerical.estimate_jacobian(function, _replace(inputs, wrt, point), wrt).value for point in points]
     changes = np.max([np.abs(np.ravel(value - jacobian.value)) for value in moved], axis=0, initial=0.0)
     outs = [np.abs(function(*_replace(inputs, wrt, point))) for point in (x, -x)]
     largest = np.nanmax([np.max(out[np.isfinite(out)], initial=0.0) for out in map(np.asarray, outs)])
-    size: np.ndarray = changes + EPSILON * largest / (float(np.max(np.abs(x), initial=0.0)) or 1.0)
+    size: np.ndarray = changes + EPSILON * largest / min(1.0, float(np.max(np.abs(x), initial=0.0)) or 1.0)
     return size
 
 
