@@ -43,7 +43,7 @@ def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
 def _find_doubts(case: Case) -> list[np.ndarray]:
     """Return True for each entry that nothing was seen of: in doubt in the comparison here, or in a gradient of zeros
     only; for all where all are in doubt."""
-    doubts = [np.full(w.shape, case.is_doubtful or not np.any(w)) for w in case.returned[0]]
+    doubts = [np.full(w.shape, case.is_doubtful or not w.any()) for w in case.returned[0]]
     for comparison in case.comparisons[:1]:
         pairs = zip(doubts, comparison.targets, comparison.returned)
         doubts = [doubt | target.doubts(w) for doubt, target, w in pairs]
@@ -69,7 +69,7 @@ class _Search:
 
     @property
     def is_open(self) -> bool:
-        return self.doubts_value or any(map(np.any, self.doubts))
+        return self.doubts_value or any(doubt.any() for doubt in self.doubts)
 
     def compare_at(self, others: Arrays) -> list[Comparison] | Finding:
         """Look for what is wrong at these inputs, and drop the doubts about entries that show there, and are right."""
