@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +14,7 @@ from nnkit.check.evidence.directions import look_along
 from nnkit.check.evidence.domains import leaves_domain
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import search_wrong_entry
 from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
 from nnkit.check.evidence.tolerance import EPSILON, confirm_entry, find_worst
@@ -21,8 +23,9 @@ from nnkit.check.pipeline.case import Case
 
 Place = tuple[Arrays, np.ndarray, Arrays]
 """Inputs, an upstream gradient, and the gradients that came back."""
-SHARE_OF_TIME = 0.1
-"""Share of the time limit for the search of one wrong entry at another scale."""
+SHARE_FOR_SCALES = 0.3
+SHARE_FOR_ENTRY = 0.1
+"""Shares of the time limit for all scales, and for the search of one wrong entry at one of them."""
 MIN_PLACES = 3
 """Places at which gradients that rounding might excuse must disagree to be wrong."""
 
@@ -33,11 +36,14 @@ def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
     search = _Search(case, _find_doubts(case), _doubts_value(case))
     if not search.is_open:
         return []
-    for others in list_scaled(case.subject, case.inputs):
-        found = search.compare_at(others)
-        if found or not search.is_open:
-            return found or []
-    return search.conclude()
+    with suppress(OutOfTime), working_time_limit(SHARE_FOR_SCALES):
+        for others in list_scaled(case.subject, case.inputs):
+            found = search.compare_at(others)
+            if found or not search.is_open:
+                return found or []
+        return search.conclude()
+    case.notes += _describe_unseen(case, search.doubts)
+    return []
 
 
 def _find_doubts(case: Case) -> list[np.ndarray]:
@@ -100,7 +106,7 @@ class _Search:
     def _search_entry(self, others: Arrays, g: np.ndarray, returned: Arrays) -> Finding | None:
         case, floor = self.case, 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
         found = search_wrong_entry(
-            case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_OF_TIME, floor
+            case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_FOR_ENTRY, floor
         )
         return None if found is None or leaves_domain(case.subject, case.inputs, others) else found
 
@@ -147,10 +153,11 @@ class _Search:
 
 
 def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
-    names = [case.subject.name(i) for i, mask in zip(case.subject.wrt, left) if np.any(mask)]
-    count, whole = sum(int(np.sum(mask)) for mask in left), sum(np.size(mask) for mask in left)
-    verb = "is" if count == 1 else "are"
+    names = [case.subject.name(i) for i, mask in zip(case.subject.wrt, left) if mask.any()]
+    count, whole = sum(int(mask.sum()) for mask in left), sum(mask.size for mask in left)
+    what = f"{count} of {whole} entries ({', '.join(names)})" if count else case.what
+    verb = "are" if count > 1 else "is"
     return (
-        f"{count} of {whole} entries ({', '.join(names)}) {verb} too small here to be told from rounding, and no other "
-        "scale of the inputs shows more: a mistake there would not be seen.",
+        f"{what} {verb} too small here to be told from rounding, and no other scale of the inputs shows more: a mistake "
+        "there would not be seen.",
     )
