@@ -158,6 +158,6 @@ def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
     what = f"{count} of {whole} entries ({', '.join(names)})" if count else case.what
     verb = "are" if count > 1 else "is"
     return (
-        f"{what} {verb} too small here to be told from rounding, and no other scale of the inputs shows more: a mistake "
-        "there would not be seen.",
+        f"{what} {verb} too small here to be told from rounding, and no other scale of the inputs shows more: "
+        "a mistake there would not be seen.",
     )
