@@ -183,4 +183,4 @@ def test_what_no_scale_shows_is_noted() -> None:
 
     x = np.array([40.0, 60.0, 38.0])
     (note,) = check_backward((forward, lambda g, s: -sigmoid_backward(g, s)), x).notes
-    assert "3 of 3 entries (dx) are too small here to be told from rounding" in note
+    assert "3 of 3 entries (dx) are too small here to stand out from rounding" in note

@@ -33,7 +33,7 @@ MIN_PLACES = 3
 def compare_elsewhere(case: Case) -> list[Comparison] | Finding:
     """Return comparisons in which something is wrong at another scale, where what passed here might be no more than
     rounding, or zeros: the inverse of a matrix with entries of 10⁶, a sigmoid at 1000."""
-    search = _Search(case, _find_doubts(case), _doubts_value(case))
+    search = _ScaleSearch(case, _find_doubts(case), _doubts_value(case))
     if not search.is_open:
         return []
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_SCALES):
@@ -63,7 +63,7 @@ def _doubts_value(case: Case) -> bool:
 
 
 @dataclass
-class _Search:
+class _ScaleSearch:
     case: Case
     doubts: list[np.ndarray]
     """The entries that nothing has been seen of so far."""
@@ -158,6 +158,6 @@ def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
     what = f"{count} of {whole} entries ({', '.join(names)})" if count else case.what
     verb = "are" if count > 1 else "is"
     return (
-        f"{what} {verb} too small here to be told from rounding, and no other scale of the inputs shows more: "
+        f"{what} {verb} too small here to stand out from rounding, and no other scale of the inputs shows more: "
         "a mistake there would not be seen.",
     )
