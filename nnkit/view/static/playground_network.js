@@ -11,7 +11,7 @@ export class NetworkDrawing {
     this.canvas = makeHtml("canvas", { class: "nnx-network", role: "img", width: NETWORK_WIDTH, height: 10 });
     const words = "Each square is the plane as one unit sees it: orange where its output is positive, blue where it is negative. "
       + "The wider a line, the larger the weight.";
-    this.element = makeHtml("div", { class: "nnx-part" }, this.canvas, makeHtml("p", { class: "nnx-rule" }, words));
+    this.element = makeHtml("div", { class: "nnx-part" }, this.canvas, makeHtml("p", { class: "nnx-notes" }, words));
     this.maps = new Int8Array();
   }
 
