@@ -28,7 +28,7 @@ class AffineGate:
         db = np.dot(np.ones(len(x)), upstream)
         return (np.dot(w, upstream.T).T, dw, db)
 
-# %% affine mistake=bias-mean loses=test-affine,test-network=4,test-regularised,test-deep,test-step,test-train
+# %% affine mistake=bias-mean loses=test-affine,test-network=4,test-regularised,test-deep,test-step,test-train,test-tape-network
 class AffineGate:
     def forward(self, x, w, b):
         return x @ w + b, (x, w)
@@ -46,7 +46,7 @@ class AffineGate:
         x, w = cache
         return upstream @ w.T, x.T @ upstream, upstream
 
-# %% affine mistake=wrong-order-product loses=test-affine,test-network,test-regularised,test-deep,test-step,test-train,test-digits
+# %% affine mistake=wrong-order-product loses=test-affine,test-network,test-regularised,test-deep,test-step,test-train,test-digits,test-tape-network
 class AffineGate:
     def forward(self, x, w, b):
         return x @ w + b, (x, w)
@@ -74,7 +74,7 @@ class ReLUGate:
         dx[cache < 0] = 0
         return [dx]
 
-# %% relu mistake=relu-on-upstream loses=test-relu,test-network=2,test-regularised,test-deep,test-step,test-train,test-digits
+# %% relu mistake=relu-on-upstream loses=test-relu,test-network=2,test-regularised,test-deep,test-step,test-train,test-digits,test-tape-network
 class ReLUGate:
     def forward(self, x):
         return np.maximum(0, x), x
@@ -82,7 +82,7 @@ class ReLUGate:
     def backward(self, upstream, cache):
         return (upstream * (upstream > 0),)
 
-# %% relu mistake=relu-no-mask loses=test-relu,test-network=2,test-regularised,test-deep,test-step,test-train
+# %% relu mistake=relu-no-mask loses=test-relu,test-network=2,test-regularised,test-deep,test-step,test-train,test-tape-network
 class ReLUGate:
     def forward(self, x):
         return np.maximum(0, x), x
@@ -102,7 +102,7 @@ class SoftmaxLossGate:
         logp, onehot = cache
         return upstream * (np.exp(logp) - onehot) / len(onehot), None
 
-# %% softmax mistake=softmax-no-label loses=test-softmax,test-network=4,test-regularised,test-deep,test-step,test-train,test-digits
+# %% softmax mistake=softmax-no-label loses=test-softmax,test-network=4,test-regularised,test-deep,test-step,test-train,test-digits,test-tape-network
 class SoftmaxLossGate:
     def forward(self, scores, labels):
         shifted = scores - scores.max(axis=1, keepdims=True)
@@ -113,7 +113,7 @@ class SoftmaxLossGate:
         p, labels = cache
         return upstream * p / len(labels), None
 
-# %% softmax mistake=no-batch-mean loses=test-softmax,test-network=4,test-regularised,test-deep,test-step,test-train,test-digits
+# %% softmax mistake=no-batch-mean loses=test-softmax,test-network=4,test-regularised,test-deep,test-step,test-train,test-digits,test-tape-network
 class SoftmaxLossGate:
     def forward(self, scores, labels):
         shifted = scores - scores.max(axis=1, keepdims=True)
@@ -591,6 +591,551 @@ class GentleGate:
 
     def backward(self, upstream, cache):
         return (upstream * np.sign(cache) / (1 + np.abs(cache)),)
+
+# %% sum-back style=one-axis-at-a-time
+def sum_back(gradient, shape):
+    while gradient.ndim > len(shape):
+        gradient = gradient.sum(axis=0)
+    for axis in range(len(shape)):
+        if shape[axis] == 1 and gradient.shape[axis] > 1:
+            gradient = gradient.sum(axis=axis, keepdims=True)
+    return gradient
+
+# %% sum-back style=reshape
+def sum_back(gradient, shape):
+    padded = (1,) * (gradient.ndim - len(shape)) + tuple(shape)
+    axes = tuple(k for k, size in enumerate(padded) if size == 1)
+    return gradient.sum(axis=axes, keepdims=True).reshape(shape)
+
+# %% sum-back mistake=kept-dims loses=test-sum-back,test-tape=2
+def sum_back(gradient, shape):
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    return gradient.sum(axis=tuple(k for k, size in enumerate(shape) if size == 1))
+
+# %% sum-back mistake=new-axes-only loses=test-sum-back,test-tape=2
+def sum_back(gradient, shape):
+    return gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+
+# %% sum-back mistake=mean loses=test-sum-back,test-tape=2
+def sum_back(gradient, shape):
+    gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
+    return gradient.mean(axis=tuple(k for k, size in enumerate(shape) if size == 1), keepdims=True)
+
+# %% tape style=creation-order
+class Value:
+    __array_ufunc__ = None
+    tape = []
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+        Value.tape.append(self)
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        for value in Value.tape:
+            value.grad = 0.0 * np.asarray(value.data)
+        self.grad = self.grad + 1
+        for value in Value.tape[::-1]:
+            if value.gate is None or not np.any(value.grad):
+                continue
+            for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                if isinstance(x, Value):
+                    x.grad = x.grad + sum_back(np.asarray(dx), np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape style=count-the-uses
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        uses, waiting = {}, [self]
+        while waiting:
+            value = waiting.pop()
+            for x in value.inputs:
+                if isinstance(x, Value):
+                    if x not in uses:
+                        waiting.append(x)
+                    uses[x] = uses.get(x, 0) + 1
+        for x in uses:
+            x.grad = np.zeros(np.shape(x.data))
+        self.grad, ready = np.ones(()), [self]
+        while ready:
+            value = ready.pop()
+            gradients = value.gate.backward(value.grad, value.cache) if value.inputs else []
+            for x, dx in zip(value.inputs, gradients):
+                if isinstance(x, Value):
+                    x.grad = x.grad + sum_back(dx, x.grad.shape)
+                    uses[x] -= 1
+                    if uses[x] == 0:
+                        ready.append(x)
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=overwritten-branch loses=test-tape=2,test-tape-network
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=wrong-order loses=test-tape=2
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                order.insert(0, value)
+                for x in value.inputs:
+                    visit(x)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=visited-twice loses=test-tape=2
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value):
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=not-reset loses=test-tape
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            if value.grad is None:
+                value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=left-operand loses=test-tape=2,test-tape-network
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=bias-not-summed loses=test-tape=2
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = np.ones(np.shape(self.data))
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + dx
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape mistake=chain-from-value loses=test-tape,test-tape-network
+class Value:
+    __array_ufunc__ = None
+
+    def __init__(self, data, gate=None, inputs=(), cache=None):
+        self.data, self.gate, self.inputs, self.cache = data, gate, inputs, cache
+        self.grad = None
+
+    def __add__(self, other):
+        return apply(add, self, other)
+
+    def __radd__(self, other):
+        return apply(add, other, self)
+
+    def __mul__(self, other):
+        return apply(multiply, self, other)
+
+    def __rmul__(self, other):
+        return apply(multiply, other, self)
+
+    def sum(self):
+        return apply(total, self)
+
+    def backward(self):
+        order = []
+
+        def visit(value):
+            if isinstance(value, Value) and value not in order:
+                for x in value.inputs:
+                    visit(x)
+                order.append(value)
+
+        visit(self)
+        for value in order:
+            value.grad = np.zeros(np.shape(value.data))
+        self.grad = 1.0 * self.data
+        for value in reversed(order):
+            if value.gate:
+                for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):
+                    if isinstance(x, Value):
+                        x.grad = x.grad + sum_back(dx, np.shape(x.data))
+
+
+def apply(gate, *inputs):
+    out, cache = gate.forward(*(x.data if isinstance(x, Value) else x for x in inputs))
+    return Value(out, gate, inputs, cache)
+
+
+def run_on_tape(expression, inputs, passes=1):
+    values = {name: Value(number) for name, number in inputs.items()}
+    out = eval(expression, {}, values)
+    for _ in range(passes):
+        out.backward()
+    return out.data, {name: value.grad for name, value in values.items()}
+
+# %% tape-network style=loop-over-layers
+def loss_on_tape(parameters, x, labels, strength):
+    v = {name: Value(array) for name, array in parameters.items()}
+    scores = apply(affine, apply(relu, apply(affine, x, v["W1"], v["b1"])), v["W2"], v["b2"])
+    loss = apply(softmax_loss, scores, labels)
+    for name in ("W1", "W2"):
+        loss = loss + (v[name] * (0.5 * strength) * v[name]).sum()
+    loss.backward()
+    return loss.data, {name: v[name].grad for name in parameters}
+
+# %% tape-network mistake=regularisation loses=test-tape-network
+def loss_on_tape(parameters, x, labels, strength):
+    v = {name: Value(array) for name, array in parameters.items()}
+    scores = apply(affine, apply(relu, apply(affine, x, v["W1"], v["b1"])), v["W2"], v["b2"])
+    loss = apply(softmax_loss, scores, labels)
+    loss.backward()
+    return loss.data, {name: v[name].grad for name in parameters}
+
+# %% tape-network mistake=factor loses=test-tape-network
+def loss_on_tape(parameters, x, labels, strength):
+    v = {name: Value(array) for name, array in parameters.items()}
+    scores = apply(affine, apply(relu, apply(affine, x, v["W1"], v["b1"])), v["W2"], v["b2"])
+    loss = apply(softmax_loss, scores, labels) + strength * ((v["W1"] * v["W1"]).sum() + (v["W2"] * v["W2"]).sum())
+    loss.backward()
+    return loss.data, {name: v[name].grad for name in parameters}
 
 # %% count crash=syntax loses=test-count
 def count_parameters(sizes)

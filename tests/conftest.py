@@ -84,7 +84,7 @@ def pytest_xdist_auto_num_workers() -> int:
 
 TOGETHER = {
     **dict.fromkeys(("test_hub_browser", "test_hub_intruders"), "hub"),
-    **dict.fromkeys(("test_notebooks", "test_worked_examples"), "notebooks"),
+    **dict.fromkeys(("test_notebooks", "test_worked_examples", "test_numbers_in_prose"), "notebooks"),
 }
 """Test file → group of files that share something costly: a demo hub, the runs of the lectures. The files of the folder
 browser/ are one group, which shares a Chromium and a JupyterLab; each other file is a group of its own."""

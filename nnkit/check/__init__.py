@@ -13,6 +13,7 @@
     assert check_value(q, 3.0, name="q")
     assert check_numerical_gradient(numerical, f, x)       # a learner's own difference quotient
     assert check_checker(is_right)                         # a learner's own gradient checker
+    assert check_tape(run, "2 * x + x * x", x=3.0)         # a learner's own tape
 
 Layers may be written in other forms too, and in JAX or PyTorch: docs/check.md has a table.
 
@@ -34,6 +35,7 @@ from nnkit.check.api.graph_checks import check_graph, check_order
 from nnkit.check.api.layer_checks import check_backward, check_layer
 from nnkit.check.api.network_checks import check_parameters, check_step, check_training, check_update
 from nnkit.check.api.numerical_checks import check_numerical_gradient
+from nnkit.check.api.tape_checks import check_tape
 from nnkit.check.api.value_checks import check_values
 from nnkit.check.context import checking
 from nnkit.check.rendering.html import card
@@ -59,6 +61,7 @@ __all__ = [
     "check_order",
     "check_parameters",
     "check_step",
+    "check_tape",
     "check_training",
     "check_update",
     "check_value",

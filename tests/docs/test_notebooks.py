@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import symtable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,8 @@ def test_there_are_notebooks() -> None:
 
 
 LECTURES = [path for path in PATHS if path.parent.name == "notebooks"]
+ASSIGNMENTS = [path for path in PATHS if path not in LECTURES]
+assignments = pytest.mark.parametrize("path", ASSIGNMENTS, ids=lambda path: path.stem)
 lectures = pytest.mark.parametrize("path", LECTURES, ids=lambda path: path.name)
 
 
@@ -109,6 +113,35 @@ def assigned(source: str) -> set[str]:
             targets = [target for whole in statement.targets for target in ast.walk(whole)]
             found |= {target.id for target in targets if isinstance(target, ast.Name)}
     return found
+
+
+@assignments
+def test_a_test_cell_needs_no_other_test_cell(path: Path) -> None:
+    """A learner who skips an exercise, or restarts in the middle, can still check the next one."""
+    code = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    tests = [cell for cell in code if cell.metadata.get("nbgrader", {}).get("grade")]
+    there = set(dir(builtins)).union(*(bound_names(cell.source) for cell in code if cell not in tests))
+    for cell in tests:
+        assert needed_names(cell.source) <= there, cell.id
+
+
+def bound_names(source: str) -> set[str]:
+    """The names that a cell defines."""
+    names = symtable.symtable(source, "cell", "exec").get_symbols()
+    return {name.get_name() for name in names if name.is_assigned() or name.is_imported() or name.is_namespace()}
+
+
+def needed_names(source: str) -> set[str]:
+    """The names that a cell uses, in its functions too, and does not define."""
+    tables = [symtable.symtable(source, "cell", "exec")]
+    used = set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        for name in table.get_symbols():
+            if name.is_referenced() and (name.is_global() or table.get_type() == "module"):
+                used.add(name.get_name())
+    return used - bound_names(source)
 
 
 @notebooks

@@ -56,16 +56,20 @@ def recorded(path: Path) -> list[Call]:
 
 RUN_ONCE = frozenset(
     {
+        "capacity-band",
+        "kit-many",
+        "layer-timed",
+        "loops-timed",
+        "many-timed",
+        "order-timed",
+        "overhead",
+        "strengths",
+        "thousand",
         "twenty-lines-code",
         "twenty-lines-witnesses",
-        "overhead",
-        "layer-timed",
-        "order-timed",
-        "loops-timed",
-        "capacity-band",
     }
 )
-"""Cells that train or time for many seconds, always from the same start."""
+"""Cells that train or time for seconds, always from the same start."""
 
 
 @dataclass(frozen=True)

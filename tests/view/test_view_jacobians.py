@@ -14,6 +14,7 @@ from nnkit.gates import Affine, MatMul, SoftmaxCrossEntropy
 from nnkit.jacobian import jacobian, vjp
 from nnkit.view.explorers import api
 from nnkit.view.figures import jacobians
+from nnkit.view.figures.linear_map import best_linear_map
 from nnkit.view.figures.picture import Picture
 
 W = np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
@@ -156,3 +157,19 @@ def test_the_examples_of_the_explorer_are_those_of_the_lecture() -> None:
 def test_an_explorer_that_does_not_exist_is_refused_with_those_that_do() -> None:
     with pytest.raises(ValueError, match="elementwise, matvec, matmul, softmax; there is no 'relu'"):
         api.jacobian_explorer("relu")  # type: ignore[arg-type]
+
+
+def test_the_best_linear_map_is_drawn_beside_the_function() -> None:
+    """Solid lines are images under the function, dashed ones under J; a linear function is its own best linear map."""
+
+    def images(function: Callable[[Any], Any], size: float) -> list[np.ndarray]:
+        _, right = best_linear_map(function, (1.0, 0.5), size).figure.axes
+        lines = [line for line in right.lines if line.get_marker() != "o"]
+        return [np.array([line.get_xydata() for line in lines if line.get_linestyle() == look]) for look in ("-", "--")]
+
+    bent, straight = images(lambda x: np.array([x[0] ** 2 - x[1], x[0] * x[1]]), 0.25)
+    x0, x1 = np.meshgrid([0.75, 1.25], [0.25, 0.75])
+    for corner in np.stack([x0**2 - x1, x0 * x1], axis=-1).reshape(-1, 2):
+        assert np.isclose(bent, corner).all(axis=-1).any()
+    assert np.abs(np.diff(straight, n=2, axis=1)).max() < 1e-12
+    np.testing.assert_allclose(*images(lambda x: W[:2] @ x, 2.0), atol=1e-7)

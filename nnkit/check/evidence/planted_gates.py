@@ -50,7 +50,7 @@ def make_clear_gates(rng: np.random.Generator) -> list[PlantedGate]:
 
 def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
     """Return gates that are right, or wrong in a way that a careless checker does not see."""
-    x, y, row, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 3), _draw(rng, 4)
+    x, y, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 4)
     scores, positive = rng.normal(size=(2, 3)), np.abs(_draw(rng, 2, 2))
     return [
         *make_right_gates(rng),
@@ -82,10 +82,7 @@ def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
         PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (4 * g * x,), (positive,), "twice what it should be"),
         PlantedGate("exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,), "whose gradient is NaN"),
         PlantedGate("sum(x)", _sum, lambda g, _: (g,), (x,), "whose gradient is one number, not an array like x"),
-        PlantedGate(
-            "x + b", lambda x, b: (x + b, None), lambda g, _: (g, g.sum(axis=0, keepdims=True)), (x, row),
-            "whose gradient of b is (1, 3) where b is (3,)",
-        ),
+        PlantedGate("2 * x", _double, lambda g, _: (2 * g[None],), (x,), "whose gradient has an axis too many"),
     ]  # fmt: skip
 
 
@@ -114,6 +111,10 @@ def _multiply(x: Array, y: Array) -> Any:
 
 def _square(x: Array) -> Any:
     return x**2, x
+
+
+def _double(x: Array) -> Any:
+    return 2 * x, None
 
 
 def _scaled_square(scale: float) -> tuple[Function, Function]:

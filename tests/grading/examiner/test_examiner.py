@@ -122,9 +122,9 @@ def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     """Time spent waiting for the machine does not count; otherwise this answer would be too slow."""
     if not counted:
         monkeypatch.setattr(Child, "measure_wait", lambda self: 0.0)
-    longer = COMPUTES.replace("0.6", "1.6")  # the examiner waits as well, and for that there is room up to the limit
+    longer = COMPUTES.replace("0.6", "1.0")  # the examiner waits as well, and for that there is room up to the limit
     with busy():
-        result = graded(one(longer, "assert seven() == 7"), seconds=TimeLimits(cell=2.4, whole=30.0))
+        result = graded(one(longer, "assert seven() == 7"), seconds=TimeLimits(cell=1.8, whole=30.0))
     assert result.score == (4.0 if counted else 0.0)
 
 

@@ -52,6 +52,25 @@ CONDUCT = (
         named=False,
     ),
     Explanation(
+        "left-operand",
+        "a number on the left of a value is not understood",
+        "Of `2 * x` Python asks the number first, which does not know your class; then it asks x for x.__rmul__(2).",
+        "Which method is called when your value stands on the right?",
+        "Define __radd__ and __rmul__ too. Sums and products do not depend on the order: __rmul__ = __mul__.",
+        "lecture 01, From a formula to a graph",
+        named=False,
+    ),
+    Explanation(
+        "missing-gradient",
+        "no gradient arrived",
+        "Backward has to reach every value that the output was computed from.",
+        "Which values did your list of nodes leave out, and which gates did backward not ask?",
+        "Begin with the output, and follow the inputs of each value until there are none; then go through the list in "
+        "reverse.",
+        "lecture 01, Where a wire branches",
+        named=False,
+    ),
+    Explanation(
         "not-finite",
         "the value is not finite",
         "NaN comes from 0/0, ∞ − ∞ or the root or logarithm of a negative number; infinity from 1/0 or an overflow.",
