@@ -243,8 +243,16 @@ class Squash:
         return jax.vjp(squash, x)[1](upstream)
 
 
+X = draw(5)
 CASES: list[tuple[str, str, Any]] = [
     ("changed-upstream", "upstream is clipped to -1 and 1", partial(log_sum_exp, clip)),
+    (
+        "chain-stopped",
+        "the inner derivative is missing, that of x**3 with respect to x",
+        lambda: check_gate(
+            lambda x: x * np.tanh(x**3), lambda g, out, x: g * (np.tanh(x**3) + x / np.cosh(x**3) ** 2), X
+        ),
+    ),
     ("changed-upstream", "the sum of upstream stands", partial(log_sum_exp, lambda g: np.full(3, g.sum()))),
     ("changed-upstream", "upstream is used without its sign", partial(log_sum_exp, np.abs)),
     (

@@ -52,6 +52,7 @@ EXPLANATIONS: tuple[Mistake, ...] = (
     array_slips.SLIPS,
     *chains.EXPLANATIONS,
     *paths.EXPLANATIONS,
+    chains.INNER,
     slopes.POINTS,
     *other_factors.EXPLANATIONS,
     *factors.EXPLANATIONS,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same, say
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.shares import list_edges, pull_back
+from nnkit.check.evidence.shares import MAX_EDGES, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
 
@@ -49,6 +50,37 @@ def _stopped(comparison: Comparison) -> Variants:
             words = _say_stopped(name, format_wire(node, names), node is graph.nodes[-1])
             found[words] = tuple(grad if i in stopped else None for i in range(len(wires)))
     return found
+
+
+def _without_inner(comparison: Comparison) -> Variants:
+    """Return a variant for each node inside whose gradient goes to an input of its shape as it is, as in
+    d tanh(x³) = 1 - tanh(x³)²; what comes back on other ways is right."""
+    found: Variants = {}
+    for graph in comparison.graphs[:1]:
+        names = name_wires(graph, comparison.names)
+        grads, edges = list_edges(graph, comparison.upstream)
+        for i, wire in enumerate(graph.wires[at] for at in comparison.wrt):
+            returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+            below = list_descendants(graph, wire) - {wire.index}
+            for node in graph.nodes if len(edges) <= MAX_EDGES and returned.shape == right.shape else ():
+                grad = grads[node.index]
+                if node.index not in below or np.shape(grad) != right.shape or node is graph.nodes[-1]:
+                    continue
+                gradient = right + grad - pull_back(graph, node, grad, [wire])[0]
+                if same(returned, gradient) and not same(gradient, right):
+                    words = _say_inner(names[wire.index], format_wire(node, names))
+                    found[words] = _only(comparison, i, gradient)
+    return found
+
+
+def _say_inner(name: str, formula: str) -> Explanation:
+    return say(
+        STOPPED,
+        f"the inner derivative is missing, that of {formula} with respect to {name}",
+        f"What arrives at {formula} goes to {name} as it is; all the rest is right.",
+        f"How much does {formula} grow when {name} grows a little?",
+        f"Multiply what arrives at {formula} by its slope in {name}, before you add it to the rest.",
+    )
 
 
 def _say_stopped(name: str, formula: str, last: bool) -> Explanation:
@@ -241,5 +273,6 @@ VALUE = Mistake(
     _value,
     named=False,
 )
+INNER = replace(STOPPED, variants=_without_inner)
 EXPLANATIONS = (STOPPED, LATE, EXCHANGED)
-"""Tried before paths; `FROM_LOSS` comes first, `VALUE` last."""
+"""Tried before paths, and `INNER` after them; `FROM_LOSS` comes first, `VALUE` last."""
