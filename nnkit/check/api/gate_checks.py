@@ -18,8 +18,9 @@ from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
+from nnkit.check.evidence.jacobian_targets import jacobian_target
 from nnkit.check.evidence.subjects import FunctionSubject
-from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
+from nnkit.check.evidence.tolerance import Target, find_worst, format_place, make_table
 from nnkit.check.evidence.unfilled_guess import holds_none, is_unfilled_guess
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from nnkit.check.evidence import sampling
+from nnkit.check.evidence.careful_slopes import confirm_entry
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import look_along
 from nnkit.check.evidence.domains import leaves_domain
@@ -17,7 +18,7 @@ from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import search_wrong_entry
 from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
-from nnkit.check.evidence.tolerance import EPSILON, confirm_entry, find_worst
+from nnkit.check.evidence.tolerance import FLOOR, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
 
@@ -104,7 +105,7 @@ class _ScaleSearch:
         return []
 
     def _search_entry(self, others: Arrays, g: np.ndarray, returned: Arrays) -> Finding | None:
-        case, floor = self.case, 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
+        case, floor = self.case, FLOOR * float(np.max(np.abs(g), initial=0.0))
         found = search_wrong_entry(
             case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_FOR_ENTRY, floor
         )
