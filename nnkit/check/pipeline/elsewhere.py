@@ -17,7 +17,7 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import search_wrong_entry
-from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
+from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, is_beyond_rounding, list_scaled
 from nnkit.check.evidence.tolerance import FLOOR, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
@@ -98,7 +98,7 @@ class _ScaleSearch:
             if isinstance(found, Finding):
                 return []
             (comparison,) = found
-            if self._is_wrong(comparison):
+            if is_beyond_rounding(subject, comparison, case.rng):
                 return [] if leaves_domain(subject, case.inputs, others) else found
             left = [a | t.misses(w) | t.doubts(w) for a, t, w in zip(left, comparison.targets, returned)]
         self.doubts = [doubt & rest for doubt, rest in zip(self.doubts, left)]
@@ -110,14 +110,6 @@ class _ScaleSearch:
             case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_FOR_ENTRY, floor
         )
         return None if found is None or leaves_domain(case.subject, case.inputs, others) else found
-
-    def _is_wrong(self, comparison: Comparison) -> bool:
-        missed = [t.misses(w) for t, w in zip(comparison.targets, comparison.returned)]
-        if not any(map(np.any, missed)):
-            return False
-        if any(w.shape != t.value.shape for t, w in zip(comparison.targets, comparison.returned)):
-            return True
-        return any(map(np.any, find_beyond_rounding(self.case.subject, comparison, missed, self.case.rng)))
 
     def conclude(self) -> list[Comparison]:
         """Return the comparison here as wrong if gradients are clearly not right wherever they were looked at; else
