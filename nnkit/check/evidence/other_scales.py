@@ -67,6 +67,15 @@ def find_beyond_rounding(
     ]
 
 
+def find_zeros(subject: Subject, comparison: Comparison, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return True for the entries that are 0 up to their own rounding, and measured as 0."""
+    rounding = measure_rounding(subject, comparison, rng, 0)
+    return [
+        (np.abs(w) <= ROUNDING_FACTOR * room) & (np.abs(t.value) <= t.error_bound + ROUNDING_FACTOR * room)
+        for w, t, room in zip(comparison.returned, comparison.targets, rounding)
+    ]
+
+
 def measure_rounding(
     subject: Subject, comparison: Comparison, rng: np.random.Generator, moves_of_targets: int
 ) -> list[np.ndarray]:

@@ -17,7 +17,13 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import search_wrong_entry
-from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, is_beyond_rounding, list_scaled
+from nnkit.check.evidence.other_scales import (
+    contradicts,
+    find_beyond_rounding,
+    find_zeros,
+    is_beyond_rounding,
+    list_scaled,
+)
 from nnkit.check.evidence.tolerance import FLOOR, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
@@ -100,7 +106,9 @@ class _ScaleSearch:
             (comparison,) = found
             if is_beyond_rounding(subject, comparison, case.rng):
                 return [] if leaves_domain(subject, case.inputs, others) else found
-            left = [a | t.misses(w) | t.doubts(w) for a, t, w in zip(left, comparison.targets, returned)]
+            zeros = find_zeros(subject, comparison, case.rng)
+            doubts = [t.misses(w) | t.doubts(w) for t, w in zip(comparison.targets, returned)]
+            left = [empty | (doubt & ~zero) for empty, doubt, zero in zip(left, doubts, zeros)]
         self.doubts = [doubt & rest for doubt, rest in zip(self.doubts, left)]
         return []
 
