@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy.special
 
 ONE = [((),), ((4,),), ((2, 3),), ((2, 1, 3),)]
 TWO = [((), ()), ((4,), (4,)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2, 2))]
@@ -58,8 +59,8 @@ TABLE: list[tuple[str, list[Any], str]] = [
         "m.pad(x, 1, mode='wrap')|m.broadcast_to(x, (2, *x.shape))|m.concatenate([x, 2 * x])|m.stack([x, x**2], 1)|"
         "m.vstack([x, x])|m.hstack([x, 3 * x])|m.split(x, [1, 2])[1]|m.take(x, m.array([0, 2, 0]), axis=0)|"
         "x[::2]|x[m.array([1, 1, 0])]|m.percentile(x, 30)|m.quantile(x, 0.4, axis=0)|s.logsumexp(x)|"
-        "s.logsumexp(x, axis=0)|s.softmax(x, axis=-1)|s.log_softmax(x, axis=0)|m.partition(x, 1)|m.append(x, x)|"
-        "m.trapezoid(x)|m.gradient(x, axis=0)|m.fft.fft(x).real|m.fft.fft(x).imag|m.abs(m.fft.rfft(x))|"
+        "s.logsumexp(x, axis=0)|s.softmax(x, axis=-1)|s.log_softmax(x, axis=0)|m.partition(x, 1)[..., :2]|"
+        "m.append(x, x)|m.trapezoid(x)|m.gradient(x, axis=0)|m.fft.fft(x).real|m.fft.fft(x).imag|m.abs(m.fft.rfft(x))|"
         "m.fft.ifft(x).real|m.fft.fftshift(x)|m.fft.irfft(x)",
     ),
     (
@@ -130,6 +131,13 @@ TABLE: list[tuple[str, list[Any], str]] = [
 ]
 
 
+INEXACT = {
+    ("s.log_ndtr(x)", 1e6): "JAX's series for it is right to 10⁻⁵ only where x is below -10⁵: log_ndtr'(x) is about -x",
+    ("s.betaln(x, y)", 1e6): "JAX's derivative is NaN at some of these, where differences of gammaln lose all digits",
+}
+"""Expressions and scales at which the derivative by JAX is not the right one."""
+
+
 @dataclass(frozen=True)
 class Function:
     """An expression at the shapes of its inputs, from a domain."""
@@ -161,8 +169,18 @@ class Function:
 
 
 def list_functions() -> Iterator[Function]:
-    """Return all expressions at all their shapes."""
+    """Yield all expressions at all their shapes, but for those at which an expression is not defined."""
     for domain, shapes, expressions in TABLE:
         for expression in expressions.split("|"):
             for each in shapes:
-                yield Function(expression, each, domain)
+                function = Function(expression, each, domain)
+                if _is_defined(function):
+                    yield function
+
+
+def _is_defined(function: Function) -> bool:
+    try:
+        function.bind(np, scipy.special)(*function.draw(np.random.default_rng(0), 1.0))
+    except (IndexError, ValueError):
+        return False
+    return True

@@ -27,12 +27,14 @@ RICHARDSON_ORDERS = 4
 FIRST_RELATIVE_STEP = 0.05  # times |x|, or times 0.1 near zero
 MIN_SCALE = 0.1
 COMPLEX_STEP = 1e-30
+SIGNS = np.array([-1.0, 1.0])
 ONE_SIDED_LEVELS = 40
 MAX_CHUNK_NUMBERS = 2_000_000  # numbers held at once
 MAX_PART_ENTRIES = 100_000
 """Entries of the output in one table."""
 SHRINK_FACTORS = (2.0**-8, 2.0**-16)
-ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, 2.0**-24, 2.0**-32)
+FINE_SHRINK_FACTORS = (2.0**-24, 2.0**-32)
+ALL_SHRINK_FACTORS = (1.0, *SHRINK_FACTORS, *FINE_SHRINK_FACTORS)
 
 ValuesAt = Callable[[Sequence[float]], Iterable[Any]]
 """Function from some numbers to the values of another function at each of them."""
@@ -57,12 +59,16 @@ def estimate_slope(phi: Callable[[float], Any], size: float = 1.0) -> Estimate:
         return _find_best_estimate(lambda ts: map(phi, ts), abs(size), abs(size), (1.0, *SHRINK_FACTORS))
 
 
-def _find_best_estimate(phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float]) -> Estimate:
-    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain."""
+def _find_best_estimate(
+    phi: ValuesAt, size: float, magnitude: float, shrinks: Iterable[float], inner: float | None = None
+) -> Estimate:
+    """Estimate the derivative of phi at 0 by ever smaller steps, as long as some entry is uncertain. `inner` is the
+    size of the numbers with which phi computes, if it is known not to be `magnitude`."""
+    inner = magnitude if inner is None else inner
     sizes, best = np.array([size]), None
     for shrink in shrinks:
         steps = shrink * _make_steps(sizes, MIN_SCALE, magnitude if shrink == 1.0 else 1.0)
-        found = _estimate_in_parts(phi([0.0, *_list_both_signs(steps[:, 0])]), steps, sizes, magnitude)
+        found = _estimate_in_parts(phi([0.0, *_list_both_signs(steps[:, 0])]), steps, sizes, inner)
         best = found if best is None else _choose(_is_unsure(best) & _is_better(found, best), found, best)
         if not _is_unsure(best).any():
             break
@@ -111,26 +117,46 @@ def estimate_columns(
             yield column or _estimate_real_columns(function, inputs, wrt, part, middle)
 
 
-def recompute_column(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
-    """Recompute one column of the Jacobian more carefully: over steps of all sizes, and in extended precision if the
-    machine has it and the function accepts it. Arrays of the output's shape."""
+def recompute_column(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    shrinks: Sequence[float] = ALL_SHRINK_FACTORS,
+) -> Estimate:
+    """Recompute one column of the Jacobian more carefully: over steps of all sizes, or those of these `shrinks` alone,
+    and in extended precision if the machine has it and the function accepts it. Arrays of the output's shape."""
     wide = tuple(np.asarray(x, np.longdouble) if np.asarray(x).dtype.kind == "f" else x for x in inputs)
     with np.errstate(all="ignore"):
         try:
-            return _recompute_over_all_steps(function, wide, wrt, entry)
+            return _recompute_over_steps(function, wide, wrt, entry, shrinks)
         except Exception:  # linear algebra, SciPy and JAX do not have the type
-            return _recompute_over_all_steps(function, inputs, wrt, entry)
+            return _recompute_over_steps(function, inputs, wrt, entry, shrinks)
 
 
-def _recompute_over_all_steps(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int) -> Estimate:
+def _recompute_over_steps(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, shrinks: Sequence[float]
+) -> Estimate:
     x = np.asarray(inputs[wrt])
     size, magnitude = float(np.abs(np.ravel(x)[entry])), float(np.max(np.abs(x)))
-    own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE else ()  # steps in proportion to a small x
+    own = (size / MIN_SCALE,) if 0 < size < MIN_SCALE and 1.0 in shrinks else ()  # steps in proportion to a small x
     values_at = _vary_entry(function, inputs, wrt, x, entry)
-    found = _find_best_estimate(values_at, size, magnitude, (*ALL_SHRINK_FACTORS, *own))
+    inner = min(magnitude, _measure_inner_size(function, inputs, wrt))
+    found = _find_best_estimate(values_at, size, magnitude, (*shrinks, *own), inner)
     if not np.all(np.isfinite(found.value)):
         found = _estimate_from_one_side(values_at, max(size, MIN_SCALE), found)
     return Estimate(*(np.asarray(f, dtype=f.dtype if f.dtype == bool else float) for f in list_fields(found)))
+
+
+def _measure_inner_size(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int) -> float:
+    """Return about the size of the numbers that are rounded as a function is computed: how much the value changes, in
+    units of ε, as the last digits of the input do."""
+    x, rng = np.asarray(inputs[wrt]), np.random.default_rng(0)
+    epsilon = _get_epsilon(x)
+    shifts = [np.zeros(x.shape), *(epsilon * rng.integers(-4, 5, size=x.shape) for _ in range(4))]
+    middle, *outs = evaluate_at_each(function, [_replace_input(inputs, wrt, x + x * shift) for shift in shifts])
+    changes = [np.abs(np.asarray(out - middle, dtype=float)) for out in outs]
+    return 4 / epsilon * float(np.max(changes, initial=0.0))
 
 
 def _estimate_from_one_side(values_at: ValuesAt, size: float, found: Estimate) -> Estimate:
@@ -213,6 +239,12 @@ def draw_direction(x: Any, rng: np.random.Generator) -> np.ndarray:
     """Draw a direction in which every entry of x varies in proportion to its size: a step of 1 doubles it."""
     direction: np.ndarray = rng.normal(size=np.shape(x)) * np.maximum(np.abs(x), MIN_SCALE)
     return direction
+
+
+def draw_signs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Draw -1 or 1 for each entry."""
+    signs: np.ndarray = SIGNS[rng.integers(0, 2, size=shape)]
+    return signs
 
 
 def _estimate_real_columns(

@@ -163,7 +163,9 @@ def _is_wrapper(code: Any) -> bool:
 def is_authors(module: str | None) -> bool:
     """Return True for code of the author, not of a library."""
     root = (module or "__main__").split(".")[0]
-    if root in LIBRARIES or root.startswith("_cython_") or (root in sys.stdlib_module_names and root != "__main__"):
+    if root == "__main__":  # whatever program runs it, as `python -m pytest` does
+        return True
+    if root in LIBRARIES or root.startswith("_cython_") or root in sys.stdlib_module_names:
         return False
     file = getattr(sys.modules.get(root), "__file__", None) or ""
     return "site-packages" not in file

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import linecache
 import re
-import traceback
 from collections.abc import Callable
 
+from nnkit.own_lines import find_own_line
 from nnkit.rebinding import is_authors
 
 Construct = tuple[Callable[[ast.AST], bool], str]
@@ -15,23 +14,15 @@ Construct = tuple[Callable[[ast.AST], bool], str]
 
 def explain_tracing(who: str, fault: Exception, needs_numbers: bool) -> str:
     """Return why a function cannot be compiled, with the author's line and what to write in its place."""
-    number, line = _find_line(fault)
-    place = f" in line {number}, `{line}`" if line else ""
+    own = find_own_line(fault, lambda frame: is_authors(frame.f_globals.get("__name__")))
+    line = own.text
+    place = f" in line {own.number}, `{line}`" if line else ""
     if not needs_numbers and "float() argument" not in str(fault):
         return f"{who} does not run under JAX{place}: {_shorten(fault)}"
     return (
         f"{who} needs the numbers themselves{place}, and while JAX traces it there are only shapes: "
         f"{_advise(line)}. nnkit.train.fit runs it as it is."
     )
-
-
-def _find_line(fault: Exception) -> tuple[int, str]:
-    """Return the last line of the author's code that the exception passed, and its number."""
-    found = 0, ""
-    for frame, number in traceback.walk_tb(fault.__traceback__):
-        if is_authors(frame.f_globals.get("__name__")):
-            found = number, linecache.getline(frame.f_code.co_filename, number).strip()
-    return found
 
 
 def _shorten(fault: Exception) -> str:

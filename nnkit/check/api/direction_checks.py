@@ -75,7 +75,8 @@ def check_hvp(function: Function, hvp: Function, x: Array, v: Array, name: str =
             if isinstance(product, Finding):
                 return product
             target = _differentiate(_along(gradient, (point,), (way,)), product)
-            wrong = target.misses(product) if exact else _misses_roughly(product, target)
+            size = np.max([np.max(np.abs(gradient(x))) for x in (point, point + way)])
+            wrong = target.misses(product) if exact else _misses_roughly(product, target, size)
             if wrong.any():
                 return _describe_wrong(title, "Hv", product, target, wrong)
         return Verdict(title, "right", "H v agrees with the numerical derivative of the gradient along v.")
@@ -150,12 +151,12 @@ def _measure_gradient(function: Function, x: np.ndarray) -> np.ndarray:
     return numerical.estimate_jacobian(function, (x[()],), 0).value
 
 
-def _misses_roughly(product: np.ndarray, target: Target) -> np.ndarray:
-    """Return True where a product is far from one that was measured twice."""
+def _misses_roughly(product: np.ndarray, target: Target, size: float) -> np.ndarray:
+    """Return True where a product is far from one that was measured twice, from gradients of this size."""
     if product.shape != target.value.shape:
         return np.ones(target.value.shape, dtype=bool)
     scale = float(np.max(np.abs(target.value), initial=0.0))
-    return np.asarray(~(np.abs(product - target.value) <= 1e-5 * scale + 1e-7))
+    return np.asarray(~(np.abs(product - target.value) <= 1e-5 * scale + 1e-7 * min(1.0, size)))
 
 
 def _describe_wrong(title: str, name: str, product: np.ndarray, target: Target, wrong: Any = None) -> Verdict:

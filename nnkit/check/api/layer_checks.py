@@ -19,7 +19,8 @@ from nnkit.check.forms.form_gate import Form, examine_form
 from nnkit.check.forms.frameworks import find_framework, find_used_framework
 from nnkit.check.forms.generators import putting_back_generators
 from nnkit.check.forms.jax_code import read_jax
-from nnkit.check.forms.pairs import Pair, find_pair, read_pair
+from nnkit.check.forms.pair_code import read_pair
+from nnkit.check.forms.pairs import Pair, find_pair
 from nnkit.check.forms.places import list_leaves
 from nnkit.check.forms.roles import is_cache_first, list_required
 from nnkit.check.forms.rounded import examine_rounded

@@ -73,7 +73,10 @@ def _call_resolved(
         parts = {k: returned[x.call][x.item] for k, x in enumerate(given) if isinstance(x, ResultRef)}
     except Exception as fault:  # that call failed, or returned nothing of the kind
         return CallResult(given, fault=fault)
-    before = {k: first.setdefault((given[k].call, given[k].item), array_bytes(part)) for k, part in parts.items()}
+    for k, part in parts.items():
+        if (given[k].call, given[k].item) not in first:
+            first[given[k].call, given[k].item] = array_bytes(part)
+    before = {k: first[given[k].call, given[k].item] for k in parts}
     result = call_once(function, tuple(parts.get(k, x) for k, x in enumerate(given)))
     result.mutated = max((find_mutation(part, before[k]) for k, part in parts.items()), default="")
     return result

@@ -40,6 +40,8 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
     """Return the gradients in `wrt`, out of a tuple or list with one for each input (or for each in `wrt`), or, for one
     input, out of a bare gradient; an array of numbers will do for inputs that are numbers. A finding where the count or
     the kind is wrong; shapes are looked at later."""
+    if _is_plain(returned, subject, inputs):
+        return tuple(returned)
     count, shape = len(inputs), np.shape(inputs[subject.wrt[0]])
     if len(subject.wrt) == 1 and not isinstance(returned, tuple):
         returned = returned if _is_list_of_gradients(returned, count, shape) else [returned]
@@ -65,6 +67,13 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
         finding = _wrong_count(subject, sentence)
         return replace(finding, words={**finding.words, **words})
     return _read_each(chosen, subject, inputs)
+
+
+def _is_plain(returned: Any, subject: Gradients, inputs: Arrays) -> bool:
+    """Return True for what most return, in which there is nothing to find: an array for each input, of its shape."""
+    if type(returned) is not tuple or not len(returned) == len(inputs) == len(subject.wrt):
+        return False
+    return all(type(w) is np.ndarray and w.dtype == float and w.shape == np.shape(x) for w, x in zip(returned, inputs))
 
 
 def _find_gradient_of_fixed(

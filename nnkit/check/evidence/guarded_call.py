@@ -5,7 +5,6 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
-import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import CodeType, FrameType
@@ -20,6 +19,7 @@ from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, Wron
 from nnkit.check.evidence.tolerance import find_worst, make_table
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
+from nnkit.own_lines import find_own_line
 
 MAX_INPUT_ENTRIES = 20_000_000
 MAX_RESULT_ENTRIES = 3_000_000
@@ -133,9 +133,8 @@ def _find_line(fault: BaseException) -> str:
     """Return the learner's line that raised: the last frame outside the packages."""
     line = getattr(fault, "learners_line", None)  # where the learner's code ran in another process, it says so itself
     if line is None:
-        frames = [f for f in traceback.extract_tb(fault.__traceback__)[1:] if not _is_in_package(f.filename)]
-        line = frames[-1].line if frames else ""
-    return _shorten(line or "", 80)
+        line = find_own_line(fault, lambda frame: not _is_in_package(frame.f_code.co_filename)).text
+    return _shorten(line, 80)
 
 
 def _is_in_package(filename: str) -> bool:

@@ -10,6 +10,7 @@ from nnkit.check.error_map import two_numbers
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.directions import Ways, draw_ways, extrapolate_along, find_gap, level_ways, take_complex_steps
 from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import confirm_entry, format_place
 from nnkit.check.verdict import Entry
@@ -46,7 +47,28 @@ def find_wrong_entry(
     return None
 
 
-def describe_wrong_entry(subject: Subject, inputs: Arrays, wrong: WrongEntry) -> Finding:
+def search_wrong_entry(
+    subject: Subject,
+    inputs: Arrays,
+    upstream: np.ndarray,
+    returned: Arrays,
+    rng: np.random.Generator,
+    exact: bool,
+    share: float,
+    floor: float = 0.0,
+) -> Finding | None:
+    """Find one wrong entry by halving, within this share of the time, whose error is above the floor."""
+    try:
+        with working_time_limit(share):
+            found = find_wrong_entry(subject, inputs, upstream, returned, rng, exact)
+    except OutOfTime:
+        return None
+    if found is None or abs(found.yours - found.expected) < floor:
+        return None
+    return _describe_wrong_entry(subject, inputs, found)
+
+
+def _describe_wrong_entry(subject: Subject, inputs: Arrays, wrong: WrongEntry) -> Finding:
     """Return the finding that says where the one entry is, of all that may be wrong."""
     i = subject.wrt[wrong.gradient]
     filled = (np.full(np.shape(inputs[i]), g) for g in (wrong.yours, wrong.expected))

@@ -256,9 +256,12 @@ def scatter_inputs(subject: Subject, inputs: Arrays, rng: np.random.Generator) -
     """Give half of the numbers that are differentiated the other sign, and all of them other sizes: a kink that the
     inputs lie on one side of, as positive numbers do before a ReLU, is met from the other side too."""
     sizes = [np.size(inputs[i]) for i in subject.wrt]
-    factors = rng.permutation(np.resize([-1.0, 1.0], sum(sizes))) * np.exp(rng.uniform(-1, 1, sum(sizes)))
+    signs = np.ones(sum(sizes))
+    signs[::2] = -1.0
+    factors = rng.permutation(signs) * np.exp(rng.uniform(-1, 1, sum(sizes)))
     found = list(move_inputs(subject, inputs, rng, 0.01))
-    for i, part in zip(subject.wrt, np.split(factors, np.cumsum(sizes)[:-1])):
+    for i, size in zip(subject.wrt, sizes):
+        part, factors = factors[:size], factors[size:]
         found[i] = (found[i] * part.reshape(np.shape(found[i])))[()]
     return tuple(found)
 
@@ -316,8 +319,10 @@ def _move(x: np.ndarray, rng: np.random.Generator, amount: float) -> np.ndarray:
     x = np.asarray(x)
     if x.dtype.kind in "iu":
         return x.copy()
-    scale = np.where(x == 0, float(np.max(np.abs(x), initial=0.0)) or 1.0, np.abs(x))
-    sign = rng.choice([-1.0, 1.0], size=x.shape)
+    scale = np.abs(x)
+    if not scale.all():
+        scale = np.where(x == 0, float(scale.max()) or 1.0, scale)
+    sign = numerical.draw_signs(x.shape, rng)
     moved: np.ndarray = (x + sign * amount * scale * rng.uniform(0.3, 1.0, size=x.shape))[()]
     return moved
 

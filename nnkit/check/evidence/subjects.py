@@ -17,6 +17,7 @@ from nnkit.check.evidence.containers import find_several_outputs, find_wrong_for
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
+from nnkit.numerical import draw_signs
 
 Function = Callable[..., Any]
 MAX_BATCH_NUMBERS = 100_000
@@ -111,7 +112,7 @@ class Subject:
 
     def upstream(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Draw a random upstream gradient; short numbers, so that a learner can check a small one by hand."""
-        g = rng.uniform(0.3, 2.0, size=shape) * rng.choice([-1.0, 1.0], size=shape)
+        g = rng.uniform(0.3, 2.0, size=shape) * draw_signs(shape, rng)
         return np.asarray(np.round(g, 2) if g.size <= 12 else g)
 
     def counts(self, inputs: int) -> set[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,6 +19,8 @@ MAX_CLOSER_ENTRIES = 64
 """Entries without a slope that are looked at more closely."""
 MAX_JACOBIAN_ENTRIES = 4_000_000
 EPSILON = float(np.finfo(float).eps)
+MIN_ERROR = 1e-5
+"""Relative error of one entry that must show, here or elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,8 @@ class Target:
     """The pairs (entry, output) at which the slopes from below and from above differ, as flat indices."""
     columns: tuple[Estimate, ...] = field(default=(), repr=False)
     """The derivatives from which it was made: parts of the Jacobian, where they were kept."""
+    plain: np.ndarray | float = field(default=math.inf, repr=False)
+    """Room for rounding relative to the gradient itself: an error beyond it may pass here, and must show elsewhere."""
 
     @property
     def jacobian(self) -> np.ndarray | None:
@@ -55,6 +60,18 @@ class Target:
             return np.ones(self.value.shape, dtype=bool)
         missed: np.ndarray = ~((returned >= self.low) & (returned <= self.high)) & ~self.unknown
         return missed
+
+    def doubts(self, returned: np.ndarray) -> np.ndarray:
+        """Return True where `returned` is in the interval for no other reason than room that could hide an error of
+        its own size times 10⁻⁵: that of rounding beside larger numbers, or of the estimate."""
+        seen = np.where(self.error_bound <= MIN_ERROR * np.abs(self.value), self.error_bound, 0.0)
+        far = np.abs(returned - self.value) > self.plain + seen
+        return np.asarray(far & np.isfinite(self.error_bound) & ~self.misses(returned))
+
+    def narrow(self) -> Target:
+        """Return the target without that room."""
+        room = self.plain + np.minimum(self.error_bound, 0.1 * MIN_ERROR * np.abs(self.value))
+        return replace(self, low=self.value - room, high=self.value + room)
 
 
 def vjp_targets(
@@ -78,14 +95,13 @@ def vjp_targets(
         np.concatenate(p, axis=-1) for p in zip(*(_project_estimate(c, weights) for c in columns))
     )
     scale = np.max(np.abs(weights), axis=-1, keepdims=True, initial=0.0) * _scale_of(inputs[wrt])
-    slack = _rounding_room(value, _find_coupled(columns, weights, value), scale) + np.ravel(rounding)
+    plain = _relative_room(value, _find_coupled(columns, weights, value)) + np.ravel(rounding)
+    slack = plain + 64 * EPSILON * scale
     low, high = _make_interval(value, error_bound + slack, low, high, kinked)
     at = _find_kinked_outputs(columns) if kinked.any() else ()
     return [
-        Target(
-            v.reshape(shape), a.reshape(shape), b.reshape(shape), e.reshape(shape), int(np.sum(k)), at, tuple(columns)
-        )
-        for v, a, b, e, k in zip(value, low, high, error_bound, kinked)
+        Target(*(part.reshape(shape) for part in (v, a, b, e)), int(np.sum(k)), at, tuple(columns), p.reshape(shape))
+        for v, a, b, e, k, p in zip(value, low, high, error_bound, kinked, plain)
     ]
 
 
@@ -98,11 +114,17 @@ def _scale_of(x: Any) -> float:
     return min(max(1.0, float(np.max(np.abs(x)))), 1e4)
 
 
-def _rounding_room(value: np.ndarray, largest: np.ndarray, scale: Any) -> np.ndarray:
-    """Return the room for the learner's own rounding: an entry far below the largest that it is mixed with, or below
-    the inputs, is what is left of larger numbers that cancel."""
-    room: np.ndarray = 1e-9 * np.abs(value) + 1e-12 * largest + 64 * EPSILON * scale
+def _relative_room(value: np.ndarray, largest: np.ndarray) -> np.ndarray:
+    """Return the room for the learner's own rounding that is relative to the gradient: an entry far below the largest
+    that it is mixed with is what is left of larger numbers that cancel."""
+    room: np.ndarray = 1e-9 * np.abs(value) + 1e-12 * largest
     return room
+
+
+def _rounding_room(value: np.ndarray, largest: np.ndarray, scale: Any) -> np.ndarray:
+    """Return the room for the learner's own rounding: an entry may be what is left of numbers of the inputs' size, too,
+    that cancel. What needs this room is looked at elsewhere."""
+    return _relative_room(value, largest) + 64 * EPSILON * scale
 
 
 def _find_coupled(columns: Sequence[Estimate], weights: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -133,10 +155,8 @@ def recheck(
     error = np.where(missed, np.abs(returned - target.value), -1.0)
     for entry in np.argsort(-error, axis=None)[: int(missed.sum())].tolist():
         room = (target.high - target.value).flat[entry] - target.error_bound.flat[entry]
-        a, b = _recompute(function, inputs, wrt, entry, upstream, room if np.isfinite(room) else 0.0)
         own = float(returned.flat[entry])
-        if not a <= own <= b:
-            a, b = allow_for_condition(function, inputs, wrt, entry, upstream, own, (a, b))
+        _, a, b = _recompute(function, inputs, wrt, entry, upstream, own, room if np.isfinite(room) else 0.0)
         if not a <= own <= b:
             break
         low.flat[entry], high.flat[entry] = min(a, low.flat[entry]), max(b, high.flat[entry])
@@ -162,34 +182,62 @@ def _look_closer(
 
 
 def _recompute(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, room: float
-) -> tuple[float, float]:
-    column = numerical.recompute_column(function, inputs, wrt, entry)
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    own: float,
+    room: float,
+) -> tuple[float, float, float]:
+    """Return the slope at one entry, computed with care, and its interval; with room for what may excuse `own`."""
+    slope, low, high = _measure_interval(function, inputs, wrt, entry, upstream, room)
+    if not low <= own <= high:
+        # Where smaller steps clearly say something else, the larger ones crossed a jump: floor(x) is flat.
+        fine = _measure_interval(function, inputs, wrt, entry, upstream, room, numerical.FINE_SHRINK_FACTORS)
+        if fine[1] <= own <= fine[2] and (fine[2] < low or high < fine[1]):
+            return fine
+        low, high = allow_for_condition(function, inputs, wrt, entry, upstream, own, (low, high))
+    return slope, low, high
+
+
+def _measure_interval(
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    room: float,
+    shrinks: Sequence[float] = numerical.ALL_SHRINK_FACTORS,
+) -> tuple[float, float, float]:
+    column = numerical.recompute_column(function, inputs, wrt, entry, shrinks)
     weights = np.asarray(upstream, dtype=float).reshape(1, -1)
-    value, error_bound, low, high, kinked = _project_estimate(
+    value, error_bound, below, above, kinked = _project_estimate(
         Estimate(*(f[None] for f in numerical.list_fields(column))), weights
     )
-    ends = _make_interval(value, error_bound + room, low, high, kinked)
-    return float(ends[0][0, 0]), float(ends[1][0, 0])
+    slack = error_bound + np.maximum(room, _relative_room(value, np.abs(value)))
+    low, high = _make_interval(value, slack, below, above, kinked)
+    return float(value[0, 0]), float(low[0, 0]), float(high[0, 0])
 
 
 def confirm_entry(
-    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, entry: int, upstream: np.ndarray, returned: float
+    function: Callable[..., Any],
+    inputs: tuple[Any, ...],
+    wrt: int,
+    entry: int,
+    upstream: np.ndarray,
+    returned: float,
+    room: float | None = None,
 ) -> float | None:
-    """Return the slope at one entry of the input where what came back lies outside of its interval; else None."""
+    """Return the slope at one entry of the input where what came back lies outside of its interval; else None. `room`
+    is for rounding beyond what is relative to the slope, by default 64 ε times the upstream gradient."""
     g, middle = np.asarray(upstream, dtype=float), np.asarray(function(*inputs), dtype=float)
 
     def project(*xs: Any) -> np.ndarray:
         return np.asarray(np.sum(g * (function(*xs) - middle)))
 
-    column = numerical.recompute_column(project, inputs, wrt, entry)
-    found = _project_estimate(Estimate(*(f[None] for f in numerical.list_fields(column))), one := np.ones((1, 1)))
-    value, bound, below, above, kinked = found
-    room = _rounding_room(value, np.abs(value), np.max(np.abs(g), initial=0.0))
-    ends = _make_interval(value, bound + room, below, above, kinked)
-    slope, low, high = (float(part[0, 0]) for part in (value, *ends))
-    if not low <= returned <= high:
-        low, high = allow_for_condition(project, inputs, wrt, entry, one[0, 0], returned, (low, high))
+    room = 64 * EPSILON * float(np.max(np.abs(g), initial=0.0)) if room is None else room
+    slope, low, high = _recompute(project, inputs, wrt, entry, np.ones(()), returned, room)
     return None if low <= returned <= high or not np.isfinite(slope) else slope
 
 
@@ -207,14 +255,11 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
     estimate = numerical.estimate_jacobian(function, inputs, wrt)
     flat = Estimate(*(np.reshape(f, (-1, 1)) for f in numerical.list_fields(estimate)))
     value, error_bound, low, high, kinked = (part[0] for part in _project_estimate(flat, np.ones((1, 1))))
-    low, high = _make_interval(
-        value,
-        error_bound
-        + _rounding_room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)), _scale_of(inputs[wrt])),
-        low,
-        high,
-        kinked,
-    )
+    plain = _relative_room(value, np.full(value.shape, np.max(np.abs(value), initial=0.0)))
+    floor = np.full(value.shape, 64 * EPSILON * _scale_of(inputs[wrt]))
+    if returned.shape == estimate.value.shape and np.any(np.abs(np.ravel(returned) - value) > plain + error_bound):
+        floor = np.minimum(floor, 64 * _measure_rounding(function, inputs, wrt, estimate))
+    low, high = _make_interval(value, error_bound + plain + floor, low, high, kinked)
     shape = estimate.value.shape
     value, low, high, error_bound = (part.reshape(shape) for part in (value, low, high, error_bound))
     target = Target(value, low, high, error_bound, int(np.sum(kinked)))
@@ -229,6 +274,25 @@ def jacobian_target(function: Callable[..., Any], inputs: tuple[Any, ...], wrt: 
         part = recheck(part, np.asarray(returned[i]), function, inputs, wrt, onehot)
         target.low[i], target.high[i] = part.low, part.high
     return target
+
+
+def _measure_rounding(
+    function: Callable[..., Any], inputs: tuple[Any, ...], wrt: int, jacobian: Estimate
+) -> np.ndarray:
+    """Return what rounding may do to the entries of a Jacobian (flat): how much they change as the last digits of the
+    input do, and ε times the size of the output, for a change of 1 or one as large as the input."""
+    rng, x = np.random.default_rng(0), np.asarray(inputs[wrt], dtype=float)
+    points = [x * (1 + EPSILON * rng.integers(-4, 5, size=x.shape)) for _ in range(3)]
+    moved = [numerical.estimate_jacobian(function, _replace(inputs, wrt, point), wrt).value for point in points]
+    changes = np.max([np.abs(np.ravel(value - jacobian.value)) for value in moved], axis=0, initial=0.0)
+    outs = [np.abs(function(*_replace(inputs, wrt, point))) for point in (x, -x)]
+    largest = np.nanmax([np.max(out[np.isfinite(out)], initial=0.0) for out in map(np.asarray, outs)])
+    size: np.ndarray = changes + EPSILON * largest / min(1.0, float(np.max(np.abs(x), initial=0.0)) or 1.0)
+    return size
+
+
+def _replace(inputs: tuple[Any, ...], wrt: int, x: np.ndarray) -> tuple[Any, ...]:
+    return tuple(x[()] if i == wrt else other for i, other in enumerate(inputs))
 
 
 def _project_estimate(column: Estimate, weights: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -15,7 +15,8 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial
 from nnkit.check.forms.generators import seed_generators
-from nnkit.check.forms.pairs import METHODS, OwnedTrial, Pair, PairCode, fit_roles
+from nnkit.check.forms.pair_code import OwnedTrial, PairCode, fit_roles
+from nnkit.check.forms.pairs import METHODS, Pair
 from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
 from nnkit.check.remote import RemoteObject

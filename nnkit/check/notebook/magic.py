@@ -43,6 +43,7 @@ from nnkit.check.api.layer_checks import check_backward
 from nnkit.check.context import current_context
 from nnkit.check.evidence.limits import OutOfTime, time_limit
 from nnkit.check.verdict import Verdict
+from nnkit.own_lines import find_own_line
 
 EXAMPLE = "Write the inputs and a point, as in: %%check x=2.0, y=rng.normal(size=3)"
 
@@ -166,11 +167,7 @@ def _run(statements: Sequence[ast.stmt], names: dict[str, Any]) -> None:
 def _line(fault: BaseException) -> int:
     if isinstance(fault, SyntaxError):
         return fault.lineno or 0
-    lines, trace = [0], fault.__traceback__
-    while trace is not None:
-        lines += [trace.tb_lineno] if trace.tb_frame.f_code.co_filename == "<the cell>" else []
-        trace = trace.tb_next
-    return lines[-1]
+    return find_own_line(fault, lambda frame: frame.f_code.co_filename == "<the cell>").number
 
 
 class _Names:

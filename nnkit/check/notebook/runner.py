@@ -22,6 +22,7 @@ from nnkit.check.context import sharing_context
 from nnkit.check.notebook.ipython_shell import CellRun, CellShell, make_shell
 from nnkit.check.points import CellValue, read_value
 from nnkit.check.verdict import collecting_verdicts, list_verdicts
+from nnkit.own_lines import find_own_line
 
 TIME_LIMIT = 30.0
 """Seconds that a cell may run, as long as nbgrader gives it."""
@@ -207,15 +208,8 @@ def _read_message(error: BaseException) -> str:
 
 def _locate(error: BaseException, current: int) -> tuple[int, int, str]:
     """Return cell, line and code of the innermost of the notebook's own lines that an exception passed."""
-    import linecache
-
     if isinstance(error, SyntaxError):
         return current, error.lineno or 0, (error.text or "").strip()
-    place, trace = (-1, 0, ""), error.__traceback__
-    while trace is not None:
-        filename = trace.tb_frame.f_code.co_filename
-        number = re.match(r"<ipython-input-(\d+)-", filename)
-        if number:
-            place = int(number[1]) - 1, trace.tb_lineno, linecache.getline(filename, trace.tb_lineno).strip()
-        trace = trace.tb_next
-    return place
+    own = find_own_line(error, lambda frame: frame.f_code.co_filename.startswith("<ipython-input-"))
+    cell = re.match(r"<ipython-input-(\d+)-", own.filename)
+    return (int(cell[1]) - 1, own.number, own.text) if cell else (-1, 0, "")

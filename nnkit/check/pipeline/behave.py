@@ -35,7 +35,8 @@ def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
     if isinstance(zero, Finding):
         return zero
     for w, double, nothing in zip(case.returned[0], doubled, zero):
-        if not (np.abs(double - 2 * w) <= 1e-12 + 2e-9 * np.abs(w)).all() or nothing.any():
+        size = np.abs(w)
+        if not (np.abs(double - 2 * w) <= 2e-9 * size + 1e-12 * size.max()).all() or nothing.any():
             sentence = "a doubled upstream gradient must double the result, and a zero one must give zeros."
             return Finding("wrong", sentence, ("not-linear",))
     return None

@@ -36,6 +36,10 @@ class Case:
     comparisons: list[Comparison] = field(default_factory=list)
     exact: bool = False
     """The complex step gives the function's slopes."""
+    is_doubtful: bool = False
+    """Gradients agree within room for rounding, and not with the slope along a direction."""
+    notes: tuple[str, ...] = ()
+    """Sentences on what could not be seen."""
 
     @classmethod
     def start(cls, subject: Subject, inputs: Arrays, seed: int) -> Case:

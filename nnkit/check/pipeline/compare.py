@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -14,13 +13,15 @@ from nnkit.check.evidence import not_finite, sampling
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import Agreement, look_along
 from nnkit.check.evidence.domains import leaves_domain
-from nnkit.check.evidence.finding import Finding, WrongGradient, WrongValue
-from nnkit.check.evidence.guarded_call import find_difference
+from nnkit.check.evidence.finding import Finding, WrongGradient
 from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
-from nnkit.check.evidence.location import describe_wrong_entry, find_wrong_entry, find_wrong_shape, list_wrong_gradients
+from nnkit.check.evidence.location import find_wrong_shape, list_wrong_gradients, search_wrong_entry
+from nnkit.check.evidence.other_scales import contradicts
 from nnkit.check.evidence.ties import narrow_at_ties
-from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case, find_rounding_floor
+from nnkit.check.pipeline.answers_at import ask_at
+from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case
+from nnkit.check.pipeline.elsewhere import compare_elsewhere
 
 MAX_NUMBERS_TO_LOCATE = 10_000_000
 """Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
@@ -51,7 +52,7 @@ def _compare(case: Case) -> Finding | None:
     if isinstance(found, Finding):
         return found
     case.comparisons = found = [narrow_at_ties(comparison) for comparison in found]
-    wrong = found if _any_wrong(found) else _compare_nearby(case)
+    wrong = found if _any_wrong(found) else _compare_nearby(case) or compare_elsewhere(case)
     if isinstance(wrong, Finding):
         return wrong
     if wrong:
@@ -89,6 +90,7 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     if not seen.exact:
         near = sampling.agrees_along(subject, inputs, g, returned, case.rng, sampling.DIRECTIONS)
     if near:
+        case.is_doubtful = contradicts(subject, inputs, g, returned, case.directions_rng)
         return _find_one_entry(case, inputs, g, returned, SHARE_FOR_DOUBTS) or []
     small: list[Comparison] = []
     with suppress(OutOfTime), working_time_limit(SHARE_FOR_SMALLER):
@@ -109,13 +111,7 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
 
 
 def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
-    """Find one wrong entry by halving, within this share of the time."""
-    try:
-        with working_time_limit(share):
-            found = find_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact)
-    except OutOfTime:
-        return None
-    return None if found is None else describe_wrong_entry(case.subject, inputs, found)
+    return search_wrong_entry(case.subject, inputs, upstream, returned, case.directions_rng, case.exact, share)
 
 
 def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
@@ -199,21 +195,10 @@ def _has_idle(gradient: np.ndarray) -> bool:
 
 def _compare_at_others(case: Case, others: Arrays, rtol: float = 1e-11) -> list[Comparison] | Finding | None:
     """Return the wrong comparisons at these inputs; None where the function is not defined there."""
-    subject = case.subject
-    try:
-        g = subject.upstream(case.out.shape, case.rng)
-        answers = subject.run_calls(others, [g])
-        out, returned = answers.value(), answers.gradients(0)
-        if isinstance(out, Finding) or isinstance(returned, Finding):
-            return None
-        expected = out if subject.of is None else np.asarray(subject.of(*others), dtype=float)
-    except (ArithmeticError, ValueError):
-        return None
-    if not np.all(np.isfinite(out)) or not np.all(np.isfinite(expected)):
-        return None
-    different = find_difference(case.what, out, expected, floor=find_rounding_floor(others))
-    if isinstance(different, WrongValue):
-        return replace(different, inputs=others)
+    subject, answer = case.subject, ask_at(case, others)
+    if answer is None or isinstance(answer, Finding):
+        return answer
+    g, returned = answer
     if case.is_large or look_along(subject, others, [g], [returned], case.directions_rng, 1, case.exact).is_sure:
         return []
     if sampling.agrees_along(subject, others, g, returned, case.rng, 1, case.exact, rtol):

@@ -12,9 +12,8 @@ def render(case: Case, finding: Finding | None) -> Verdict:
     """Return the verdict that says what was found."""
     subject = case.subject
     if finding is None:
-        return messages.describe_right(
-            subject, sum(t.kinks for t in case.comparisons[0].targets) if case.comparisons else 0
-        )
+        kinks = sum(t.kinks for t in case.comparisons[0].targets) if case.comparisons else 0
+        return messages.describe_right(subject, kinks, case.notes)
     if not isinstance(finding, WrongGradient):
         return messages.describe_finding(subject.title, finding)
     comparison, k = finding.first

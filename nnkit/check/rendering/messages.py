@@ -113,10 +113,12 @@ def join_titles(explanations: Sequence[Explanation]) -> str:
     return "; and ".join(dict.fromkeys(e.title for e in explanations))
 
 
-def describe_right(subject: Subject, kinks: int) -> Verdict:
-    """Return the verdict on gradients that agree; `kinks` of the points lie on one."""
+def describe_right(subject: Subject, kinks: int, others: Sequence[str] = ()) -> Verdict:
+    """Return the verdict on gradients that agree; `kinks` of the points lie on one, `others` are notes of other
+    things."""
     where = "1 point sits on a kink" if kinks == 1 else f"{kinks} points sit on kinks"
     notes = (f"{where}: there, any slope between the two sides is accepted.",) if kinks else ()
+    notes = (*notes, *others)
     names = [subject.name(i) for i in subject.wrt]
     verb = "agrees" if len(names) == 1 else "agree"
     return Verdict(subject.title, "right", f"{join_words(names)} {verb} with the numerical derivative.", notes=notes)
