@@ -118,7 +118,7 @@ def _name_order(verdict: Verdict, run: Run, expression: str, inputs: Mapping[str
     found = find_faulty_pass(runs) if any(any(each.returned.values()) for each in runs) else ""
     if not found or found in verdict.mistakes:
         return verdict
-    words = {"mistakes": (), "explained_as": (), **explain_fields([ENTRIES[found]])}
+    words: dict[str, Any] = {"mistakes": (), "explained_as": (), **explain_fields([ENTRIES[found]])}
     return replace(verdict, headline=f"{ENTRIES[found].title}.", **words)
 
 
@@ -140,7 +140,7 @@ class ExpressionGraph:
         graph.needs, graph.local = {each: [] for each in inputs}, {each: [] for each in inputs}
         try:
             output, _ = graph.add(ast.parse(expression, mode="eval").body)
-        except ValueError:
+        except (ValueError, TypeError, KeyError):
             return None
         graph.output = output or ""
         return graph if output else None

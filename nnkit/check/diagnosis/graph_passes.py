@@ -204,6 +204,9 @@ def find_mistake_in_pass(runs: Sequence[GraphRun]) -> tuple[str, ...]:
 def find_faulty_pass(runs: Sequence[GraphRun]) -> str:
     """Return the id of the one mistake in visiting nodes that explains these runs, of which the gradients of some nodes
     are known; "" where none or several do."""
-    named = {"visited-twice": (_revisiting,), **{id: WRONG[id] for id in ("overwritten-branch", "wrong-order")}}
+    named: dict[str, tuple[Pass, ...]] = {
+        "visited-twice": (_revisiting,),
+        **{id: WRONG[id] for id in ("overwritten-branch", "wrong-order")},
+    }
     found = [id for id, ways in named.items() if any(all(run.is_made_by(way) for run in runs) for way in ways)]
     return found[0] if len(found) == 1 else ""

@@ -72,7 +72,7 @@ class PlaygroundActor:
         self.affine, self.loss_gate = affine or Affine(), loss_gate or SoftmaxCrossEntropy()
         self.settings = replace(settings, hidden=hidden, activation=activation)
         self.points = make_points(settings.data) if own_points is None else own_points
-        self.failed, self.frames = "", 0
+        self.failed, self.frames, self.is_training = "", 0, False
         self._build_model(self.settings, self.points)  # raises for a network or gates that cannot be used
         try:
             self.trainer = self._start_training(self.settings, self.points)
@@ -141,10 +141,11 @@ class PlaygroundActor:
 
     def _draw_points(self, settings: PlaygroundSettings) -> Points:
         """Return the points of a data set; those that are painted or a learner's own have no noise added."""
-        if settings.data == "paint" == self.settings.data:
+        if settings.data == "paint" and self.settings.data == "paint":
             return self.points
-        given = self.own_points is not None and settings.data == "given"
-        return self.own_points if self.own_points is not None and given else make_points(settings.data, settings.noise)
+        if settings.data == "given" and self.own_points is not None:
+            return self.own_points
+        return make_points(settings.data, settings.noise)
 
     def _replace_points(self, points: Points) -> None:
         """Continue the training on these points; if there is a new class, restart it with one more score."""

@@ -123,7 +123,7 @@ class Trainer:
         """Return True if all gradients of the hidden layers are 0, and not because training has converged."""
         depth = self.model.depth
         hidden = [gradients[f"{kind}{k}"] for k in range(1, depth) for kind in "Wb"]
-        return bool(hidden) and np.any(gradients[f"b{depth}"]) and not any(np.any(g) for g in hidden)
+        return bool(hidden and np.any(gradients[f"b{depth}"]) and not any(np.any(g) for g in hidden))
 
     def count_dead_units(self, gradients: dict[str, np.ndarray]) -> list[int]:
         """Return for each hidden layer the number of units that get no gradient from any of the points."""

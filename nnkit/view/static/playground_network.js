@@ -3,12 +3,12 @@
 import { makeHtml } from "./shared.js";
 import { BLUE, ORANGE } from "./playground_layers.js";
 
-const [NETWORK_WIDTH, MAP_SIDE, UNIT, GAP, TOP] = [800, 16, 22, 5, 18]; // the second as in explore_playground.py
+const [MAX_WIDTH, MAP_SIDE, UNIT, GAP, TOP] = [800, 16, 22, 5, 18]; // the second as in explore_playground.py
 const MAX_LINE = 4; // width of the largest weight of a layer
 
 export class NetworkDrawing {
   constructor() {
-    this.canvas = makeHtml("canvas", { class: "nnx-network", role: "img", width: NETWORK_WIDTH, height: 10 });
+    this.canvas = makeHtml("canvas", { class: "nnx-network", role: "img", width: MAX_WIDTH, height: 10 });
     const words = "Each square is the plane as one unit sees it: orange where its output is positive, blue where it is negative. "
       + "The wider a line, the larger the weight.";
     this.element = makeHtml("div", { class: "nnx-part" }, this.canvas, makeHtml("p", { class: "nnx-notes" }, words));
@@ -23,11 +23,13 @@ export class NetworkDrawing {
     this.sizes = String(sizes);
     const numbers = new Float32Array(weights.buffer.slice(weights.byteOffset, weights.byteOffset + weights.byteLength));
     const height = TOP + Math.max(...mapped) * (UNIT + GAP);
-    Object.assign(this.canvas, { width: 2 * NETWORK_WIDTH, height: 2 * height });
+    const wide = Math.min(MAX_WIDTH, this.element.clientWidth || MAX_WIDTH);
+    Object.assign(this.canvas, { width: 2 * wide, height: 2 * height });
+    this.canvas.style.width = `${wide}px`;
     const pen = this.canvas.getContext("2d");
     pen.scale(2, 2);
     const places = mapped.map((count, k) => Array.from({ length: count }, (_, i) => [
-      10 + (k * (NETWORK_WIDTH - UNIT - 20)) / (mapped.length - 1), TOP + (height - TOP - count * (UNIT + GAP)) / 2 + i * (UNIT + GAP),
+      10 + (k * (wide - UNIT - 20)) / (mapped.length - 1), TOP + (height - TOP - count * (UNIT + GAP)) / 2 + i * (UNIT + GAP),
     ]));
     this.lines(pen, places, shapes, numbers);
     this.units(pen, places, sizes);
