@@ -15,6 +15,7 @@ import types
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -37,14 +38,21 @@ FORWARDS = ("forward", "forward_pass", "fwd", "fprop", "__call__", "loss")
 """Methods of the objects that are gates or layers."""
 
 
-def rebind(code: Any, replaced: Mapping[Callable[..., Any], Callable[..., Any]]) -> Any:
+def rebind(
+    code: Any,
+    replaced: Mapping[Callable[..., Any], Callable[..., Any]],
+    members: Mapping[type, Mapping[str, Any]] = MappingProxyType({}),
+    as_numpy: bool = False,
+) -> Any:
     """Return a function, or a gate with all its methods, in which calls of some functions go to others.
 
     `replaced` maps a function of NumPy or `math` to the one in its place. So are functions and objects of the checker
     that hold such code, and lists of it. Anything else, that is neither the author's function nor an object with a
-    forward, comes back as it is.
+    forward, comes back as it is. `members` gives a class other members: a subclass that has them stands in its place.
+    `as_numpy` takes code for JAX as code for NumPy: jnp is np, and what is compiled or has a rule of its own is the
+    function that it was made of.
     """
-    return _Rebinding({id(old): new for old, new in replaced.items()}).rebind(code)
+    return _Rebinding({id(old): new for old, new in replaced.items()}, members, as_numpy).rebind(code)
 
 
 class _Namespace:
@@ -63,9 +71,13 @@ class _Namespace:
 class _Rebinding:
     """The copies of functions, classes and objects of one call of `rebind`, each made once."""
 
-    def __init__(self, replaced: dict[int, Any]) -> None:
-        self.replaced = replaced
+    def __init__(
+        self, replaced: dict[int, Any], members: Mapping[type, Mapping[str, Any]], as_numpy: bool = False
+    ) -> None:
+        self.replaced, self.members, self.as_numpy = replaced, members, as_numpy
         self.made: dict[int, Any] = {id(module): _Namespace(module, replaced) for module in (np, math)}
+        if as_numpy and "jax.numpy" in sys.modules:
+            self.made[id(sys.modules["jax.numpy"])] = self.made[id(np)]
         self.kept: list[Any] = []  # so that no id is used again
 
     def rebind(self, value: Any) -> Any:
@@ -74,6 +86,8 @@ class _Rebinding:
             return self.replaced[id(value)]
         if id(value) in self.made:
             return self.made[id(value)]
+        if self.as_numpy and find_source(value) is not None:
+            return self.rebind(find_source(value))
         if isinstance(value, types.FunctionType):
             return self._rebind_function(value) if is_authors(value.__module__) or _is_wrapper(value) else value
         if isinstance(value, types.MethodType):
@@ -81,7 +95,7 @@ class _Rebinding:
         if isinstance(value, partial):
             return partial(self.rebind(value.func), *map(self.rebind, value.args), **self._rebind_all(value.keywords))
         if isinstance(value, type):
-            return self._rebind_class(value) if _is_gate(value) else value
+            return self._rebind_class(value) if value in self.members or _is_gate(value) else value
         if type(value) in (list, tuple, dict):
             return self._rebind_all(value)
         return self._rebind_object(value) if _is_gate(type(value)) or _is_wrapper(type(value)) else value
@@ -137,10 +151,12 @@ class _Rebinding:
         for owner in reversed(kind.__mro__):
             if is_authors(owner.__module__):
                 for name, member in list(vars(owner).items()):
-                    if isinstance(member, types.FunctionType):
+                    if isinstance(member, types.FunctionType) or (self.as_numpy and find_source(member)):
                         setattr(copy, name, self.rebind(member))
                     elif isinstance(member, staticmethod | classmethod):
                         setattr(copy, name, type(member)(self.rebind(member.__func__)))
+        for name, member in self.members.get(kind, {}).items():
+            setattr(copy, name, member)
         return copy
 
     def _rebind_object(self, value: Any) -> Any:
@@ -149,6 +165,14 @@ class _Rebinding:
         for name, part in getattr(value, "__dict__", {}).items():
             object.__setattr__(copy, name, self.rebind(part))
         return copy
+
+
+def find_source(value: Any) -> types.FunctionType | None:
+    """Return the author's function that JAX compiles, or that has a rule of its own there; None for anything else."""
+    if not type(value).__module__.startswith("jax"):
+        return None
+    source = getattr(value, "__wrapped__", None)
+    return source if isinstance(source, types.FunctionType) and is_authors(source.__module__) else None
 
 
 def _is_gate(kind: type) -> bool:

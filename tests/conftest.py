@@ -12,6 +12,7 @@ import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ.setdefault("NNKIT_CHECK_STRICT", "1")  # a verdict of a test lacks no explanation because that one failed
 # One thread a process: several test processes that each use all cores only wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # A shell starts what runs in the background with SIGINT ignored, and all that a test starts would inherit that.

@@ -20,6 +20,8 @@ from nnkit.check.remote import RemoteBackend
 
 DEFAULT_SECONDS = float(os.environ.get("NNKIT_CHECK_SECONDS", "10"))
 """Time limit of one check; 0 or less: none."""
+STRICT = bool(os.environ.get("NNKIT_CHECK_STRICT"))
+"""Set where the checks themselves are tested: what an explanation raises is not kept silent."""
 
 
 @dataclass
@@ -52,6 +54,8 @@ class CheckContext:
     """Counts the time limit. A remote process may have to wait for a busy machine; its clock can stand still."""
     seconds: float = DEFAULT_SECONDS
     """Time limit of one check; 0 or less: none."""
+    strict: bool = STRICT
+    """Raise what an explanation raises; else the verdict comes without that explanation."""
     max_printed_chars: int = 500
     """Characters that the checked code may print; the rest is dropped."""
     calls: CallMeter = field(default_factory=CallMeter)

@@ -308,7 +308,7 @@ def follow_the_curve(one: Locator) -> None:
 
 def go_down(one: Locator) -> None:
     """Follow the first updates of lecture 04, drag the start, and diverge."""
-    plot = one.locator("svg.nnx-plot")
+    plot, curve = one.locator("svg.nnx-plot").all()
     plot.focus()
     one.page.keyboard.press("ArrowRight")
     expect(sentence(one)).to_contain_text("W −= 2 × dW, so W goes from (−1.5, −0.5) to (0.0262, 0.02694).")
@@ -321,7 +321,7 @@ def go_down(one: Locator) -> None:
     one.page.mouse.up()
     expect(one.locator(".nnx-count")).to_have_text("step 0 of 40")
     expect(one.get_by_role("textbox", name="start W[0]")).not_to_have_value("−1.5")
-    assert one.locator(".nnx-curve.nnx-solid").get_attribute("d").count("L") == 0  # no future  # type: ignore[union-attr]
+    assert curve.locator(".nnx-curve.nnx-solid").get_attribute("d").count("L") == 0  # no future  # type: ignore[union-attr]
     one.get_by_role("combobox", name="Batch size").select_option("1")
     press(one, "Step →")
     expect(sentence(one)).to_contain_text("so W goes from")
@@ -329,7 +329,7 @@ def go_down(one: Locator) -> None:
     expect(one.get_by_role("combobox", name="Batch size")).to_be_hidden()
     enter(one, "momentum", "0.7")
     press(one, "Step →", 3)
-    expect(one.locator("svg.nnx-plot")).to_contain_text("dotted: without momentum")
+    expect(curve).to_contain_text("dotted: without momentum")
     picture(one, "descent_narrow")
     one.get_by_role("combobox", name="Surface").select_option("1")
     enter(one, "step_size", "0.13")

@@ -33,6 +33,26 @@ COUNTS = """(one) => [...one.querySelectorAll(".nnx-count, .nnx-sentence")]
 """Returns the counts of updates that can be seen at once."""
 
 
+COLOURS = """(canvas) => new Set(new Uint32Array(canvas.getContext("2d")
+  .getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
+"""Returns the number of different colours of a canvas."""
+
+
+def hold_points_back(one: Locator) -> None:
+    """With a test set there is a third curve and a second loss; noise begins anew."""
+    one.get_by_label("test set").select_option("0.5")
+    expect(sentence(one)).to_contain_text("training points are classified correctly. Test set: loss ")
+    press(one, "Step →", 2)
+    expect(count(one)).to_contain_text("2 updates, loss ")
+    expect(count(one)).to_contain_text("test loss")
+    expect(one.locator("svg[aria-label^='Curves']")).to_contain_text("(dotted: test set)")
+    enter(one, "noise", "0.3")
+    expect(count(one)).to_contain_text("0 updates")
+    picture(one, "playground_test_set")
+    enter(one, "noise", "0")
+    one.get_by_label("test set").select_option("0")
+
+
 def learn_the_circles(one: Locator) -> None:
     assert one.evaluate(COUNTS) == ["0", "0"]
     press(one, "Play")
@@ -46,6 +66,8 @@ def learn_the_circles(one: Locator) -> None:
     assert others == [first]
     ticks = one.locator("svg[aria-label^='Curves'] text").all_text_contents()
     assert {"1", "0.1", "0.01", "loss, on a log scale"} <= {*ticks}
+    network = one.get_by_role("img", name="The network: 2 inputs, hidden units in each layer: 16, 16, 2 scores")
+    assert network.evaluate(COLOURS) > 50
 
 
 def comes_to_rest(one: Locator) -> bool:
@@ -158,6 +180,7 @@ def test_the_playground_in_jupyterlab(lab: Lab) -> None:
     learn_the_circles(one)
     picture(one, "playground_light")
     step_and_reset(one)
+    hold_points_back(one)
     paint(one)
     go_wrong(one)
     assert_accessible(page)

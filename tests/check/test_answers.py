@@ -24,8 +24,8 @@ Pack = dict[str, PlantedAnswer]
 TRAINING = {"test-train", "test-digits"}
 """Test cells that train for seconds: in one pack of each kind, and in those with an answer that costs nothing else."""
 
-ASIDE = {"suspect", "differences"}
-"""Given cells that train or compile for a second, and that no test cell needs."""
+ASIDE = {"suspect": "test-mended", "differences": ""}
+"""Given cells that train or compile for a second, each with the test cell whose answer needs what it imports."""
 
 
 def packs(answers: list[PlantedAnswer]) -> list[Pack]:
@@ -67,7 +67,7 @@ def submission(path: Path, pack: Pack, whole: bool, folder: Path) -> Path:
     if not whole:
         concerned = find_concerned(notebook["cells"], pack) - TRAINING | find_lost_training(pack)
         kept = [c for c in notebook["cells"] if not is_test(c) or grade_id(c) in concerned]
-        notebook["cells"] = [c for c in kept if c["id"] not in ASIDE]
+        notebook["cells"] = [c for c in kept if c["id"] not in ASIDE or ASIDE[c["id"]] in concerned]
     for cell in notebook["cells"]:
         mark = cell["metadata"].get("nbgrader", {})
         if mark.get("solution") and mark["grade_id"] in pack:

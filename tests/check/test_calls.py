@@ -54,6 +54,16 @@ class AddsUp(Doubles):
         return self.total
 
 
+class GrowsWithCalls(Doubles):
+    """Gives more with each call, and keeps no gradient."""
+
+    calls = 0
+
+    def backward(self, upstream, cache):
+        self.calls += 1
+        return 2 * upstream * self.calls
+
+
 class CountsItsCalls(Doubles):
     def __init__(self):
         self.count = 0
@@ -63,7 +73,7 @@ class CountsItsCalls(Doubles):
         return super().forward(x)
 
 
-KINDS = [Doubles, WritesIntoItsCache, EmptiesItsCache, WritesIntoItsArguments, AddsUp, CountsItsCalls]
+KINDS = [Doubles, WritesIntoItsCache, EmptiesItsCache, WritesIntoItsArguments, AddsUp, GrowsWithCalls, CountsItsCalls]
 ONES = np.ones(2)
 
 
@@ -141,6 +151,7 @@ def test_what_a_call_returned_stays_what_it_was_then(make):
         (EmptiesItsCache, ("mutated-input",)),
         (WritesIntoItsArguments, ("mutated-input",)),
         (AddsUp, ("not-reset",)),
+        (GrowsWithCalls, ()),
     ],
 )
 def test_a_check_in_batches_names_the_mistake(make, kind, mistakes):

@@ -199,7 +199,7 @@ def test_the_library_gates_pass_at_random_points(gate: Any) -> None:
 
 def test_check_gradient_compares_with_the_trusted_function() -> None:
     assert check_gradient(lambda x, y: (x * y, (y, x)), 2.0, 3.0, of=lambda x, y: x * y).passed
-    assert "not what it should be" in check_gradient(lambda x: (x, 1.0), 2.0, of=lambda x: x**2).headline
+    assert "is half what it should be" in check_gradient(lambda x: (x, 1.0), 2.0, of=lambda x: x**2).headline
     assert not check_gradient(lambda x, y: (x * y, (x, y)), 2.0, 3.0).passed
     assert "pair (value, gradients)" in check_gradient(lambda x: x, 2.0).headline
 
@@ -280,6 +280,36 @@ def test_check_order() -> None:
         ("x q f", "must be a list"),
     ]:
         assert sentence in check_order(order, needs).headline
+
+
+@pytest.mark.parametrize(
+    ("value", "expected", "said"),
+    [
+        (3.0, 2.5, "it is too high: 3 in place of 2.5."),
+        (2.0, 2.00001, "it is too low: 2 in place of 2.00001."),
+        (0, 1, "it is 0 where it should be 1."),
+        ([-1.0, 2.0], [1.0, -2.0], "it has the wrong sign in each entry."),
+        ([2.0, 4.0], [4.0, 8.0], "it is half what it should be in each entry."),
+        ([2.0, 4.0], [4.0, 6.0], "it is too low by 2 in each entry."),
+        ([[1.0, 2.0], [3.0, 4.0]], [[1.0, 3.0], [2.0, 4.0]], "it is the transpose of what it should be."),
+        ([3.0, 2.0, 1.0], [1.0, 2.0, 3.0], "it has the right numbers in reverse order."),
+        ([2.0, 3.0, 1.0], [1.0, 2.0, 3.0], "it has the right numbers in another order."),
+        ([1.0, 2.0, 5.0], [1.0, 2.0, 3.0], "it is wrong in 1 of 3 entries: value[2] is too high."),
+        ([9.0, 4.0, 5.0], [1.0, 2.0, 3.0], "it is too high in all entries, by up to 8 (at value[0])."),
+        ([9.0, 2.0, 0.0], [1.0, 2.0, 3.0], "it is wrong in 2 of 3 entries, by up to 8 (at value[0])."),
+        ([1.0, np.nan], [1.0, 2.0], "it is wrong: value[1] is nan."),
+        ([1.0, 2.0], [1.0, 2.0, 3.0], "it has 2 entries, but there should be 3; the first ones are right."),
+        ([[1.0], [2.0]], [1.0, 2.0], "but it should be (2,): the numbers are right, the axes are not."),
+        ([[1.0, 2.0], [3.0, 5.0]], [4.0, 7.0], "its shape is (2, 2), but it should be (2,): its sum over axis 0 is"),
+        (["b", "a"], ["a", "b"], "it has the right names in another order."),
+        (["a", "c"], ["a", "b"], "it is wrong in 1 of 2 names, first at [1]."),
+        ("Sigmoid ", "sigmoid", "it is right but for capitals or spaces."),
+    ],
+)  # fmt: skip
+def test_a_wrong_value_is_described(value: Any, expected: Any, said: str) -> None:
+    verdict = check_value(value, expected)
+    assert said in verdict.headline
+    assert bool(verdict.entries) == any("entries above" in words for words in verdict.explanation)
 
 
 def test_partial_credit_counts_and_tells(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,9 +73,11 @@ def test_a_verdict_says_which_gate_was_misjudged() -> None:
         (lambda *given: 1, "wrong", "it must return True or False; it returned an int"),
         (lambda *given: np.array([True, True]), "wrong", "it must return True or False"),
         (lambda *given: given[1](1.0), "error", "TypeError"),
+        (lambda *given: True, "wrong", "it accepts every gate, right or wrong"),
+        (lambda *given: False, "wrong", "it refuses every gate"),
     ],
 )
-def test_a_checker_that_gives_no_judgement(answer: Any, status: str, part: str) -> None:
+def test_a_checker_that_is_of_no_use(answer: Any, status: str, part: str) -> None:
     verdict = check_checker(answer)
     assert (verdict.status, part in str(verdict)) == (status, True)
 
@@ -87,3 +89,12 @@ def test_whole_numbers_are_explained() -> None:
     verdict = check_numerical_gradient(truncated, np.exp, np.array([1, 2, -1]))
     assert verdict.explained_as == ("whole-numbers",)
     assert check_numerical_gradient(truncated, np.exp, np.array([1.0, 2.0, -1.0])).passed
+
+
+def test_x_must_be_put_back() -> None:
+    def left_at_the_end(f, x, upstream, h):
+        found = measure(f, x, upstream, h)
+        x += h
+        return found
+
+    assert check_numerical_gradient(left_at_the_end, np.exp, np.array([1.0, -2.0])).mistakes == ("mutated-input",)

@@ -117,6 +117,42 @@ def test_an_input_that_is_rounded_is_named_though_the_output_is_float64() -> Non
     assert check_layer(Cast, X, dtype=np.float32).passed
 
 
+def cast_sum(x: Any, y: Any) -> Any:
+    return (x * y).astype(np.float16).astype(float) + x
+
+
+@pytest.mark.parametrize(
+    ("value", "dy", "small"),
+    [
+        (lambda x, y: np.tanh((x * y).astype("f4")).astype(float), lambda x, y: x / np.cosh(x * y) ** 2, "float32"),
+        (lambda x, y: np.exp(np.float32(x * y) ** 2).astype(float), lambda x, y: x * np.exp(x * y), "float32"),
+        (cast_sum, lambda x, y: x, "float16"),
+        (lambda x, y: float(np.sum(np.sin(x * y), dtype=np.float32)), lambda x, y: x * np.cos(x * y), "float32"),
+        (lambda x, y: np.tanh((x * y).astype("f4")).astype(float), lambda x, y: x, "float32"),
+    ],
+)  # fmt: skip
+def test_a_number_that_is_rounded_on_the_way_is_named(value: Any, dy: Any, small: str) -> None:
+    verdict = check_backward((lambda y: (value(X[0], y), y), lambda g, y: g * dy(X[0], y)), W[:, 0] + 2)
+    assert verdict.mistakes == ("low-precision",)
+    assert f"rounds a number on the way (to {small}" in verdict.headline
+    assert verdict.entries == ()  # what was measured says nothing
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        lambda x: np.abs(x - x[0]) + np.maximum(x, x[1]),
+        lambda x: (1e6 + x) - 1e6,
+        lambda x: np.linalg.inv(np.vander(1 + x / 100, 4)).sum(axis=0),
+        lambda x: np.exp(-np.exp(3 + x)),
+    ],
+)
+def test_kinks_steps_and_lost_digits_are_not_taken_for_rounding_on_the_way(value: Any) -> None:
+    verdict = check_backward((lambda x: (value(x), x), lambda g, x: g * 3), W[:, 0] + 2)
+    assert verdict.status == "wrong"
+    assert "jumps" not in verdict.headline
+
+
 @pytest.mark.parametrize("forward", [lambda x: np.round(x, 2), np.floor, lambda x: x * 0 + 1, lambda x: x**2])
 def test_other_functions_with_steps_are_not_taken_for_a_smaller_type(forward: Any) -> None:
     verdict = check_backward((lambda x: (forward(x), x), lambda g, x: g * 3), X)

@@ -13,10 +13,7 @@ from nnkit.check import check_tape
 ROWS = np.arange(1.0, 7.0).reshape(2, 3)
 NUMBERS = {"x": 3.0, "y": -4.0}
 EXPRESSIONS: dict[str, dict[str, Any]] = {
-    "x * y + 2": NUMBERS,
-    "2 * x + 3 * y": NUMBERS,
-    "4 + x * (y + 1) * 0.5": NUMBERS,
-    "x * x + x": {"x": 3.0},
+    "2 * x + (4 + y) * 0.5": NUMBERS,
     "(q := x + y) * q + q * x": NUMBERS,
     "(q := x * y) + ((p := q * x) + q) * (p + y)": NUMBERS,
     "((x * w + b) * z).sum()": {"x": ROWS, "w": ROWS[0], "b": np.array([[1.0], [-1.0]]), "z": ROWS**2 - 7},

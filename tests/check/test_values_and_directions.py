@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,18 @@ def test_a_share_that_is_overwritten_is_named_whatever_the_order_of_a_set() -> N
     assert len({(verdict.headline, verdict.mistakes) for verdict in verdicts}) == 1
     assert not verdicts[0].passed
     assert "changes-by-itself" not in verdicts[0].mistakes
-    assert "__hash__" not in vars(Sets)
+
+
+def test_a_class_of_values_stays_as_it_is_while_it_is_checked() -> None:
+    touched = []
+
+    def expression(a: Any, b: Any) -> Any:
+        touched.append("__hash__" in vars(sys.modules[__name__].Sets))
+        return (a * b + a) * (a + b)
+
+    assert not check_values(expression, Sets(0.5), Sets(-0.7)).passed
+    assert len(touched) > 4
+    assert not any(touched)
 
 
 @pytest.mark.parametrize("returned", [1.0, 3.0, 0.5])
@@ -232,3 +244,96 @@ def test_a_gradient_that_is_right_at_the_given_sizes_is_not_called_wrong() -> No
 
     verdict = check_gradient(differentiate, np.array([2.0, -3.0, -3.0]), np.array([-1.0, -2.0]), of=run_neuron)
     assert verdict.headline == "dx is (3,), but x is (2,): axis 0 is 3 instead of 2."
+
+
+# ---- what is said of a wrong product ------------------------------------------------------------------
+
+A = N(size=(4, 4))
+
+
+def mix(x: Any) -> Any:
+    return np.tanh(A @ x) * x[0]
+
+
+def find_jacobian(x: Any) -> Any:
+    a = np.tanh(A @ x)
+    return x[0] * (1 - a**2)[:, None] * A + np.outer(a, [1, 0, 0, 0])
+
+
+def curve(x: Any) -> Any:
+    """The gradient of |tanh(A x) - x|²."""
+    return 2 * find_residual_jacobian(x).T @ (np.tanh(A @ x) - x)
+
+
+def find_residual_jacobian(x: Any) -> Any:
+    return (1 - np.tanh(A @ x) ** 2)[:, None] * A - np.eye(4)
+
+
+def find_hessian(x: Any) -> Any:
+    a, jacobian = np.tanh(A @ x), find_residual_jacobian(x)
+    return 2 * (jacobian.T @ jacobian + A.T @ np.diag(-2 * a * (1 - a**2) * (a - x)) @ A)
+
+
+def find_gauss_newton(x: Any) -> Any:
+    return 2 * find_residual_jacobian(x).T @ find_residual_jacobian(x)
+
+
+WRONG_JVPS: list[tuple[Any, str, str]] = [
+    (lambda x, v: find_jacobian(x).T @ v, "transposed", "v is multiplied by the transpose of the Jacobian"),
+    (lambda x, v: -find_jacobian(x) @ v, "sign", "the sign is wrong"),
+    (lambda x, v: 2 * find_jacobian(x) @ v, "factor", "it is twice what it should be"),
+    (lambda x, v: find_jacobian(x) @ np.ones(4), "wrong-product", "v is left out"),
+    (lambda x, v: find_jacobian(x) @ x, "wrong-product", "v is left out"),
+    (lambda x, v: mix(x), "wrong-product", "this is the value itself, whatever v is"),
+    (lambda x, v: find_jacobian(x) @ (v / np.linalg.norm(v)), "wrong-product", "the length of v is left out"),
+    (lambda x, v: find_jacobian(x) @ np.abs(v), "wrong-product", "the sign of v is left out"),
+    (lambda x, v: find_jacobian(x) @ v**2, "wrong-product", "it is not linear in v"),
+    (lambda x, v: np.diag(find_jacobian(x)) * v, "jacobian-entries", "only the matrix's diagonal is right"),
+    (lambda x, v: x[0] * (1 - np.tanh(A @ x) ** 2) * (A @ v), "jacobian-entries", "all in column 0"),
+    (lambda x, v: (mix(x + 1e-4 * v) - mix(x)) / 1e-4, "numerical-derivative", "difference quotient"),
+    (lambda x, v: mix(x + 1e-3 * v) - mix(x), "wrong-product", "not divided by the step"),
+    (lambda x, v: find_jacobian(x), "wrong-product", "this is J itself, without v"),
+    (lambda x, v: find_jacobian(x) * v, "wrong-product", "this is J * v, entry by entry"),
+    (lambda x, v: (find_jacobian(x) @ v).sum(), "wrong-product", "this is the sum of J v"),
+]
+WRONG_HVPS: list[tuple[Any, str, str]] = [
+    (lambda x, v: np.diag(find_hessian(x)) * v, "jacobian-entries", "only the matrix's diagonal is right"),
+    (lambda x, v: find_gauss_newton(x) @ v, "wrong-product", "another matrix than H"),
+    (lambda x, v: find_hessian(x) @ v / 2, "factor", "it is half of what it should be"),
+    (lambda x, v: curve(x), "wrong-product", "this is the gradient itself, whatever v is"),
+    (lambda x, v: curve(x) * v, "wrong-product", "this is the gradient times v"),
+    (lambda x, v: v @ find_hessian(x) @ v, "wrong-product", "this is v · H v, one number"),
+    (lambda x, v: (find_hessian(x) - np.diag(np.diag(find_hessian(x)))) @ v, "jacobian-entries", "on the diagonal"),
+]
+WRONG_IN_TWO: list[tuple[Any, str, str]] = [
+    (lambda x, y, u, v: x * u + y * v, "swapped-inputs", "the slopes in x and y changed places"),
+    (lambda x, y, u, v: y * u, "wrong-product", "the share of the vector for y is missing"),
+    (lambda x, y, u, v: y * u - x * v, "sign", "for y, the sign is wrong"),
+]
+
+
+@pytest.mark.parametrize(("product", "id", "said"), WRONG_JVPS)
+def test_a_wrong_jacobian_vector_product_is_explained(product: Any, id: str, said: str) -> None:
+    verdict = check_jvp(mix, product, X, V)
+    assert (id in {*verdict.mistakes, *verdict.explained_as}, verdict.status) == (True, "wrong"), verdict
+    assert said in verdict.headline
+
+
+@pytest.mark.parametrize(("product", "id", "said"), WRONG_HVPS)
+def test_a_wrong_hessian_vector_product_is_explained(product: Any, id: str, said: str) -> None:
+    verdict = check_hvp(curve, product, X, V)
+    assert (id in {*verdict.mistakes, *verdict.explained_as}, verdict.status) == (True, "wrong"), verdict
+    assert said in verdict.headline
+    assert "J v" not in str(verdict)
+
+
+@pytest.mark.parametrize(("product", "id", "said"), WRONG_IN_TWO)
+def test_a_wrong_product_of_two_inputs_is_explained(product: Any, id: str, said: str) -> None:
+    verdict = check_jvp(lambda x, y: x * y, product, X, V, N(size=4), N(size=4))
+    assert {*verdict.mistakes, *verdict.explained_as} == {id}
+    assert said in verdict.headline
+
+
+def test_the_right_products_that_these_are_made_of_pass() -> None:
+    assert check_jvp(mix, lambda x, v: find_jacobian(x) @ v, X, V).passed
+    assert check_hvp(curve, lambda x, v: find_hessian(x) @ v, X, V).passed

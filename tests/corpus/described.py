@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from corpus import (
     described_arrays,
+    described_cells,
     described_chains,
     described_layers,
     described_loops,
@@ -22,6 +23,7 @@ DESCRIBED: tuple[Described, ...] = (
     *described_chains.DESCRIBED,
     *described_arrays.DESCRIBED,
     *described_layers.DESCRIBED,
+    *described_cells.DESCRIBED,
     *described_loops.DESCRIBED,
     *described_sizes.DESCRIBED,
 )

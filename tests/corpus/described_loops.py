@@ -32,6 +32,10 @@ def rnn(slip: str) -> Verdict:
             dU += (h[:, t] if slip == "after" else before).T @ da
             db += da.sum(axis=0)
             dh = da @ (U if slip == "turned" else U.T)
+            if slip == "early":
+                dh = da / slope @ U.T
+            if slip == "beside":
+                dh = dh + da / slope
         return dx, dh, dW, dU, db
 
     return check_gate(value, backward, draw(2, 3, 2), draw(2, 2), draw(2, 2), draw(2, 2) + 0.3, draw(2))
@@ -101,6 +105,8 @@ DESCRIBED = tuple(
     for case in (
         ("not-carried-back", "comes back from the next step is missing", partial(rnn, "carry")),
         ("another-step", "the gradient of U takes the state after each step", partial(rnn, "after")),
+        ("another-step", "lacks the slope of the state", partial(rnn, "early")),
+        ("another-step", "the state's own gradient goes back to the step before too", partial(rnn, "beside")),
         ("wrong-order-product", "upstream @ U in place of upstream @ U.T", partial(rnn, "turned")),
         ("wrong-slope", "the slope used for np.tanh(a) is 1 - out", partial(rnn, "slope")),
         ("overwritten-branch", "only one of the ways back was followed", partial(rnn, "assign")),

@@ -243,7 +243,6 @@ ADDED, RESET = (
     "        for value in order:\n            value.grad = np.zeros(np.shape(value.data))\n",
 )
 RADD, RMUL = (line for line in OPERATORS.splitlines(keepends=True) if "__radd__" in line or "__rmul__" in line)
-PATHS = "path measured-slope wrong-order overwritten-branch"
 
 edited("overwritten", (ADDED, "x.grad = sum_back"), said="overwritten-branch")
 edited("overwritten in a list", (ADDED, "x.grad = sum_back"), source=LIST_OF_ALL, said="overwritten-branch")
@@ -255,7 +254,7 @@ edited(
     "inputs after the value",
     ("for x in value.inputs:\n                    visit(x)\n                order.append(value)",
      "order.insert(0, value)\n                for x in value.inputs:\n                    visit(x)"),
-    said=PATHS,
+    said="wrong-order",
 )  # fmt: skip
 edited("forwards", ("for value in reversed(order)", "for value in order"), said="not-filled-in overwritten-branch path")
 edited("a list forwards", ("tape[::-1]", "tape"), source=LIST_OF_ALL, said="not-filled-in overwritten-branch path")
@@ -266,9 +265,9 @@ edited("breadth first", (SEARCH, '''
             if isinstance(value, Value) and value not in order:
                 order.insert(0, value)
                 queue += value.inputs
-'''), said=PATHS)  # fmt: skip
-edited("visited twice", (" and value not in order", ""), said=PATHS)
-edited("ready at the first use", ("if uses[x] == 0", "if True"), source=USES_COUNTED, said=PATHS)
+'''), said="wrong-order")  # fmt: skip
+edited("visited twice", (" and value not in order", ""), said="visited-twice")
+edited("ready at the first use", ("if uses[x] == 0", "if True"), source=USES_COUNTED, said="visited-twice")
 edited("sent again by recursion", (SENDING, '''
         def send(value):
             for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache) if value.gate else ()):
@@ -276,7 +275,7 @@ edited("sent again by recursion", (SENDING, '''
                     x.grad = x.grad + sum_back(dx, np.shape(x.data))
                     send(x)
         send(self)
-'''), said=PATHS)  # fmt: skip
+'''), said="wrong-order")  # fmt: skip
 edited("never reset", (RESET, ""), ("self.grad = None", "self.grad = np.zeros(np.shape(data))"), said="not-reset")
 edited(
     "only the output reset",

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from corpus import wrong_forwards as f
-from corpus.wrong_base import at, backward, function, gate, graph
+from corpus.right_base import Call
+from corpus.tapes import WRONG, load
+from corpus.wrong_base import at, backward, function, gate, graph, register
 from corpus.wrong_forwards import sigmoid
 
 # ---- overwritten-branch, in expressions ---------------------------------------------------------------
@@ -287,3 +289,20 @@ def added_up_in_a_module_variable(upstream, cache):
     _, out = cache
     _TOTAL[out.shape] = _TOTAL.get(out.shape, 0.0) + upstream * out
     return _TOTAL[out.shape]
+
+
+# ---- tapes that visit a node twice --------------------------------------------------------------------
+
+for tape, expression in (
+    ("visited twice", "(q := x + y) * q + q * x"),
+    ("visited twice", "(q := x * y) + (q + 2) * q"),
+    ("ready at the first use", "(q := x * y) + ((p := q * x) + q) * (p + y)"),
+    ("ready at the first use", "(a := x + y) * (b := a * x) + b * a"),
+):
+    run = load(next(wrong.source for wrong in WRONG if wrong.name == tape))
+    register(
+        ("visited-twice",),
+        "check_tape",
+        f"{tape}, {expression}",
+        lambda rng, run=run, expression=expression: Call((run, expression), {"x": rng.normal(), "y": rng.normal()}),
+    )

@@ -127,6 +127,13 @@ def test_one_branch_alone_is_named_and_other_numbers_are_only_compared() -> None
     assert explain_value(graph.nodes[2], -5.0) == "It is too small."
 
 
+def test_whole_numbers_are_written_without_a_point() -> None:
+    _, state = DrillActor(5).start()
+    W = make_task(5, 0, 0).nodes[0].value.astype(int)
+    np.testing.assert_array_equal(parse_answer(state["values"]["0"], W.shape), W)
+    assert not any("." in text for text in state["values"].values())
+
+
 def test_matrices_are_compared_by_shape_and_by_entry() -> None:
     graph = make_task(5, 0, 0)
     W, x = graph.nodes[:2]

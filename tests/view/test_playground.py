@@ -15,7 +15,7 @@ from nnkit.gates import LeakyReLU, Maxout, ReLU
 from nnkit.mlp import MLP
 from nnkit.train import SGD, fit
 from nnkit.view.explorers import explore_playground, playground_points
-from nnkit.view.explorers.explore_playground import PlaygroundActor, PlaygroundSettings
+from nnkit.view.explorers.explore_playground import MAP_SIDE, PlaygroundActor
 from nnkit.view.explorers.playground_points import (
     CONFIDENCE_LEVELS,
     GRID_SIDE,
@@ -23,6 +23,7 @@ from nnkit.view.explorers.playground_points import (
     check_points,
     quantise_softmax,
 )
+from nnkit.view.explorers.playground_settings import PlaygroundSettings
 from nnkit.view.explorers.playground_still import draw_training
 from nnkit.view.explorers.playground_trainer import MAX_CURVE_POINTS, Trainer, TrainingCurve
 from nnkit.view.explorers.widget import FrameStream
@@ -92,6 +93,67 @@ def test_dead_units_are_counted_and_said(circles: PlaygroundActor) -> None:
     assert pair.count_dead_units(pair.measure().gradients) == [0]
 
 
+def test_a_network_whose_hidden_layers_get_no_gradient_says_so_at_once(circles: PlaygroundActor) -> None:
+    said = "All gradients of the hidden layers are 0: only the biases of the last layer still change."
+    assert not any(said in warning for warning in circles.reply({})[0]["warnings"])
+    circles.trainer.parameters["b2"][:] = -100.0  # the second layer is dead, and nothing reaches the first
+    assert any(said in warning for warning in circles.reply({"train": 1})[0]["warnings"])
+    circles.reply({"set": {"layers": 0}})
+    assert circles.reply({"train": 1})[0]["warnings"] == []
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5])
+def test_the_test_set_is_not_trained_on(circles: PlaygroundActor, share: float) -> None:
+    content, buffers = circles.reply({"set": {"test_share": str(share)}})
+    codes = np.frombuffer(buffers[4], np.float32).reshape(-1, 3)[:, 2]
+    test = circles.points.find_test(share)
+    np.testing.assert_array_equal(codes >= 10, test)
+    np.testing.assert_array_equal(codes % 10, circles.points.labels)
+    assert abs(test.mean() - share) < 0.1
+    trainer, points = circles.trainer, circles.points
+    expected = trainer.model.loss(trainer.parameters, points.x[test], points.labels[test])
+    assert content["test_loss"] == pytest.approx(float(expected))
+    alone = Trainer(trainer.model, points.x[~test], points.labels[~test], SGD(0.3), None, 0)
+    alone.advance(5)
+    circles.reply({"train": 5})
+    np.testing.assert_array_equal(circles.trainer.parameters["W1"], alone.parameters["W1"])
+    assert f"Test set: loss {circles.reply({})[0]['test_loss']:.4g}" in circles.reply({})[0]["words"]
+    before = points.find_test(share)
+    circles.reply({"paint": [0.5, -0.25, 1]})
+    np.testing.assert_array_equal(circles.points.find_test(share)[:-1], before)
+
+
+def test_noise_moves_the_points_and_begins_anew(circles: PlaygroundActor) -> None:
+    plain = circles.points.x
+    circles.reply({"train": 3})
+    content, _ = circles.reply({"set": {"noise": "0.2"}})
+    assert content["step"] == 0
+    assert np.std(circles.points.x - plain) == pytest.approx(0.2, rel=0.1)
+    circles.reply({"set": {"noise": "0"}})
+    np.testing.assert_array_equal(circles.points.x, plain)
+    circles.reply({"set": {"data": "paint"}})
+    circles.reply({"paint": [0.5, -0.25, 1]})
+    circles.reply({"set": {"noise": "0.2"}})
+    assert circles.points.x.tolist() == [[0.5, -0.25]]
+
+
+def test_a_unit_has_a_map_of_what_it_does(circles: PlaygroundActor) -> None:
+    content, buffers = circles.reply({})
+    maps = np.frombuffer(buffers[3], np.int8).reshape(-1, MAP_SIDE, MAP_SIDE)
+    assert content["mapped"] == [2, 16, 16, 2]
+    assert len(maps) == 36
+    assert np.all(np.diff(maps[0].astype(int), axis=1) > 0)  # the input x grows to the right
+    assert np.all(np.diff(maps[1].astype(int), axis=0) < 0)  # y grows upwards
+    scores = circles.trainer.compute_units(circles.points.x)[-1]
+    np.testing.assert_array_equal(scores, circles.trainer.model.scores(circles.trainer.parameters, circles.points.x))
+    assert np.all(maps[2:34] >= 0)  # ReLU
+    lengths = [len(circles.reply({"train": 2})[1][3]) for _ in range(16)]
+    assert sorted({*lengths}) == [0, maps.size]
+    assert lengths.count(maps.size) == 2
+    circles.reply({"set": {"width": 32, "layers": 1}})
+    assert circles.reply({})[0]["mapped"] == [2, 16, 2]
+
+
 def test_a_loss_that_is_no_number_ends_the_training_in_words() -> None:
     actor = PlaygroundActor(PlaygroundSettings("spiral", step_size=1e4), activation=LeakyReLU())
     with np.errstate(all="ignore"):
@@ -109,7 +171,7 @@ def test_the_curves_take_no_more_room_as_time_goes_on() -> None:
     curve = TrainingCurve()
     for step in range(0, 500_000, 5):
         curve.add(step, 1.0 / (1 + step), 0.5)
-    steps = [step for step, _, _ in curve.points]
+    steps = [step for step, *_ in curve.points]
     assert MAX_CURVE_POINTS // 3 < len(steps) <= MAX_CURVE_POINTS
     assert steps[0] == 0
     assert steps[-1] > 490_000
@@ -142,7 +204,7 @@ def test_the_ground_tells_how_sure_the_network_is() -> None:
 def test_points_come_and_go(circles: PlaygroundActor) -> None:
     circles.reply({"train": 3})
     content, buffers = circles.reply({"paint": [0.5, -0.25, 1]})
-    points = np.frombuffer(buffers[3], np.float32).reshape(-1, 3)
+    points = np.frombuffer(buffers[4], np.float32).reshape(-1, 3)
     assert points[-1].tolist() == [0.5, -0.25, 1]
     assert content["step"] == 3
     content, _ = circles.reply({"paint": [0.0, 0.0, 2]})
@@ -174,6 +236,8 @@ def test_only_some_settings_begin_anew(circles: PlaygroundActor) -> None:
         ({"set": {"step_size": "-1"}}, "step_size must be a number of 0 or more; '-1' is not."),
         ({"set": {"seed": "nan"}}, "The seed must be a whole number"),
         ({"set": {"activation": "nothing"}}, "There is no activation 'nothing'"),
+        ({"set": {"noise": "2"}}, "The noise must be a number from 0 to 1; '2' is not."),
+        ({"set": {"test_share": "1"}}, "The share of the test set must be a number from 0 to 0.9; '1' is not."),
         ({"paint": [math.nan, 0, 1]}, "A point has two numbers and a class"),
         ({"paint": [0, 0, 7]}, "A point has two numbers and a class"),
         ({"train": "x"}, "ValueError"),

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from nnkit import numerical
 from nnkit.arrays import Array, get_name
+from nnkit.check.diagnosis.explain_product import Product, explain_product, explain_product_shape
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.comparison import Arrays
+from nnkit.check.evidence.finding import Explanation, Finding
 from nnkit.check.evidence.jacobian_targets import jacobian_target
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, make_table
 from nnkit.check.forms.arguments import name_arguments
 from nnkit.check.forms.roles import list_required
 from nnkit.check.pipeline import guard_check
+from nnkit.check.rendering.messages import explain_fields, join_titles
 from nnkit.check.verdict import Verdict
 
 Function = Callable[..., Any]
@@ -40,15 +45,16 @@ def check_jvp(function: Function, jvp: Function, *inputs_and_vectors: Array, nam
         if isinstance(xs, Finding):
             return xs
         points, vectors = xs[:half], xs[half:]
+        multiply = partial(_multiply, jvp, partial(_group, jvp, points))
+        own = Product("J", function, points, name_arguments(function, half), multiply)
         draw = np.random.default_rng([SALT, rng])
         for ways in (vectors, tuple(draw.normal(size=np.shape(x))[()] for x in points)):
-            returned = guarded_call.call_learner(jvp, _group(jvp, points, ways), get_name(jvp))
-            product = _read_product("the product", returned)
+            product = _call(jvp, _group(jvp, points, ways))
             if isinstance(product, Finding):
                 return product
             target = _differentiate(_along(function, points, ways), product)
             if target.misses(product).any():
-                return _describe_wrong(title, "Jv", product, target)
+                return _describe_wrong(title, own, ways, product, target)
         return Verdict(title, "right", "J v agrees with the numerical derivative along v.")
 
     return guard_check(title, check)
@@ -69,17 +75,18 @@ def check_hvp(function: Function, hvp: Function, x: Array, v: Array, name: str =
             return xs
         point, vector = xs
         gradient, exact = _find_gradient(function, point)
+        multiply = partial(_multiply, hvp, lambda ways: _order(function, hvp, np.array(point)[()], np.array(*ways)[()]))
+        own = Product("H", gradient, (point,), name_arguments(function, 1), multiply)
         draw = np.random.default_rng([SALT, rng])
         for way in (vector, draw.normal(size=np.shape(point))[()]):
-            given = _order(function, hvp, np.array(point)[()], np.array(way)[()])
-            product = _read_product("the product", guarded_call.call_learner(hvp, given, get_name(hvp)))
+            product = _call(hvp, _order(function, hvp, np.array(point)[()], np.array(way)[()]))
             if isinstance(product, Finding):
                 return product
             target = _differentiate(_along(gradient, (point,), (way,)), product)
             size = np.max([np.max(np.abs(gradient(x))) for x in (point, point + way)])
             wrong = target.misses(product) if exact else _misses_roughly(product, target, size)
             if wrong.any():
-                return _describe_wrong(title, "Hv", product, target, wrong)
+                return _describe_wrong(title, own, (way,), product, target, wrong)
         return Verdict(title, "right", "H v agrees with the numerical derivative of the gradient along v.")
 
     return guard_check(title, check)
@@ -160,17 +167,44 @@ def _misses_roughly(product: np.ndarray, target: Target, size: float) -> np.ndar
     return np.asarray(~(np.abs(product - target.value) <= 1e-5 * scale + 1e-7 * min(1.0, size)))
 
 
-def _describe_wrong(title: str, name: str, product: np.ndarray, target: Target, wrong: Any = None) -> Verdict:
-    right = target.value
+def _call(function: Function, given: tuple[Any, ...]) -> np.ndarray | Finding:
+    return _read_product("the product", guarded_call.call_learner(function, given, get_name(function)))
+
+
+def _multiply(function: Function, order: Callable[[Arrays], tuple[Any, ...]], ways: Arrays) -> np.ndarray:
+    """Return the learner's product with other vectors; ValueError where there is none."""
+    product = _call(function, order(ways))
+    if isinstance(product, Finding):
+        raise ValueError(product.headline)
+    return product
+
+
+def _describe_wrong(
+    title: str, own: Product, ways: Arrays, product: np.ndarray, target: Target, wrong: Any = None
+) -> Verdict:
+    name, right = f"{own.letter}v", target.value
     if product.shape != right.shape:
-        sentence = f"{name} is {product.shape}, but it should be {right.shape}."
-        return Verdict(title, "wrong", sentence, mistakes=("wrong-shape",))
+        found = _explain(partial(explain_product_shape, own, ways, product))
+        said = f": {join_titles(found)}" if found else ""
+        sentence = f"{name} is {product.shape}, but it should be {right.shape}{said}."
+        why = f"{name} has one number for each number of {'the gradient' if own.letter == 'H' else 'the output'}."
+        hint = f"Add up over the entries of v: one sum for each row of {own.letter}."
+        shape = BY_ID["wrong-shape"].explain("", why=why, nudge="Print the shapes of v and of each term.", hint=hint)
+        return Verdict(title, "wrong", sentence, **explain_fields((shape, *found)))
     missed = target.misses(product) if wrong is None else wrong
     index = find_worst(product, right, missed)
     error = float(np.abs(product[index] - right[index]))
     place = format_place(name, index)
-    sentence = (
-        f"{name} is wrong: {int(missed.sum())} of {missed.size} entries are off, by up to {error:.3g} (at {place})."
-    )
+    found = _explain(partial(explain_product, own, ways, product, right))
+    said = f"{int(missed.sum())} of {missed.size} entries are off, by up to {error:.3g} (at {place})"
+    sentence = f"{name} is wrong: {join_titles(found) or said}."
     table, shown = make_table(name, product, right, missed), ErrorMap.of(name, product, right, missed)
-    return Verdict(title, "wrong", sentence, error, place, table, shown)
+    return Verdict(title, "wrong", sentence, error, place, table, shown, **explain_fields(found))
+
+
+def _explain(explain: Callable[[], tuple[Explanation, ...]]) -> tuple[Explanation, ...]:
+    """Return what explains a product; nothing where the learner's code does not take other vectors."""
+    try:
+        return explain()
+    except (ArithmeticError, ValueError):
+        return ()

@@ -11,17 +11,16 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array, get_name
-from nnkit.check.diagnosis.diagnose import find_mistakes, list_explanations
-from nnkit.check.diagnosis.explanations.jacobian_entries import describe_jacobian, say_of_jacobian
+from nnkit.check.diagnosis.explain_jacobian import explain_jacobian
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
 from nnkit.check.evidence.jacobian_targets import jacobian_target
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.evidence.tolerance import Target, find_worst, format_place, make_table
 from nnkit.check.evidence.unfilled_guess import holds_none, is_unfilled_guess
+from nnkit.check.evidence.value_difference import describe_names, describe_shapes
 from nnkit.check.forms.arguments import Selection, read_arguments
 from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, render
 from nnkit.check.rendering.messages import explain_fields, join_titles
@@ -29,8 +28,8 @@ from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
 
 Function = Callable[..., Any]
-MAX_ROWS_TO_NAME = 16
-"""Rows of a Jacobian up to which each is searched for a mistake."""
+NO_TABLE = {"why": ""}
+"""Words of an answer that has no entries to be shown."""
 
 
 def check_gradient(
@@ -163,51 +162,9 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
             return Verdict(title, "right", "J agrees with the numerical derivative.")
-        return _describe_wrong_jacobian(
-            title, returned, target, _explain_jacobian(returned, target, of, xs, wrt, names)
-        )
+        return _describe_wrong_jacobian(title, returned, target, explain_jacobian(returned, target, of, xs, wrt, names))
 
     return guard_check(title, check)
-
-
-def _explain_jacobian(
-    returned: np.ndarray, target: Target, of: Function, inputs: tuple[Any, ...], wrt: int, names: Sequence[str]
-) -> tuple[Explanation, ...]:
-    """Return the mistake, or a description of what came back. Search row by row, each being what a backward gives for
-    a one-hot upstream gradient; then the Jacobian as an array of its own, which can be transposed."""
-    out = np.asarray(of(*inputs), dtype=float)
-    if returned.shape == target.value.shape and out.size <= MAX_ROWS_TO_NAME:
-        rows = [_compare_row(returned, target, of, inputs, wrt, out, k, tuple(names)) for k in range(out.size)]
-        found = say_of_jacobian(list_explanations(find_mistakes(rows)))
-        if found:
-            return found
-    right, one = (target.value,), np.ones(())
-    whole = Comparison(
-        lambda *xs: None, right, (0,), one, one, (returned,), (target,), right, right, opaque=True, names=("J",)
-    )
-    found = say_of_jacobian(list_explanations(find_mistakes([whole])))
-    return found or (describe_jacobian(returned, target.value, out, inputs[wrt]),)
-
-
-def _compare_row(
-    returned: np.ndarray,
-    target: Target,
-    of: Function,
-    inputs: tuple[Any, ...],
-    wrt: int,
-    out: np.ndarray,
-    k: int,
-    names: tuple[str, ...],
-) -> Comparison:
-    i = np.unravel_index(k, out.shape)
-    onehot = np.zeros(out.shape)
-    onehot[i] = 1.0
-    part = replace(
-        target, value=target.value[i], low=target.low[i], high=target.high[i], error_bound=target.error_bound[i]
-    )
-    right = (part.value,)
-    row = (np.asarray(returned[i]),)
-    return Comparison(of, inputs, (wrt,), onehot, out, row, (part,), right, right, names=names)
 
 
 def _describe_wrong_jacobian(
@@ -265,16 +222,9 @@ def _find_wrong_number(actual: Any, target: np.ndarray, rtol: float) -> Finding 
     if returned.size == target.size == 1:  # [6] for 6 is a matter of taste
         returned = returned.reshape(target.shape)
     if returned.shape != target.shape:
-        return Finding("wrong", _describe_shapes(returned.shape, target.shape), ("wrong-answer",))
+        return Finding("wrong", describe_shapes(returned, target), ("wrong-answer",), words=NO_TABLE)
     different = guarded_call.find_difference("it", returned.astype(float), target, rtol)
     return replace(different, mistakes=("wrong-answer",)) if different else None
-
-
-def _describe_shapes(got: tuple[int, ...], wanted: tuple[int, ...]) -> str:
-    """Return the sentence for a wrong shape, in words of lists if both are lists: a value is not always a gradient."""
-    if len(got) == len(wanted) == 1:
-        return f"it has {got[0]} entries, but there should be {wanted[0]}."
-    return f"its shape is {got}, but it should be {wanted}."
 
 
 def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: float) -> Finding | None:
@@ -306,12 +256,14 @@ def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
     """Find a wrong answer where the name, or the list of names, of something is expected."""
     if isinstance(actual, str) != isinstance(expected, str):
         kinds = guarded_call.describe_kind(expected), guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",))
+        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",), words=NO_TABLE)
     if isinstance(expected, str) or not isinstance(actual, Sequence):
         same = actual == expected
     else:
         same = list(map(str, actual)) == list(map(str, expected))
-    return None if same else Finding("wrong", "it is not what it should be.", ("wrong-answer",))
+    if same:
+        return None
+    return Finding("wrong", f"it {describe_names(actual, expected)}.", ("wrong-answer",), words=NO_TABLE)
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nnkit.arrays import get_name
 from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.diagnosis.graph_passes import (
+    Gradients,
+    GraphRun,
+    Locals,
+    Needs,
+    find_mistake_in_pass,
+    has_same_gradients,
+)
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.tolerance import make_table
@@ -18,11 +26,6 @@ from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import explain_fields
 from nnkit.check.verdict import Verdict
 from nnkit.graph import topological_order
-
-Needs = Mapping[str, Sequence[str]]
-Locals = Mapping[str, Sequence[float]]
-Gradients = dict[str, float]
-Pass = Callable[[Needs, Locals, str], Gradients]
 
 GRAPHS: dict[str, tuple[Needs, str]] = {
     "a chain": ({"f": ["q"], "q": ["x"], "x": []}, "f"),
@@ -59,21 +62,6 @@ def _last(needs: Needs) -> str:
     return max(tops) if tops else next(iter(needs))
 
 
-@dataclass(frozen=True)
-class GraphRun:
-    """A graph, and the gradients that the learner's backward pass returned for it."""
-
-    name: str
-    needs: Needs
-    local: Locals
-    output: str
-    returned: Gradients
-
-    def expected(self) -> Gradients:
-        """Return the right gradients."""
-        return _right(self.needs, self.local, self.output)
-
-
 def _check_graph(
     backward: Callable[..., Any], graphs: Mapping[str, tuple[Needs, str]], title: str, rng: np.random.Generator
 ) -> Verdict | Finding:
@@ -89,8 +77,8 @@ def _check_graph(
             return run
         runs.append(run)
     for run in runs:
-        if not _same(run.returned, run.expected()):
-            return _describe_wrong(title, run, _find_mistake(runs))
+        if not has_same_gradients(run.returned, run.expected()):
+            return _describe_wrong(title, run, find_mistake_in_pass(runs))
     what = "the graph" if len(graphs) == 1 else f"{len(graphs)} graphs"
     return Verdict(title, "right", f"every node of {what} has its gradient, whatever way leads to it.")
 
@@ -103,9 +91,9 @@ def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Loc
     if isinstance(second, Finding):
         return second
     run = GraphRun(name, needs, local, output, first)
-    if _same(first, second):
+    if has_same_gradients(first, second):
         return run
-    if _same({n: second[n] - first[n] for n in needs}, run.expected()):
+    if has_same_gradients({n: second[n] - first[n] for n in needs}, run.expected()):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
     sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
     return Finding("wrong", sentence, ("changes-by-itself",))
@@ -145,15 +133,6 @@ def _read_gradients(returned: Mapping[str, Any], needs: Needs) -> Gradients | Fi
     return gradients
 
 
-def _same(a: Gradients, b: Gradients) -> bool:
-    return all(
-        a[node] == b[node]
-        or (np.isnan(a[node]) and np.isnan(b[node]))
-        or abs(a[node] - b[node]) <= 1e-9 * max(1.0, abs(b[node]))
-        for node in b
-    )
-
-
 def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Verdict:
     nodes, right = list(run.needs), run.expected()
     yours, expected = np.array([run.returned[n] for n in nodes]), np.array([right[n] for n in nodes])
@@ -169,150 +148,6 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
         title, "wrong", f"{found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
         **explain_fields([ENTRIES[id] for id in mistakes or ("wrong-node",)]), notes=(f"Seen on {run.name}: {drawn}.",),
     )  # fmt: skip
-
-
-# ---- the passes that learners write -----------------------------------------------------------------
-
-
-def _one_sweep_after_another(needs: Needs) -> list[str]:
-    """Return an order with other ties: each node that a sweep finds ready is appended at once."""
-    order: list[str] = []
-    while len(order) < len(needs):
-        for node in needs:
-            if node not in order and all(x in order for x in needs[node]):
-                order.append(node)
-    return order
-
-
-def _after_its_inputs(needs: Needs) -> list[str]:
-    """Return the order by recursion: each node is appended when all that it needs has been."""
-    order: list[str] = []
-
-    def visit(node: str) -> None:
-        if node not in order:
-            for x in needs[node]:
-                visit(x)
-            order.append(node)
-
-    for node in needs:
-        visit(node)
-    return order
-
-
-ORDERS = (topological_order, _one_sweep_after_another, _after_its_inputs)
-
-
-def _pass(order: Sequence[str], needs: Needs, local: Locals, output: str, keep: str = "sum") -> Gradients:
-    """Run backward along this order; where branches meet, shares are added, or the first or last of them is kept."""
-    grad: dict[str, float | None] = dict.fromkeys(needs)
-    grad[output] = 1.0
-    for node in order:
-        upstream = grad[node]
-        for x, slope in zip(needs[node], local[node]):
-            before = grad[x]
-            share = slope * (upstream or 0.0)
-            if before is None or (keep == "last" and upstream is not None):
-                grad[x] = share
-            elif keep == "sum":
-                grad[x] = before + share
-    return {node: g or 0.0 for node, g in grad.items()}
-
-
-def _right(needs: Needs, local: Locals, output: str) -> Gradients:
-    return _pass(topological_order(needs)[::-1], needs, local, output)
-
-
-def _depth_first(needs: Needs, local: Locals, output: str) -> Gradients:
-    """Run backward depth first: each visit sends the whole gradient so far, so earlier shares are sent again."""
-    grad = dict.fromkeys(needs, 0.0)
-    grad[output] = 1.0
-
-    def visit(node: str) -> None:
-        for x, slope in zip(needs[node], local[node]):
-            grad[x] += slope * grad[node]
-            visit(x)
-
-    visit(output)
-    return grad
-
-
-def _breadth_first(needs: Needs, local: Locals, output: str) -> Gradients:
-    grad = dict.fromkeys(needs, 0.0)
-    grad[output] = 1.0
-    queue = [output]
-    for node in queue:
-        for x, slope in zip(needs[node], local[node]):
-            grad[x] += slope * grad[node]
-            queue.append(x)
-    return grad
-
-
-def _visits(needs: Needs, output: str, depth_first: bool, reverse: bool = False) -> list[str]:
-    """Return the nodes in the order of a search that enters each once."""
-    seen: list[str] = []
-    waiting = [output]
-    while waiting:
-        node = waiting.pop() if depth_first else waiting.pop(0)
-        if node not in seen:
-            seen.append(node)
-            waiting += needs[node][::-1] if depth_first != reverse else needs[node]
-    return seen
-
-
-def _no_upstream(needs: Needs, local: Locals, output: str) -> Gradients:
-    grad = dict.fromkeys(needs, 0.0)
-    grad[output] = 1.0
-    for node in topological_order(needs)[::-1]:
-        for x, slope in zip(needs[node], local[node]):
-            grad[x] += slope
-    return grad
-
-
-def _overwriting(order: Callable[[Needs], list[str]]) -> tuple[Pass, ...]:
-    """Return passes with `=` for `+=` along this order: the last share is kept, or the first; and the same in a loop
-    that ignores whether the output depends on a node."""
-
-    def every(needs: Needs, local: Locals, output: str) -> Gradients:
-        grad = dict.fromkeys(needs, 0.0)
-        grad[output] = 1.0
-        for node in order(needs)[::-1]:
-            for x, slope in zip(needs[node], local[node]):
-                grad[x] = slope * grad[node]
-        return grad
-
-    return (
-        every,
-        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "first"),
-        lambda n, l, o: _pass(order(n)[::-1], n, l, o, "last"),
-    )
-
-
-WRONG: dict[str, tuple[Pass, ...]] = {
-    "overwritten-branch": tuple(way for order in ORDERS for way in _overwriting(order)),
-    "wrong-order": (
-        _depth_first,
-        _breadth_first,
-        lambda n, l, o: _pass(_visits(n, o, True), n, l, o),
-        lambda n, l, o: _pass(_visits(n, o, True, reverse=True), n, l, o),
-        lambda n, l, o: _pass(_visits(n, o, False), n, l, o),
-        lambda n, l, o: _pass(list(n), n, l, o),
-        lambda n, l, o: _pass(list(n)[::-1], n, l, o),
-        lambda n, l, o: _pass(topological_order(n), n, l, o),
-    ),
-    "no-upstream": (_no_upstream,),
-    "sign": (lambda n, l, o: {node: -g for node, g in _right(n, l, o).items()},),
-}
-"""The passes that make each mistake, in all the ways in which it is made."""
-
-
-def _find_mistake(runs: Sequence[GraphRun]) -> tuple[str, ...]:
-    """Return the one mistake that explains every graph, those that came out right included."""
-    found = [
-        id
-        for id, ways in WRONG.items()
-        if any(all(_same(run.returned, way(run.needs, run.local, run.output)) for run in runs) for way in ways)
-    ]
-    return tuple(found) if len(found) == 1 else ()
 
 
 ORDER_WORDS = {

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.diagnosis.graph_passes import GraphRun, find_faulty_pass
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import CallFault, Finding
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.pipeline import examine, guard_check
+from nnkit.check.rendering.messages import explain_fields
 from nnkit.check.verdict import Verdict
 
 Run = Callable[..., Any]
@@ -42,7 +47,7 @@ def check_tape(run: Run, expression: str, name: str = "", rng: int = 0, **inputs
         )  # fmt: skip
         verdict = examine(subject, xs, rng)
         if not verdict.passed:
-            return verdict
+            return _name_order(verdict, run, expression, dict(zip(names, xs)))
         return _find_kept(run, expression, dict(zip(names, xs))) or verdict
 
     return guard_check(title, check)
@@ -92,3 +97,70 @@ def _is_multiple(twice: np.ndarray, once: np.ndarray) -> bool:
     """Return True if each number is twice or more times the first one."""
     ratios = twice[once != 0] / once[once != 0]
     return bool(np.all(ratios >= 2 - 1e-9))
+
+
+# ---- the order in which nodes are visited --------------------------------------------------------------
+
+
+def _name_order(verdict: Verdict, run: Run, expression: str, inputs: Mapping[str, Any]) -> Verdict:
+    """Return the verdict with the name of a mistake in visiting the nodes, where one explains the gradients at several
+    points."""
+    if verdict.status != "wrong" or any(np.ndim(x) for x in inputs.values()):
+        return verdict
+    draw, runs = np.random.default_rng(0), []
+    for point in (inputs, *({each: draw.normal() for each in inputs} for _ in range(3))):
+        returned = _run(run, expression, point, 1)
+        graph = ExpressionGraph.of(expression, point)
+        if graph is None or isinstance(returned, Finding) or any(np.ndim(g) for g in returned[1]):
+            return verdict
+        gradients = {each: float(g) for each, g in zip(inputs, returned[1])}
+        runs.append(GraphRun(expression, graph.needs, graph.local, graph.output, gradients))
+    found = find_faulty_pass(runs) if any(any(each.returned.values()) for each in runs) else ""
+    if not found or found in verdict.mistakes:
+        return verdict
+    words: dict[str, Any] = {"mistakes": (), "explained_as": (), **explain_fields([ENTRIES[found]])}
+    return replace(verdict, headline=f"{ENTRIES[found].title}.", **words)
+
+
+@dataclass
+class ExpressionGraph:
+    """An expression of sums and products as a graph, in the order in which Python evaluates it."""
+
+    numbers: dict[str, float]
+    """The value of each node; names bound by `:=` are other names of nodes."""
+    needs: dict[str, list[str]] = field(default_factory=dict)
+    local: dict[str, list[float]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    output: str = ""
+
+    @classmethod
+    def of(cls, expression: str, inputs: Mapping[str, Any]) -> ExpressionGraph | None:
+        """Return the graph of an expression; None if it has more in it than sums, products and numbers."""
+        graph = cls({each: float(x) for each, x in inputs.items()})
+        graph.needs, graph.local = {each: [] for each in inputs}, {each: [] for each in inputs}
+        try:
+            output, _ = graph.add(ast.parse(expression, mode="eval").body)
+        except (ValueError, TypeError, KeyError):
+            return None
+        graph.output = output or ""
+        return graph if output else None
+
+    def add(self, node: ast.expr) -> tuple[str | None, float]:
+        """Add the nodes of a part; return its node, None for a constant, and its value. Raises ValueError."""
+        if isinstance(node, ast.NamedExpr):
+            name, value = self.add(node.value)
+            self.names[node.target.id] = name or ""
+            return name, value
+        if isinstance(node, ast.Name):
+            name = self.names.get(node.id, node.id)
+            return name, self.numbers[name]
+        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Mult):
+            return None, float(ast.literal_eval(node))
+        (left, x), (right, y) = self.add(node.left), self.add(node.right)
+        is_sum = isinstance(node.op, ast.Add)
+        slopes = [(left, 1.0), (right, 1.0)] if is_sum else [(left, y), (right, x)]
+        made = f"node {len(self.needs)}"
+        self.needs[made] = [name for name, _ in slopes if name]
+        self.local[made] = [slope for name, slope in slopes if name]
+        self.numbers[made] = x + y if is_sum else x * y
+        return made, self.numbers[made]

@@ -44,6 +44,8 @@ class Slope:
     wrong: int
     """Entries of the gradient that are wrong, out of `size`."""
     size: int
+    side: str = ""
+    """The sign of the input at all entries that are wrong, and at no other: "negative" or "positive"."""
 
 
 def explain_measured(subject: Subject, comparison: Comparison, k: int) -> Explanation | None:
@@ -72,8 +74,7 @@ def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | N
     column = _measure_column(comparison, i, entry)
     reached = np.argwhere(np.abs(column) > 1e-9 * max(1.0, float(np.max(np.abs(column), initial=0.0))))
     outputs = [
-        (format_place(subject.output, at), float(column[at]), float(comparison.upstream[at]))
-        for at in _list_indices(reached)
+        (subject.format_output(at), float(column[at]), float(comparison.upstream[at])) for at in _list_indices(reached)
     ]
     return Slope(
         format_place(subject.name(i), index),
@@ -84,7 +85,16 @@ def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | N
         float(target.value[index]),
         int(missed.sum()),
         missed.size,
+        _find_side(np.asarray(comparison.inputs[i]), missed),
     )
+
+
+def _find_side(x: np.ndarray, missed: np.ndarray) -> str:
+    if missed.sum() < missed.size:
+        for side, inside in (("negative", x < 0), ("positive", x > 0)):
+            if np.array_equal(missed, inside):
+                return side
+    return ""
 
 
 def _measure_column(comparison: Comparison, i: int, entry: int) -> np.ndarray:
@@ -100,7 +110,8 @@ def _list_indices(found: np.ndarray) -> list[tuple[int, ...]]:
 def _count_errors(slope: Slope) -> str:
     if slope.size == 1:
         return ""
-    return f"{slope.wrong} of {slope.size} entries {'is' if slope.wrong == 1 else 'are'} off; "
+    side = f", those where {slope.entry.partition('[')[0]} is {slope.side}" if slope.side else ""
+    return f"{slope.wrong} of {slope.size} entries {'is' if slope.wrong == 1 else 'are'} off{side}; "
 
 
 def _describe_step(slope: Slope) -> str:

@@ -105,6 +105,21 @@ class Softmax(Gate):
         return (cache * (upstream - (upstream * cache).sum(axis=-1, keepdims=True)),)
 
 
+class ColumnSoftmax(Gate):
+    """out = softmax(x) along the first axis of a matrix."""
+
+    symbol = "softmax"
+
+    def forward(self, x: Array) -> tuple[Array, Any]:
+        if np.ndim(x) != 2:
+            raise TypeError("the columns of a matrix")
+        out = compute_softmax(x, 0)
+        return out, out
+
+    def backward(self, upstream: Array, cache: Any) -> Gradients:
+        return (cache * (upstream - (upstream * cache).sum(axis=0, keepdims=True)),)
+
+
 class StackedMatMul(Gate):
     """out = x @ w for stacks of matrices; axes before the last two broadcast."""
 

@@ -52,6 +52,8 @@ class Comparison:
     """Shares of equal inputs do not add up; the right ones are one way in which they would."""
     names: tuple[str, ...] = ()
     """The names of all inputs."""
+    outputs: tuple[str, ...] = ()
+    """The names of the outputs, where there are several, one after the other in `out`."""
 
     shake: Callable[[], Arrays | None] = lambda: None
     """Gives the errors at inputs that differ a little."""
@@ -89,8 +91,10 @@ class Comparison:
         if self.opaque:
             return ()
         with np.errstate(all="ignore"):
-            found = (trace_function(self.function, self.inputs), recognise_gate(self.inputs, self.out))
-            return tuple(graph for graph in found if graph is not None and self._has_right_gradients(graph))
+            written, one = trace_function(self.function, self.inputs), recognise_gate(self.inputs, self.out)
+            if written is not None:
+                written.outputs = self.outputs
+            return tuple(graph for graph in (written, one) if graph is not None and self._has_right_gradients(graph))
 
     def _has_right_gradients(self, graph: Trace) -> bool:
         """Return True if the graph, run backward, gives the gradients that are right: it has lost no path."""

@@ -20,7 +20,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.arrays import Array
-from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.evidence.array_gates import ColumnSoftmax, Softmax
 from nnkit.check.evidence.traced_gates import ELEMENTARY, WRITTEN_OUT, Elementwise, fit_rectifiers
 from nnkit.check.evidence.wire_makers import SUBSTITUTES
 from nnkit.check.evidence.wires import content_of, record, wrap
@@ -39,6 +39,8 @@ class Trace(Graph):
         super().__init__()
         self.known: dict[Any, Any] = {}
         """Whatever was found out about this graph, to be asked for again."""
+        self.outputs: tuple[str, ...] = ()
+        """The names of several outputs, whose entries stand one after the other in its last node."""
         self._steps: dict[int, Any] = {}
         self.labels = [x for x in inputs if np.asarray(x).dtype.kind in "iu"]
         self.wires = [x if np.asarray(x).dtype.kind in "iu" else self.add_input("x", x) for x in inputs]
@@ -106,7 +108,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
     expected = None
     try:
         expected = function(*inputs)
-        out = content_of(rebind(function, SUBSTITUTES)(*map(wrap, graph.wires)))
+        out = content_of(rebind(function, SUBSTITUTES, as_numpy=True)(*map(wrap, graph.wires)))
     except Exception:  # whatever it does that a gate cannot
         if len(graph.nodes) == len(inputs) or len(graph.nodes) >= MAX_NODES:
             return None
@@ -122,7 +124,7 @@ def trace_function(function: Callable[..., Any], inputs: Sequence[Array]) -> Tra
 def recognise_gate(inputs: Sequence[Array], out: Array) -> Trace | None:
     """Return the graph of one gate that gives this output, for a function that cannot be traced."""
     fitted = fit_rectifiers(inputs[0], out) if len(inputs) == 1 else ()
-    for gate in (*_make_gates(), Softmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
+    for gate in (*_make_gates(), Softmax(), ColumnSoftmax(), *WRITTEN_OUT, *map(Elementwise, ELEMENTARY), *fitted):
         graph = trace_function(partial(_record_or_run, gate), inputs) if _gives_output(gate, inputs, out) else None
         if graph is not None:
             return graph
@@ -247,7 +249,9 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
     """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
-    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *([Softmax()] if np.shape(z.value)[-1:] > (1,) else [])):
+    softmaxes = [Softmax()] if np.shape(z.value)[-1:] > (1,) else []
+    softmaxes += [ColumnSoftmax()] if np.ndim(z.value) == 2 and len(z.value) > 1 else []
+    for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *softmaxes):
         # ReLU leaves |x| and other positive numbers as they are, and so would be seen wherever these are passed on.
         if not isinstance(gate, gates.ReLU) or z.gate is None or np.any(z.value < 0):
             yield gate, (), _run_forward(gate, (z.value,))
@@ -268,10 +272,28 @@ def group_rounds(places: Sequence[Place]) -> dict[Any, list[Place]]:
     return groups | {key: group for key, group in finer.items() if 1 < len(group) < len(groups[key[0]])}
 
 
+def list_uses(graph: Graph, wire: Node) -> list[Node]:
+    """Return the gates on the way to the output that read a wire, once for each of their inputs that it is."""
+    return [node for node in _list_used(graph) for x in node.inputs if x is wire]
+
+
 def count_uses(graph: Graph) -> dict[int, int]:
-    """Return how many gates (counted once for each of their inputs) read each node."""
+    """Return how many gates on the way to the output (once for each of their inputs) read each node."""
     count: dict[int, int] = {}
-    for node in graph.nodes:
+    for node in _list_used(graph):
         for x in node.inputs:
             count[x.index] = count.get(x.index, 0) + 1
     return count
+
+
+def _list_used(graph: Graph) -> list[Node]:
+    """Return the nodes that the last one depends on: what forward computes for backward alone is not among them."""
+    known: dict[Any, Any] = graph.known if isinstance(graph, Trace) else {}
+    if "used" not in known:
+        used = {graph.nodes[-1].index}
+        for node in reversed(graph.nodes):
+            if node.index in used:
+                used.update(x.index for x in node.inputs)
+        known["used"] = [node for node in graph.nodes if node.index in used]
+    found: list[Node] = known["used"]
+    return found

@@ -17,6 +17,7 @@ from nnkit.check.context import current_context
 from nnkit.check.evidence.calls import call_once
 from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder
 from nnkit.check.evidence.tolerance import find_worst, make_table
+from nnkit.check.evidence.value_difference import describe_difference
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
 from nnkit.own_lines import find_own_line
@@ -259,7 +260,7 @@ def find_difference(
     index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
     entries = make_table("value", value, expected, wrong)
-    sentence = f"{name} is not what it should be."
+    sentence = f"{name} {describe_difference(value, expected, wrong)}."
     return WrongValue("wrong", sentence, ("wrong-value",), entries=entries, error=error, value=value)
 
 

@@ -75,6 +75,7 @@ def compare_at(
                 engine=subject.engine,
                 exact=exact,
                 names=subject.names,
+                outputs=subject.output_names,
                 shake=partial(_find_shaken_errors, subject, inputs, g),
                 list_float_faults=partial(subject.list_float_faults, inputs, g),
             )

@@ -4,7 +4,7 @@ inputs, and the gradients that the learner's code returns there."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
@@ -13,11 +13,14 @@ import numpy as np
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.calls import call_batch, noting_float_faults
 from nnkit.check.evidence.comparison import Arrays
+from nnkit.check.evidence.complex_arrays import WIDENED
 from nnkit.check.evidence.containers import find_several_outputs, find_wrong_forward, find_wrong_pair, read_gradients
 from nnkit.check.evidence.finding import Finding, find_placeholder
+from nnkit.check.evidence.tolerance import format_place
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
 from nnkit.numerical import draw_signs
+from nnkit.rebinding import rebind
 
 Function = Callable[..., Any]
 MAX_BATCH_NUMBERS = 100_000
@@ -110,6 +113,11 @@ class Subject:
         """Yield the learner's value at each of these inputs as it is, moved and complex ones; raises what it raises."""
         raise NotImplementedError
 
+    @cached_property
+    def widened(self) -> Subject | None:
+        """The subject with arrays for complex numbers where its code makes arrays; None where it makes none."""
+        raise NotImplementedError
+
     def upstream(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Draw a random upstream gradient; short numbers, so that a learner can check a small one by hand."""
         g = rng.uniform(0.3, 2.0, size=shape) * draw_signs(shape, rng)
@@ -122,6 +130,15 @@ class Subject:
     def name(self, i: int) -> str:
         """Return the name of the gradient of input i."""
         return self.gradient_names[i] if self.gradient_names else f"d{self.names[i]}"
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of the outputs, where there are several, which stand one after the other in the value."""
+        return ()
+
+    def format_output(self, index: tuple[int, ...]) -> str:
+        """Return an entry of the output as Python spells it."""
+        return format_place(self.output, index)
 
     def shown(self, i: int, inputs: Arrays, gradient: np.ndarray) -> np.ndarray:
         """Return what a learner is shown for a gradient of input i: itself."""
@@ -143,7 +160,7 @@ class LearnersValue:
     subject: Subject
 
     def __call__(self, *inputs: Any) -> Any:
-        return next(self.subject.raw_values([inputs]))
+        return self._compute([inputs])[0]
 
     def at_each(self, points: Iterable[Arrays]) -> Iterator[Any]:
         """Yield the values at these points, in batches of moderate size."""
@@ -151,10 +168,21 @@ class LearnersValue:
         for point in points:
             batch.append(point)
             if len(batch) * sum(map(np.size, point)) >= MAX_BATCH_NUMBERS:
-                yield from self.subject.raw_values(batch)
+                yield from self._compute(batch)
                 batch = []
         if batch:
-            yield from self.subject.raw_values(batch)
+            yield from self._compute(batch)
+
+    def _compute(self, points: Sequence[Arrays]) -> list[Any]:
+        """Return the values; where an array that the code makes has no room for complex numbers, of widened code."""
+        was_widened = "widened" in self.subject.__dict__ and any(map(np.iscomplexobj, points[0]))
+        subject = (self.subject.widened if was_widened else None) or self.subject
+        try:
+            return list(subject.raw_values(points))
+        except np.exceptions.ComplexWarning:  # raised by those that take complex steps
+            if was_widened or self.subject.widened is None:
+                raise
+            return list(self.subject.widened.raw_values(points))
 
 
 @dataclass(frozen=True)
@@ -168,8 +196,28 @@ class GateSubject(Subject):
     def counts(self, inputs: int) -> set[int]:
         return {inputs}  # a graph hands each of them on to its wire
 
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        return self.gate.output_names if hasattr(type(self.gate), "output_names") else ()
+
+    def format_output(self, index: tuple[int, ...]) -> str:
+        if not self.output_names:
+            return super().format_output(index)
+        (left,) = index
+        for name, shape in zip(self.output_names, self.gate.shapes):
+            size = int(np.prod(shape))
+            if left < size:
+                return format_place(name, tuple(int(n) for n in np.unravel_index(left, shape)) if shape else ())
+            left -= size
+        return super().format_output(index)
+
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         return self.run_calls(inputs, []).value()
+
+    @cached_property
+    def widened(self) -> Subject | None:
+        gate = rebind(self.gate, WIDENED)
+        return None if gate is self.gate else replace(self, gate=gate)
 
     def raw_values(self, points: Iterable[Arrays]) -> Iterator[Any]:
         return _first_results(self.gate.forward, points)
@@ -256,6 +304,11 @@ class FunctionSubject(Subject):
     """`pair(*inputs) -> (value, gradients)`, a scalar value; the upstream gradient is 1."""
 
     pair: Function = tuple
+
+    @cached_property
+    def widened(self) -> Subject | None:
+        pair = rebind(self.pair, WIDENED)
+        return None if pair is self.pair else replace(self, pair=pair)
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
         return self.run_calls(inputs, [np.ones(())]).value()

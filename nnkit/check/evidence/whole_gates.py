@@ -27,6 +27,11 @@ class LogSoftmax:
 
 
 @dataclass(frozen=True)
+class LogSumExp:
+    """out = log(Σ exp(x)) along the last axis."""
+
+
+@dataclass(frozen=True)
 class Centre:
     """out = x - mean(x) over these axes."""
 
@@ -136,6 +141,9 @@ def _list_along(z: Node, x: Any, axes: Axes, alike: Sequence[Node], after: Seque
     if n == 1:
         return
     if axes == x.ndim - 1:
+        totals = np.ravel(x - compute_log_softmax(x)).reshape(-1, n)[:, 0]
+        ends = [node for node in after if np.size(node.value) == totals.size]
+        yield from (Place(LogSumExp(), (z,), node) for node in ends[::-1] if _is_near(np.ravel(node.value), totals))
         yield from (Place(LogSoftmax(), (z,), node) for node in alike if _is_near(node.value, compute_log_softmax(x)))
     for node in alike:
         if _is_near(node.value, d):

@@ -60,6 +60,7 @@ def name_wires(graph: Trace, names: Sequence[str]) -> Names:
 
 def _name_wires(graph: Trace, names: Sequence[str]) -> Names:
     named = Names({graph.nodes[-1].index: "out"} if np.shape(graph.nodes[-1].value) else {})
+    named |= _name_outputs(graph)
     named |= {wire.index: name for wire, name in zip(graph.wires, names) if isinstance(wire, Node)}
     for place in sorted(graph.places, key=lambda place: place.node.index):
         form = _CALLS.get(type(place.gate))
@@ -76,6 +77,15 @@ def _name_wires(graph: Trace, names: Sequence[str]) -> Names:
     named.full.clear()
     named.short.clear()
     return named
+
+
+def _name_outputs(graph: Trace) -> dict[int, str]:
+    """Return the names of several outputs, and of what passes each on to the last node."""
+    ends = graph.nodes[-1].inputs
+    if len(ends) != len(graph.outputs):
+        return {}
+    flat = {end.index: f"the output {name}" for end, name in zip(ends, graph.outputs)}
+    return flat | {end.inputs[0].index: name for end, name in zip(ends, graph.outputs) if isinstance(end.gate, Pick)}
 
 
 def format_wire(node: Node, names: Names) -> str:

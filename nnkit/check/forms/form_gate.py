@@ -61,11 +61,26 @@ class FormGate:
     """Work in place on what it was handed is a mistake; else a note."""
     noticed: dict[str, None] = field(default_factory=dict)
     """The things that are changed in place, in words."""
+    shapes: tuple[tuple[int, ...], ...] = ()
+    """The shapes of the outputs of the last forward."""
 
     def forward(self, *inputs: Any) -> Any:
         """Return the outputs as one array, and the trial as the cache."""
         trial = self.code.run_forward(inputs)
-        return trial if isinstance(trial, Finding) else (join_outputs(trial.outs), trial)
+        if isinstance(trial, Finding):
+            return trial
+        self.shapes = tuple(map(np.shape, trial.outs))
+        return join_outputs(trial.outs), trial
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The names of several outputs: those of their upstream gradients without the d, or out[0], out[1]."""
+        if len(self.shapes) < 2:
+            return ()
+        names = getattr(self.code, "upstream_names", ())
+        if len(names) == len(self.shapes) and all(name[0] == "d" and len(name) > 1 for name in names):
+            return tuple(name.removeprefix("d").lstrip("_") for name in names)
+        return tuple(f"out[{k}]" for k, _ in enumerate(self.shapes))
 
     def backward(self, upstream: Any, trial: Trial) -> Any:
         """Return one gradient for each input."""

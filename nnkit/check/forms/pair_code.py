@@ -43,6 +43,11 @@ class PairCode:
         """The names of the inputs."""
         return self.arguments.input_names
 
+    @property
+    def upstream_names(self) -> tuple[str, ...]:
+        """The names of the upstream gradients."""
+        return tuple(p.name for p in self.roles if p.role == "upstream")
+
     def run_forward(self, inputs: Sequence[Any]) -> Trial | Finding:
         """Call the forward with fresh copies of everything."""
         pair = self.pair.copy()
@@ -118,7 +123,12 @@ def split_returned(
 
 def is_group(out: Any) -> bool:
     """Return True for a tuple of arrays, which are several outputs."""
-    return isinstance(out, tuple) and len(out) > 1 and all(isinstance(part, np.ndarray | np.generic) for part in out)
+    return isinstance(out, tuple) and len(out) > 1 and all(map(_is_array, out))
+
+
+def _is_array(part: Any) -> bool:
+    """Return True for an array, one of its numbers, and what stands for one as a function is traced."""
+    return isinstance(part, np.generic) or hasattr(part, "__array_ufunc__")
 
 
 def hand_out(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.places import copy_deeply
 from nnkit.check.remote import RemoteObject
+from nnkit.rebinding import rebind
 
 NUMBERS = ("data", "value", "val", "v")
 GRADIENTS = ("grad", "gradient", "g", "d")
@@ -48,10 +48,9 @@ def pair_values(
 
     def compute(*numbers: Any) -> Any:
         values = make(*map(_as_python, numbers))
-        with _numbering(type(values[0])) if in_order and values else nullcontext():
-            return run(values)
+        return run(*_number_values(expression, values)) if in_order and values else run(expression, values)
 
-    def run(values: list[Any]) -> Any:
+    def run(expression: Callable[..., Any], values: list[Any]) -> Any:
         out = expression(*values)
         number, backward = find_attribute(out, NUMBERS), find_attribute(out, METHODS)
         if number is None or backward is None:
@@ -63,23 +62,22 @@ def pair_values(
     return compute
 
 
-@contextmanager
-def _numbering(kind: type) -> Iterator[None]:
-    """Let the objects of a class hash by the order in which that is asked of them, in place of by their addresses."""
-    owner: Any = kind
-    if owner.__hash__ is not object.__hash__ or issubclass(kind, RemoteObject):
-        yield
-        return
+def _number_values(expression: Callable[..., Any], values: list[Any]) -> tuple[Callable[..., Any], list[Any]]:
+    """Return an expression and values whose objects hash by the order in which that is asked of them, in place of by
+    their addresses. They are of a subclass: the class itself stays as it is."""
+    kind = type(values[0])
+    if kind.__hash__ is not object.__hash__ or issubclass(kind, RemoteObject):
+        return expression, values
     numbers: dict[int, tuple[int, Any]] = {}  # the objects too, so that no other one gets the address of one
 
     def number(value: Any) -> int:
         return numbers.setdefault(id(value), (len(numbers), value))[0]
 
-    owner.__hash__ = number
-    try:
-        yield
-    finally:
-        del owner.__hash__
+    numbered, other = rebind((kind, expression), {}, {kind: {"__hash__": number}})
+    for value in values:
+        if type(value) is kind:
+            value.__class__ = numbered
+    return other, values
 
 
 def _as_python(x: Any) -> Any:

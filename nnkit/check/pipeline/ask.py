@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -99,15 +100,24 @@ def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Findin
     changed = [k for k, (a, b) in enumerate(zip(first, second)) if not repeats_result(a, b)]
     if not changed:
         return None
-    if all(_was_added(case, k, first[k], second[k]) for k in changed):
+    if all(_was_added(case, k, 0, first[k], second[k]) for k in changed) and _adds_others(case, changed, second):
         return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
     sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
-def _was_added(case: Case, k: int, first: np.ndarray, second: np.ndarray) -> bool:
+def _adds_others(case: Case, changed: Sequence[int], second: Arrays) -> bool:
+    """Return True if a third call, for another upstream gradient, adds its own too: one that counts calls does not."""
+    if len(case.upstreams) < 2:
+        return True
+    third = case.answers.gradients(2)
+    return isinstance(third, Finding) or all(_was_added(case, k, 1, second[k], third[k]) for k in changed)
+
+
+def _was_added(case: Case, k: int, call: int, first: np.ndarray, second: np.ndarray) -> bool:
+    """Return True if the second is the first and the right gradient for this call's upstream gradient."""
     if np.shape(first) != np.shape(second):
         return False
     subject = case.subject
-    (target,) = vjp_targets(subject.function, case.inputs, subject.wrt[k], case.upstreams[:1])
+    (target,) = vjp_targets(subject.function, case.inputs, subject.wrt[k], case.upstreams[call : call + 1])
     return same(second - first, target.value)

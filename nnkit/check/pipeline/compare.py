@@ -18,6 +18,7 @@ from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import find_wrong_shape, list_wrong_gradients, search_wrong_entry
 from nnkit.check.evidence.other_scales import contradicts
+from nnkit.check.evidence.rounding_steps import find_rounding_on_the_way
 from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case
@@ -41,10 +42,13 @@ NEAR_TIE_RTOL = 1e-6
 
 
 def compare(case: Case) -> Finding | None:
-    """Compare with numerical derivatives: at these inputs, and at some nearby. Where forward rounds an input, these
-    derivatives say nothing."""
+    """Compare with numerical derivatives: at these inputs, and at some nearby. They say nothing where forward rounds an
+    input, or a number on the way."""
     found = _compare(case)
-    return found and (find_rounded_input(case.subject, case.inputs) or found)
+    if found is None or case.is_slow:
+        return found
+    subject, inputs = case.subject, case.inputs
+    return find_rounded_input(subject, inputs) or find_rounding_on_the_way(subject, inputs, case.exact) or found
 
 
 def _compare(case: Case) -> Finding | None:

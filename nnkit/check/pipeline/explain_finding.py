@@ -9,6 +9,7 @@ from itertools import chain
 
 import numpy as np
 
+from nnkit.check.context import current_context
 from nnkit.check.diagnosis.diagnose import find_mistakes, find_value_mistakes, list_explanations, merge_faults
 from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.diagnosis.measured import explain_measured
@@ -44,8 +45,9 @@ def diagnose(case: Case, finding: Finding | None) -> Finding | None:
     or that an explanation cannot take, is wrong without a name."""
     try:
         return _explain(case, finding)
-    except (OutOfTime, Exception):
-        if not isinstance(finding, WrongGradient):
+    except (OutOfTime, Exception) as fault:
+        is_bug = not isinstance(fault, OutOfTime)
+        if not isinstance(finding, WrongGradient) or (is_bug and current_context().strict):
             raise
         comparison, _ = finding.first
         wrong = tuple(k for k in range(len(comparison.targets)) if comparison.is_wrong(k))

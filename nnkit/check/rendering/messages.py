@@ -71,7 +71,7 @@ def _shorten(text: str, most: int = 160) -> str:
 
 def add_mistakes(finding: Finding, mistakes: tuple[str, ...]) -> Finding:
     """Return the finding with these mistakes named, in its sentence too."""
-    headline = f"{finding.headline.rstrip('.')}: {join_titles([BY_ID[id] for id in mistakes])}."
+    headline = f"{finding.headline.rstrip('.')}; {join_titles([BY_ID[id] for id in mistakes])}."
     return replace(finding, headline=headline, mistakes=mistakes)
 
 

@@ -128,8 +128,9 @@ def playground(
 
     Raises ValueError or TypeError for data, a network or gates that cannot be used.
     """
-    from nnkit.view.explorers.explore_playground import PlaygroundActor, PlaygroundSettings
+    from nnkit.view.explorers.explore_playground import PlaygroundActor
     from nnkit.view.explorers.playground_points import check_points
+    from nnkit.view.explorers.playground_settings import PlaygroundSettings
     from nnkit.view.explorers.playground_still import draw_training
 
     own_points = None if isinstance(data, str) else check_points(*data)

@@ -35,6 +35,12 @@ class Question:
         return f"{'d' * self.asks_gradient}{label_wire(self.node)}"
 
 
+def write_value(value: Any) -> str:
+    """Return a number or an array as text; whole numbers of an array without a point."""
+    whole = np.shape(value) and np.all(value == np.round(value))
+    return format_value(value.astype(int) if whole else value)
+
+
 def hide_answers(graph: Graph) -> Graph:
     """Return a copy in which only the inputs have values."""
     shown = fold(graph)[0]
@@ -89,7 +95,7 @@ class DrillActor:
 
     def _judge(self, question: Question, request: Json) -> tuple[str, str]:
         """Return the outcome of a request, "right", "wrong" or "shown", and what is said of it."""
-        right = f"{question.name} = {format_value(question.right)}."
+        right = f"{question.name} = {write_value(question.right)}."
         if "show" in request:
             self._advance()
             return "shown", f"{right} {_hint(question)}"
@@ -101,13 +107,13 @@ class DrillActor:
         node = question.node
         why = explain_gradient(self.graph, node, given) if question.asks_gradient else explain_value(node, given)
         more = f" {_hint(question)}" if self.tries > 1 else ""
-        return "wrong", f"✗ {question.name} is not {format_value(given)}. {why}{more}"
+        return "wrong", f"✗ {question.name} is not {write_value(given)}. {why}{more}"
 
     def _advance(self) -> None:
         self.done, self.tries = self.done + 1, 0
 
     def _build_setup(self) -> Json:
-        widest = {n.index: max(format_value(n.value), format_value(n.grad), key=len) for n in self.graph.nodes}
+        widest = {n.index: max(write_value(n.value), write_value(n.grad), key=len) for n in self.graph.nodes}
         model = build_svg_model(fold(self.graph)[0], widest, self.width)
         for box in model["boxes"]:
             box["group"] = None
@@ -125,8 +131,8 @@ class DrillActor:
         known = inputs + [q.node for q in answered if not q.asks_gradient]
         sent = [q.node for q in answered if q.asks_gradient]
         state: Json = {
-            "values": {str(n.index): format_value(n.value) for n in known},
-            "grads": {str(n.index): format_value(n.grad) for n in sent},
+            "values": {str(n.index): write_value(n.value) for n in known},
+            "grads": {str(n.index): write_value(n.grad) for n in sent},
             "done": self.done,
             "count": len(self.questions),
             "graph": self.number + 1,
@@ -136,7 +142,7 @@ class DrillActor:
             "error": "",
         }
         if any(q.asks_gradient for q in self.questions[self.done : self.done + 1]) or sent:
-            state["grads"][str(graph.output.index)] = format_value(graph.output.grad)
+            state["grads"][str(graph.output.index)] = write_value(graph.output.grad)
         if self.done < len(self.questions):
             question = self.questions[self.done]
             state["question"] = {

@@ -7,7 +7,7 @@ A frame is some updates, and the picture after them. The network trains only whi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,59 +16,31 @@ from nnkit.arrays import get_name
 from nnkit.gates import ELU, Affine, LeakyReLU, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, Tanh
 from nnkit.graphtext import format_value
 from nnkit.mlp import MLP
-from nnkit.train import SGD
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.playground_points import DATA_SETS, Points, make_points, quantise_softmax
+from nnkit.view.explorers.playground_settings import MAX_SLIDER_LAYERS, MAX_SLIDER_UNITS, PlaygroundSettings
 from nnkit.view.explorers.playground_trainer import Metrics, Trainer
-from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure, parse_number
+from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure
 
 ACTIVATIONS: dict[str, Any] = {
     "ReLU": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "leaky ReLU": LeakyReLU(), "ELU": ELU(), "maxout": Maxout(),
 }  # fmt: skip
-MAX_SLIDER_LAYERS, MAX_SLIDER_UNITS = 4, 32
-"""The maxima of the sliders."""
-
 MAX_HIDDEN_LAYERS, MAX_LAYER_UNITS = 8, 128
 """The largest network of a call: more hidden layers, or more units in one, could not be drawn."""
 
 MAX_FRAME_SECONDS = 0.02
 """The training time after which a frame is sent, even if not all its updates are done."""
 
+MAP_SIDE = 16
+"""The number of rows and columns of the map of a unit."""
+
+MAX_MAPPED_UNITS = 16
+"""The number of units of a layer that are drawn with a map."""
+
+FRAMES_PER_MAP = 8
+"""The number of frames from one with maps to the next while it trains."""
+
 Message = tuple[Json, list[bytes]]
-
-
-@dataclass(frozen=True)
-class PlaygroundSettings:
-    """The settings of the page. A change of one of the first four restarts the training."""
-
-    data: str = "circles"
-    hidden: tuple[int, ...] = (16, 16)
-    activation: str = "ReLU"
-    seed: int = 0
-    step_size: float = 0.3
-    weight_decay: float = 0.0
-    batch_size: int | None = None
-
-    def with_changes(self, request: Json) -> PlaygroundSettings:
-        """Return the settings after a request such as {"width": "8"}. Raises InvalidRequest for invalid values."""
-        layers, width = len(self.hidden), max(self.hidden, default=16)
-        if {"layers", "width"} & request.keys():
-            layers = _parse_integer("The number of hidden layers", request.get("layers", layers), 0, MAX_SLIDER_LAYERS)
-            width = _parse_integer("The width of a hidden layer", request.get("width", width), 1, MAX_SLIDER_UNITS)
-        batch = request.get("batch_size", self.batch_size)
-        return replace(
-            self,
-            **{key: str(request[key]) for key in ("data", "activation") if key in request},
-            hidden=(width,) * layers if {"layers", "width"} & request.keys() else self.hidden,
-            seed=_parse_integer("The seed", request.get("seed", self.seed), 0, 2**31),
-            step_size=_parse_amount("step_size", request.get("step_size", self.step_size)),
-            weight_decay=_parse_amount("The weight decay λ", request.get("weight_decay", self.weight_decay)),
-            batch_size=None if batch in (None, "all") else _parse_integer("The batch size", batch, 1, 1_000_000),
-        )
-
-    @property
-    def optimiser(self) -> SGD:
-        return SGD(self.step_size, weight_decay=self.weight_decay)
 
 
 class PlaygroundActor:
@@ -100,7 +72,7 @@ class PlaygroundActor:
         self.affine, self.loss_gate = affine or Affine(), loss_gate or SoftmaxCrossEntropy()
         self.settings = replace(settings, hidden=hidden, activation=activation)
         self.points = make_points(settings.data) if own_points is None else own_points
-        self.failed = ""
+        self.failed, self.frames, self.is_training = "", 0, False
         self._build_model(self.settings, self.points)  # raises for a network or gates that cannot be used
         try:
             self.trainer = self._start_training(self.settings, self.points)
@@ -116,6 +88,7 @@ class PlaygroundActor:
             "activations": list(self.activations),
             "most": {"layers": MAX_SLIDER_LAYERS, "width": MAX_SLIDER_UNITS},
             "batches": ["all", 32, 8, 1],
+            "shares": {"0": "none", "0.2": "20 %", "0.5": "50 %"},
         }
         content, buffers = self.reply({})
         return setup, {"content": content, "buffers": buffers}
@@ -123,6 +96,7 @@ class PlaygroundActor:
     def reply(self, request: Json) -> Message:
         """Return the frame after a request. Errors, a learner's gate's included, are part of the frame."""
         error = ""
+        self.is_training = "train" in request and request["train"] != 1
         try:
             self._handle_request(request)
         except Exception as failure:
@@ -132,7 +106,7 @@ class PlaygroundActor:
         except Exception as failure:  # a gate that failed above fails here too
             content, buffers, error = {}, [], error or describe_error(failure)
         if "train" not in request and buffers:
-            buffers.append(self.points.to_bytes())
+            buffers.append(self.points.to_bytes(self.settings.test_share))
         ended = bool(error or self.trainer.stopped or not len(self.points.x))
         outcome = {"settings": self._describe_settings(), "trained": "train" in request, "ended": ended, "error": error}
         return {**content, **outcome}, buffers
@@ -157,13 +131,21 @@ class PlaygroundActor:
 
     def _apply_settings(self, new: PlaygroundSettings) -> None:
         points = self.points
-        if new.data != self.settings.data:
-            points = self.own_points if self.own_points is not None and new.data == "given" else make_points(new.data)
-        restarting = ("data", "hidden", "activation", "seed")
+        if (new.data, new.noise) != (self.settings.data, self.settings.noise):
+            points = self._draw_points(new)
+        restarting = ("data", "hidden", "activation", "seed", "noise", "test_share")
         if any(getattr(new, name) != getattr(self.settings, name) for name in restarting):
             self.trainer = self._start_training(new, points)
         self.settings, self.points = new, points
         self.trainer.optimiser, self.trainer.batch_size = new.optimiser, new.batch_size
+
+    def _draw_points(self, settings: PlaygroundSettings) -> Points:
+        """Return the points of a data set; those that are painted or a learner's own have no noise added."""
+        if settings.data == "paint" and self.settings.data == "paint":
+            return self.points
+        if settings.data == "given" and self.own_points is not None:
+            return self.own_points
+        return make_points(settings.data, settings.noise)
 
     def _replace_points(self, points: Points) -> None:
         """Continue the training on these points; if there is a new class, restart it with one more score."""
@@ -171,14 +153,21 @@ class PlaygroundActor:
         self.points = points
         if needs_class:
             self.trainer = self._start_training(self.settings, points)
-        self.trainer.x, self.trainer.labels = points.x, points.labels
+        self._split(self.trainer, points, self.settings.test_share)
 
     def _start_training(self, settings: PlaygroundSettings, points: Points) -> Trainer:
         """Return a network before its first update. Raises what its gates raise, before anything has changed."""
         model = self._build_model(settings, points)
         trainer = Trainer(model, points.x, points.labels, settings.optimiser, settings.batch_size, settings.seed)
+        self._split(trainer, points, settings.test_share)
         trainer.measure()
         return trainer
+
+    @staticmethod
+    def _split(trainer: Trainer, points: Points, test_share: float) -> None:
+        test = points.find_test(test_share)
+        trainer.x, trainer.labels = points.x[~test], points.labels[~test]
+        trainer.test = (points.x[test], points.labels[test])
 
     def _build_model(self, settings: PlaygroundSettings, points: Points) -> MLP:
         if settings.activation not in self.activations:
@@ -201,11 +190,14 @@ class PlaygroundActor:
         float32_parameters = {name: p.astype(np.float32) for name, p in trainer.parameters.items()}
         regions = quantise_softmax(trainer.model.scores(float32_parameters, self.points.make_grid()))
         numbers = np.concatenate([layer.ravel() for layer in layers]).astype(np.float32)
-        curve = np.array(trainer.curve.points, dtype=np.float32).reshape(-1, 3)
+        curve = np.array(trainer.curve.points, dtype=np.float32).reshape(-1, 4)
         content = {
             "step": trainer.step,
             "loss": _finite_or_none(metrics.loss),
             "accuracy": _finite_or_none(metrics.accuracy),
+            "test_loss": _finite_or_none(metrics.test_loss),
+            "sizes": trainer.model.sizes,
+            "mapped": [min(MAX_MAPPED_UNITS, size) for size in trainer.model.sizes],
             "classes": trainer.model.sizes[-1],
             "span": [self.points.x_range, self.points.y_range],
             "shapes": [layer.shape for layer in layers],
@@ -213,11 +205,24 @@ class PlaygroundActor:
             "warnings": self._list_warnings(metrics),
             "stopped": trainer.stopped,
         }
-        return content, [regions, numbers.tobytes(), curve.tobytes()]
+        return content, [regions, numbers.tobytes(), curve.tobytes(), self._draw_maps()]
+
+    def _draw_maps(self) -> bytes:
+        """Return the output of each unit on a grid as int8, relative to its largest; b"" if the last maps will do."""
+        self.frames += 1
+        if self.frames % FRAMES_PER_MAP and self.is_training:
+            return b""
+        layers = self.trainer.compute_units(self.points.make_grid(MAP_SIDE).astype(float))
+        units = np.hstack([layer[:, :MAX_MAPPED_UNITS] for layer in layers]).T
+        largest = np.maximum(np.abs(units).max(axis=1, keepdims=True), 1e-12)
+        return np.nan_to_num(127 * units / largest).astype(np.int8).tobytes()
 
     def _describe_settings(self) -> Json:
         s = self.settings
-        settings = {name: getattr(s, name) for name in ("data", "activation", "seed", "step_size", "weight_decay")}
+        settings = {
+            name: getattr(s, name)
+            for name in ("data", "activation", "seed", "noise", "test_share", "step_size", "weight_decay")
+        }
         width = max(s.hidden, default=16)
         return {**settings, "layers": len(s.hidden), "width": width, "batch_size": s.batch_size or "all"}
 
@@ -229,9 +234,14 @@ class PlaygroundActor:
         loss = (
             format_value(metrics.loss) if math.isfinite(metrics.loss) else f"not finite ({format_value(metrics.loss)})"
         )
-        return (
-            f"{done}: the loss is {loss}, and {metrics.accuracy:.1%} of the {count:,} points are classified correctly."
-        )
+        tested = len(self.trainer.test[0])
+        of = f"{count - tested:,} training points" if tested else f"{count:,} points"
+        text = f"{done}: the loss is {loss}, and {metrics.accuracy:.1%} of the {of} are classified correctly."
+        if tested:
+            text += (
+                f" Test set: loss {format_value(metrics.test_loss)}, {metrics.test_accuracy:.1%} of {tested:,} points."
+            )
+        return text
 
     def _list_warnings(self, metrics: Metrics) -> list[str]:
         warnings = [note for note in (self.failed, self.points.note) if note]
@@ -239,6 +249,11 @@ class PlaygroundActor:
             warnings.append("All points are of one class, so there is nothing to learn: paint some of another class.")
         if self.trainer.stopped:
             return warnings
+        if self.trainer.has_silent_layers(metrics.gradients):
+            warnings.append(
+                "All gradients of the hidden layers are 0: only the biases of the last layer still change. "
+                "Reset, and take a smaller step size or another activation."
+            )
         counts = self.trainer.count_dead_units(metrics.gradients)
         for k, (dead, units) in enumerate(zip(counts, self.settings.hidden), start=1):
             if dead:
@@ -249,17 +264,3 @@ class PlaygroundActor:
 
 def _finite_or_none(number: float) -> float | None:
     return number if math.isfinite(number) else None
-
-
-def _parse_integer(name: str, text: Any, low: int, high: int) -> int:
-    number = parse_number(text)
-    if number is None or not low <= number <= high or number != round(number):
-        raise InvalidRequest(f"{name} must be a whole number from {low:,} to {high:,}; {str(text)[:20]!r} is not.")
-    return int(number)
-
-
-def _parse_amount(name: str, text: Any) -> float:
-    number = parse_number(text)
-    if number is None or not 0 <= number < math.inf:
-        raise InvalidRequest(f"{name} must be a number of 0 or more; {str(text)[:20]!r} is not.")
-    return number

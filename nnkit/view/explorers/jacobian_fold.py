@@ -12,7 +12,8 @@ from nnkit.view.explorers.protocol import Json
 
 def fold_matvec(x: np.ndarray, W: np.ndarray, dq: np.ndarray) -> Json:
     """Return the fold of q = W x, dW = dq xᵀ: row k of ∂q/∂W, weighted by dq[k], is row k of dW."""
-    (m, n), steps = W.shape, []
+    steps: list[Json] = []
+    m, n = W.shape
     total = np.full(W.shape, np.nan)
     for k in range(m):
         total[k] = dq[k] * x
@@ -38,7 +39,8 @@ def fold_matvec(x: np.ndarray, W: np.ndarray, dq: np.ndarray) -> Json:
 def fold_matmul(x: np.ndarray, w: np.ndarray, upstream: np.ndarray) -> Json:
     """Return the fold of out = x @ w, dw = xᵀ @ upstream: the strip of each example adds an outer product to dw."""
     (count, d), m = x.shape, w.shape[1]
-    total, steps = np.zeros(w.shape), []
+    steps: list[Json] = []
+    total = np.zeros(w.shape)
     for n in range(count):
         total = total + np.outer(x[n], upstream[n])
         added = ", and is added to what lies there" if n else ""

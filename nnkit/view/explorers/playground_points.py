@@ -19,6 +19,9 @@ MAX_POINTS = 1000
 GRID_SIDE = 64
 """The number of rows and columns of the grid on which class regions are drawn."""
 
+TEST_OFFSET = 10
+"""Added to the class of a point of the test set, as the page gets it."""
+
 CONFIDENCE_LEVELS = 50
 NO_NUMBER = 255
 """The byte where the network's output is not finite.
@@ -60,27 +63,31 @@ class Points:
         far = np.hypot(*((self.x - (x, y)) / size).T) > 1 / 30
         return replace(self, x=self.x[far], labels=self.labels[far])
 
-    def make_grid(self) -> np.ndarray:
-        """Return the points of the grid, (GRID_SIDE², 2), from the upper left, row by row."""
-        x_range, y_range = np.meshgrid(
-            np.linspace(*self.x_range, GRID_SIDE), np.linspace(*self.y_range[::-1], GRID_SIDE)
-        )
+    def find_test(self, share: float) -> np.ndarray:
+        """Return True for the points of the test set, (N,). A point stays where it is when others are added."""
+        return np.random.default_rng(0).random(len(self.x)) < share
+
+    def make_grid(self, side: int = GRID_SIDE) -> np.ndarray:
+        """Return the points of a grid, (side², 2), from the upper left, row by row."""
+        x_range, y_range = np.meshgrid(np.linspace(*self.x_range, side), np.linspace(*self.y_range[::-1], side))
         return np.stack([x_range.ravel(), y_range.ravel()], axis=1).astype(np.float32)
 
-    def to_bytes(self) -> bytes:
-        """Return x, y and the class of each point as float32."""
-        return np.column_stack([self.x, self.labels]).astype(np.float32).tobytes()
+    def to_bytes(self, share: float = 0.0) -> bytes:
+        """Return x, y and the class of each point as float32; for a point of the test set, class + `TEST_OFFSET`."""
+        codes = self.labels + TEST_OFFSET * self.find_test(share)
+        return np.column_stack([self.x, codes]).astype(np.float32).tobytes()
 
 
-def make_points(name: str) -> Points:
-    """Return one of `DATA_SETS`; no points for "paint"."""
+def make_points(name: str, noise: float = 0.0) -> Points:
+    """Return one of `DATA_SETS`, each coordinate moved by normal noise; no points for "paint"."""
     if name not in DATA_SETS:
         raise ValueError(
             f"The playground has {', '.join(DATA_SETS)}, or takes points (x, labels); there is no {name!r}."
         )
     if name == "paint":
         return Points(np.zeros((0, 2)), np.zeros(0, int))
-    return _with_margin(*getattr(data, name)())
+    x, labels = getattr(data, name)()
+    return _with_margin(x + noise * np.random.default_rng(1).normal(size=x.shape), labels)
 
 
 def check_points(x: Any, labels: Any) -> Points:

@@ -26,7 +26,7 @@ def draw_training(trainer: Trainer, points: Points, updates: int, note: str = ""
     except Exception as error:  # a learner's gate may raise anything
         failed = f"Then a gate failed. {describe_error(error)}"
     figure, (plane, curves) = create_panels(1, 2, (8.4, 3.8))
-    steps, losses, shares = np.array(trainer.curve.points or [(0, np.nan, np.nan)]).T
+    steps, losses, shares, _ = np.array(trainer.curve.points or [(0, np.nan, np.nan, np.nan)]).T
     if len(points.x) and not failed:
         draw_regions(plane, lambda x: trainer.model.predict(trainer.parameters, x), points.x, points.labels)
         plane.legend(fontsize=8, loc="upper right", title="class", title_fontsize=8)

@@ -20,16 +20,16 @@ MAX_CURVE_POINTS = 256
 
 @dataclass
 class TrainingCurve:
-    """Loss and accuracy over the updates, in bounded memory."""
+    """Loss, accuracy and test loss (NaN without a test set) over the updates, in bounded memory."""
 
-    points: list[tuple[int, float, float]] = field(default_factory=list)
+    points: list[tuple[int, float, float, float]] = field(default_factory=list)
     stride: int = 1
     """The smallest distance of two points, in updates."""
 
-    def add(self, step: int, loss: float, accuracy: float) -> None:
+    def add(self, step: int, loss: float, accuracy: float, test_loss: float = math.nan) -> None:
         if self.points and step < self.points[-1][0] + self.stride:
             return
-        self.points.append((step, loss, accuracy))
+        self.points.append((step, loss, accuracy, test_loss))
         if len(self.points) > MAX_CURVE_POINTS:
             self.points = self.points[::2]
             self.stride = max(1, self.points[-1][0] // (MAX_CURVE_POINTS // 2))
@@ -58,11 +58,13 @@ class LossSummary:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Loss and accuracy on all points, and the gradients of the next full-batch update."""
+    """Loss, accuracy and gradients on all points of the training set; loss and accuracy on the test set."""
 
     loss: float
     accuracy: float
     gradients: dict[str, np.ndarray]
+    test_loss: float = math.nan
+    test_accuracy: float = math.nan
 
 
 class Trainer:
@@ -77,6 +79,8 @@ class Trainer:
     ):
         self.model, self.x, self.labels = model, x, labels
         self.optimiser, self.batch_size = optimiser, batch_size
+        self.test: tuple[np.ndarray, np.ndarray] = (np.zeros((0, 2)), np.zeros(0, int))
+        """Points and labels that the network is not trained on."""
         self.rng = np.random.default_rng(seed)
         self.parameters = model.init(self.rng)
         self.step = 0
@@ -95,13 +99,31 @@ class Trainer:
                 break
 
     def measure(self) -> Metrics:
-        """Return loss, accuracy and gradients on all points, and add the first two to the curve."""
+        """Return the metrics of the network as it is now, and add them to the curve."""
         if not len(self.x):
             return Metrics(math.nan, math.nan, {name: np.zeros_like(p) for name, p in self.parameters.items()})
         loss, gradients = self.model.gradients(self.parameters, self.x, self.labels)
         accuracy = self.model.accuracy(self.parameters, self.x, self.labels)
-        self.curve.add(self.step, float(loss), accuracy)
-        return Metrics(float(loss), accuracy, gradients)
+        test_loss = test_accuracy = math.nan
+        if len(self.test[0]):
+            test_loss = float(self.model.loss(self.parameters, *self.test))
+            test_accuracy = float(self.model.accuracy(self.parameters, *self.test))
+        self.curve.add(self.step, float(loss), accuracy, test_loss)
+        return Metrics(float(loss), accuracy, gradients, test_loss, test_accuracy)
+
+    def compute_units(self, x: np.ndarray) -> list[np.ndarray]:
+        """Return the outputs of every layer at points x: the points themselves, the hidden layers, the scores."""
+        layers = [x]
+        for k in range(1, self.model.depth + 1):
+            h, _ = self.model.affine.forward(layers[-1], self.parameters[f"W{k}"], self.parameters[f"b{k}"])
+            layers.append(self.model.activation.forward(h)[0] if k < self.model.depth else h)
+        return layers
+
+    def has_silent_layers(self, gradients: dict[str, np.ndarray]) -> bool:
+        """Return True if all gradients of the hidden layers are 0, and not because training has converged."""
+        depth = self.model.depth
+        hidden = [gradients[f"{kind}{k}"] for k in range(1, depth) for kind in "Wb"]
+        return bool(hidden and np.any(gradients[f"b{depth}"]) and not any(np.any(g) for g in hidden))
 
     def count_dead_units(self, gradients: dict[str, np.ndarray]) -> list[int]:
         """Return for each hidden layer the number of units that get no gradient from any of the points."""

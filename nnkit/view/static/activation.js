@@ -10,6 +10,7 @@ class ActivationExplorer {
     this.model = model;
     this.setup = model.get("setup");
     this.root = makeRoot(el, `Activation explorer: ${this.setup.name}`);
+    this.root.classList.add("nnx-activation");
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
     this.build();
@@ -47,10 +48,10 @@ class ActivationExplorer {
   planes() {
     const { reach, x, out, slope, saturated } = this.setup;
     const place = { left: 52, width: WIDE - 64, x: [-reach, reach] };
-    this.above = new Plane(this.svg, { ...place, top: 8, height: 215, y: fitRange(out, [0]) });
-    this.below = new Plane(this.svg, { ...place, top: 245, height: 150, y: fitRange(slope, [0, 0.1]) });
+    this.above = new Plane(this.svg, { ...place, top: 22, height: 203, y: fitRange(out, [0]) });
+    this.below = new Plane(this.svg, { ...place, top: 249, height: 146, y: fitRange(slope, [0, 0.1]) });
     const clip = makeSvg("clipPath", { id: makeId("clip") },
-      makeSvg("rect", { x: place.left, y: 8, width: place.width, height: 215 }));
+      makeSvg("rect", { x: place.left, y: 22, width: place.width, height: 203 }));
     const lines = makeSvg("path", { class: "nnx-tick", d: "M0 8L8 0" });
     const hatch = { id: makeId("hatch"), width: 8, height: 8, patternUnits: "userSpaceOnUse" };
     const shades = [this.above, this.below].flatMap((plane) => saturated.map(([a, b]) => makeSvg("rect", {

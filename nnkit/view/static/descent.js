@@ -4,7 +4,7 @@ import { connectKernel, makeHtml, makeRoot, makeSlider, makeSvg, setText } from 
 import { StepPlayer } from "./player.js";
 import { Plane, fitRange } from "./plot.js";
 
-const [WIDE, HIGH] = [820, 400];
+const [WIDE, HIGH] = [500, 400];
 
 class DescentExplorer {
   constructor(model, el) {
@@ -33,11 +33,14 @@ class DescentExplorer {
       class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", tabindex: 0,
       "aria-label": "The loss surface. Left and right arrow step, space plays.",
     });
+    const about = "The loss up to now, over the updates";
+    this.curve = makeSvg("svg", { class: "nnx-plot", viewBox: `0 0 320 ${HIGH}`, role: "img", "aria-label": about });
+    const plots = makeHtml("div", { class: "nnx-two nnx-unequal" }, this.svg, this.curve);
     this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
     this.warning = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
     this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" });
-    this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, this.batchField, this.choice), this.svg, this.words,
+    this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, this.batchField, this.choice), plots, this.words,
       this.warning, this.error, this.busy, this.sliders);
     this.root.addEventListener("keydown", (event) => this.player.key(event));
     this.svg.addEventListener("pointerdown", (event) => this.drag(event));
@@ -87,15 +90,14 @@ class DescentExplorer {
   showSurface(number) {
     const surface = this.setup.surfaces[number];
     const { first, high, tick, start } = { ...surface, ...(this.request.start && { start: this.request.start }) };
-    this.plane = new Plane(this.svg, { left: 48, top: 8, width: 440, height: 340, x: surface.x, y: surface.y });
+    this.plane = new Plane(this.svg, { left: 48, top: 22, width: 440, height: 326, x: surface.x, y: surface.y });
     const lines = surface.contours.map(({ x, y }) => this.plane.curve("nnx-contour", x, y));
     const seen = new Set();
     const names = surface.contours.filter(({ level }) => !seen.has(level) && seen.add(level)).map(({ level, x, y }) =>
       label(level, this.plane.px(x[Math.floor(x.length * 0.3)]), this.plane.py(y[Math.floor(y.length * 0.3)])));
     this.moving = makeSvg("g", {});
-    this.curve = makeSvg("g", {});
-    this.svg.replaceChildren(...this.plane.axes("W[0]", ""), ...lines, ...names, this.moving, this.curve,
-      makeSvg("text", { x: 54, y: 24 }, "W[1]"));
+    this.svg.replaceChildren(...this.plane.axes("W[0]", ""), ...lines, ...names, this.moving,
+      makeSvg("text", { x: 48, y: 15 }, "W[1]"));
     const { batches } = surface;
     this.batchField.hidden = !batches.length;
     this.batch.replaceChildren(...batches.map((n, i) => makeHtml("option", { value: n }, i ? n : `all ${n}`)));
@@ -145,11 +147,11 @@ class DescentExplorer {
   /** Draw the loss up to now, and dotted what it would be without momentum. */
   losses(losses, plain, at) {
     const [seen, without] = [losses.slice(0, at + 1), plain.slice(0, at + 1)];
-    const plane = new Plane(this.svg, { left: 560, top: 8, width: 250, height: 340, x: [0, losses.length - 1 || 1],
+    const plane = new Plane(this.curve, { left: 50, top: 22, width: 250, height: 326, x: [0, losses.length - 1 || 1],
       y: fitRange([...seen, ...without], [0]) });
     const steps = losses.map((_, i) => i);
     const ends = [[seen, "nnx-solid"], [without, "nnx-dotted"]].map(([ys, kind]) => plane.curve(kind, steps.slice(0, ys.length), ys));
-    const legend = without.length > 1 ? [makeSvg("text", { x: 802, y: 44, "text-anchor": "end" }, "dotted: without momentum")] : [];
+    const legend = without.length > 1 ? [makeSvg("text", { x: 300, y: 15, "text-anchor": "end" }, "dotted: without momentum")] : [];
     this.curve.replaceChildren(...plane.axes("updates", "loss"), ...ends, ...legend,
       makeSvg("circle", { class: "nnx-point", cx: plane.px(at), cy: plane.py(losses[at] ?? plane.y[1]), r: 6 }));
   }

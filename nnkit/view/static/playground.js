@@ -3,6 +3,7 @@
 import { WAITING, formatNumber, makeButton, makeHtml, makeRoot, makeSlider, reducedMotion, setText } from "./shared.js";
 import { TrainingCurves } from "./playground_curves.js";
 import { PointsPlane } from "./playground_points.js";
+import { NetworkDrawing } from "./playground_network.js";
 import { LayerImages } from "./playground_layers.js";
 
 const GRANTED_FRAMES = 24; // frames that the kernel may send before the page grants more
@@ -36,6 +37,7 @@ class Playground {
     this.count = makeHtml("span", { class: "nnx-count nnx-running" });
     this.plane = new PointsPlane((request) => this.change(request));
     this.curves = new TrainingCurves();
+    this.network = new NetworkDrawing();
     this.layers = new LayerImages();
     this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
@@ -45,19 +47,20 @@ class Playground {
     const bar = makeHtml("div", { class: "nnx-bar" }, this.again, this.play, this.stepper, this.pace, this.count);
     const plots = makeHtml("div", { class: "nnx-two" }, this.plane.element, this.curves.element);
     this.root.append(this.choices(), bar, plots, this.words, this.stopped, this.error, this.warnings, this.busy,
-      this.layers.element, this.sliders());
+      this.network.element, this.layers.element, this.sliders());
     this.root.addEventListener("keydown", (event) => this.key(event));
   }
 
   choices() {
-    const choice = (name, label, options) => {
-      const made = options.map((option) => makeHtml("option", { value: option }, option));
+    const choice = (name, label, options, names = {}) => {
+      const made = options.map((option) => makeHtml("option", { value: option }, names[option] ?? option));
       const select = makeHtml("select", { "aria-label": label, change: () => this.set({ [name]: select.value }) }, ...made);
       this[name] = select;
       return makeHtml("label", { class: "nnx-field" }, `${label} `, select);
     };
     return makeHtml("div", { class: "nnx-bar nnx-choices" }, choice("data", "data", this.setup.sets),
-      choice("activation", "activation", this.setup.activations), choice("batch_size", "batch", this.setup.batches));
+      choice("activation", "activation", this.setup.activations), choice("batch_size", "batch", this.setup.batches),
+      choice("test_share", "test set", Object.keys(this.setup.shares), this.setup.shares));
   }
 
   sliders() {
@@ -67,6 +70,7 @@ class Playground {
       width: { label: "width", low: 1, high: width, step: 1 },
       step_size: { label: "step_size", low: 0, high: 3, step: 0.01 },
       weight_decay: { label: "weight decay λ", low: 0, high: 0.1, step: 0.0005 },
+      noise: { label: "noise", low: 0, high: 0.5, step: 0.01 },
       seed: { label: "seed", low: 0, high: 20, step: 1 },
     };
     for (const [name, bar] of Object.entries(this.bars)) {
@@ -128,6 +132,7 @@ class Playground {
     clearTimeout(this.calm);
     cancelAnimationFrame(this.due);
     this.model.send({ frames: 0 });
+    this.ask({ look: true }); // the maps as they are now
     this.spoken = 0;
     setText(this.play, "Play");
     this.draw();
@@ -158,7 +163,7 @@ class Playground {
     setText(this.busy, "");
     if (content.trained) this.granted -= 1;
     this.frame = content.words ? [content, buffers] : [{ ...this.frame[0], error: content.error }, this.frame[1]];
-    if (buffers.length > 3) this.plane.hold(buffers[3]);
+    if (buffers.length > 4) this.plane.hold(buffers[4]);
     this.fresh = true;
     if (content.trained && content.ended) this.pause();
     if (!this.playing) this.draw();
@@ -167,13 +172,15 @@ class Playground {
   draw() {
     const [content, buffers] = this.frame;
     this.fresh = false;
-    const { step, loss, accuracy, error, stopped, settings } = content;
+    const { step, loss, accuracy, test_loss, error, stopped, settings } = content;
+    const tested = test_loss == null ? "" : `, test loss ${formatNumber(test_loss)}`;
     const known = accuracy == null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
-    setText(this.count, `${step} update${step === 1 ? "" : "s"}, loss ${loss == null ? "unknown" : formatNumber(loss)}${known}`);
+    setText(this.count, `${step} update${step === 1 ? "" : "s"}, loss ${loss == null ? "unknown" : formatNumber(loss)}${tested}${known}`);
     this.plane.draw(content, buffers[0]);
     const now = performance.now();
     const readable = !this.playing || now - this.captioned > CAPTION_PERIOD;
     if (readable) this.captioned = now;
+    this.network.draw(content, buffers[3], buffers[1], readable);
     this.layers.draw(content, buffers[1], readable);
     this.curves.draw(buffers[2]);
     setText(this.error, error ? `✗ ${error}` : "");
@@ -188,17 +195,25 @@ class Playground {
    */
   speak({ words, warnings }) {
     this.words.classList.toggle("nnx-only-heard", this.playing);
+    this.warn(warnings);
     const now = performance.now();
     if (this.playing && now - this.spoken < SENTENCE_PERIOD) return;
     this.spoken = now;
     setText(this.words, words);
+  }
+
+  /** Show warnings at once, each with its numbers as they were when it came up or as they are at rest. */
+  warn(warnings) {
+    const kinds = warnings.map((text) => text.replace(/\d+/g, "#")).join();
+    if (this.playing && kinds === this.warned) return;
+    this.warned = kinds;
     const paragraphs = warnings.map((warning) => makeHtml("p", { class: "nnx-warning" }, `! ${warning}`));
     if (this.warnings.textContent !== paragraphs.map((p) => p.textContent).join("")) this.warnings.replaceChildren(...paragraphs);
   }
 
   /** Show the kernel's settings in sliders and choices. */
   settle(settings) {
-    for (const name of ["data", "activation", "batch_size"]) this[name].value = settings[name];
+    for (const name of ["data", "activation", "batch_size", "test_share"]) this[name].value = settings[name];
     for (const [name, bar] of Object.entries(this.bars)) {
       if (!bar.element.contains(document.activeElement)) bar.set(settings[name]);
     }

@@ -9,32 +9,34 @@ export class TrainingCurves {
   constructor() {
     const label = "Curves of the loss and the accuracy over the updates";
     this.svg = makeSvg("svg", { class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": label });
-    this.lines = ["nnx-solid", "nnx-dashed"].map((kind) => makeSvg("path", { class: `nnx-curve ${kind}` }));
+    this.lines = ["nnx-solid", "nnx-dashed", "nnx-dotted"].map((kind) => makeSvg("path", { class: `nnx-curve ${kind}` }));
     this.axes = makeSvg("g", {});
     this.svg.append(this.axes, ...this.lines);
     this.element = this.svg;
   }
 
-  /** Draw the curves from float32 numbers: update, loss and accuracy of each point. */
+  /** Draw the curves from float32 numbers: update, loss, accuracy and test loss of each point. */
   draw(buffer) {
     const numbers = new Float32Array(buffer.buffer.slice(buffer.byteOffset, buffer.byteOffset + buffer.byteLength));
-    const columns = [[], [], []];
-    numbers.forEach((number, i) => columns[i % 3].push(Number.isFinite(number) ? number : null));
-    const [steps, losses, shares] = columns;
-    const powers = losses.map((loss) => (loss > 0 ? Math.log10(loss) : null));
-    this.scale(roundUp(steps[steps.length - 1] ?? 1), fitDecades(powers.filter((power) => power !== null)));
+    const columns = [[], [], [], []];
+    numbers.forEach((number, i) => columns[i % 4].push(Number.isFinite(number) ? number : null));
+    const [steps, losses, shares, tests] = columns;
+    const [powers, tested] = [losses, tests].map((all) => all.map((loss) => (loss > 0 ? Math.log10(loss) : null)));
+    this.name = `loss, on a log scale${tests.some((loss) => loss !== null) ? " (dotted: test set)" : ""}`;
+    this.scale(roundUp(steps[steps.length - 1] ?? 1), fitDecades([...powers, ...tested].filter((power) => power !== null)));
     this.lines[0].setAttribute("d", this.loss.path(steps, powers));
     this.lines[1].setAttribute("d", this.share.path(steps, shares));
+    this.lines[2].setAttribute("d", this.loss.path(steps, tested));
   }
 
   /** Draw new axes if the old ones have become too small or too large. */
   scale(most, decades) {
-    if (this.drawn === `${most} ${decades}`) return;
-    this.drawn = `${most} ${decades}`;
-    const place = { left: 52, width: WIDE - 70, height: 150, x: [0, most] };
-    this.loss = new Plane(this.svg, { ...place, top: 8, y: decades, logarithmic: true });
-    this.share = new Plane(this.svg, { ...place, top: 186, y: [0, 1.05] });
-    this.axes.replaceChildren(...this.loss.axes(null, "loss, on a log scale"), ...this.share.axes("updates", "accuracy"));
+    if (this.drawn === `${most} ${decades} ${this.name}`) return;
+    this.drawn = `${most} ${decades} ${this.name}`;
+    const place = { left: 52, width: WIDE - 70, height: 140, x: [0, most] };
+    this.loss = new Plane(this.svg, { ...place, top: 22, y: decades, logarithmic: true });
+    this.share = new Plane(this.svg, { ...place, top: 198, y: [0, 1.05] });
+    this.axes.replaceChildren(...this.loss.axes(null, this.name), ...this.share.axes("updates", "accuracy"));
   }
 }
 

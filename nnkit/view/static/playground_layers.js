@@ -4,7 +4,7 @@ import { formatNumber, makeHtml, setText } from "./shared.js";
 
 const LEGEND = "Weights W and gradients dW, a column per unit, the bias as the last row. Orange is positive, blue "
   + "negative. Point at an entry to read it.";
-const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
+export const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 
 export class LayerImages {
   constructor() {

@@ -2,7 +2,7 @@
 
 import { makeButton, makeHtml, setText } from "./shared.js";
 
-const [SIZE, GRID_SIDE, CONFIDENCE_LEVELS, NO_NUMBER] = [384, 64, 50, 255]; // as in playground_points.py
+const [SIZE, GRID_SIDE, CONFIDENCE_LEVELS, NO_NUMBER, TEST_OFFSET] = [384, 64, 50, 255, 10]; // as in playground_points.py
 const PIXELS = SIZE / 2; // side of the regions' image, scaled up by two
 const HUES = [[0, 114, 178], [213, 94, 0], [0, 158, 115], [204, 121, 167], [140, 140, 140]]; // Okabe and Ito's
 const NAMES = ["0 ●", "1 ■", "2 ▲", "3 ◆", "4 ▼"];
@@ -145,7 +145,7 @@ export class PointsPlane {
     for (let i = 0; i < this.points.length; i += 3) {
       const x = ((this.points[i] - left) / (far - left)) * SIZE;
       const y = ((high - this.points[i + 1]) / (high - low)) * SIZE;
-      mark(pen, x, y, this.points[i + 2]);
+      mark(pen, x, y, this.points[i + 2] % TEST_OFFSET, this.points[i + 2] >= TEST_OFFSET ? this.paper : null);
     }
     if (!this.cursor) return;
     const [x, y] = this.cursor.map((share) => share * SIZE);
@@ -155,8 +155,9 @@ export class PointsPlane {
   }
 }
 
-function mark(pen, x, y, label) {
-  pen.fillStyle = `rgb(${HUES[label]})`;
+/** Draw a point; those of the test set are hollow. */
+function mark(pen, x, y, label, hollow) {
+  pen.fillStyle = hollow ?? `rgb(${HUES[label]})`;
   pen.beginPath();
   if (label === 0) pen.arc(x, y, 4, 0, 7);
   else {

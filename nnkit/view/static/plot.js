@@ -62,7 +62,7 @@ export class Plane {
     }
     const words = { x: this.left + this.width / 2, y: bottom + 34, "text-anchor": "middle" };
     if (xname) parts.push(makeSvg("text", words, xname));
-    parts.push(makeSvg("text", { x: this.left + 8, y: this.top + 16 }, yname));
+    parts.push(makeSvg("text", { x: this.left, y: this.top - 7 }, yname)); // above the plane, where no curve runs
     return parts;
   }
 }

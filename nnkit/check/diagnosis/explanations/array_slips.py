@@ -10,12 +10,12 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
-from nnkit.check.evidence.array_gates import Softmax
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.evidence.array_gates import ColumnSoftmax, Softmax
 from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Place, group_rounds
-from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, Mask, find_wholes
+from nnkit.check.evidence.whole_gates import ColumnCrossEntropy, LogSoftmax, LogSumExp, Mask, find_wholes
 
 Slip = tuple[str, Callable[..., Any]]
 """Words for a wrong gradient, and that gradient as a function of (upstream, the gate's inputs, out)."""
@@ -69,6 +69,29 @@ LOG_SOFTMAX: tuple[Slip, ...] = (
 )  # fmt: skip
 
 
+def _of_row(compute: Callable[[Any, Any], Any]) -> Callable[..., Any]:
+    """Return a slip of a log-sum-exp from (x, softmax(x)), whose upstream has one number for each row."""
+    return lambda g, x, out: np.reshape(g, (*np.shape(x)[:-1], 1)) * compute(x, Softmax().forward(x)[0])
+
+
+LOG_SUM_EXP: tuple[Slip, ...] = (
+    ("upstream * np.exp(x), without the division by the sum", _of_row(lambda x, p: np.exp(x))),
+    ("upstream * np.exp(x - max), without the division by the sum",
+     _of_row(lambda x, p: np.exp(x - x.max(axis=-1, keepdims=True)))),
+    ("upstream * softmax of each column, where each row has its own sum",
+     _of_row(lambda x, p: np.exp(x) / np.exp(x).sum(axis=0, keepdims=True))),
+    ("upstream * softmax over all entries, where each row has its own sum",
+     _of_row(lambda x, p: np.exp(x) / np.exp(x).sum())),
+    ("upstream * np.exp(x - max) / the sum over each column",
+     _of_row(lambda x, p: (e := np.exp(x - x.max(axis=-1, keepdims=True))) / e.sum(axis=0, keepdims=True))),
+    ("upstream / the sum, without np.exp(x)", _of_row(lambda x, p: 1 / np.exp(x).sum(axis=-1, keepdims=True) + 0 * x)),
+    ("upstream * p * (1 - p)", _of_row(lambda x, p: p * (1 - p))),
+    ("upstream at the largest entry of each row, as for a maximum",
+     _of_row(lambda x, p: 1.0 * (x == x.max(axis=-1, keepdims=True)))),
+    ("upstream in each entry, without softmax(x)", _of_row(lambda x, p: np.ones_like(x))),
+)  # fmt: skip
+
+
 def _loss_slip(make: Callable[[Any, Any, Any], Any]) -> Callable[..., Any]:
     """Return a slip of the mean loss from (scores, probabilities, ones at the labels)."""
 
@@ -94,6 +117,11 @@ def _turn(compute: Callable[..., Any]) -> Callable[..., Any]:
     return lambda g, scores, labels, out: compute(g, np.transpose(scores), labels, out).T
 
 
+def _turn_softmax(compute: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the slip of a softmax whose rows are columns."""
+    return lambda g, x, out: compute(np.transpose(g), np.transpose(x), np.transpose(out)).T
+
+
 LOSS: tuple[Slip, ...] = (
     ("-1 / p at the label, the slope of the logarithm without that of the softmax", _loss_slip(lambda s, p, y: -y / p)),
     ("-1 at the label, and 0 elsewhere", _loss_slip(lambda s, p, y: -1.0 * y)),
@@ -109,6 +137,7 @@ LOSS: tuple[Slip, ...] = (
     ("(p - onehot) * onehot * p, at the label alone", _loss_slip(lambda s, p, y: (p - y) * y * p)),
     ("p - 1 in each column that is a label of any example, as p[:, labels] -= 1 gives",
      _loss_slip(lambda s, p, y: p - y.any(axis=0))),
+    ("p - 1 at the largest score, where the label belongs", _loss_slip(lambda s, p, y: p - (p == p.max(1)[:, None]))),
     ("p - 1 in whole rows, as p[labels] -= 1 gives", _loss_slip(lambda s, p, y: p - _mark_rows(y))),
     ("-1 at the label, where p - 1 belongs: = in place of -=", _loss_slip(lambda s, p, y: np.where(y, -1.0, p))),
     ("p - onehot / N, with the 1/N at the label alone", _loss_slip(lambda s, p, y: len(p) * p - y)),
@@ -153,7 +182,13 @@ MASK: tuple[Slip, ...] = (
 )  # fmt: skip
 KINDS: dict[type, tuple[str, str, tuple[Slip, ...]]] = {
     Softmax: ("the softmax", "out * (upstream - (upstream * out).sum(axis=-1, keepdims=True))", SOFTMAX),
+    ColumnSoftmax: (
+        "the softmax of each column",
+        "out * (upstream - (upstream * out).sum(axis=0, keepdims=True))",
+        tuple((words, _turn_softmax(compute)) for words, compute in SOFTMAX),
+    ),
     LogSoftmax: ("the log-softmax", "upstream - np.exp(out) * upstream.sum(axis=-1, keepdims=True)", LOG_SOFTMAX),
+    LogSumExp: ("the log-sum-exp", "upstream * softmax(x), one number of upstream for each row", LOG_SUM_EXP),
     gates.SoftmaxCrossEntropy: ("the softmax loss", "(p - onehot) / N", LOSS),
     ColumnCrossEntropy: (
         "the softmax loss of the columns",
@@ -172,9 +207,17 @@ OF_LOSS = (
     "To what does each example's gradient add up? It must be 0: a constant added to all its scores changes nothing.",
 )
 WORDS: dict[type, tuple[str, str]] = {
+    LogSumExp: (
+        "The logarithm's slope is 1 over the sum, that of each exponential is itself: together they are softmax(x).",
+        "If all entries of a row grow by 1, by how much does its output grow? To what must its slopes add up?",
+    ),
     LogSoftmax: (
         "Each score changes the logarithm of its row's sum, and so every output of the row.",
         "If one score grows, what happens to the other outputs of its row?",
+    ),
+    ColumnSoftmax: (
+        "Each score changes every probability of its column: the sum collects what comes back from the others.",
+        "If one score grows, what happens to the other probabilities of its column?",
     ),
     Softmax: (
         "Each score changes every probability of its row: the sum collects what comes back from the others.",
@@ -204,6 +247,22 @@ def _slips(comparison: Comparison) -> Variants:
                 why, nudge = WORDS[kind]
                 words = say(ENTRIES.get(kind, SLIPS), title, why, nudge, f"Its gradient is {KINDS[kind][1]}.")
                 found.add(words, inject(comparison, graph, [FaultyGate(place, backward) for place in group]))
+    found.update(_list_other_masks(comparison))
+    return found
+
+
+def _list_other_masks(comparison: Comparison) -> Variants:
+    """Return what came back, where it is upstream behind a mask with forward's constant, but not with its zeros."""
+    found: Variants = {}
+    for graph in comparison.graphs[:1]:
+        for place in find_wholes(graph):
+            for i, wire in enumerate(graph.wires[at] for at in comparison.wrt):
+                if isinstance(place.gate, Mask) and place.node is graph.nodes[-1] and place.inputs[0] is wire:
+                    passed = place.gate.scale * np.asarray(comparison.upstream)
+                    returned = np.asarray(comparison.returned[i])
+                    if returned.shape == passed.shape and same(returned, passed * (returned != 0)):
+                        claims = [None] * len(comparison.right)
+                        found[OTHER_MASK] = tuple([*claims[:i], returned, *claims[i + 1 :]])
     return found
 
 
@@ -246,5 +305,12 @@ MASKS = replace(
     nudge="Which entries did forward let through?",
     hint="Multiply upstream by the mask of forward.",
     lesson="lecture 02, A switch for each entry",
+)
+OTHER_MASK = replace(
+    MASKS.explain(""),
+    title="upstream goes through another mask than the one of forward",
+    why="Entries that forward set to 0 get a gradient, and some that it let through get none.",
+    nudge="Where is the mask drawn? Is it drawn once, or once more in backward?",
+    hint="Draw the mask in forward, put it into the cache, and multiply upstream by the same mask in backward.",
 )
 ENTRIES: dict[type, Mistake] = {gates.Maxout: MAXOUTS, Mask: MASKS}

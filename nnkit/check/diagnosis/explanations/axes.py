@@ -11,6 +11,7 @@ import numpy as np
 
 from nnkit.check.diagnosis.explanations.overlaps import collect, join_axes
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
+from nnkit.check.diagnosis.mistakes.sizes import RTOL, find_ratio
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import Site, list_sites
@@ -216,8 +217,9 @@ def _list_divided(comparison: Comparison) -> Claims:
         if size > 1
     ]
     for i, right in enumerate(comparison.right):
+        ratio = find_ratio(comparison, i)
         for (p, one), (q, other) in permutations(sizes, 2):
-            if p != q:
+            if ratio is not None and p != q and abs(ratio * q / p - 1) < RTOL:
                 key = replace(
                     DIVIDED.explain(""),
                     title=f"it comes out as if divided by the size of {other} in place of that of {one}",

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from nnkit.check.evidence.finding import Explanation
 
+PRODUCT = Explanation(
+    "wrong-product",
+    "the product with a vector is another one",
+    "The product says how the output changes as the inputs move along v: it is linear in v.",
+    "If v is a unit vector, one column of the matrix should come back. Does it?",
+    "(J v)[i] = Σ J[i, j] · v[j], over every input j.",
+    "lecture 03, Vector-Jacobian products",
+    named=False,
+)
 CONDUCT = (
+    PRODUCT,
     Explanation(
         "wrong-value",
         "the value is wrong",

@@ -111,8 +111,23 @@ def _describe_entries(returned: Any, right: Any, out: Any) -> Explanation:
     if same(returned[wrong], -right[wrong]):
         title = f"{int(wrong.sum())} of {wrong.size} entries have the wrong sign"
         return _explain(title, measured, "Differentiate again and mind each minus.")
-    title = f"{int(wrong.sum())} of {wrong.size} entries are off"
+    title = f"{int(wrong.sum())} of {wrong.size} entries are off{_describe_line(wrong)}"
     return _explain(title, measured, "Write the formula of that output, and differentiate it for that input.")
+
+
+def _describe_line(wrong: Any) -> str:
+    """Return where all wrong entries of a matrix are, if in one row or column or on the diagonal."""
+    if wrong.ndim != 2 or min(wrong.shape) < 2 or wrong.sum() < 2:
+        return ""
+    rows, columns = (np.unique(at) for at in np.nonzero(wrong))
+    if len(rows) == 1:
+        return f", all in row {rows[0]}"
+    if len(columns) == 1:
+        return f", all in column {columns[0]}"
+    if np.array_equal(*np.nonzero(wrong)):
+        return ", all on the diagonal"
+    square = wrong.shape[0] == wrong.shape[1]
+    return ", all beside the diagonal" if square and not np.diagonal(wrong).any() else ""
 
 
 def _explain_beside(returned: Any, right: Any, own: Any) -> Explanation:

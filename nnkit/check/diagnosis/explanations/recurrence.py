@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
+from nnkit.check.diagnosis.explanations.chains import LAST_SLOPES
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
 from nnkit.check.evidence.array_gates import StackedMatMul
@@ -130,12 +131,40 @@ def _list_factors(graph: Trace, states: Sequence[Node], names: Names) -> Iterato
             say(STEPS, title, STEPS.why, STEPS.nudge, STEPS.hint),
             [_replace(node, weight, after) for node, after in later],
         )
+        yield from _list_carries(later, weight, name)
         if np.ndim(weight.value) == 2 and len(set(np.shape(weight.value))) == 1:
             title = f"on the way back through the steps a transpose is not right, {name} and {name}.T are exchanged"
             why = f"Each step multiplies by {name}, and so its gradient goes back through {name} turned."
             hint = f"For h @ {name}: dh = upstream @ {name}.T. For {name} @ h: dh = {name}.T @ upstream."
             words = say(STEPS, title, why, "Which of the two fits? For a square weight only the numbers tell.", hint)
             yield words, [_turn(node, weight) for node in uses]
+
+
+def _list_carries(
+    later: Sequence[tuple[Node, Node]], weight: Node, name: str
+) -> Iterator[tuple[Explanation, list[FaultyGate]]]:
+    """Yield slips in what each of these products hands back to the state before it."""
+    slopes = dict(LAST_SLOPES)
+    if not all(type(state.gate) in slopes for _, state in later):
+        return
+    for added, title in (
+        (False, f"what goes back through {name} to the step before lacks the slope of the state"),
+        (True, f"beside what goes back through {name}, the state's own gradient goes back to the step before too"),
+    ):
+        words = say(STEPS, title, CARRY[0], CARRY[1], CARRY[2].format(name))
+        yield words, [_carry(node, weight, slopes[type(state.gate)](state.value), added) for node, state in later]
+
+
+def _carry(node: Node, weight: Node, slope: Any, added: bool) -> FaultyGate:
+    """Return the fault of a product that hands back what arrived at the state, without the state's slope or added."""
+
+    def backward(upstream: Any, inputs: tuple[Any, ...], out: Any) -> Any:
+        whole = upstream / slope
+        right, early = node.gate.backward(upstream, node.cache), node.gate.backward(whole, node.cache)
+        pairs = zip(node.inputs, right, early)
+        return [own if x is weight else own + whole if added else other for x, own, other in pairs]
+
+    return FaultyGate(Place(node.gate, node.inputs, node), backward)
 
 
 def _takes(node: Node, weight: Any, states: Sequence[Node]) -> bool:
@@ -174,6 +203,11 @@ def _take(node: Node, values: Sequence[Any], wrong: Callable[[Node], bool]) -> F
     return FaultyGate(Place(node.gate, node.inputs, node), backward)
 
 
+CARRY = (
+    "A state reaches the next one through the sum inside it alone, and so through the slope there.",
+    "On which way does the state of one step reach that of the next? Which slopes are on it?",
+    "With the gradient da of the sum in a step, after the slope: dnext = da @ {}.T, and nothing else.",
+)
 CARRIED = Mistake(
     "not-carried-back",
     "the gradient that comes back from the next step is missing",

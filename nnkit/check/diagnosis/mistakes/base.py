@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -72,8 +73,13 @@ def same(a: Any, b: Any) -> bool:
     a, b = np.asarray(a), np.asarray(b)
     if a.shape != b.shape or a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf":
         return False
-    scale = float(np.max(np.abs(b), initial=0.0))
-    return bool(np.allclose(a, b, rtol=1e-6, atol=1e-8 * scale + 1e-13 if np.isfinite(scale) else 0.0))
+    if not a.size:
+        return True
+    sizes = np.abs(b)
+    scale = float(sizes.max())
+    if not math.isfinite(scale):
+        return bool(np.allclose(a, b, rtol=1e-6, atol=0.0))
+    return bool((np.abs(np.subtract(a, b, dtype=float)) <= 1e-6 * sizes + (1e-8 * scale + 1e-13)).all())
 
 
 def on_right(then: Callable[[Any, Comparison, int], Any]) -> Callable[[Comparison], Variants]:

@@ -45,6 +45,14 @@ MISTAKES = (
         "lecture 01, Where a wire branches",
     ),
     Mistake(
+        "visited-twice",
+        "a node sent its gradient on more than once",
+        "What it had sent the first time is in its gradient still, and is sent again.",
+        "In your list of nodes, how often does one occur that two gates use?",
+        "List every node once: skip those that are in the list already.",
+        "lecture 01, Where a wire branches",
+    ),
+    Mistake(
         "not-reset",
         "gradients of an earlier call were kept and added to",
         "Each further call gives more: one, two, three times the gradient.",

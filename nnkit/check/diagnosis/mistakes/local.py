@@ -12,7 +12,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.claims import is_not_zero
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates
 from nnkit.check.diagnosis.mistakes.tied import max_to_both
-from nnkit.check.evidence.array_gates import compute_softmax
+from nnkit.check.evidence.array_gates import ColumnSoftmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Softmax
@@ -53,25 +53,55 @@ def _softmax_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
 
 
 def _softmax_wrong_sum(g: Any, inputs: Any, out: Any) -> Any:
-    return (out * (g - (g * out).sum(axis=0, keepdims=True)),)
+    others = range(np.ndim(out) - 1)
+    return [(out * (g - (g * out).sum(axis=axis, keepdims=True)),) for axis in others]
+
+
+def _column_softmax_wrong_axis(g: Any, inputs: Any, out: Any) -> Any:
+    return (Softmax().backward(g, compute_softmax(inputs[0]))[0],)
+
+
+def _column_softmax_wrong_sum(g: Any, inputs: Any, out: Any) -> Any:
+    return Softmax().backward(g, out)
 
 
 def _list_wrong_axes(comparison: Comparison) -> Variants:
     """Return a softmax over the other axis, and a right one with its backward's sum over the other axis."""
     other = at_gates(comparison, {Softmax: _softmax_wrong_axis, G.SoftmaxCrossEntropy: _loss_wrong_axis})
-    sums = at_gates(comparison, {Softmax: _softmax_wrong_sum}).values()
-    fitting = [s for s in sums if any(same(r, w) for r, w in zip(comparison.returned, s))]
-    return other | {_say_wrong_sum(): s for s in fitting[:1]}
+    for axis, sums in ((-1, {Softmax: _softmax_wrong_sum}), (0, {ColumnSoftmax: _column_softmax_wrong_sum})):
+        found = at_gates(comparison, sums).values()
+        fitting = [s for s in found if _gives_wrong_one(comparison, s)]
+        other |= {_say_wrong_sum(axis): s for s in fitting[:1]}
+    columns = at_gates(comparison, {ColumnSoftmax: _column_softmax_wrong_axis}).values()
+    return other | {_say_rows(): s for s in columns}
 
 
-def _say_wrong_sum() -> Explanation:
+def _gives_wrong_one(comparison: Comparison, gradients: Any) -> bool:
+    """Return True if one of the wrong gradients that came back is among these."""
+    pairs = enumerate(zip(comparison.returned, gradients))
+    return any(comparison.is_wrong(i) and same(returned, own) for i, (returned, own) in pairs)
+
+
+def _say_wrong_sum(axis: int) -> Explanation:
     words = next(m for m in MISTAKES if m.id == "softmax-wrong-axis")
+    each = "row" if axis else "column"
     return words.explain(
         "",
         title="the sum in softmax's backward goes over the wrong axis",
-        why="Forward normalises each row; the sum of upstream * softmax goes over the same numbers.",
+        why=f"Forward normalises each {each}; the sum of upstream * softmax goes over the same numbers.",
         nudge="Which numbers sum to 1 in forward? Over those goes the sum in backward.",
-        hint="With p = softmax(x): dx = p * (upstream - (upstream * p).sum(axis=-1, keepdims=True)).",
+        hint=f"With p = softmax(x): dx = p * (upstream - (upstream * p).sum(axis={axis}, keepdims=True)).",
+    )
+
+
+def _say_rows() -> Explanation:
+    words = next(m for m in MISTAKES if m.id == "softmax-wrong-axis")
+    return words.explain(
+        "",
+        title="softmax was normalised over each row, where forward normalises each column",
+        why="The rows sum to 1 in backward, the columns in forward.",
+        nudge="Over which axis does forward sum? Is it the classes of one example?",
+        hint="Take the same axis in both: the one along which the classes of one example stand.",
     )
 
 
@@ -264,6 +294,7 @@ MISTAKES = (
         _at(
             {
                 Softmax: lambda g, xs, out: (g * out * (1 - out),),
+                ColumnSoftmax: lambda g, xs, out: (g * out * (1 - out),),
                 G.SoftmaxCrossEntropy: _loss_diagonal,
             }
         ),

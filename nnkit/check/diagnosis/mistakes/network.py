@@ -14,7 +14,7 @@ from nnkit.check.diagnosis.mistakes.regularisation import REGULARISATION
 from nnkit.check.diagnosis.mistakes.updated_first import UPDATED_FIRST
 from nnkit.check.evidence.backward_pass import UnsummedBranch, vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
-from nnkit.check.evidence.function_graph import Trace, count_uses
+from nnkit.check.evidence.function_graph import Trace, count_uses, list_uses
 from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node
@@ -82,7 +82,7 @@ def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: st
     names = name_wires(graph, comparison.names)
     missing = []
     for wire in group:
-        uses = [node for node in graph.nodes for x in node.inputs if x is wire]
+        uses = list_uses(graph, wire)
         if len(uses) != 2 or uses[0] is uses[1]:
             return f"{g}:{keep} of {[wire.index for wire in group]}"
         missing.append(format_way(wire, uses[0 if keep == "first" else 1], names))

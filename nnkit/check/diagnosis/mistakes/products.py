@@ -11,7 +11,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
-from nnkit.check.evidence.array_gates import Pick
+from nnkit.check.evidence.array_gates import Pick, StackedMatMul
 from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
@@ -21,24 +21,29 @@ from nnkit.graph import Node
 
 
 def _orders(a: Any, b: Any, right: Any) -> list[Any]:
-    """Return every product of two matrices, transposed or not and in either order, that is not the right one or its
-    transpose; None where the sizes do not fit, so that the length is always the same."""
+    """Return every product of two matrices (or stacks of them), transposed or not and in either order, that is not the
+    right one or its transpose; None where the sizes do not fit, so that the length is always the same."""
     found = []
-    for p, q in product((a, a.T), (b, b.T)):
+    for p, q in product((a, _swap(a)), (b, _swap(b))):
         for left, other in ((p, q), (q, p)):
-            value = left @ other if left.shape[1] == other.shape[0] else None
-            known = value is None or same(value, right) or same(value, right.T)
+            value = left @ other if left.shape[-1] == other.shape[-2] else None
+            known = value is None or same(value, right) or same(value, _swap(right))
             found.append(None if known else value)
     return found
+
+
+def _swap(x: Any) -> Any:
+    """Return the transpose of a matrix, or of each of a stack."""
+    return np.swapaxes(x, -1, -2)
 
 
 def _wrong_order(upstream: Any, inputs: Any, out: Any) -> list[tuple[Any, ...]]:
     x, w, *rest = inputs
     if np.ndim(x) == 2 and np.ndim(w) == 1 and x.shape[0] == x.shape[1]:  # a matrix times a vector
         return [(np.outer(upstream, w), x @ upstream)]
-    if not np.ndim(x) == np.ndim(w) == np.ndim(upstream) == 2:
+    if min(np.ndim(x), np.ndim(w), np.ndim(upstream)) < 2:
         return []
-    dx, dw = upstream @ w.T, x.T @ upstream
+    dx, dw = upstream @ _swap(w), _swap(x) @ upstream
     bias = [upstream.sum(axis=0) for _ in rest]
     return [(a, b, *bias) for a, b in zip(_orders(upstream, w, dx), _orders(upstream, x, dw))]
 
@@ -84,8 +89,16 @@ def _local(x: Any, out: Any) -> list[Any]:
 
 
 UNARY = (gates.Sigmoid(), gates.Tanh(), gates.ReLU(), gates.Exp())
-PRODUCTS: dict[type, Wrong] = {gates.MatMul: _wrong_order, gates.Affine: _wrong_order}
+PRODUCTS: dict[type, Wrong] = {
+    gates.MatMul: _wrong_order,
+    gates.Affine: _wrong_order,
+    StackedMatMul: _wrong_order,
+}
 ELEMENTWISE: dict[type, Wrong] = {gates.MatMul: _hadamard, gates.Affine: _hadamard, gates.Multiply: _matrix_products}
+OF_STACKS = (
+    "With stacks of matrices only the last two axes change places. For out = A @ B: dA = upstream @ B.swapaxes(-1, -2) "
+    "and dB = A.swapaxes(-1, -2) @ upstream."
+)
 ELEMENTWISE |= {type(gate): _local_products for gate in UNARY}
 
 
@@ -99,6 +112,8 @@ def _describe_product(comparison: Comparison) -> dict[str, str]:
         for node in graph.nodes:
             if isinstance(node.gate, gates.MatMul | gates.Affine):
                 return {"hint": _write_rule(node, names)}
+            if isinstance(node.gate, StackedMatMul):
+                return {"hint": OF_STACKS}
     return {}
 
 
@@ -167,6 +182,10 @@ def _list_orders(comparison: Comparison) -> Variants:
 def _list_untransposed(node: Node, names: Names) -> Iterator[tuple[Explanation, Wrong]]:
     """Yield upstream @ w in place of upstream @ w.T, and x @ upstream in place of x.T @ upstream, where these fit."""
     x, w = (np.asarray(one.value) for one in node.inputs[:2])
+    if isinstance(node.gate, StackedMatMul):
+        yield from _list_untransposed_stacks(
+            x, w, [_name_factor(one, names) or "AB"[k] for k, one in enumerate(node.inputs)]
+        )
     if x.ndim != 2 or w.ndim != 2:
         return
     left, right_name = (_name_factor(one, names) or name for one, name in zip(node.inputs, "AB"))
@@ -182,19 +201,33 @@ def _list_untransposed(node: Node, names: Names) -> Iterator[tuple[Explanation, 
         yield _say_untransposed(used, right, rule), _turn_upstream
 
 
+def _list_untransposed_stacks(x: Any, w: Any, names: list[str]) -> Iterator[tuple[Explanation, Wrong]]:
+    """Yield the same for stacks of square matrices."""
+    left, right = names
+    if w.shape[-2] == w.shape[-1]:
+        used = f"upstream @ {right}"
+        yield _say_untransposed(used, f"{used}.swapaxes(-1, -2)", OF_STACKS), _keep_right_factor
+    if x.shape[-2] == x.shape[-1]:
+        used, turned = f"{left} @ upstream", f"{left}.swapaxes(-1, -2) @ upstream"
+        yield _say_untransposed(used, turned, OF_STACKS), _keep_left_factor
+    if x.shape[-2] == w.shape[-1]:
+        words = _say_untransposed("upstream", "upstream.swapaxes(-1, -2), or the other way round", OF_STACKS)
+        yield words, _turn_upstream
+
+
 def _turn_upstream(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w.T, x.T @ upstream.T, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ _swap(w), _swap(x) @ _swap(upstream), *(upstream.sum(axis=0) for _ in rest)
 
 
 def _keep_right_factor(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w, x.T @ upstream, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ w, _swap(x) @ upstream, *(upstream.sum(axis=0) for _ in rest)
 
 
 def _keep_left_factor(upstream: Any, inputs: Any, out: Any) -> Any:
     x, w, *rest = inputs
-    return upstream @ w.T, x @ upstream, *(upstream.sum(axis=0) for _ in rest)
+    return upstream @ _swap(w), x @ upstream, *(upstream.sum(axis=0) for _ in rest)
 
 
 def _say_untransposed(used: str, right: str, rule: str) -> Explanation:

@@ -11,9 +11,11 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same
 from nnkit.check.diagnosis.mistakes.inject import Wrong, at_gates, given
+from nnkit.check.evidence.array_gates import StackedMatMul
 from nnkit.check.evidence.backward_pass import FaultyGate, vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Trace, trace_function
+from nnkit.check.evidence.shares import MAX_EDGES, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 
 Slips = dict[type, tuple[tuple[str, Callable[[Any, Any], Any]], ...]]
@@ -32,6 +34,7 @@ SLIPS: Slips = {
     ),
 }
 """Slips in an activation that are looked for together with weights that were updated first."""
+PRODUCTS = (gates.MatMul, gates.Affine, StackedMatMul)
 SCALES = (("a factor of 2 is missing", 0.5), ("there is a factor of 2 too many", 2.0), ("the sign is turned", -1.0))
 
 
@@ -39,7 +42,7 @@ def _updated_first(comparison: Comparison) -> Variants:
     """Return variants in which a gradient goes back through new weights, alone and together with another slip; and
     those in which every parameter is moved before the next gradient is computed."""
     if not comparison.step_size:
-        return {}
+        return _in_backward(comparison)
     through_new = _through_new(comparison.step_size)
     found = at_gates(comparison, {gates.MatMul: through_new, gates.Affine: through_new})
     if comparison.graphs:
@@ -62,6 +65,51 @@ def _through_new(step_size: float) -> Wrong:
         ]
 
     return backward
+
+
+# ---- in a layer's backward ------------------------------------------------------------------------------
+
+
+def _in_backward(comparison: Comparison) -> Variants:
+    """Return a variant for each weight that has moved along its gradient before a product's other factor gets its own;
+    how far it has moved is what fits what came back."""
+    found: Variants = {}
+    for graph in comparison.graphs[:1]:
+        grads, edges = list_edges(graph, comparison.upstream)
+        wires = [graph.wires[i] for i in comparison.wrt]
+        for edge in edges if len(edges) <= MAX_EDGES else ():
+            weight = next((x for x in edge.node.inputs[:2] if x is not edge.wire), None)
+            if not isinstance(edge.node.gate, PRODUCTS) or not any(weight is wire for wire in wires):
+                continue
+            moved = [grads[x.index] if x is weight else x.value for x in edge.node.inputs]
+            shares = edge.node.gate.backward(grads[edge.node.index], edge.node.gate.forward(*moved)[1])
+            (share,) = (share for x, share in zip(edge.node.inputs, shares) if x is edge.wire)
+            changes = pull_back(graph, edge.wire, share, wires)
+            rate = _find_rate(comparison, changes)
+            if rate is not None:
+                name = format_wire(weight, name_wires(graph, comparison.names))
+                found[_say_moved(name, rate)] = tuple(r - rate * c for r, c in zip(comparison.right, changes))
+    return found
+
+
+def _find_rate(comparison: Comparison, changes: Sequence[Any]) -> float | None:
+    """Return how far a weight has moved, in gradients, if what came back is that of the weight after it."""
+    for i, (right, change) in enumerate(zip(comparison.right, changes)):
+        returned = np.asarray(comparison.returned[i])
+        if comparison.is_wrong(i) and returned.shape == right.shape and np.any(change):
+            rate = float(f"{np.sum((right - returned) * change) / np.sum(change * change):.6g}")
+            return rate if rate > 0 and same(returned, right - rate * change) else None
+    return None
+
+
+def _say_moved(name: str, rate: float) -> Key:
+    return UPDATED_FIRST.explain(
+        "",
+        title=f"{name} was updated before the gradient went back through it",
+        why=f"It went back through {name} - {rate:.4g} * d{name}, but forward used {name} as it was.",
+        nudge=f"In which line of backward does {name} change, and which lines after it still read it?",
+        hint=f"Compute all gradients from the {name} of forward; change {name} after that, best in a step of its own.",
+    )
 
 
 # ---- with another slip --------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import permutations
+from itertools import combinations, permutations
 from typing import Any
 
 import numpy as np
@@ -23,11 +23,19 @@ USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 
 
 def _swapped(comparison: Comparison) -> Variants:
-    orders = list(permutations(range(len(comparison.right))))[1:] if len(comparison.right) <= 4 else []
     return {
         _say_by_order(order) if comparison.step_size else str(order): tuple(comparison.right[i] for i in order)
-        for order in orders
+        for order in _list_orders(len(comparison.right))
     }
+
+
+def _list_orders(count: int) -> list[tuple[int, ...]]:
+    """Return the orders of so many gradients but the right one: all of few; of many, those in which two are exchanged,
+    and the reverse."""
+    if count <= 4:
+        return list(permutations(range(count)))[1:]
+    pairs = [{i: j, j: i} for i, j in combinations(range(count), 2)]
+    return [tuple(pair.get(k, k) for k in range(count)) for pair in pairs] + [tuple(range(count))[::-1]]
 
 
 def _say_by_order(order: tuple[int, ...]) -> Explanation:
