@@ -16,7 +16,8 @@ from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.mistakes.sizes import say_times
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.tolerance import Target, jacobian_target
+from nnkit.check.evidence.jacobian_targets import jacobian_target
+from nnkit.check.evidence.tolerance import Target
 
 MAX_MATRIX_COLUMNS = 64
 """Entries of v up to which the matrix is found by which a product multiplies it."""
