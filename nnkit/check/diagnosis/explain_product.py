@@ -35,7 +35,7 @@ class Product:
     """J, or H where the function is a gradient."""
     function: Callable[..., Any]
     points: Arrays
-    names: tuple[str, ...]
+    names: Sequence[str]
     multiply: Callable[[Arrays], np.ndarray]
     """Returns the learner's product with these vectors."""
 
@@ -233,5 +233,5 @@ def _say_of_matrix(product: Product, found: Explanation, name: str) -> Explanati
         return replace(found, title=title, nudge=nudge, hint=hint)
     title = re.sub(r"\bits\b", "the matrix's", found.title)
     start += "as a matrix, " if found.id == "jacobian-entries" and "matrix" not in title else ""
-    words = {field: product.rename(getattr(found, field)) for field in ("why", "nudge", "hint")}
-    return replace(found, title=product.rename(start + title), **words)
+    why, nudge, hint = map(product.rename, (found.why, found.nudge, found.hint))
+    return replace(found, title=product.rename(start + title), why=why, nudge=nudge, hint=hint)

@@ -98,10 +98,11 @@ def vjp_targets(
     slack = plain + FLOOR * scale
     low, high = make_interval(value, error_bound + slack, low, high, kinked)
     at = _find_kinked_outputs(columns) if kinked.any() else ()
-    return [
-        Target(*(part.reshape(shape) for part in (v, a, b, e)), int(np.sum(k)), at, tuple(columns), p.reshape(shape))
-        for v, a, b, e, k, p in zip(value, low, high, error_bound, kinked, plain)
-    ]
+    found = []
+    for kinks, *parts in zip(kinked, value, low, high, error_bound, plain):
+        v, a, b, error, room = (part.reshape(shape) for part in parts)
+        found.append(Target(v, a, b, error, int(np.sum(kinks)), at, tuple(columns), room))
+    return found
 
 
 def _find_kinked_outputs(columns: Sequence[Estimate]) -> tuple[tuple[int, int], ...]:
