@@ -16,7 +16,8 @@ from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Explanation, Finding
-from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
+from nnkit.check.evidence.jacobian_targets import jacobian_target
+from nnkit.check.evidence.tolerance import Target, find_worst, format_place, make_table
 from nnkit.check.forms.arguments import name_arguments
 from nnkit.check.forms.roles import list_required
 from nnkit.check.pipeline import guard_check

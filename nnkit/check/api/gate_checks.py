@@ -16,8 +16,9 @@ from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.error_map import ErrorMap
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Explanation, Finding, WrongGradient, find_placeholder
+from nnkit.check.evidence.jacobian_targets import jacobian_target
 from nnkit.check.evidence.subjects import FunctionSubject
-from nnkit.check.evidence.tolerance import Target, find_worst, format_place, jacobian_target, make_table
+from nnkit.check.evidence.tolerance import Target, find_worst, format_place, make_table
 from nnkit.check.evidence.unfilled_guess import holds_none, is_unfilled_guess
 from nnkit.check.evidence.value_difference import describe_names, describe_shapes
 from nnkit.check.forms.arguments import Selection, read_arguments

@@ -127,7 +127,7 @@ def _left_behind(d: Differences) -> list[np.ndarray]:
     return found
 
 
-def _replace(x: np.ndarray, index: tuple[int, ...], number: float) -> np.ndarray:
+def _replace(x: np.ndarray, index: tuple[int, ...], number: Any) -> np.ndarray:
     moved = x.copy()
     moved[index] = number
     return moved

@@ -16,7 +16,8 @@ from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.mistakes.sizes import say_times
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Explanation
-from nnkit.check.evidence.tolerance import Target, jacobian_target
+from nnkit.check.evidence.jacobian_targets import jacobian_target
+from nnkit.check.evidence.tolerance import Target
 
 MAX_MATRIX_COLUMNS = 64
 """Entries of v up to which the matrix is found by which a product multiplies it."""
@@ -34,7 +35,7 @@ class Product:
     """J, or H where the function is a gradient."""
     function: Callable[..., Any]
     points: Arrays
-    names: tuple[str, ...]
+    names: Sequence[str]
     multiply: Callable[[Arrays], np.ndarray]
     """Returns the learner's product with these vectors."""
 
@@ -232,5 +233,5 @@ def _say_of_matrix(product: Product, found: Explanation, name: str) -> Explanati
         return replace(found, title=title, nudge=nudge, hint=hint)
     title = re.sub(r"\bits\b", "the matrix's", found.title)
     start += "as a matrix, " if found.id == "jacobian-entries" and "matrix" not in title else ""
-    words = {field: product.rename(getattr(found, field)) for field in ("why", "nudge", "hint")}
-    return replace(found, title=product.rename(start + title), **words)
+    why, nudge, hint = map(product.rename, (found.why, found.nudge, found.hint))
+    return replace(found, title=product.rename(start + title), why=why, nudge=nudge, hint=hint)

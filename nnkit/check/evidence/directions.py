@@ -179,19 +179,19 @@ def find_gap(
 ) -> Gap:
     """Return what is between the slope that these gradients (by the position of the input) say, and this one with its
     error."""
-    terms = np.ravel(upstream * slope)
+    terms = (upstream * slope).ravel()
     own, count, squares = -float(terms.sum()), terms.size, float(terms @ terms)
     rounding, least = 0.0, math.inf
     for i, w in gradients:
-        shares = np.ravel(w * way[i])
+        shares = (w * way[i]).ravel()
         sizes = np.abs(shares)
         own, count, squares = own + shares.sum(), count + shares.size, squares + shares @ shares
         shown = sizes[sizes > NOISE * sizes.max()]
         least = min(least, float(shown.min()) if shown.size else math.inf)
         room = subject.rounding(i, inputs)
         rounding += float(np.sum(room * np.abs(way[i]))) if type(room) is not float or room else 0.0
-    noise = np.ravel(upstream * error) if error.any() else error.ravel()
-    size = math.sqrt(squares) if np.isfinite(squares) else math.nan
+    noise = (upstream * error).ravel() if error.any() else error.ravel()
+    size = math.sqrt(squares) if math.isfinite(squares) else math.nan
     # The signs of upstream gradients have nothing to do with those of the errors: these add up like a random walk too.
     slack = (RTOL + 16 * EPSILON * math.sqrt(count)) * size + 30 * math.sqrt(noise @ noise) + rounding
     return Gap(abs(float(own)), slack, least, size)

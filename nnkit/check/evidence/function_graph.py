@@ -249,7 +249,7 @@ def _try_gates_at(graph: Trace, z: Node) -> Iterator[tuple[Gate, tuple[Array, ..
     """Yield the gates that people write out in several, with z as their only input: gate, labels, output."""
     if z.constant:
         return
-    softmaxes = [Softmax()] if np.shape(z.value)[-1:] > (1,) else []
+    softmaxes: list[Gate] = [Softmax()] if np.shape(z.value)[-1:] > (1,) else []
     softmaxes += [ColumnSoftmax()] if np.ndim(z.value) == 2 and len(z.value) > 1 else []
     for gate in (*_ELEMENTWISE, *WRITTEN_OUT, *softmaxes):
         # ReLU leaves |x| and other positive numbers as they are, and so would be seen wherever these are passed on.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from nnkit.check.error_map import two_numbers
+from nnkit.check.evidence.careful_slopes import confirm_entry
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.directions import Ways, draw_ways, extrapolate_along, find_gap, level_ways, take_complex_steps
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.subjects import Subject
-from nnkit.check.evidence.tolerance import confirm_entry, format_place
+from nnkit.check.evidence.tolerance import format_place
 from nnkit.check.verdict import Entry
 from nnkit.numerical import MIN_SCALE
 

@@ -39,18 +39,46 @@ def list_scaled(subject: Subject, inputs: Arrays) -> Iterator[Arrays]:
             yield tuple((x * factor.get(i, 1.0))[()] if i in sizes else x for i, x in enumerate(inputs))
 
 
+def is_beyond_rounding(subject: Subject, comparison: Comparison, rng: np.random.Generator) -> bool:
+    """Return True if something is wrong, at a kink or by more than the rounding of the learner's own code explains."""
+    pairs = list(zip(comparison.targets, comparison.returned))
+    if any(w.shape != t.value.shape for t, w in pairs):
+        return True
+    missed = [t.misses(w) for t, w in pairs]
+    if not any(mask.any() for mask in missed):
+        return False
+    if any((mask & ~np.isfinite(t.error_bound)).any() for mask, (t, _) in zip(missed, pairs)):
+        return True
+    return any(mask.any() for mask in find_beyond_rounding(subject, comparison, missed, rng, 0))
+
+
 def find_beyond_rounding(
-    subject: Subject, comparison: Comparison, masks: Sequence[np.ndarray], rng: np.random.Generator
+    subject: Subject,
+    comparison: Comparison,
+    masks: Sequence[np.ndarray],
+    rng: np.random.Generator,
+    moves_of_targets: int = MOVES_OF_TARGETS,
 ) -> list[np.ndarray]:
     """Return True for those of these entries whose errors are larger than rounding explains."""
-    rounding = measure_rounding(subject, comparison, rng)
+    rounding = measure_rounding(subject, comparison, rng, moves_of_targets)
     return [
         mask & (np.abs(w - t.value) > ROUNDING_FACTOR * room) & np.isfinite(t.error_bound)
         for mask, w, t, room in zip(masks, comparison.returned, comparison.targets, rounding)
     ]
 
 
-def measure_rounding(subject: Subject, comparison: Comparison, rng: np.random.Generator) -> list[np.ndarray]:
+def find_zeros(subject: Subject, comparison: Comparison, rng: np.random.Generator) -> list[np.ndarray]:
+    """Return True for the entries that are 0 up to their own rounding, and measured as 0."""
+    rounding = measure_rounding(subject, comparison, rng, 0)
+    return [
+        (np.abs(w) <= ROUNDING_FACTOR * room) & (np.abs(t.value) <= t.error_bound + ROUNDING_FACTOR * room)
+        for w, t, room in zip(comparison.returned, comparison.targets, rounding)
+    ]
+
+
+def measure_rounding(
+    subject: Subject, comparison: Comparison, rng: np.random.Generator, moves_of_targets: int
+) -> list[np.ndarray]:
     """Return how much each gradient, or the measured one, changes as the last digits of inputs and upstream gradient
     do: what rounding and the condition of the problem may do, and no mistake. Infinite where it cannot be had."""
     changes = [np.zeros(t.value.shape) for t in comparison.targets]
@@ -61,7 +89,7 @@ def measure_rounding(subject: Subject, comparison: Comparison, rng: np.random.Ge
         if isinstance(returned, Finding):
             return [np.full(change.shape, np.inf) for change in changes]
         pairs = list(zip(comparison.returned, returned))
-        if move < MOVES_OF_TARGETS:
+        if move < moves_of_targets:
             targets = (vjp_targets(subject.function, inputs, i, [upstream])[0] for i in subject.wrt)
             pairs += [(old.value, new.value) for old, new in zip(comparison.targets, targets)]
         for k, (old, new) in enumerate(pairs):

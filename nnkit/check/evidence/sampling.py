@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from nnkit import numerical
+from nnkit.check.evidence.careful_slopes import recheck
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject
-from nnkit.check.evidence.tolerance import recheck, vjp_targets
+from nnkit.check.evidence.tolerance import vjp_targets
 from nnkit.check.evidence.traced_columns import compute_columns
 
 STEPS = tuple(10.0**-k for k in range(2, 8))

@@ -65,7 +65,7 @@ def pair_values(
 def _number_values(expression: Callable[..., Any], values: list[Any]) -> tuple[Callable[..., Any], list[Any]]:
     """Return an expression and values whose objects hash by the order in which that is asked of them, in place of by
     their addresses. They are of a subclass: the class itself stays as it is."""
-    kind = type(values[0])
+    kind: Any = type(values[0])
     if kind.__hash__ is not object.__hash__ or issubclass(kind, RemoteObject):
         return expression, values
     numbers: dict[int, tuple[int, Any]] = {}  # the objects too, so that no other one gets the address of one

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from nnkit.check.evidence import sampling
+from nnkit.check.evidence.careful_slopes import confirm_entry
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.directions import look_along
 from nnkit.check.evidence.domains import leaves_domain
@@ -16,8 +17,14 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import find_difference
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import search_wrong_entry
-from nnkit.check.evidence.other_scales import contradicts, find_beyond_rounding, list_scaled
-from nnkit.check.evidence.tolerance import EPSILON, confirm_entry, find_worst
+from nnkit.check.evidence.other_scales import (
+    contradicts,
+    find_beyond_rounding,
+    find_zeros,
+    is_beyond_rounding,
+    list_scaled,
+)
+from nnkit.check.evidence.tolerance import FLOOR, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
 
@@ -97,26 +104,20 @@ class _ScaleSearch:
             if isinstance(found, Finding):
                 return []
             (comparison,) = found
-            if self._is_wrong(comparison):
+            if is_beyond_rounding(subject, comparison, case.rng):
                 return [] if leaves_domain(subject, case.inputs, others) else found
-            left = [a | t.misses(w) | t.doubts(w) for a, t, w in zip(left, comparison.targets, returned)]
+            zeros = find_zeros(subject, comparison, case.rng)
+            doubts = [t.misses(w) | t.doubts(w) for t, w in zip(comparison.targets, returned)]
+            left = [empty | (doubt & ~zero) for empty, doubt, zero in zip(left, doubts, zeros)]
         self.doubts = [doubt & rest for doubt, rest in zip(self.doubts, left)]
         return []
 
     def _search_entry(self, others: Arrays, g: np.ndarray, returned: Arrays) -> Finding | None:
-        case, floor = self.case, 64 * EPSILON * float(np.max(np.abs(g), initial=0.0))
+        case, floor = self.case, FLOOR * float(np.max(np.abs(g), initial=0.0))
         found = search_wrong_entry(
             case.subject, others, g, returned, case.directions_rng, case.exact, SHARE_FOR_ENTRY, floor
         )
         return None if found is None or leaves_domain(case.subject, case.inputs, others) else found
-
-    def _is_wrong(self, comparison: Comparison) -> bool:
-        missed = [t.misses(w) for t, w in zip(comparison.targets, comparison.returned)]
-        if not any(map(np.any, missed)):
-            return False
-        if any(w.shape != t.value.shape for t, w in zip(comparison.targets, comparison.returned)):
-            return True
-        return any(map(np.any, find_beyond_rounding(self.case.subject, comparison, missed, self.case.rng)))
 
     def conclude(self) -> list[Comparison]:
         """Return the comparison here as wrong if gradients are clearly not right wherever they were looked at; else

@@ -215,7 +215,8 @@ class PlaygroundActor:
         layers = self.trainer.compute_units(self.points.make_grid(MAP_SIDE).astype(float))
         units = np.hstack([layer[:, :MAX_MAPPED_UNITS] for layer in layers]).T
         largest = np.maximum(np.abs(units).max(axis=1, keepdims=True), 1e-12)
-        return np.nan_to_num(127 * units / largest).astype(np.int8).tobytes()
+        shades: bytes = np.nan_to_num(127 * units / largest).astype(np.int8).tobytes()
+        return shades
 
     def _describe_settings(self) -> Json:
         s = self.settings

@@ -46,7 +46,7 @@ def build_svg_model(graph: Graph, widest_labels: Mapping[int, str], width: float
 
 def frame_groups(boxes: Sequence[Json], groups: Sequence[tuple[int, Group, Sequence[int]]]) -> list[Json]:
     """Return a frame around the boxes of each unfolded group, one for each line: (number, group, nodes as shown)."""
-    frames = []
+    frames: list[Json] = []
     parts = [
         (number, group, inner)
         for number, group, members in groups

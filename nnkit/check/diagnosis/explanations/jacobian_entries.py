@@ -119,12 +119,12 @@ def _describe_line(wrong: Any) -> str:
     """Return where all wrong entries of a matrix are, if in one row or column or on the diagonal."""
     if wrong.ndim != 2 or min(wrong.shape) < 2 or wrong.sum() < 2:
         return ""
-    rows, columns = (np.unique(at) for at in np.nonzero(wrong))
-    if len(rows) == 1:
+    rows, columns = np.nonzero(wrong)
+    if len({*rows}) == 1:
         return f", all in row {rows[0]}"
-    if len(columns) == 1:
+    if len({*columns}) == 1:
         return f", all in column {columns[0]}"
-    if np.array_equal(*np.nonzero(wrong)):
+    if np.array_equal(rows, columns):
         return ", all on the diagonal"
     square = wrong.shape[0] == wrong.shape[1]
     return ", all beside the diagonal" if square and not np.diagonal(wrong).any() else ""

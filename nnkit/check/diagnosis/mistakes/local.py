@@ -68,8 +68,8 @@ def _column_softmax_wrong_sum(g: Any, inputs: Any, out: Any) -> Any:
 def _list_wrong_axes(comparison: Comparison) -> Variants:
     """Return a softmax over the other axis, and a right one with its backward's sum over the other axis."""
     other = at_gates(comparison, {Softmax: _softmax_wrong_axis, G.SoftmaxCrossEntropy: _loss_wrong_axis})
-    for axis, sums in ((-1, {Softmax: _softmax_wrong_sum}), (0, {ColumnSoftmax: _column_softmax_wrong_sum})):
-        found = at_gates(comparison, sums).values()
+    for axis, kind, wrong_sum in ((-1, Softmax, _softmax_wrong_sum), (0, ColumnSoftmax, _column_softmax_wrong_sum)):
+        found = at_gates(comparison, {kind: wrong_sum}).values()
         fitting = [s for s in found if _gives_wrong_one(comparison, s)]
         other |= {_say_wrong_sum(axis): s for s in fitting[:1]}
     columns = at_gates(comparison, {ColumnSoftmax: _column_softmax_wrong_axis}).values()

@@ -79,7 +79,7 @@ def _in_backward(comparison: Comparison) -> Variants:
         wires = [graph.wires[i] for i in comparison.wrt]
         for edge in edges if len(edges) <= MAX_EDGES else ():
             weight = next((x for x in edge.node.inputs[:2] if x is not edge.wire), None)
-            if not isinstance(edge.node.gate, PRODUCTS) or not any(weight is wire for wire in wires):
+            if weight is None or not isinstance(edge.node.gate, PRODUCTS) or not any(weight is wire for wire in wires):
                 continue
             moved = [grads[x.index] if x is weight else x.value for x in edge.node.inputs]
             shares = edge.node.gate.backward(grads[edge.node.index], edge.node.gate.forward(*moved)[1])
