@@ -154,7 +154,7 @@ LEFT_MOVED = {
 SHAPE_OF_X = {
     "why": "Each entry of x has a slope of its own, at its own place.",
     "nudge": "Print the shape of x, and that of what is returned.",
-    "hint": "Fill np.zeros(x.shape), one entry for each entry of x; a flat list of all slopes needs `.reshape(x.shape)`.",
+    "hint": "Fill np.zeros(x.shape), one entry for each of x; a flat list of all slopes needs `.reshape(x.shape)`.",
     "lesson": "lecture 01, What we want: one slope for each input",
 }
 OTHER_QUOTIENTS: tuple[tuple[str, str, Callable[[Differences], np.ndarray]], ...] = (
@@ -176,8 +176,8 @@ OTHER_QUOTIENTS: tuple[tuple[str, str, Callable[[Differences], np.ndarray]], ...
 """Quotients that are described, each with its hint."""
 WORDS: dict[str, dict[str, str]] = {
     "one-sided-difference": {
-        "hint": "Evaluate on both sides: (f(x + h) - f(x - h)) / (2 * h). If the code seems to: `p = x` makes no copy, so "
-        "p[i] += h and then p[i] -= h ends at x; write `p = x.copy()`.",
+        "hint": "Evaluate on both sides: (f(x + h) - f(x - h)) / (2 * h). If the code seems to: `p = x` makes no copy, "
+        "so p[i] += h and then p[i] -= h ends at x; write `p = x.copy()`.",
     },
     "no-upstream": {
         "why": "What is measured is the slope of the sum of all outputs; the slope of Σ upstream · out was asked for.",
