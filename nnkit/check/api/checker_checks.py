@@ -72,7 +72,7 @@ class JudgedGate:
     upstreams: list[Any] = field(default_factory=list)
     points: list[tuple[Any, ...]] = field(default_factory=list)
     slips: list[str] = field(default_factory=list)
-    """What is wrong with the calls that it made."""
+    """Faults in the calls that it made, in words."""
 
     @property
     def is_misjudged(self) -> bool:

@@ -37,7 +37,7 @@ class PlantedGate:
     hides: tuple[str, ...] = ()
     """The ids of the mistakes in a checker that make it misjudge this gate, where they are known."""
     hint: str = ""
-    """What to look at if no other gate is misjudged."""
+    """Hint for a checker that misjudges no other gate."""
 
     @property
     def is_right(self) -> bool:
