@@ -245,7 +245,7 @@ def _describe_quotient(
 ) -> tuple[str, str]:
     """Return what a quotient without a name is, and a hint: by its size, and by the points at which it evaluates f."""
     for reason, hint, way in OTHER_QUOTIENTS:
-        if _explains(lambda d, way=way: [way(d)], asked):  # type: ignore[misc]
+        if _explains(_list_one(way), asked):
             return reason, hint
     hint = "For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h."
     d = asked[0][0]
@@ -260,6 +260,10 @@ def _describe_quotient(
     if others:
         return f"it nudges not only by h = {d.h:g}, but also by {_write_moves(others)}", hint
     return "it is not the central difference quotient", hint
+
+
+def _list_one(way: Callable[[Differences], np.ndarray]) -> Callable[[Differences], list[np.ndarray]]:
+    return lambda d: [way(d)]
 
 
 def _write_moves(moves: Collection[float]) -> str:
