@@ -256,8 +256,8 @@ edited(
      "order.insert(0, value)\n                for x in value.inputs:\n                    visit(x)"),
     said="wrong-order",
 )  # fmt: skip
-edited("forwards", ("for value in reversed(order)", "for value in order"), said="not-filled-in overwritten-branch path")
-edited("a list forwards", ("tape[::-1]", "tape"), source=LIST_OF_ALL, said="not-filled-in overwritten-branch path")
+edited("forwards", ("for value in reversed(order)", "for value in order"), said="one-step-back")
+edited("a list forwards", ("tape[::-1]", "tape"), source=LIST_OF_ALL, said="one-step-back")
 edited("breadth first", (SEARCH, '''
         queue = [self]
         while queue:
@@ -287,22 +287,22 @@ edited(
     "only leaves reset", (RESET, RESET.replace("value.grad =", f"if {UNSET}: value.grad =")),
     said="not-reset changes-by-itself",
 )  # fmt: skip
-edited("starts at 2", ("np.ones(np.shape(self.data))", "2 * np.ones(np.shape(self.data))"), said="factor")
-edited("starts at the value", ("np.ones(np.shape(self.data))", "self.data"), said="chain-from-value")
+edited("starts at 2", ("np.ones(np.shape(self.data))", "2 * np.ones(np.shape(self.data))"), said="wrong-start")
+edited("starts at the value", ("np.ones(np.shape(self.data))", "self.data"), said="wrong-start")
 edited("no __rmul__", (RMUL, ""), said="left-operand")
 edited("no __radd__", (RADD, ""), said="left-operand")
-edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="bias-not-summed wrong-shape kept-dims path")
+edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="wrong-shape")
 edited(
     "summed to a number",
     ("sum_back(dx, np.shape(x.data))", "sum_back(dx, ())"),
     said="measured-slope",
 )
 edited("mean in place of sum", (SUM, f"{SUM} * np.size(x.data) / np.size(dx)"),
-       said="bias-mean no-batch-mean divided-by-another-size factor")  # fmt: skip
+       said="measured-slope")  # fmt: skip
 edited(
     "upstream left out",
     ("value.gate.backward(value.grad", "value.gate.backward(np.ones_like(value.grad)"),
-    said="chain-begun-late wrong-factor",
+    said="upstream-not-passed",
 )
 edited("multiply with itself", (MULTIPLY, SQUARE),
        said="wrong-value")  # fmt: skip
@@ -312,13 +312,13 @@ edited(
     said="missing-gradient",
 )
 edited("first input alone", (IF_VALUE, IF_VALUE.replace("if ", "if x is value.inputs[0] and ")),
-       said="not-filled-in path overwritten-branch")  # fmt: skip
+       said="measured-slope")  # fmt: skip
 edited(
     "gradients swapped",
     ("zip(value.inputs, value", "zip(value.inputs[::-1], value"),
-    said="swapped-inputs own-input path",
+    said="other-inputs",
 )
-edited("never sent", ("if value.gate:", "if value.gate and value is self:"), said="not-filled-in path chain-stopped")
+edited("never sent", ("if value.gate:", "if value.gate and value is self:"), said="one-step-back")
 
 
 def load(source: str) -> Callable[..., Any]:
