@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.diagnosis.explanations.faults import match_fault
+from nnkit.check.diagnosis.explanations.tape_faults import BROKEN_TAPE
 from nnkit.check.diagnosis.graph_passes import GraphRun
 from nnkit.check.diagnosis.measured import explain_measured
 from nnkit.check.diagnosis.tape_passes import find_faulty_pass, trace_expression
@@ -63,10 +65,10 @@ def _compile(expression: str, names: Sequence[str]) -> Callable[..., Any]:
 def _run(run: Run, expression: str, inputs: Mapping[str, Any], passes: int) -> Any:
     """Return the value and a tuple of gradients after so many passes, or a finding."""
     returned = guarded_call.call_learner(run, (expression, _copy(inputs), passes), "it")
+    if isinstance(returned, CallFault):
+        return _explain_fault(returned)
     if isinstance(returned, Finding):
-        found = LEFT_OPERAND.search(returned.message) if isinstance(returned, CallFault) else None
-        sentence = f"a number on the left of {found[1]} is not understood: {found[0]}." if found else ""
-        return Finding("wrong", sentence, ("left-operand",)) if found else returned
+        return returned
     if not isinstance(returned, tuple | list) or len(returned) != 2 or not isinstance(returned[1], Mapping):
         kind = guarded_call.describe_kind(returned)
         return Finding(
@@ -77,6 +79,19 @@ def _run(run: Run, expression: str, inputs: Mapping[str, Any], passes: int) -> A
         sentence = f"after backward, {missing[0]}.grad is None: no gradient arrived."
         return Finding("wrong", sentence, ("missing-gradient",))
     return returned[0], tuple(returned[1][each] for each in inputs)
+
+
+def _explain_fault(fault: CallFault) -> Finding:
+    """Return the finding with what the exception means on a tape, where that is known."""
+    left = LEFT_OPERAND.search(fault.message)
+    if left:
+        sentence = f"a number on the left of {left[1]} is not understood: {left[0]}."
+        return Finding("wrong", sentence, ("left-operand",))
+    found = match_fault(fault, (BROKEN_TAPE,))
+    if found is None:
+        return fault
+    words = {"title": found.title, "why": found.why, "nudge": found.nudge, "hint": found.hint}
+    return replace(fault, mistakes=(found.id,), words=words)
 
 
 def _copy(inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
 
 TRACERS = (
     FaultKind(
@@ -91,7 +91,14 @@ SHAPES = (
             FaultCase(
                 r"dot_general requires.*got \((?P<a>\d+),?\) and \((?P<b>\d+),?\)", "the inner sizes are {a} and {b}"
             ),
-            FaultCase(r"matmul: .*does not have enough dimensions|for @:", "@ is for arrays; for single numbers use *"),
+            FaultCase(
+                rf"matmul: .*does not have enough dimensions|for @:(?!.*'{OWN_CLASS}')",
+                "@ is for arrays; for single numbers use *",
+                r"@|^$",
+            ),
+            FaultCase(
+                r"matmul: .*does not have enough dimensions", "a single number stands where a product needs an array"
+            ),
         ),
     ),
     FaultKind(

@@ -111,8 +111,8 @@ CONDUCT = (
     Explanation(
         "one-step-back",
         "no gradient went further back than through the last gate",
-        "The inputs of the last gate have their gradients, and nothing behind them: a value that is asked before its own "
-        "gradient has arrived sends on zeros.",
+        "The inputs of the last gate have their gradients, and nothing behind them: a value that is asked before its "
+        "own gradient has arrived sends on zeros.",
         "In which order does your loop go through the values: from the inputs on, or from the output?",
         "Go through the list in reverse: the output first, and each value after all that use it.",
         "lecture 01, Where a wire branches",
