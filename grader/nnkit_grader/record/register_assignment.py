@@ -8,6 +8,7 @@ graded, by nbgrader's own release into a temporary folder.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from typing import Any
 
 from nbgrader.api import Assignment as NbgraderAssignment
@@ -26,8 +27,20 @@ def register_assignment(coursedir: Any, parent: Any, gradebook: CourseGradebook,
     `parent` carries nbgrader's configuration. Raises ValueError if nbgrader refuses, for instance because cells were
     added or removed after the first submission was graded.
     """
-    if gradebook.run_transaction(lambda session: is_registered(session, assignment)):
+    registered = partial(gradebook.run_transaction, lambda session: is_registered(session, assignment))
+    if registered():
         return False
+    # A failure may be the end of a connection: `registered` waits for a gradebook whose server restarts.
+    result = _release(coursedir, parent, gradebook, assignment)
+    if not result["success"] and not registered():
+        result = _release(coursedir, parent, gradebook, assignment)
+        if not result["success"]:
+            raise ValueError(f"{assignment.name} cannot be entered into the gradebook: {_describe_failure(result)}")
+    return True
+
+
+def _release(coursedir: Any, parent: Any, gradebook: CourseGradebook, assignment: Assignment) -> dict[str, Any]:
+    """Release the assignment into a temporary folder; return nbgrader's result, with "success" and "log"."""
     from nbgrader.converters import GenerateAssignment
 
     with (
@@ -42,10 +55,8 @@ def register_assignment(coursedir: Any, parent: Any, gradebook: CourseGradebook,
     ):
         release = GenerateAssignment(coursedir=coursedir, parent=parent)
         release.force = release.create_assignment = True
-        result = capture_log(release)
-    if not result["success"]:
-        raise ValueError(f"{assignment.name} cannot be entered into the gradebook: {_describe_failure(result)}")
-    return True
+        result: dict[str, Any] = capture_log(release)
+    return result
 
 
 def is_registered(session: Session, assignment: Assignment) -> bool:

@@ -106,10 +106,12 @@ class _NameInliner(ast.NodeTransformer):
 
 
 def _list_factors(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield a, b and c of a * b / c; a sign is ignored."""
+    """Yield a, b and c of a * b / c, of its sum too; a sign is ignored."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
         yield from _list_factors(node.left)
         yield from _list_factors(node.right)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.sum", "sum") and len(node.args) == 1:
+        yield from _list_factors(node.args[0])
     elif isinstance(node, ast.UnaryOp):
         yield from _list_factors(node.operand)
     else:

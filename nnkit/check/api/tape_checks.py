@@ -51,7 +51,9 @@ def check_tape(run: Run, expression: str, name: str = "", rng: int = 0, **inputs
         found = find(case)
         if isinstance(found, WrongGradient):
             found = _explain(subject, found, run, expression, dict(zip(names, xs)))
-        return render(case, found) if found else _find_kept(run, expression, dict(zip(names, xs))) or render(case, None)
+        if found is None:
+            return _find_kept(run, expression, dict(zip(names, xs))) or render(case, None)
+        return render(case, found)
 
     return guard_check(title, check)
 

@@ -25,6 +25,7 @@ class FaultCase:
     """Better words than those of its kind, as `nudge` and `hint` are."""
     nudge: str = ""
     hint: str = ""
+    lesson: str = ""
 
     def match(self, raised: str, line: str) -> str | None:
         """Return what is said of an exception with this text in this line; None if it is another one."""

@@ -33,7 +33,14 @@ PYTHON_FAULTS = (
                 r"^backward raised NameError: name '(?P<name>\w+)'",
                 "`{name}` has no value in backward: misspelled, or not taken out of the cache?",
             ),
-            FaultCase(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
+            FaultCase(
+                r"raised NameError: name '(?P<name>\w+)'",
+                "`{name}` is misspelled, or has no value yet",
+                why="A function knows its arguments, what it has set itself, and what the cells above have set.",
+                nudge="Which line gives this name its value, and has it run?",
+                hint="Compare the spelling with that line, letter by letter.",
+                lesson="lecture 00, Predict, then run",
+            ),
             FaultCase(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),
         ),
     ),
@@ -147,7 +154,11 @@ PYTHON_FAULTS = (
         "lecture 00, Predict, then run",
         cases=(
             FaultCase(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\[['\"]"),
-            FaultCase(r"KeyError: (?P<key>.+)", "there is no key {key}"),
+            FaultCase(
+                r"KeyError: (?P<key>.+)",
+                "there is no key {key}",
+                hint="Write the key exactly as the exercise has it: the same letters, capitals and spaces.",
+            ),
             FaultCase(
                 r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)",
                 "axis {axis} has {n} entries, so there is no entry {i}",
@@ -160,9 +171,23 @@ PYTHON_FAULTS = (
                 r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
                 "a single number has no entries",
             ),
-            FaultCase(r"'NoneType' object is not subscriptable", "it is None here: is a `return` missing?"),
+            FaultCase(
+                r"'NoneType' object is not subscriptable",
+                "it is None here: is a `return` missing?",
+                hint="Find the line that made what is None here: does the function that it calls end with a `return`?",
+            ),
             FaultCase(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
-            FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
+            FaultCase(
+                r"(?P<kind>list|string) indices must be integers|'(?P<other>set)' object is not subscriptable",
+                "a list, text or set has no keys: a dict is wanted",
+                hint='Write a dict: {"first key": ..., "second key": ...}.',
+            ),
+            FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it", r"\bcache\b"),
+            FaultCase(
+                r"tuple indices must be integers",
+                "a tuple has no names, only places",
+                hint="Unpack it, or take a dict, which has keys.",
+            ),
         ),
     ),
     FaultKind(
@@ -270,7 +295,7 @@ def match_fault(call: CallFault, kinds: Sequence[FaultKind]) -> Explanation | No
                     case.why or kind.why,
                     case.nudge or kind.nudge,
                     case.hint or kind.hint,
-                    kind.lesson,
+                    case.lesson or kind.lesson,
                     named=False,
                 )
     return None
