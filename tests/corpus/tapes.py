@@ -292,7 +292,7 @@ edited("starts at 2", ("np.ones(np.shape(self.data))", "2 * np.ones(np.shape(sel
 edited("starts at the value", ("np.ones(np.shape(self.data))", "self.data"), said="wrong-start")
 edited("no __rmul__", (RMUL, ""), said="left-operand")
 edited("no __radd__", (RADD, ""), said="left-operand")
-edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="wrong-shape")
+edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="bias-not-summed")
 edited(
     "summed to a number",
     ("sum_back(dx, np.shape(x.data))", "sum_back(dx, ())"),

@@ -9,13 +9,16 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.arrays import unbroadcast
 from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.explanations.faults import match_fault
 from nnkit.check.diagnosis.explanations.tape_faults import BROKEN_TAPE
 from nnkit.check.diagnosis.graph_passes import GraphRun
 from nnkit.check.diagnosis.measured import explain_measured
+from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.tape_passes import find_faulty_pass, trace_expression
 from nnkit.check.evidence import guarded_call
+from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.pipeline import Case, find, guard_check, render
@@ -24,6 +27,12 @@ from nnkit.check.verdict import Verdict
 Run = Callable[..., Any]
 LEFT_OPERAND = re.compile(r"unsupported operand type\(s\) for (\S+): '(int|float|numpy\.\w+)' and '(\w+)'")
 
+UNSUMMED = {
+    "title": "it was not summed over the axes along which the input was copied",
+    "why": "Each copy of the input has a gradient, and they add up; yours keeps them apart.",
+    "nudge": "Along which axes did NumPy copy this input? What happens to the gradients where a wire branches?",
+    "hint": "Sum the gradient back to the input's shape: sum_back(dx, np.shape(x.data)).",
+}
 PROBES = ("{a} + {b} * {a}", "3 * {a} + {b} * 2", "(q := {a} * {b}) + ((p := q * {a}) + q) * (p + {b})")
 """Short expressions that tell the mistakes of a tape apart: of its first and its last input."""
 
@@ -133,6 +142,8 @@ def _explain(
     and what no way back explains is left as it was measured."""
     comparison, k = found.first
     wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
+    if all(_is_unsummed(comparison, i) for i in wrong):
+        return replace(found, faults=(GradientFault(wrong, (BY_ID["bias-not-summed"].explain("", **UNSUMMED),)),))
     id = find_faulty_pass(_run_expressions(run, expression, inputs))
     if id:
         return replace(found, faults=(GradientFault(wrong, (ENTRIES[id],)),))
@@ -140,6 +151,16 @@ def _explain(
     others = tuple(i for i in wrong if i != k)
     faults = (GradientFault((k,), (measured,) if measured else ()), *([GradientFault(others)] if others else []))
     return replace(found, faults=faults)
+
+
+def _is_unsummed(comparison: Comparison, i: int) -> bool:
+    """Return True if the gradient has an entry for each copy of the input, and these add up to the right one."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    try:
+        summed = unbroadcast(np.broadcast_to(returned, np.broadcast_shapes(returned.shape, right.shape)), right)
+    except ValueError:
+        return False
+    return bool(returned.size > right.size and np.allclose(summed, right))
 
 
 def _run_expressions(run: Run, expression: str, inputs: Mapping[str, Any]) -> list[GraphRun]:
