@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
 
 NESTED = r"(?:[^(),]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+"
 """A regular expression for one argument of a call, with brackets in it."""
@@ -101,7 +101,14 @@ SHAPES = (
             FaultCase(
                 r"dot_general requires.*got \((?P<a>\d+),?\) and \((?P<b>\d+),?\)", "the inner sizes are {a} and {b}"
             ),
-            FaultCase(r"matmul: .*does not have enough dimensions|for @:", "@ is for arrays; for single numbers use *"),
+            FaultCase(
+                rf"matmul: .*does not have enough dimensions|for @:(?!.*'{OWN_CLASS}')",
+                "@ is for arrays; for single numbers use *",
+                r"@|^$",
+            ),
+            FaultCase(
+                r"matmul: .*does not have enough dimensions", "a single number stands where a product needs an array"
+            ),
         ),
     ),
     FaultKind(
