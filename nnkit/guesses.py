@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -18,8 +20,10 @@ class Answer:
 
     value: Any
     rtol: float = 1e-6
-    """The tolerance, relative to the largest entry: as exact as the text asks for."""
+    """The tolerance, relative to each entry: as exact as the text asks for."""
     any_order: bool = False
+    is_choice: bool = False
+    """The number only says which one is chosen: no guess is too high or too low."""
 
 
 ANSWERS = {
@@ -39,7 +43,7 @@ ANSWERS = {
     "the limit of step_size": Answer(1),
     "the topological order": Answer("b"),
     # 02 the sigmoid gate
-    "the largest slope of σ": Answer(0.25),
+    "the largest slope of σ": Answer(0.25, 0.05),
     "what the box sends down": Answer(0.1966, 0.01),
     "what σ sends down": Answer(0.18),
     "dw of the neuron": Answer([-0.1966, -0.3932, 0.1966], 0.01),
@@ -81,7 +85,7 @@ ANSWERS = {
     "updates in an epoch": Answer(10),
     "the change of W": Answer(-1),
     "the first loss": Answer(2.3026, 0.02),
-    "the best of the four": Answer(3),
+    "the best of the four": Answer(3, is_choice=True),
     "the gradient of the whole loss": Answer([0.5, 0.4]),
     "the parameters of 64 → 50 → 10": Answer(3760),
     # 05 JAX and the GPU
@@ -98,6 +102,7 @@ ANSWERS = {
     # assignments
     "what reaches x": Answer(15),
     "what comes down": Answer(3),
+    "what reaches the first score": Answer(0),
 }
 """The answers by name; a test computes each."""
 
@@ -128,37 +133,82 @@ def _describe_wrong(guess: Any, answer: Answer) -> str:
     if answer.any_order:
         return _compare_members(guess, answer.value)
     if isinstance(answer.value, str):
-        return "" if str(guess).strip().lower() == answer.value else "not that one"
+        return _compare_words(guess, answer.value)
     wanted = np.asarray(answer.value, dtype=float)
     try:
-        given = np.asarray(guess, dtype=float)
-    except (TypeError, ValueError):
+        given = np.array(_read_numbers(guess), dtype=float)
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         return f"not this kind: {_describe_kind(wanted)} is wanted"
     if given.size == wanted.size == 1:  # [6] for 6 is a matter of taste
         given = given.reshape(wanted.shape)
     if given.shape != wanted.shape:
         return f"not this shape: {_describe_kind(wanted)} is wanted"
-    return _compare_numbers(given, wanted, answer.rtol * float(np.max(np.abs(wanted))) + 1e-12)
+    room = answer.rtol * np.abs(wanted) + 1e-12
+    wrong = _compare_numbers(given, wanted, room)
+    return "not that one" if wrong and answer.is_choice else wrong
+
+
+def _read_numbers(guess: Any) -> Any:
+    """Return a guess with numbers in place of texts such as "1/4" or "-4, -4, 3". Raises ValueError for others."""
+    if isinstance(guess, str):
+        parts = [_read_number(part) for part in _split(guess.strip(" ()[]"))]
+        return parts if len(parts) != 1 else parts[0]
+    return [_read_numbers(part) for part in guess] if isinstance(guess, list | tuple) else guess
+
+
+def _read_number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float(Fraction(text))
+
+
+def _split(text: str) -> list[str]:
+    """Return the parts of a text between commas; where there is none, between spaces."""
+    return [
+        part for part in re.split(r"\s*[,;]\s*|\s+and\s+" if re.search(r"[,;]| and ", text) else r"\s+", text) if part
+    ]
+
+
+def _compare_words(guess: Any, value: str) -> str:
+    """Return what is wrong with a guess at one word or letter."""
+    while isinstance(guess, list | tuple | set) and len(guess) == 1:
+        (guess,) = guess
+    given = str(guess).strip(" ().:'\"").lower()
+    if given == value:
+        return ""
+    return "a letter is wanted" if len(value) == 1 and not (len(given) == 1 and given.isalpha()) else "not that one"
 
 
 def _compare_members(guess: Any, value: Collection[Any]) -> str:
     """Return how many members of a collection are missing and how many do not belong to it."""
-    members = {guess} if isinstance(guess, str | int) else set(np.ravel(np.asarray(guess, dtype=object)))
-    missing, extra = len(set(value) - members), len(members - set(value))
+    members, wanted = set(_read_members(guess)), set(_read_members(value))
+    missing, extra = len(wanted - members), len(members - wanted)
     said = [f"{missing} missing"] * (missing > 0) + [f"{extra} too many"] * (extra > 0)
     return " and ".join(said)
 
 
-def _compare_numbers(given: np.ndarray, wanted: np.ndarray, room: float) -> str:
+def _read_members(guess: Any) -> list[str]:
+    """Return the members of a list, a set, an array or a text, without capitals and spaces; 1, 1.0 and "1" are one."""
+    if isinstance(guess, str):
+        parts = _split(guess) if re.search(r"[,;]| and ", guess) else [guess]
+        return [part.strip(" ()[]'\"").replace(" ", "").lower() for part in parts]
+    if isinstance(guess, Iterable):
+        return [member for part in guess for member in _read_members(part)]
+    return [f"{guess:g}" if isinstance(guess, int | float | np.number) else str(guess).lower()]
+
+
+def _compare_numbers(given: np.ndarray, wanted: np.ndarray, room: np.ndarray) -> str:
     """Return which numbers are too high or too low, or that only their order or sign is wrong."""
     near = np.abs(given - wanted) <= room
     if near.all():
         return ""
     if not np.isfinite(given).all():
         return "not a finite number"
-    if np.allclose(np.sort(given, axis=None), np.sort(wanted, axis=None), rtol=0, atol=room):
+    order = np.argsort(wanted, axis=None)
+    if np.all(np.abs(np.sort(given, axis=None) - np.ravel(wanted)[order]) <= np.ravel(room)[order]):
         return "the right numbers, but in another order"
-    if np.allclose(-given, wanted, rtol=0, atol=room):
+    if np.all(np.abs(-given - wanted) <= room):
         return "right but for the sign" + "s" * (given.size > 1)
     words = np.where(near, "right", np.where(given > wanted, "too high", "too low"))
     return ", ".join(words) if words.ndim else str(words)

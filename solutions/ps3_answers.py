@@ -644,6 +644,28 @@ def valley():
 def valley():
     return {"central": 100, "one side": 10, "kink": 0.5, "float32": 3}
 
+# %% valley-answers mistake=no-return loses=test-valley
+def valley():
+    {"central": 100, "one side": 10, "kink": 0.5, "float32": 0}
+
+# %% valley-answers mistake=tuple loses=test-valley
+def valley():
+    return 100, 10, 0.5, 0
+
+# %% valley-answers mistake=misspelt-keys loses=test-valley=1
+def valley():
+    return {"Central": 100, "one-side": 10, "kink": 0.5, "float32": 0}
+
+# %% judge mistake=fraction-of-each-entry loses=test-judge=2
+def is_right(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, dx in enumerate(backward(upstream, cache)):
+        m = measured_gradient(lambda x: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.shape(dx) != m.shape or not np.all(np.abs(dx - m) <= 1e-4 * np.abs(m)):
+            return False
+    return True
+
 # %% judge style=allclose
 def is_right(forward, backward, inputs):
     out, cache = forward(*inputs)

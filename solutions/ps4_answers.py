@@ -1056,7 +1056,7 @@ def run_on_tape(expression, inputs, passes=1):
         out.backward()
     return out.data, {name: value.grad for name, value in values.items()}
 
-# %% tape mistake=chain-from-value loses=test-tape,test-tape-network
+# %% tape mistake=wrong-start loses=test-tape,test-tape-network
 class Value:
     __array_ufunc__ = None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import linecache
 from typing import Any
 
 import numpy as np
 import pytest
 
 from corpus.right_checkers import CHECKERS, QUOTIENTS, measure
-from nnkit.check import check_checker, check_numerical_gradient
+from nnkit.check import check_checker, check_numerical_gradient, checking
 from nnkit.check.evidence.planted_gates import PlantedGate, make_clear_gates, make_subtle_gates
 
 BENT = np.random.default_rng(0).normal(size=(4, 6))
@@ -89,6 +90,152 @@ def test_whole_numbers_are_explained() -> None:
     verdict = check_numerical_gradient(truncated, np.exp, np.array([1, 2, -1]))
     assert verdict.explained_as == ("whole-numbers",)
     assert check_numerical_gradient(truncated, np.exp, np.array([1.0, 2.0, -1.0])).passed
+
+
+X, WHOLE = np.array([[1.0, -2.0], [0.5, 3.0]]), np.array([[1, -2], [3, 1]])
+
+
+def _moved(x: Any, i: Any, step: float) -> Any:
+    moved = np.array(x, dtype=float)
+    moved[i] += step
+    return moved
+
+
+def _each(slope: Any) -> Any:
+    """Return the numerical gradient made of this slope at each entry."""
+    return lambda f, x, u, h: np.reshape(
+        [slope(lambda y: np.sum(u * f(y)), x, i, h) for i in np.ndindex(x.shape)], x.shape
+    )
+
+
+def _alias(s: Any, x: Any, i: Any, h: float) -> float:
+    up = x
+    up[i] += h
+    down = x
+    down[i] -= h
+    return (s(up) - s(down)) / (2 * h)
+
+
+def _alias_one_by_one(s: Any, x: Any, i: Any, h: float) -> float:
+    moved = x
+    moved[i] += h
+    above = s(moved)
+    moved = x
+    moved[i] -= h
+    return (above - s(moved)) / (2 * h)
+
+
+def _in_place(f: Any, x: Any, u: Any, h: float) -> Any:
+    def slope(s: Any, x: Any, i: Any, h: float) -> float:
+        x[i] = x[i] + h
+        above = s(x)
+        x[i] = x[i] - 2 * h
+        below = s(x)
+        x[i] = x[i] + h
+        return (above - below) / (2 * h)
+
+    return _each(slope)(f, x, u, h)
+
+
+QUOTIENTS_IN_WORDS = {
+    "fourth order": (lambda f, x, u, h: (4 * measure(f, x, u, h) - measure(f, x, u, 2 * h)) / 3, X, "but also by 0.2"),
+    "Richardson": (lambda f, x, u, h: (4 * measure(f, x, u, h / 2) - measure(f, x, u, h)) / 3, X, "but also by 0.05"),
+    "half of h": (
+        lambda f, x, u, h: measure(f, x, u, h / 2),
+        X,
+        "it does not nudge by the h that it is given, but by 0.05",
+    ),
+    "the derivative": (lambda f, x, u, h: 3 * u * x**2, X, "it does not evaluate f"),
+    "/ 2 * h": (_each(lambda s, x, i, h: (s(_moved(x, i, h)) - s(_moved(x, i, -h))) / 2 * h), X, "write `a / (2 * h)`"),
+    "/ 2": (_each(lambda s, x, i, h: (s(_moved(x, i, h)) - s(_moved(x, i, -h))) / 2), X, "was divided by 2 alone"),
+    "* 2 * h": (_each(lambda s, x, i, h: (s(_moved(x, i, h)) - s(_moved(x, i, -h))) * 2 * h), X, "multiplied by 2 * h"),
+    "two names": (_each(_alias), X, "it evaluates f at x alone"),
+    "one name twice": (_each(_alias_one_by_one), X, "`p = x` makes no copy"),
+    "whole numbers in place": (_in_place, WHOLE, "an array of whole numbers cannot take fractions"),
+    "a flat array": (lambda f, x, u, h: measure(f, x, u, h).ravel(), X, "`.reshape(x.shape)`"),
+    "a list": (lambda f, x, u, h: measure(f, x, u, h).ravel().tolist(), X, "`.reshape(x.shape)`"),
+}
+
+
+@pytest.mark.parametrize("way", QUOTIENTS_IN_WORDS)
+def test_a_quotient_is_described_by_its_size_and_its_calls(way: str) -> None:
+    numerical, x, words = QUOTIENTS_IN_WORDS[way]
+    assert words in str(check_numerical_gradient(numerical, lambda x: x**3, x.copy()))
+
+
+def test_a_loop_without_an_end_is_the_learner_s() -> None:
+    def stays(f, x, upstream, h):
+        k = 0
+        while k < x.size:
+            f(x)
+
+    with checking(seconds=0.05):
+        assert "is there a loop without an end?" in str(check_numerical_gradient(stays, np.exp, X))
+
+
+def _judging(line: str) -> Any:
+    """Return a checker with this line where the gradients g, h are compared with measured ones."""
+    code = f"""
+def judge(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.ones(np.shape(out))
+    grads = backward(upstream, cache)
+    for k, g in enumerate(grads):
+        m, tol = 1.5 * inputs[k], 1e-6
+        {line}
+    return True
+"""
+    filename = f"<judge {line}>"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    scope = {"np": np}
+    exec(compile(code, filename, "exec"), scope)
+    return scope["judge"]
+
+
+JUDGES = {
+    "if np.abs(g - m) > tol: return False": ".any() or .all()",
+    "if g != m: return False": ".any() or .all()",
+    "ok = not np.abs(g - m) > tol": ".any() or .all()",
+    "ok = max(abs(g - m)) < tol": "use np.max in place of max",
+    "ok = max(np.abs(np.reshape(g, m.shape) - m)) < tol": "use np.max in place of max",
+    "ok = all(np.abs(g - m) < tol)": "use np.all in place of all",
+    "ok = max(abs(a - b) for a, b in ((g, m), (m, g)))": "take np.max of each array first",
+    "d = np.max(np.abs(forward(*inputs) - out))": "a tuple or list whose parts have different shapes",
+    "n = np.shape(forward(*inputs))": "a tuple or list whose parts have different shapes",
+    "d = forward(inputs)": "forward was called with a tuple or list of arrays",
+    "d = forward(list(inputs))": "forward was called with a tuple or list of arrays",
+    "d = backward(1.0, cache)[0] @ g.T": "backward was called with an upstream gradient of shape ()",
+    "return [True]": "one answer about all entries of all gradients",
+    "return 'right'": "one answer about all entries of all gradients",
+}
+
+
+@pytest.mark.parametrize("line", JUDGES)
+def test_what_a_checker_raises_is_said_for_a_checker(line: str) -> None:
+    said = [str(check_checker(_judging(line), subtle=False, rng=seed)) for seed in range(8)]
+    assert any(JUDGES[line] in each for each in said), said[0]
+    assert not any("np.where" in each or "np.maximum" in each or "keepdims" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    ("close", "hint"),
+    [
+        (lambda g, m: np.all(np.abs(g - m) <= 1e-4 * np.abs(m)), "With a tolerance for each entry"),
+        (lambda g, m: np.max(np.abs(g - m)) <= 1e-4 * np.max(m), "Take np.abs before np.max"),
+        (lambda g, m: not np.max(np.abs(g - m)) > 1e-4 * np.max(np.abs(m)), "`error > tolerance` lets a NaN pass"),
+    ],
+)
+def test_one_gate_misjudged_gives_a_hint(close: Any, hint: str) -> None:
+    def judge(forward, backward, inputs):
+        out, cache = forward(*inputs)
+        upstream = np.random.default_rng(0).normal(size=np.shape(out))
+        pairs = []
+        for k, gradient in enumerate(backward(upstream, cache)):
+            f = lambda x, k=k: forward(*inputs[:k], x, *inputs[k + 1 :])[0]  # noqa: E731
+            pairs.append((gradient, measure(f, inputs[k], upstream, 1e-5)))
+        return all(np.shape(g) == np.shape(m) and bool(close(g, m)) for g, m in pairs)
+
+    assert hint in str(check_checker(judge))
 
 
 def test_x_must_be_put_back() -> None:

@@ -51,6 +51,13 @@ BACKWARDS: dict[str, tuple[str, str]] = {
     "return -cache, upstream": ("kinds-do-not-mix", "one side is a tuple"),
     "x, y = cache\nreturn upstream * y, x.sum * upstream": ("kinds-do-not-mix", "the ( ) of a call are missing"),
     "x, y = cache\nz = print('')\nreturn z * 2.0, x": ("kinds-do-not-mix", "one side is None"),
+    "class Value: pass\nreturn upstream, Value() ** 2": ("no-such-operation", "a Value has no **"),
+    "class Value: pass\nreturn upstream, Value() @ 2": ("no-such-operation", "a Value has no @"),
+    "class Value: __array_ufunc__ = None\nreturn upstream, np.exp(Value())": ("no-such-operation", "function of NumPy"),
+    "class Value: pass\nreturn upstream, 2 * Value()": ("no-such-operation", "define __radd__ and __rmul__"),
+    "return self.backward(upstream, cache)": ("calls-itself", "it calls itself without an end"),
+    "return self.scale(upstream), upstream": ("unknown-attribute", "has no method `scale`"),
+    "return tuple(self)": ("unpacking", "entries are asked of one Gate, which has none"),
     "cache[0] = 0\nreturn upstream, upstream": ("not-writable", "a tuple cannot be written into"),
     "x, y = cache\nreturn upstream @ y, upstream @ x": (
         "product-shapes",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from corpus.tapes import RIGHT, WRONG, WrongTape, load
+from corpus.tapes import BROKEN, DEPTH_FIRST, RIGHT, WRONG, WrongTape, load
 from nnkit.check import check_tape
 
 ROWS = np.arange(1.0, 7.0).reshape(2, 3)
@@ -39,6 +39,25 @@ def test_a_wrong_tape_fails_with_a_reason(wrong: WrongTape) -> None:
             return
         failed += [] if verdict.passed else [verdict]
     pytest.fail("\n".join(map(str, failed)))
+
+
+@pytest.mark.parametrize("said", BROKEN)
+def test_what_a_tape_raises_is_said_in_its_own_terms(said: str) -> None:
+    line, by = BROKEN[said]
+    assert line in DEPTH_FIRST
+    verdict = check_tape(load(DEPTH_FIRST.replace(line, by)), "2 * x + x * y * x + 3", **NUMBERS)
+    assert said in verdict.headline, str(verdict)
+
+
+def test_a_tape_that_is_wrong_for_no_known_reason_is_measured() -> None:
+    right = load(DEPTH_FIRST)
+
+    def run(expression: str, inputs: dict[str, Any], passes: int) -> Any:
+        value, gradients = right(expression, inputs, passes)
+        return value, {name: g + 0.5 for name, g in gradients.items()}
+
+    verdict = check_tape(run, "x * y + 2", **NUMBERS)
+    assert (verdict.mistakes, verdict.explained_as) == ((), ("measured-slope",)), str(verdict)
 
 
 def test_there_are_enough() -> None:

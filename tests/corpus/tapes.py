@@ -5,6 +5,7 @@ A tape is the source of a class Value, of apply and of run_on_tape, with the gat
 
 from __future__ import annotations
 
+import linecache
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -256,8 +257,8 @@ edited(
      "order.insert(0, value)\n                for x in value.inputs:\n                    visit(x)"),
     said="wrong-order",
 )  # fmt: skip
-edited("forwards", ("for value in reversed(order)", "for value in order"), said="not-filled-in overwritten-branch path")
-edited("a list forwards", ("tape[::-1]", "tape"), source=LIST_OF_ALL, said="not-filled-in overwritten-branch path")
+edited("forwards", ("for value in reversed(order)", "for value in order"), said="one-step-back")
+edited("a list forwards", ("tape[::-1]", "tape"), source=LIST_OF_ALL, said="one-step-back")
 edited("breadth first", (SEARCH, '''
         queue = [self]
         while queue:
@@ -287,22 +288,22 @@ edited(
     "only leaves reset", (RESET, RESET.replace("value.grad =", f"if {UNSET}: value.grad =")),
     said="not-reset changes-by-itself",
 )  # fmt: skip
-edited("starts at 2", ("np.ones(np.shape(self.data))", "2 * np.ones(np.shape(self.data))"), said="factor")
-edited("starts at the value", ("np.ones(np.shape(self.data))", "self.data"), said="chain-from-value")
+edited("starts at 2", ("np.ones(np.shape(self.data))", "2 * np.ones(np.shape(self.data))"), said="wrong-start")
+edited("starts at the value", ("np.ones(np.shape(self.data))", "self.data"), said="wrong-start")
 edited("no __rmul__", (RMUL, ""), said="left-operand")
 edited("no __radd__", (RADD, ""), said="left-operand")
-edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="bias-not-summed wrong-shape kept-dims path")
+edited("no sum back", ("sum_back(dx, np.shape(x.data))", "dx"), said="bias-not-summed")
 edited(
     "summed to a number",
     ("sum_back(dx, np.shape(x.data))", "sum_back(dx, ())"),
     said="measured-slope",
 )
 edited("mean in place of sum", (SUM, f"{SUM} * np.size(x.data) / np.size(dx)"),
-       said="bias-mean no-batch-mean divided-by-another-size factor")  # fmt: skip
+       said="measured-slope")  # fmt: skip
 edited(
     "upstream left out",
     ("value.gate.backward(value.grad", "value.gate.backward(np.ones_like(value.grad)"),
-    said="chain-begun-late wrong-factor",
+    said="upstream-not-passed",
 )
 edited("multiply with itself", (MULTIPLY, SQUARE),
        said="wrong-value")  # fmt: skip
@@ -312,18 +313,58 @@ edited(
     said="missing-gradient",
 )
 edited("first input alone", (IF_VALUE, IF_VALUE.replace("if ", "if x is value.inputs[0] and ")),
-       said="not-filled-in path overwritten-branch")  # fmt: skip
+       said="measured-slope")  # fmt: skip
 edited(
     "gradients swapped",
     ("zip(value.inputs, value", "zip(value.inputs[::-1], value"),
-    said="swapped-inputs own-input path",
+    said="other-inputs",
 )
-edited("never sent", ("if value.gate:", "if value.gate and value is self:"), said="not-filled-in path chain-stopped")
+edited("never sent", ("if value.gate:", "if value.gate and value is self:"), said="one-step-back")
+
+GRADIENT, KEPT, ONLY_VALUES = (
+    "x.grad = x.grad + sum_back(dx, np.shape(x.data))",
+    "return Value(out, gate, inputs, cache)",
+    "[x for x in inputs if isinstance(x, Value)]",
+)
+edited(
+    "shared array",
+    ("value.grad = np.zeros(np.shape(value.data))", "value.grad = None"),
+    (GRADIENT, "x.grad = dx if x.grad is None else x.grad.__iadd__(dx)"),
+    ("dx in zip(value.inputs, value.gate", "dx in zip(value.inputs, map(np.asarray, value.gate"),
+    ("value.cache)):", "value.cache))):"),
+    said="shared-gradient",
+)
+edited("upstream of the output", ("value.gate.backward(value.grad", "value.gate.backward(self.grad"),
+       said="upstream-not-passed")  # fmt: skip
+edited("constants dropped", (KEPT, f"return Value(out, gate, {ONLY_VALUES}, cache)"), said="other-inputs")
+edited(
+    "a gate's inputs as a set",
+    ("for x, dx in zip(value.inputs, value.gate.backward(value.grad, value.cache)):",
+     "for x, dx in dict(zip(value.inputs, value.gate.backward(value.grad, value.cache))).items():"),
+    said="overwritten-branch",
+)  # fmt: skip
+BROKEN = {
+    "a gradient is None still": (RESET, ""),
+    "the cache is None: apply": (KEPT, "return Value(out, gate, inputs)"),
+    "stands in the place of another argument": (KEPT, "return Value(out, inputs, gate, cache)"),
+    "the result is a numpy.float64, not a Value": ("return apply(add, self, other)", "return self.data + 3"),
+    "a plain int has no `.data`": ("x.data if isinstance(x, Value) else x for", "x.data for"),
+    "`apply` is no method of Value": (MULTIPLY, MULTIPLY.replace("apply", "self.apply")),
+    "a part of the expression is a tuple": (KEPT, "return Value(out, gate, inputs), cache"),
+    "this line calls its own method again": (RMUL, "    def __rmul__(self, other): return other * self\n"),
+    "forward was given values": ("*(x.data if isinstance(x, Value) else x for x in inputs)", "*inputs"),
+    "on the class Multiply itself": (MULTIPLY, MULTIPLY.replace("multiply", "Multiply")),
+    "a Value has no `.shap`": ("np.shape(x.data)", "x.shap"),
+}
+"""Edits of a tape that make it raise, by what is said of it."""
 
 
 def load(source: str) -> Callable[..., Any]:
     """Return the function run_on_tape of a source."""
     names: dict[str, Any] = {"np": np}
-    exec(compile(GATES + source + RUN, "<a tape>", "exec"), names)
+    whole = GATES + source + RUN
+    file = f"<tape {hash(whole)}>"
+    linecache.cache[file] = (len(whole), None, whole.splitlines(keepends=True), file)
+    exec(compile(whole, file, "exec"), names)
     run: Callable[..., Any] = names["run_on_tape"]
     return run

@@ -168,6 +168,29 @@ def another_step(f, x, upstream, h):
 
 
 @quotient()
+def fourth_order(f, x, upstream, h):
+    return (4 * measure(f, x, upstream, h) - measure(f, x, upstream, 2 * h)) / 3
+
+
+@quotient()
+def over_two_times_h(f, x, upstream, h):
+    return measure(f, x, upstream, h) * (2 * h) / 2 * h
+
+
+@quotient(whole=True)
+def in_place_in_whole_numbers(f, x, upstream, h):
+    found = np.zeros(x.shape)
+    for i in np.ndindex(x.shape):
+        x[i] = x[i] + h
+        above = _weighed(f, upstream, x)
+        x[i] = x[i] - 2 * h
+        below = _weighed(f, upstream, x)
+        x[i] = x[i] + h
+        found[i] = (above - below) / (2 * h)
+    return found
+
+
+@quotient()
 def not_divided(f, x, upstream, h):
     return _by_entry(x, lambda x, e: np.sum(upstream * (f(x + h * e) - f(x - h * e))))
 
@@ -276,6 +299,9 @@ planted(
     "relative to each entry",
     _judge(lambda ps: all(np.all(np.abs(g - m) / np.abs(m) < 1e-6) for g, m in ps)),
 )
+planted("a fraction of each entry", _judge(lambda ps: all(np.all(np.abs(g - m) <= 1e-4 * np.abs(m)) for g, m in ps)))
+planted("a fraction of max(m)", _judge(lambda ps: all(np.max(np.abs(g - m)) <= 1e-4 * np.max(m) for g, m in ps)))
+planted("norms within a thousandth", _judge(lambda ps: all(NORM(g - m) <= 1e-3 * NORM(m) for g, m in ps)))
 planted("a tolerance below rounding", _judge(lambda ps: _close(ps, 1e-14)))
 
 
@@ -288,6 +314,17 @@ def shapes_left_to_broadcasting(forward, backward, inputs):
         measured = measure(lambda x, k=k: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
         pairs.append((gradient, measured))
     return _close(pairs)
+
+
+@checker()
+def axes_counted_in_place_of_shapes(forward, backward, inputs):
+    out, cache = forward(*inputs)
+    upstream = np.random.default_rng(0).normal(size=np.shape(out))
+    for k, gradient in enumerate(backward(upstream, cache)):
+        measured = measure(lambda x, k=k: forward(*inputs[:k], x, *inputs[k + 1 :])[0], inputs[k], upstream, 1e-5)
+        if np.ndim(gradient) != np.ndim(measured) or not _close([(gradient, measured)]):
+            return False
+    return True
 
 
 @checker()

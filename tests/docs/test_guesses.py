@@ -15,6 +15,7 @@ import pytest
 import jax
 from helpers.paths import ROOT
 from nnkit import Graph, guesses
+from nnkit.check.evidence.array_gates import Softmax
 from nnkit.data import moons
 from nnkit.gates import ELU, Add, Copy, LeakyReLU, MatMul, Max, Maxout, Multiply, ReLU, Sigmoid, SoftmaxCrossEntropy
 from nnkit.guesses import ANSWERS, check_guess
@@ -228,6 +229,7 @@ COMPUTED: dict[str, Callable[[], Any]] = {
     "calls until it pays": lambda: 600 / (8 - 2),
     "times as fast": lambda: (100 + 10) / (100 + 10 / 50),
     "what reaches x": lambda: sent_down(Multiply(), 5.0, 2.0, 3.0)[0],
+    "what reaches the first score": lambda: output_slope(Softmax(), np.array([[1.0, 2.0, 7.0]]), np.ones((1, 3)))[0][0],
     "what comes down": lambda: 4 / np.cosh(np.arctanh(0.5)) ** 2,
 }
 
@@ -272,6 +274,18 @@ WRONG = (
     ("the diagonal ones", ["tanh", "reverse"], "1 missing and 1 too many"),
     ("the diagonal ones", "tanh", "1 missing"),
     ("the line for dW", "a", "not that one"),
+    ("the line for dW", "np.outer(dq, x)", "a letter is wanted"),
+    ("the topological order", "y x q s f", "a letter is wanted"),
+    ("the line for dx", ["e"], "not that one"),
+    ("the dead ReLUs", {1, 3}, "1 missing and 1 too many"),
+    ("never saturated", "ReLU, Maxout", "1 missing and 1 too many"),
+    ("never saturated", {"Maxout"}, "1 missing"),
+    ("db", {9, 4}, "not this kind: a list of 2 numbers is wanted"),
+    ("db", "9, 5", "right, too high"),
+    ("the best of the four", 0, "not that one"),
+    ("the largest slope of σ", "1/5", "too low"),
+    ("dw of the neuron", [-0.2, -0.4, 0.2], "too low, too low, too high"),
+    ("what reaches the first score", "1/0", "not this kind: one number is wanted"),
     ("the slope at 1000", 1.0, "not that one"),
 )
 
@@ -283,9 +297,37 @@ def test_a_wrong_guess_gets_words_then_a_second_try_then_the_answer(name: str, g
     assert str(check_guess(guess, name)) == str(first)  # the cell ran again
     shown = guesses.ANSWERS[name].value
     last = str(check_guess(["x"], name))
-    assert last.endswith(f"The answer is {'[tanh, double]' if name == 'the diagonal ones' else shown}.")
+    assert last.endswith(f"The answer is {str(shown).replace(chr(39), '')}.")
     right = shown if not isinstance(shown, list) else shown[::-1] if isinstance(shown[0], str) else tuple(shown)
     assert check_guess(right, name).passed
+
+
+RIGHT = (
+    ("the dead ReLUs", {1, 4}),
+    ("the dead ReLUs", ["4", "1"]),
+    ("the dead ReLUs", "1 and 4"),
+    ("the dead ReLUs", np.array([4, 1])),
+    ("never saturated", {"LeakyReLU", "Maxout"}),
+    ("never saturated", ["leakyrelu", "maxout"]),
+    ("never saturated", "Leaky ReLU, Maxout"),
+    ("the line for dW", ["d"]),
+    ("the line for dx", "(b)"),
+    ("the topological order", "B."),
+    ("the largest slope of σ", "1/4"),
+    ("the largest slope of σ", 0.249),
+    ("what gets through five sigmoids", "1/1024"),
+    ("df/dx, df/dy, df/dz", ["-4", "-4", "3"]),
+    ("df/dx, df/dy, df/dz", "-4, -4, 3"),
+    ("the best of the four", "3"),
+    ("the slope at 1000", float("nan")),
+    ("the slope at 1000", "NaN"),
+)
+
+
+@pytest.mark.parametrize(("name", "guess"), RIGHT)
+def test_a_right_guess_may_be_written_in_many_ways(name: str, guess: Any) -> None:
+    verdict = check_guess(guess, name)
+    assert verdict.passed, str(verdict)
 
 
 @pytest.mark.parametrize("nothing", [None, [None, None], (3, None)])

@@ -196,6 +196,10 @@ def test_the_same_seed_gives_the_same_graphs_and_levels_change() -> None:
     assert state["graph"] == 1
     with pytest.raises(ValueError, match="levels 1 to 5; there is no 9"):
         api.drill(9)
+    with pytest.raises(ValueError, match="levels 1 to 5"):
+        api.drill(2.0)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="seed must be a whole number"):
+        api.drill(seed=None)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import numpy as np
 from nnkit.arrays import get_name
 from nnkit.check.api.numerical_checks import LEFT_MOVED, is_put_back
 from nnkit.check.diagnosis.descriptions import ENTRIES
+from nnkit.check.diagnosis.explanations.array_faults import OF_ALL_ENTRIES
+from nnkit.check.diagnosis.explanations.faults import explain_fault
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.finding import Finding
+from nnkit.check.evidence.finding import CallFault, Finding
 from nnkit.check.evidence.planted_gates import PlantedGate, make_clear_gates, make_subtle_gates
 from nnkit.check.pipeline import guard_check
 from nnkit.check.verdict import Verdict
@@ -21,6 +23,19 @@ Function = Callable[..., Any]
 SMALLEST_STEP, LARGEST_STEP = 1e-9, 5e-3
 """Steps for inputs around 1 between which a central difference in float64 has six right digits or more."""
 MAX_GATES_TO_LIST = 4
+ANSWER = {
+    "why": "Code that uses it asks `if is_right(...)`: one answer about all entries of all gradients.",
+    "nudge": "What stands after each `return`, and which kind of thing is it?",
+    "hint": "Return one truth value, for instance `return bool(error <= tolerance)`.",
+}
+"""Words for what is no truth value."""
+CALLS = {
+    "why": "`forward(*inputs)` returns (out, cache); `backward(upstream, cache)` one gradient for each input.",
+    "nudge": "What does each name in this call hold? Print its type and its shape.",
+    "hint": "Begin with `out, cache = forward(*inputs)`; the upstream gradient has the shape `np.shape(out)`.",
+    "lesson": "lecture 03, Vector-Jacobian products",
+}
+"""Words for calls of a gate that do not fit it."""
 
 
 def check_checker(checker: Function, subtle: bool = True, name: str = "", rng: int = 0) -> Verdict:
@@ -56,6 +71,8 @@ class JudgedGate:
     accepted: bool
     upstreams: list[Any] = field(default_factory=list)
     points: list[tuple[Any, ...]] = field(default_factory=list)
+    slips: list[str] = field(default_factory=list)
+    """Faults in the calls that it made, in words."""
 
     @property
     def is_misjudged(self) -> bool:
@@ -75,26 +92,56 @@ def _try_gate(checker: Function, gate: PlantedGate) -> JudgedGate | Finding:
     trial = JudgedGate(gate, False)
 
     def forward(*inputs: Any) -> Any:
+        if any(map(_is_several, inputs)):
+            trial.slips.append("forward was called with a tuple or list of arrays where one array belongs")
+            raise TypeError("forward takes the inputs one by one")
         trial.points.append(tuple(np.array(x) for x in inputs))
         return gate.forward(*inputs)
 
     def backward(upstream: Any, cache: Any) -> Any:
+        if _is_several(upstream):
+            trial.slips.append("backward was called with a tuple or list of arrays for the upstream gradient")
+            raise TypeError("the upstream gradient is an array like out")
         trial.upstreams.append(np.array(upstream))
-        return gate.backward(upstream, cache)
+        try:
+            return gate.backward(upstream, cache)
+        except Exception:
+            got, due = np.shape(upstream), np.shape(gate.forward(*gate.inputs)[0])
+            if got != due:
+                sentence = f"backward was called with an upstream gradient of shape {got}, but out has shape {due}"
+                trial.slips.append(sentence)
+            raise
 
     given = guarded_call.copy_inputs(gate.inputs)
     answer = guarded_call.call_learner(checker, (forward, backward, given), "it")
     seen = (f"Seen on {gate}.",)
     if isinstance(answer, Finding):
+        answer = _explain_call(answer, trial) if isinstance(answer, CallFault) else answer
         return answer if answer.status == "not attempted" else replace(answer, notes=(*answer.notes, *seen))
     if not (np.ndim(answer) == 0 and np.asarray(answer).dtype == bool):
         kind = guarded_call.describe_kind(answer)
-        words = {"hint": "Return one truth value, for instance `return bool(error <= tolerance)`."}
-        return Finding("wrong", f"it must return True or False; it returned {kind}.", ("wrong-container",), words=words)
+        return Finding(
+            "wrong", f"it must return True or False; it returned {kind}.", ("wrong-container",), words=ANSWER
+        )
     if not all(is_put_back(np.asarray(after), before) for after, before in zip(given, gate.inputs)):
         sentence = "it changed the inputs, and did not put them back."
         return Finding("wrong", sentence, ("mutated-input",), notes=seen, words=LEFT_MOVED)
     return replace(trial, accepted=bool(answer))
+
+
+def _is_several(value: Any) -> bool:
+    """Return True for a tuple or list of arrays."""
+    return isinstance(value, tuple | list) and any(isinstance(part, np.ndarray) for part in value)
+
+
+def _explain_call(fault: CallFault, trial: JudgedGate) -> CallFault:
+    """Return what a checker raised, in words of its own for wrong calls, and for arrays where one answer is wanted."""
+    if trial.slips:
+        return replace(fault, mistakes=("wrong-arguments",), words={"title": trial.slips[-1], **CALLS})
+    if explain_fault(fault).id == "truth-of-array" and explain_fault(fault).hint != OF_ALL_ENTRIES["hint"]:
+        title = "join the entries by .any() or .all()"
+        return replace(fault, mistakes=("truth-of-array",), words={"title": title, **OF_ALL_ENTRIES})
+    return fault
 
 
 def _judge_trials(trials: Sequence[JudgedGate]) -> Finding | None:
@@ -109,10 +156,13 @@ def _judge_trials(trials: Sequence[JudgedGate]) -> Finding | None:
         first = misjudged[0]
         verb, kind = ("accepts", "wrong") if first.accepted else ("refuses", "right")
         sentence = f"it {verb} a {kind} gate: {str(first.gate).removeprefix('the gate ')}."
-    name = _name_mistake(trials, misjudged)
+    hints = {trial.gate.hint for trial in misjudged}
+    hint = hints.pop() if len(hints) == 1 else ""
+    name = "" if hint else _name_mistake(trials, misjudged)
     if name:
         sentence = f"{sentence.removesuffix('.')}; {ENTRIES[name].title}."
-    return Finding("wrong", sentence, (name or "misjudged-gate",), notes=_list_misjudged(misjudged))
+    words = {"hint": hint} if hint else {}
+    return Finding("wrong", sentence, (name or "misjudged-gate",), notes=_list_misjudged(misjudged), words=words)
 
 
 def _list_misjudged(misjudged: Sequence[JudgedGate]) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.tolerance import make_table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.verdict import Verdict
+from nnkit.text import join_words
 
 Function = Callable[..., Any]
 
@@ -46,7 +47,7 @@ def check_numerical_gradient(
             if isinstance(finding, Finding):
                 return finding
             asked.append((differences, finding, is_put_back(given, x)))
-        return _judge_measured(title, asked) or Verdict(title, "right", "it is the central difference quotient.")
+        return _judge_measured(numerical, x, asked) or Verdict(title, "right", "it is the central difference quotient.")
 
     return guard_check(title, check)
 
@@ -98,7 +99,9 @@ def _evaluate_nudged(function: Function, x: np.ndarray, upstream: np.ndarray, st
 
 def _read_gradient(returned: Any, shape: tuple[int, ...]) -> np.ndarray | Finding:
     numbers = guarded_call.read_numbers("the gradient", returned, shape)
-    return numbers if isinstance(numbers, Finding) else numbers.astype(float)
+    if isinstance(numbers, Finding):
+        return replace(numbers, words=SHAPE_OF_X) if "wrong-shape" in numbers.mistakes else numbers
+    return numbers.astype(float)
 
 
 def is_put_back(after: np.ndarray, before: Array) -> bool:
@@ -133,28 +136,12 @@ def _replace(x: np.ndarray, index: tuple[int, ...], number: Any) -> np.ndarray:
     return moved
 
 
-def _in_whole_numbers(d: Differences) -> list[np.ndarray]:
-    """Return what whole-number arrays make of it: the quotients lose their fractions, or x + h does."""
-    if not np.array_equal(d.x, np.trunc(d.x)):
-        return []
-    plus, minus = (_evaluate_truncated(d, step) for step in (d.h, -d.h))
-    shrunk = (plus - minus) / (2 * d.h)
-    return [np.trunc(d.central()), shrunk, np.trunc(shrunk)]
-
-
-def _evaluate_truncated(d: Differences, step: float) -> np.ndarray:
-    moved = [(index, np.trunc(d.x[index] + step)) for index in np.ndindex(d.x.shape)]
-    values = [np.sum(d.upstream * d.function(_replace(d.x, index, number))) for index, number in moved]
-    return np.reshape(values, d.x.shape)
-
-
 WRONG_QUOTIENTS: dict[str, Callable[[Differences], list[np.ndarray]]] = {
     "one-sided-difference": _one_sided,
     "step-not-doubled": lambda d: [2 * d.central()],
     "no-upstream": _without_upstream,
     "sign": lambda d: [-d.central()],
     "not-put-back": _left_behind,
-    "whole-numbers": _in_whole_numbers,
 }
 """Quotients that each mistake gives, in the ways in which it is made."""
 
@@ -164,7 +151,34 @@ LEFT_MOVED = {
     "lesson": "lecture 01, What we want: one slope for each input",
 }
 """Words for the mistake "mutated-input" in code that nudges its inputs."""
+SHAPE_OF_X = {
+    "why": "Each entry of x has a slope of its own, at its own place.",
+    "nudge": "Print the shape of x, and that of what is returned.",
+    "hint": "Fill np.zeros(x.shape), one entry for each of x; a flat list of all slopes needs `.reshape(x.shape)`.",
+    "lesson": "lecture 01, What we want: one slope for each input",
+}
+OTHER_QUOTIENTS: tuple[tuple[str, str, Callable[[Differences], np.ndarray]], ...] = (
+    (
+        "it is multiplied by h where it should be divided",
+        "Python reads `a / 2 * h` as `(a / 2) * h`: write `a / (2 * h)`.",
+        lambda d: d.central() * d.h**2,
+    ),
+    (
+        "the difference was multiplied by 2 * h where it should be divided",
+        "Divide by the distance between the points: `/ (2 * h)`.",
+        lambda d: d.central() * (2 * d.h) ** 2,
+    ),
+    ("the difference was not divided", "Divide by the distance between the points: 2 * h.",
+     lambda d: d.central() * 2 * d.h),
+    ("the difference was divided by 2 alone", "Divide by the distance between the points: 2 * h.",
+     lambda d: d.central() * d.h),
+)  # fmt: skip
+"""Quotients that are described, each with its hint."""
 WORDS: dict[str, dict[str, str]] = {
+    "one-sided-difference": {
+        "hint": "Evaluate on both sides: (f(x + h) - f(x - h)) / (2 * h). If the code seems to: `p = x` makes no copy, "
+        "so p[i] += h and then p[i] -= h ends at x; write `p = x.copy()`.",
+    },
     "no-upstream": {
         "why": "What is measured is the slope of the sum of all outputs; the slope of Σ upstream · out was asked for.",
         "nudge": "Which number, made of all outputs, is it whose slope you measure?",
@@ -185,7 +199,9 @@ WORDS: dict[str, dict[str, str]] = {
 }
 
 
-def _judge_measured(title: str, asked: Sequence[tuple[Differences, np.ndarray, bool]]) -> Verdict | Finding | None:
+def _judge_measured(
+    numerical: Function, x: Array, asked: Sequence[tuple[Differences, np.ndarray, bool]]
+) -> Finding | None:
     """Return what is wrong with the gradients that were measured with each step."""
     off = [(d, returned) for d, returned, _ in asked if not d.agrees(returned, d.central())]
     if not off:
@@ -194,25 +210,77 @@ def _judge_measured(title: str, asked: Sequence[tuple[Differences, np.ndarray, b
         sentence = "the gradient is right, but x is not what it was before the call."
         return Finding("wrong", sentence, ("mutated-input",), words=LEFT_MOVED)
     differences, returned = off[0]
-    names = [id for id, ways in WRONG_QUOTIENTS.items() if _explains(ways, asked)]
     right = differences.central()
     wrong = ~(np.abs(returned - right) <= differences.rounding + 1e-9 * np.max(np.abs(right), initial=0.0))
     entries = make_table("gradient", returned, right, wrong)
     error = float(np.max(np.abs(returned - right)[wrong], initial=0.0))
     seen = (f"Seen with h = {differences.h:g}.",)
+    names = [id for id, ways in WRONG_QUOTIENTS.items() if _explains(ways, asked)]
+    if not names and _is_right_in_floats(numerical, x, differences):
+        names = ["whole-numbers"]
     if len(names) == 1:
         headline = f"{ENTRIES[names[0]].title}."
         return Finding("wrong", headline, tuple(names), entries, error, seen, words=WORDS.get(names[0], {}))
-    own_step = all(np.allclose(r, Differences.of(d.function, d.x, d.upstream, 1e-4).central(), rtol=1e-5, atol=1e-7)
-                   for d, r, _ in asked)  # fmt: skip
-    reason = "it does not nudge by the h that it is given" if own_step else "it is not the central difference quotient"
+    reason, hint = _describe_quotient(numerical, x, asked)
     words = {
         "why": "Expected is (f(x + h) - f(x - h)) / 2h for each entry of x, with f the sum of upstream * function(x).",
         "nudge": "Follow one entry of x by hand: at which two points is the function evaluated?",
-        "hint": "For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h.",
+        "hint": hint,
         "lesson": "lecture 01, What we want: one slope for each input",
     }
     return Finding("wrong", f"{reason}.", ("wrong-answer",), entries, error, seen, words=words)
+
+
+def _is_right_in_floats(numerical: Function, x: Array, d: Differences) -> bool:
+    """Return True if x holds whole numbers, and the quotient is right where they are given as floats."""
+    if np.asarray(x).dtype.kind not in "iu":
+        return False
+    returned = guarded_call.call_learner(numerical, (d.function, d.x.copy(), np.array(d.upstream)[()], d.h), "it")
+    found = returned if isinstance(returned, Finding) else _read_gradient(returned, d.x.shape)
+    return not isinstance(found, Finding) and d.agrees(found, d.central())
+
+
+def _describe_quotient(
+    numerical: Function, x: Array, asked: Sequence[tuple[Differences, np.ndarray, bool]]
+) -> tuple[str, str]:
+    """Return what a quotient without a name is, and a hint: by its size, and by the points at which it evaluates f."""
+    for reason, hint, way in OTHER_QUOTIENTS:
+        if _explains(_list_one(way), asked):
+            return reason, hint
+    hint = "For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h."
+    d = asked[0][0]
+    moves = _measure_moves(numerical, x, d)
+    if not moves:
+        return "it does not evaluate f", hint
+    if max(moves) == 0:
+        return "it evaluates f at x alone, at no point beside it", f"{hint} `p = x` makes no copy: `p = x.copy()`."
+    if not any(np.isclose(move, d.h) for move in moves):
+        return f"it does not nudge by the h that it is given, but by {_write_moves(moves)}", hint
+    others = {move for move in moves if move and not np.isclose(move, d.h)}
+    if others:
+        return f"it nudges not only by h = {d.h:g}, but also by {_write_moves(others)}", hint
+    return "it is not the central difference quotient", hint
+
+
+def _list_one(way: Callable[[Differences], np.ndarray]) -> Callable[[Differences], list[np.ndarray]]:
+    return lambda d: [way(d)]
+
+
+def _write_moves(moves: Collection[float]) -> str:
+    return join_words(list(dict.fromkeys(f"{move:.3g}" for move in sorted(moves) if move))[:3])
+
+
+def _measure_moves(numerical: Function, x: Array, d: Differences) -> set[float]:
+    """Return how far from x the learner's code evaluates f, as the largest move of an entry at each point."""
+    moves: set[float] = set()
+
+    def watched(moved: Any) -> Any:
+        if np.shape(moved) == d.x.shape:
+            moves.add(float(np.max(np.abs(np.asarray(moved) - d.x), initial=0.0)))
+        return d.function(moved)
+
+    guarded_call.call_learner(numerical, (watched, np.array(x), np.array(d.upstream)[()], d.h), "it")
+    return moves
 
 
 def _explains(

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from nnkit.arrays import unbroadcast
 from nnkit.check.diagnosis.descriptions import ENTRIES
-from nnkit.check.diagnosis.graph_passes import GraphRun, find_faulty_pass
+from nnkit.check.diagnosis.explanations.faults import match_fault
+from nnkit.check.diagnosis.explanations.tape_faults import BROKEN_TAPE
+from nnkit.check.diagnosis.graph_passes import GraphRun
+from nnkit.check.diagnosis.measured import explain_measured
+from nnkit.check.diagnosis.mistakes import BY_ID
+from nnkit.check.diagnosis.tape_passes import find_faulty_pass, trace_expression
 from nnkit.check.evidence import guarded_call
-from nnkit.check.evidence.finding import CallFault, Finding
+from nnkit.check.evidence.comparison import Comparison
+from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, WrongGradient
 from nnkit.check.evidence.subjects import FunctionSubject
-from nnkit.check.pipeline import examine, guard_check
-from nnkit.check.rendering.messages import explain_fields
+from nnkit.check.pipeline import Case, find, guard_check, render
 from nnkit.check.verdict import Verdict
 
 Run = Callable[..., Any]
 LEFT_OPERAND = re.compile(r"unsupported operand type\(s\) for (\S+): '(int|float|numpy\.\w+)' and '(\w+)'")
+
+UNSUMMED = {
+    "title": "it was not summed over the axes along which the input was copied",
+    "why": "Each copy of the input has a gradient, and they add up; yours keeps them apart.",
+    "nudge": "Along which axes did NumPy copy this input? What happens to the gradients where a wire branches?",
+    "hint": "Sum the gradient back to the input's shape: sum_back(dx, np.shape(x.data)).",
+}
+PROBES = ("{a} + {b} * {a}", "3 * {a} + {b} * 2", "(q := {a} * {b}) + ((p := q * {a}) + q) * (p + {b})")
+"""Short expressions that tell the mistakes of a tape apart: of its first and its last input."""
 
 
 def check_tape(run: Run, expression: str, name: str = "", rng: int = 0, **inputs: Any) -> Verdict:
@@ -31,10 +45,7 @@ def check_tape(run: Run, expression: str, name: str = "", rng: int = 0, **inputs
     derivatives of the expression; and a second pass must leave the same gradients as the first.
     """
     title, names = name or expression, tuple(inputs)
-    code = compile(expression, "<expression>", "eval")
-
-    def evaluate(*numbers: Any) -> Any:
-        return eval(code, {}, dict(zip(names, numbers)))
+    evaluate = _compile(expression, names)
 
     def check() -> Verdict | Finding:
         xs = guarded_call.prepare_inputs(names, [float(x) if isinstance(x, int) else x for x in inputs.values()])
@@ -45,21 +56,30 @@ def check_tape(run: Run, expression: str, name: str = "", rng: int = 0, **inputs
             title, names, wrt, evaluate, engine=True, gradient_names=labels,
             pair=lambda *numbers: _run(run, expression, dict(zip(names, numbers)), 1),
         )  # fmt: skip
-        verdict = examine(subject, xs, rng)
-        if not verdict.passed:
-            return _name_order(verdict, run, expression, dict(zip(names, xs)))
-        return _find_kept(run, expression, dict(zip(names, xs))) or verdict
+        case = Case.start(subject, xs, rng)
+        found = find(case)
+        if isinstance(found, WrongGradient):
+            found = _explain(subject, found, run, expression, dict(zip(names, xs)))
+        if found is None:
+            return _find_kept(run, expression, dict(zip(names, xs))) or render(case, None)
+        return render(case, found)
 
     return guard_check(title, check)
+
+
+def _compile(expression: str, names: Sequence[str]) -> Callable[..., Any]:
+    """Return the expression as a function of these names."""
+    code = compile(expression, "<expression>", "eval")
+    return lambda *values: eval(code, {}, dict(zip(names, values)))
 
 
 def _run(run: Run, expression: str, inputs: Mapping[str, Any], passes: int) -> Any:
     """Return the value and a tuple of gradients after so many passes, or a finding."""
     returned = guarded_call.call_learner(run, (expression, _copy(inputs), passes), "it")
+    if isinstance(returned, CallFault):
+        return _explain_fault(returned)
     if isinstance(returned, Finding):
-        found = LEFT_OPERAND.search(returned.message) if isinstance(returned, CallFault) else None
-        sentence = f"a number on the left of {found[1]} is not understood: {found[0]}." if found else ""
-        return Finding("wrong", sentence, ("left-operand",)) if found else returned
+        return returned
     if not isinstance(returned, tuple | list) or len(returned) != 2 or not isinstance(returned[1], Mapping):
         kind = guarded_call.describe_kind(returned)
         return Finding(
@@ -70,6 +90,19 @@ def _run(run: Run, expression: str, inputs: Mapping[str, Any], passes: int) -> A
         sentence = f"after backward, {missing[0]}.grad is None: no gradient arrived."
         return Finding("wrong", sentence, ("missing-gradient",))
     return returned[0], tuple(returned[1][each] for each in inputs)
+
+
+def _explain_fault(fault: CallFault) -> Finding:
+    """Return the finding with what the exception means on a tape, where that is known."""
+    left = LEFT_OPERAND.search(fault.message)
+    if left:
+        sentence = f"a number on the left of {left[1]} is not understood: {left[0]}."
+        return Finding("wrong", sentence, ("left-operand",))
+    found = match_fault(fault, (BROKEN_TAPE,))
+    if found is None:
+        return fault
+    words = {"title": found.title, "why": found.why, "nudge": found.nudge, "hint": found.hint}
+    return replace(fault, mistakes=(found.id,), words=words)
 
 
 def _copy(inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,68 +132,57 @@ def _is_multiple(twice: np.ndarray, once: np.ndarray) -> bool:
     return bool(np.all(ratios >= 2 - 1e-9))
 
 
-# ---- the order in which nodes are visited --------------------------------------------------------------
+# ---- names of mistakes ---------------------------------------------------------------------------------
 
 
-def _name_order(verdict: Verdict, run: Run, expression: str, inputs: Mapping[str, Any]) -> Verdict:
-    """Return the verdict with the name of a mistake in visiting the nodes, where one explains the gradients at several
-    points."""
-    if verdict.status != "wrong" or any(np.ndim(x) for x in inputs.values()):
-        return verdict
-    draw, runs = np.random.default_rng(0), []
-    for point in (inputs, *({each: draw.normal() for each in inputs} for _ in range(3))):
-        returned = _run(run, expression, point, 1)
-        graph = ExpressionGraph.of(expression, point)
-        if graph is None or isinstance(returned, Finding) or any(np.ndim(g) for g in returned[1]):
-            return verdict
-        gradients = {each: float(g) for each, g in zip(inputs, returned[1])}
-        runs.append(GraphRun(expression, graph.needs, graph.local, graph.output, gradients))
-    found = find_faulty_pass(runs) if any(any(each.returned.values()) for each in runs) else ""
-    if not found or found in verdict.mistakes:
-        return verdict
-    words: dict[str, Any] = {"mistakes": (), "explained_as": (), **explain_fields([ENTRIES[found]])}
-    return replace(verdict, headline=f"{ENTRIES[found].title}.", **words)
+def _explain(
+    subject: FunctionSubject, found: WrongGradient, run: Run, expression: str, inputs: Mapping[str, Any]
+) -> WrongGradient:
+    """Explain wrong gradients by a wrong way back. The gates are right, so that nothing else is: no formula is named,
+    and what no way back explains is left as it was measured."""
+    comparison, k = found.first
+    wrong = tuple(i for i in range(len(comparison.targets)) if comparison.is_wrong(i))
+    if all(_is_unsummed(comparison, i) for i in wrong):
+        return replace(found, faults=(GradientFault(wrong, (BY_ID["bias-not-summed"].explain("", **UNSUMMED),)),))
+    id = find_faulty_pass(_run_expressions(run, expression, inputs))
+    if id:
+        return replace(found, faults=(GradientFault(wrong, (ENTRIES[id],)),))
+    measured = explain_measured(subject, comparison, k)
+    others = tuple(i for i in wrong if i != k)
+    faults = (GradientFault((k,), (measured,) if measured else ()), *([GradientFault(others)] if others else []))
+    return replace(found, faults=faults)
 
 
-@dataclass
-class ExpressionGraph:
-    """An expression of sums and products as a graph, in the order in which Python evaluates it."""
+def _is_unsummed(comparison: Comparison, i: int) -> bool:
+    """Return True if the gradient has an entry for each copy of the input, and these add up to the right one."""
+    returned, right = np.asarray(comparison.returned[i]), comparison.right[i]
+    try:
+        summed = unbroadcast(np.broadcast_to(returned, np.broadcast_shapes(returned.shape, right.shape)), right)
+    except ValueError:
+        return False
+    return bool(returned.size > right.size and np.allclose(summed, right))
 
-    numbers: dict[str, float]
-    """The value of each node; names bound by `:=` are other names of nodes."""
-    needs: dict[str, list[str]] = field(default_factory=dict)
-    local: dict[str, list[float]] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    output: str = ""
 
-    @classmethod
-    def of(cls, expression: str, inputs: Mapping[str, Any]) -> ExpressionGraph | None:
-        """Return the graph of an expression; None if it has more in it than sums, products and numbers."""
-        graph = cls({each: float(x) for each, x in inputs.items()})
-        graph.needs, graph.local = {each: [] for each in inputs}, {each: [] for each in inputs}
-        try:
-            output, _ = graph.add(ast.parse(expression, mode="eval").body)
-        except (ValueError, TypeError, KeyError):
-            return None
-        graph.output = output or ""
-        return graph if output else None
+def _run_expressions(run: Run, expression: str, inputs: Mapping[str, Any]) -> list[GraphRun]:
+    """Return what the tape gives for the expression, at several points, and for short ones with the same names."""
+    a, *others = inputs
+    b = others[-1] if others else f"{a}_2"
+    draw = np.random.default_rng(0)
+    near = [{each: draw.normal(size=np.shape(x)) for each, x in inputs.items()} for _ in range(2)]
+    tried = [(expression, point) for point in (inputs, *near)]
+    tried += [(probe.format(a=a, b=b), {a: draw.normal(), b: draw.normal()}) for probe in PROBES]
+    runs = [_run_graph(run, each, point) for each, point in tried]
+    return [each for each in runs if each is not None] if all(runs[: len(near) + 1]) else []
 
-    def add(self, node: ast.expr) -> tuple[str | None, float]:
-        """Add the nodes of a part; return its node, None for a constant, and its value. Raises ValueError."""
-        if isinstance(node, ast.NamedExpr):
-            name, value = self.add(node.value)
-            self.names[node.target.id] = name or ""
-            return name, value
-        if isinstance(node, ast.Name):
-            name = self.names.get(node.id, node.id)
-            return name, self.numbers[name]
-        if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add | ast.Mult):
-            return None, float(ast.literal_eval(node))
-        (left, x), (right, y) = self.add(node.left), self.add(node.right)
-        is_sum = isinstance(node.op, ast.Add)
-        slopes = [(left, 1.0), (right, 1.0)] if is_sum else [(left, y), (right, x)]
-        made = f"node {len(self.needs)}"
-        self.needs[made] = [name for name, _ in slopes if name]
-        self.local[made] = [slope for name, slope in slopes if name]
-        self.numbers[made] = x + y if is_sum else x * y
-        return made, self.numbers[made]
+
+def _run_graph(run: Run, expression: str, point: Mapping[str, Any]) -> GraphRun | None:
+    """Return what the tape gives for an expression; None where that has no graph, or the tape fails."""
+    traced = trace_expression(_compile(expression, list(point)), dict(point))
+    returned = _run(run, expression, point, 1)
+    if traced is None or isinstance(returned, Finding):
+        return None
+    graph, output = traced
+    gradients = {each: guarded_call.read_numbers(each, g) for each, g in zip(point, returned[1])}
+    if any(isinstance(g, Finding) for g in gradients.values()):
+        return None
+    return GraphRun(expression, graph.needs, graph.local, output, gradients)

@@ -10,8 +10,15 @@ import numpy as np
 
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Arrays
-from nnkit.check.evidence.finding import Finding, GradientOfFixed, SeveralOutputs, find_placeholder
+from nnkit.check.evidence.finding import Finding, GradientOfFixed, SeveralOutputs
 from nnkit.text import join_words
+
+NO_GRADIENT = Finding(
+    "not attempted",
+    "every gradient is None: not attempted yet, or not computed before the `return` (with a tape: out.backward()).",
+    ("not-attempted",),
+)
+"""All gradients are there, and none of them is a number."""
 
 
 class Gradients(Protocol):
@@ -54,7 +61,7 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
         wanted = f"the {count} inputs {join_words(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
         plural = "gradient" if len(returned) == 1 else "gradients"
         return _wrong_count(subject, f"it returned {len(returned)} {plural} for {wanted}.")
-    missing = find_placeholder(None, "every gradient") if all(g is None for g in returned) else None
+    missing = NO_GRADIENT if all(g is None for g in returned) else None
     fixed = [i for i in range(count) if i not in subject.wrt and len(returned) == count]
     finding = missing or _find_gradient_of_fixed(returned, subject, inputs, fixed)
     if finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dis
 import inspect
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from types import CodeType, FrameType
@@ -83,7 +84,11 @@ def copy_inputs(inputs: Sequence[Any]) -> tuple[Any, ...]:
 
 def call_learner(function: Callable[..., Any], given: Sequence[Any], method: str) -> Any:
     """Return what the call returned, or a finding where it raised or returned a placeholder."""
-    return read_result(call_once(function, tuple(given)), method, function)
+    meter = current_context().calls
+    meter.start(time.monotonic())
+    result = call_once(function, tuple(given))
+    meter.stop(time.monotonic())
+    return read_result(result, method, function)
 
 
 def read_result(result: CallResult, method: str, function: Callable[..., Any] | None = None) -> Any:

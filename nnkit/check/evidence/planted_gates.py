@@ -12,6 +12,17 @@ from nnkit.arrays import Array
 
 Function = Callable[..., Any]
 
+OF_NAN = (
+    "A comparison with NaN is always False: `error > tolerance` lets a NaN pass, `not error <= tolerance` does not."
+)
+OF_SMALL_ENTRIES = (
+    "Some of its slopes are 0 or tiny. With a tolerance for each entry, nothing is allowed there, and error / slope "
+    "may be 0 / 0, which is NaN. Compare the largest error with the largest entry."
+)
+OF_NORMS = "A norm adds up all entries, so an error in one of them counts for less. Compare the largest error."
+OF_SIGNS = "All its slopes may be negative. Is the largest of them then the largest in size? Take np.abs before np.max."
+"""Hints for gates by which a slip in comparing shows."""
+
 
 @dataclass(frozen=True)
 class PlantedGate:
@@ -25,6 +36,8 @@ class PlantedGate:
     """Clause that says what is wrong with its backward; "" if it is right."""
     hides: tuple[str, ...] = ()
     """The ids of the mistakes in a checker that make it misjudge this gate, where they are known."""
+    hint: str = ""
+    """Hint for a checker that misjudges no other gate."""
 
     @property
     def is_right(self) -> bool:
@@ -50,7 +63,7 @@ def make_clear_gates(rng: np.random.Generator) -> list[PlantedGate]:
 
 def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
     """Return gates that are right, or wrong in a way that a careless checker does not see."""
-    x, y, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 4)
+    x, y, w, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 3, 2), _draw(rng, 4)
     scores, positive = rng.normal(size=(2, 3)), np.abs(_draw(rng, 2, 2))
     return [
         *make_right_gates(rng),
@@ -80,8 +93,23 @@ def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
         PlantedGate("x**2", _square, lambda g, x: (2.002 * g * x,), (few,), "off by a thousandth"),
         PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (g * x,), (positive,), "half of what it should be"),
         PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (4 * g * x,), (positive,), "twice what it should be"),
-        PlantedGate("exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,), "whose gradient is NaN"),
+        PlantedGate(
+            "exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,), "whose gradient is NaN", hint=OF_NAN
+        ),
+        PlantedGate(
+            "exp(x)", _exp, _shift_one, (x,), "of which one entry is off by a thousandth of the largest",
+            ("unnoticed-entry",), OF_NORMS,
+        ),
+        PlantedGate(
+            "x @ w", _matmul, _matmul_backward, (x, np.vstack([w[:2], 1e-10 * w[2:]])), hint=OF_SMALL_ENTRIES
+        ),
+        PlantedGate("sum(exp(x))", *_exp_sum(1.0), (y,), hint=OF_SIGNS),
+        PlantedGate("-sum(exp(x))", *_exp_sum(-1.0), (y,), hint=OF_SIGNS),
         PlantedGate("sum(x)", _sum, lambda g, _: (g,), (x,), "whose gradient is one number, not an array like x"),
+        PlantedGate(
+            "sum(x, axis=0)", lambda x: (np.sum(x, axis=0), None), lambda g, _: (g[None],), (x,),
+            "whose gradient has one row, where x has two",
+        ),
         PlantedGate("2 * x", _double, lambda g, _: (2 * g[None],), (x,), "whose gradient has an axis too many"),
     ]  # fmt: skip
 
@@ -92,8 +120,10 @@ def make_right_gates(rng: np.random.Generator) -> list[PlantedGate]:
     half = np.abs(x) * np.array([[1.0, -1.0, 1.0], [-1.0, 1.0, -1.0]])
     return [
         PlantedGate("x * y", _multiply, lambda g, c: (g * c[1], g * c[0]), (x, y)),
-        PlantedGate("x @ w", _matmul, lambda g, c: (g @ c[1].T, c[0].T @ g), (x, w)),
-        PlantedGate("max(0, x)", lambda x: (np.maximum(0, x), x), lambda g, x: (g * (x > 0),), (half,)),
+        PlantedGate("x @ w", _matmul, _matmul_backward, (x, w)),
+        PlantedGate(
+            "max(0, x)", lambda x: (np.maximum(0, x), x), lambda g, x: (g * (x > 0),), (half,), hint=OF_SMALL_ENTRIES
+        ),
         PlantedGate("exp(3 * x)", lambda x: 2 * (np.exp(3 * x),), lambda g, out: (3 * g * out,), (w,)),
         PlantedGate("softmax(x)", _softmax, _softmax_backward, (y,), hides=("ones-upstream",)),
     ]
@@ -131,6 +161,21 @@ def _sum(x: Array) -> Any:
 
 def _matmul(x: Array, w: Array) -> Any:
     return x @ w, (x, w)
+
+
+def _matmul_backward(upstream: Array, cache: Any) -> Any:
+    x, w = cache
+    return upstream @ w.T, x.T @ upstream
+
+
+def _exp_sum(sign: float) -> tuple[Function, Function]:
+    return lambda x: (sign * np.sum(np.exp(x)), x), lambda g, x: (sign * g * np.exp(x),)
+
+
+def _shift_one(upstream: Array, out: Array) -> Any:
+    dx = np.array(upstream * out)
+    dx[-1, -1] += 1.1e-3 * np.max(np.abs(dx))
+    return (dx,)
 
 
 def _exp(x: Array) -> Any:

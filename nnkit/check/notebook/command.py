@@ -226,8 +226,9 @@ def summary(report: Report, name: str | None = None) -> str:
     if failing:
         lines += ["", f"The first that fails is {failing[0].exercise.title}:", *_format_details(failing[0])]
     if len(failing) > 1:
-        ids = ", ".join(result.exercise.id for result in failing[1:])
-        lines += ["", f"See another: nnkit check {report.notebook} --exercise {failing[1].exercise.id}   (or: {ids})"]
+        second, *others = [result.exercise.id for result in failing[1:]]
+        more = f"   (or: {', '.join(others)})" if others else ""
+        lines += ["", f"See another: nnkit check {report.notebook} --exercise {second}{more}"]
     elif not failing and open_ones:
         lines += ["", f"Next: {open_ones[0].exercise.title}"]
     return "\n".join(lines)

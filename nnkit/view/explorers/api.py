@@ -95,13 +95,15 @@ def drill(level: int = 1, *, seed: int = 0) -> Explorer:
     Levels: 1 add and multiply, 2 branches, 3 minus and max, 4 the sigmoid, 5 matrices. A wrong number is explained by
     the catalogue of mistakes. There is always another graph; the same `seed` gives the same ones.
 
-    Raises ValueError for other levels.
+    Raises ValueError for other levels, and TypeError for a seed that is no whole number.
     """
     from nnkit.view.explorers.drill_tasks import LEVELS, make_task
     from nnkit.view.explorers.explore_drill import DrillActor, hide_answers
     from nnkit.view.explorers.explore_graph import StillGraph
 
-    if level not in LEVELS:
+    if not isinstance(seed, int):
+        raise TypeError(f"seed must be a whole number; it is {seed!r}.")
+    if not isinstance(level, int) or level not in LEVELS:
         raise ValueError(f"drill has the levels 1 to {max(LEVELS)}; there is no {level!r}.")
     return Explorer(StillGraph(hide_answers(make_task(level, seed, 0))), "drill", lambda: DrillActor(level, seed))
 

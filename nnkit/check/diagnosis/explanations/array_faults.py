@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
+
+NESTED = r"(?:[^(),]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+"
+"""A regular expression for one argument of a call, with brackets in it."""
+ONE_ARGUMENT = rf"(?<![.\w])(?P<call>max|min|all|any)\({NESTED}\)"
+OF_ALL_ENTRIES = {
+    "why": "Comparing arrays gives True or False for each entry; Python wants one answer about all of them.",
+    "nudge": "Should the line ask whether any entry is so, or whether all are?",
+    "hint": "Use `(...).any()` if one entry is enough, `(...).all()` if each counts; np.max is one number.",
+}
+"""Words for lines that want one answer about all entries of an array."""
 
 TRACERS = (
     FaultKind(
@@ -91,7 +101,14 @@ SHAPES = (
             FaultCase(
                 r"dot_general requires.*got \((?P<a>\d+),?\) and \((?P<b>\d+),?\)", "the inner sizes are {a} and {b}"
             ),
-            FaultCase(r"matmul: .*does not have enough dimensions|for @:", "@ is for arrays; for single numbers use *"),
+            FaultCase(
+                rf"matmul: .*does not have enough dimensions|for @:(?!.*'{OWN_CLASS}')",
+                "@ is for arrays; for single numbers use *",
+                r"@|^$",
+            ),
+            FaultCase(
+                r"matmul: .*does not have enough dimensions", "a single number stands where a product needs an array"
+            ),
         ),
     ),
     FaultKind(
@@ -117,7 +134,15 @@ SHAPES = (
                 "{b} does not fit into {a}",
             ),
             FaultCase(r"setting an array element with a sequence\.$", "a whole array does not fit into one entry"),
-            FaultCase(r"inhomogeneous shape", "lists of different lengths are no array"),
+            FaultCase(
+                r"inhomogeneous shape",
+                "a tuple or list whose parts have different shapes stands where an array is wanted",
+                why="NumPy makes one array of a tuple or a list only if all its parts have the same shape.",
+                nudge="Which name in this line is a tuple or a list? Print its type and its length.",
+                hint="Take the part that you need: `out, cache = forward(...)` or `forward(...)[0]`, and of several "
+                "gradients one after the other.",
+                lesson="lecture 01, Upstream × local",
+            ),
         ),
     ),
     FaultKind(
@@ -150,8 +175,21 @@ SHAPES = (
         "Decide entry by entry: np.where(x > 0, a, b), np.maximum(x, y), & for `and`, | for `or`.",
         "lecture 02, A switch for each entry",
         cases=(
+            FaultCase(r"truth value of an array", "use np.{call} in place of {call}", ONE_ARGUMENT, **OF_ALL_ENTRIES),
+            FaultCase(
+                r"truth value of an array",
+                "take np.{call} of each array first",
+                r"(?<![.\w])(?P<call>max|min)\(.*\bfor\b",
+                **OF_ALL_ENTRIES,
+            ),
             FaultCase(
                 r"truth value of an array", "use np.{call}imum in place of {call}", r"(?<![.\w])(?P<call>max|min)\("
+            ),
+            FaultCase(
+                r"truth value of an array",
+                "join the entries by .any() or .all()",
+                r"\b(?:if|elif|while|assert|not)\b.*(?:\babs\(|\btol|\beps|isclose|isnan|isfinite|isinf)",
+                **OF_ALL_ENTRIES,
             ),
             FaultCase(r"truth value of an array", "use np.where in place of `if`", r"\b(?:if|elif|while)\b"),
             FaultCase(r"truth value of an array", "use & and | in place of `and` and `or`", r"\b(?:and|or|not)\b"),

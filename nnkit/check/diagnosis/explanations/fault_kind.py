@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from nnkit.check.evidence.finding import Explanation
 
+OWN_CLASS = r"(?!NoneType|Array|\w*Tracer|Tensor)[A-Z]\w*"
+"""The name of a class of the learner's own: not one of Python's or of a library."""
+
 
 @dataclass(frozen=True)
 class FaultCase:
@@ -17,15 +20,17 @@ class FaultCase:
     says: str
     """Ends the sentence "backward raised NameError in the line ...: "; named groups of both expressions fit in."""
     line: str = ""
-    """A regular expression for the learner's line."""
+    """A regular expression for the learner's line, in which {name} is what the group of that name found."""
     why: str = ""
     """Better words than those of its kind, as `nudge` and `hint` are."""
     nudge: str = ""
     hint: str = ""
+    lesson: str = ""
 
     def match(self, raised: str, line: str) -> str | None:
         """Return what is said of an exception with this text in this line; None if it is another one."""
-        found, place = re.search(self.raised, raised, re.DOTALL), re.search(self.line, line)
+        found = re.search(self.raised, raised, re.DOTALL)
+        place = re.search(self.line.format(**found.groupdict()), line) if found else None
         return _say_one(self.says.format(**found.groupdict(), **place.groupdict())) if found and place else None
 
 

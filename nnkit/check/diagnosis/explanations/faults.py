@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from nnkit.check.diagnosis.explanations.array_faults import FAULTS as ARRAY_FAULTS
-from nnkit.check.diagnosis.explanations.fault_kind import FaultCase, FaultKind
+from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
 from nnkit.check.evidence.finding import CallFault, Explanation
 
 STANDARD_MODULES = "math|random|copy|functools|itertools|collections|cmath|operator|warnings"
@@ -32,7 +33,14 @@ PYTHON_FAULTS = (
                 r"^backward raised NameError: name '(?P<name>\w+)'",
                 "`{name}` has no value in backward: misspelled, or not taken out of the cache?",
             ),
-            FaultCase(r"raised NameError: name '(?P<name>\w+)'", "`{name}` is misspelled, or has no value yet"),
+            FaultCase(
+                r"raised NameError: name '(?P<name>\w+)'",
+                "`{name}` is misspelled, or has no value yet",
+                why="A function knows its arguments, what it has set itself, and what the cells above have set.",
+                nudge="Which line gives this name its value, and has it run?",
+                hint="Compare the spelling with that line, letter by letter.",
+                lesson="lecture 00, Predict, then run",
+            ),
             FaultCase(r"local variable '(?P<name>\w+)'", "`{name}` has no value yet when this line runs"),
         ),
     ),
@@ -41,14 +49,25 @@ PYTHON_FAULTS = (
         "something was asked for that the object does not have",
         "After a dot stands what the object itself has: an array, a number, a tuple and a gate each have others.",
         "What kind of thing stands before the dot? Print its type.",
-        "What backward needs from forward belongs in the cache, not on `self`. What NumPy lacks, write as a formula.",
+        "Look for a misspelled name. If another kind of thing stands there than you meant, see where it comes from.",
         "lecture 01, Upstream × local",
         cases=(
             FaultCase(
                 r"module '(?P<kind>[\w.]+)' has no attribute '(?P<name>\w+)'",
                 "{kind} has no `{name}`: write its formula",
+                hint="What NumPy lacks, write as a formula: 1 / (1 + np.exp(-x)) for a sigmoid.",
             ),
-            FaultCase(r"has no attribute '(?P<name>\w+)'", "`self.{name}` was never set: use the cache", r"\bself\."),
+            FaultCase(
+                rf"'(?P<kind>{OWN_CLASS})' object has no attribute '(?P<name>\w+)'",
+                "{kind} has no method `{name}`: a function outside the class is called without `self.`",
+                r"\bself\.{name}\(",
+            ),
+            FaultCase(
+                rf"'{OWN_CLASS}' object has no attribute '(?P<name>\w+)'",
+                "`self.{name}` was never set: use the cache",
+                r"\bself\.{name}\b",
+                hint="What backward needs from forward belongs in the cache, not on `self`: `x, y = cache`.",
+            ),
             FaultCase(r"'tuple' object has no attribute '(?P<name>\w+)'", "a tuple has no `.{name}`: unpack it first"),
             FaultCase(r"'NoneType' object has no attribute '(?P<name>\w+)'", "what stands before `.{name}` is None"),
             FaultCase(r"'(?:float|int)' object has no attribute '(?P<name>\w+)'", "a Python number has no `.{name}`"),
@@ -84,7 +103,17 @@ PYTHON_FAULTS = (
                 r"too many values to unpack \(expected (?P<n>\d+)", "{n} values are unpacked where there are more"
             ),
             FaultCase(r"cannot unpack non-iterable (?P<kind>[\w.]+)", "several values are unpacked from one {kind}"),
-            FaultCase(r"over a 0-d array|object is not iterable", "a single number is unpacked as if it had entries"),
+            FaultCase(
+                r"over a 0-d array|'(?:int|float|numpy\.\w+)' object is not iterable",
+                "a single number is unpacked as if it had entries",
+            ),
+            FaultCase(
+                r"'(?P<kind>[\w.]+)' object is not iterable",
+                "entries are asked of one {kind}, which has none",
+                why="Only what has entries can be unpacked or gone through in a loop: a tuple, a list, an array.",
+                nudge="Which name in this line holds something else than you think? Print its type.",
+                hint="See where that name gets its value: mind the order of arguments, and of what is returned.",
+            ),
         ),
     ),
     FaultKind(
@@ -125,7 +154,11 @@ PYTHON_FAULTS = (
         "lecture 00, Predict, then run",
         cases=(
             FaultCase(r"KeyError: (?P<key>.+)", "the cache has no key {key}", r"\bcache\[['\"]"),
-            FaultCase(r"KeyError: (?P<key>.+)", "there is no key {key}"),
+            FaultCase(
+                r"KeyError: (?P<key>.+)",
+                "there is no key {key}",
+                hint="Write the key exactly as the exercise has it: the same letters, capitals and spaces.",
+            ),
             FaultCase(
                 r"index (?P<i>-?\d+) is out of bounds for axis (?P<axis>\d+) with size (?P<n>\d+)",
                 "axis {axis} has {n} entries, so there is no entry {i}",
@@ -138,9 +171,23 @@ PYTHON_FAULTS = (
                 r"invalid index to scalar|'(?:float|int|numpy\.float64)' object is not subscriptable",
                 "a single number has no entries",
             ),
-            FaultCase(r"'NoneType' object is not subscriptable", "it is None here: is a `return` missing?"),
+            FaultCase(
+                r"'NoneType' object is not subscriptable",
+                "it is None here: is a `return` missing?",
+                hint="Find the line that made what is None here: does the function that it calls end with a `return`?",
+            ),
             FaultCase(r"(?:tuple|list) index out of range", "the tuple or list is shorter than that"),
-            FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it"),
+            FaultCase(
+                r"(?P<kind>list|string) indices must be integers|'(?P<other>set)' object is not subscriptable",
+                "a list, text or set has no keys: a dict is wanted",
+                hint='Write a dict: {"first key": ..., "second key": ...}.',
+            ),
+            FaultCase(r"tuple indices must be integers", "a tuple has no names, only places: unpack it", r"\bcache\b"),
+            FaultCase(
+                r"tuple indices must be integers",
+                "a tuple has no names, only places",
+                hint="Unpack it, or take a dict, which has keys.",
+            ),
         ),
     ),
     FaultKind(
@@ -171,6 +218,37 @@ PYTHON_FAULTS = (
         ),
     ),
     FaultKind(
+        "no-such-operation",
+        "a value has no such operation",
+        "A class has only the operations that it defines: __add__ is its +, __mul__ its *. NumPy's functions are for "
+        "arrays.",
+        "Which operators does your class define?",
+        "Write it with those: x * x for x**2, -1 * x for -x, 0.5 * x for x / 2. A gate does the rest, such as a matrix "
+        "product: apply(affine, x, W, b).",
+        "lecture 01, From a formula to a graph",
+        cases=(
+            FaultCase(
+                rf"for (?P<op>[+*]): '[\w.]+' and '(?P<kind>{OWN_CLASS})'",
+                "what stands on the left of {op} does not understand a {kind}: define __radd__ and __rmul__ too",
+            ),
+            FaultCase(rf"operand type\(s\) for (?P<op>[^:]+): .*'(?P<kind>{OWN_CLASS})'", "a {kind} has no {op}"),
+            FaultCase(rf"type for unary (?P<op>.): '(?P<kind>{OWN_CLASS})'", "a {kind} has no {op} with one operand"),
+            FaultCase(
+                rf"operand '(?P<kind>{OWN_CLASS})' does not support ufuncs|ufunc.* type (?P<other>{OWN_CLASS}) which",
+                "a function of NumPy got a value of your own class",
+            ),
+        ),
+    ),
+    FaultKind(
+        "calls-itself",
+        "it calls itself without an end",
+        "Each call makes another one, until Python gives up.",
+        "Which call in this line leads back to the method that it stands in? An operator is a call too.",
+        "Let it work on something simpler each time, and stop where nothing is left to do; or call another function.",
+        "lecture 01, From a formula to a graph",
+        cases=(FaultCase(r"raised RecursionError", "it calls itself without an end"),),
+    ),
+    FaultKind(
         "not-writable",
         "it writes into something that cannot be written into",
         "Tuples, single numbers and some views of arrays keep the values that they were made with.",
@@ -198,8 +276,16 @@ FAULTS = (*ARRAY_FAULTS, *PYTHON_FAULTS, RAISED)
 
 def explain_fault(call: CallFault) -> Explanation:
     """Return what the exception means in the words of a teacher; its title ends the sentence "it raised ...: "."""
+    said = re.sub(r"[.!\s]+$", "", call.message[:MAX_MESSAGE_CHARS])
+    title = said or "Python gives no reason"
+    raised = Explanation(RAISED.id, title, RAISED.why, RAISED.nudge, RAISED.hint, RAISED.lesson, named=False)
+    return match_fault(call, FAULTS) or raised
+
+
+def match_fault(call: CallFault, kinds: Sequence[FaultKind]) -> Explanation | None:
+    """Return what the exception means if it is of one of these kinds; its title as for `explain_fault`."""
     text = f"{call.method} raised {type(call.fault).__name__}: {call.message}"
-    for kind in FAULTS:
+    for kind in kinds:
         for case in kind.cases:
             found = case.match(text, call.line)
             if found is not None:
@@ -209,9 +295,7 @@ def explain_fault(call: CallFault) -> Explanation:
                     case.why or kind.why,
                     case.nudge or kind.nudge,
                     case.hint or kind.hint,
-                    kind.lesson,
+                    case.lesson or kind.lesson,
                     named=False,
                 )
-    said = re.sub(r"[.!\s]+$", "", call.message[:MAX_MESSAGE_CHARS])
-    title = said or "Python gives no reason"
-    return Explanation(RAISED.id, title, RAISED.why, RAISED.nudge, RAISED.hint, RAISED.lesson, named=False)
+    return None
