@@ -78,9 +78,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: two more than there are cores for this process, for a part of the time is spent waiting (for a
-    hub, a browser, a limit of time)."""
-    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """For `-n auto`: one more than there are cores for this process, for a fourth of the time is spent waiting (for a
+    hub, a browser, a limit of time). With two more, JupyterLabs and hubs answer too late."""
+    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 TOGETHER = {

@@ -15,9 +15,13 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:
     drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
     run_all_cells(page, drawing)
     wait_until_quiet(page)
-    page.locator(".jp-WindowedPanel-outer").first.evaluate("panel => panel.scrollTo(0, 0)")
-    drawing.wait_for(timeout=PATIENCE)
-    drawing.scroll_into_view_if_needed()
+    panel = page.locator(".jp-WindowedPanel-outer").first
+    for top in range(0, 20_000, 500):  # a cell out of sight is hidden
+        panel.evaluate("(panel, top) => panel.scrollTo(0, top)", top)
+        page.wait_for_timeout(300)
+        if drawing.is_visible():
+            break
+    drawing.scroll_into_view_if_needed(timeout=PATIENCE)
     page.wait_for_timeout(500)
     page.screenshot(path=str(PICTURES / "lecture_01.png"))
     assert drawing.locator("title").count() == 1

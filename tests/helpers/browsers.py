@@ -66,8 +66,17 @@ def jupyter_lab(folder: Path, command: Sequence[str] = (), root: Path | None = N
             _wait_for(f"http://127.0.0.1:{port}/api", server)
             yield f"http://127.0.0.1:{port}"
         finally:
-            server.terminate()
-            server.wait(120)
+            _stop(server)
+
+
+def _stop(server: subprocess.Popen) -> None:
+    """End a JupyterLab, if need be by force: it may wait for a kernel that does not answer any more."""
+    server.terminate()
+    try:
+        server.wait(60)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
 
 
 def open_notebook(page: Page, lab: str, path: str) -> None:
