@@ -151,7 +151,8 @@ def _describe_wrong(guess: Any, answer: Answer) -> str:
 def _read_numbers(guess: Any) -> Any:
     """Return a guess with numbers in place of texts such as "1/4" or "-4, -4, 3". Raises ValueError for others."""
     if isinstance(guess, str):
-        parts = [_read_number(part) for part in _split(guess.strip(" ()[]"))]
+        text = guess.strip(" ()[]")
+        parts = [_read_number(part) for part in _split(text, text.split())]
         return parts if len(parts) != 1 else parts[0]
     return [_read_numbers(part) for part in guess] if isinstance(guess, list | tuple) else guess
 
@@ -163,11 +164,11 @@ def _read_number(text: str) -> float:
         return float(Fraction(text))
 
 
-def _split(text: str) -> list[str]:
-    """Return the parts of a text between commas; where there is none, between spaces."""
-    return [
-        part for part in re.split(r"\s*[,;]\s*|\s+and\s+" if re.search(r"[,;]| and ", text) else r"\s+", text) if part
-    ]
+def _split(text: str, otherwise: list[str]) -> list[str]:
+    """Return the parts of a text with commas, semicolons or "and" between them; `otherwise` where it has none."""
+    if not re.search(r"[,;]| and ", text):
+        return otherwise
+    return [part for part in re.split(r"\s*[,;]\s*|\s+and\s+", text) if part]
 
 
 def _compare_words(guess: Any, value: str) -> str:
@@ -191,8 +192,7 @@ def _compare_members(guess: Any, value: Collection[Any]) -> str:
 def _read_members(guess: Any) -> list[str]:
     """Return the members of a list, a set, an array or a text, without capitals and spaces; 1, 1.0 and "1" are one."""
     if isinstance(guess, str):
-        parts = _split(guess) if re.search(r"[,;]| and ", guess) else [guess]
-        return [part.strip(" ()[]'\"").replace(" ", "").lower() for part in parts]
+        return [part.strip(" ()[]'\"").replace(" ", "").lower() for part in _split(guess, [guess])]
     if isinstance(guess, Iterable):
         return [member for part in guess for member in _read_members(part)]
     return [f"{guess:g}" if isinstance(guess, int | float | np.number) else str(guess).lower()]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ MIN_FRACTION = 0.06
 def make_task(level: int, seed: int, number: int) -> Graph:
     """Return the graph with this number, after both passes. The same arguments always give the same graph."""
     rng = np.random.default_rng([seed, level, number])
-    for _ in count():
+    while True:
         graph = Graph()
         MAKERS[level](graph, rng)
         names = iter("pqrst")
@@ -33,7 +32,6 @@ def make_task(level: int, seed: int, number: int) -> Graph:
         graph.backward()
         if _can_be_done_by_hand(graph):
             return graph
-    raise AssertionError("unreachable")
 
 
 def _can_be_done_by_hand(graph: Graph) -> bool:
