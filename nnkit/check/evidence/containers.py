@@ -15,7 +15,7 @@ from nnkit.text import join_words
 
 NO_GRADIENT = Finding(
     "not attempted",
-    "every gradient is None: not attempted yet, or not computed before the `return` (with a tape: out.backward()).",
+    "every gradient is None: not attempted yet, or not computed before the `return`.",
     ("not-attempted",),
 )
 """All gradients are there, and none of them is a number."""
