@@ -60,6 +60,8 @@ class CheckContext:
     """Characters that the checked code may print; the rest is dropped."""
     calls: CallMeter = field(default_factory=CallMeter)
     """Counts the calls of the check under way."""
+    on_limit: Callable[[], None] = lambda: None
+    """Called when time or memory has ended or shortened a piece of a check: the machine has a say in its verdict."""
     listeners: tuple[Callable[[Any], Any], ...] = ()
     """Called with each verdict that is asserted, or counted by `partial_credit`."""
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.language import say
+
 MAX_KEPT_ROWS = 64
 """Rows and columns that are kept."""
 MAX_SHOWN_ROWS = 16
@@ -146,12 +148,15 @@ class Cell:
     def words(self) -> str:
         """Return the cell in words, as it is read aloud."""
         if self.first is None:
-            return "right"
+            return say("right")
         yours, expected = two_numbers(*self.first)
-        numbers = f"yours {yours}, expected {expected}"
+        numbers = say("yours {yours}, expected {expected}", yours=yours, expected=expected)
         if self.entries > 1:
-            return f"{self.where}: {self.wrong} of {self.entries} entries wrong, the first: {numbers}"
-        return f"{self.where} is wrong: {numbers}"
+            return say(
+                "{where}: {wrong} of {count} entries wrong, the first: {numbers}",
+                **{"where": self.where, "wrong": self.wrong, "count": self.entries, "numbers": numbers},
+            )
+        return say("{where} is wrong: {numbers}", where=self.where, numbers=numbers)
 
 
 @dataclass(frozen=True)

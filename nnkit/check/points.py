@@ -77,7 +77,8 @@ def read_value(value: Any) -> CellValue:
     number = _read_number(value)
     if number is not None:
         return number
-    if issubclass(type(value), RemoteObject):
+    owner = value.__self__ if isinstance(value, MethodType) else value
+    if issubclass(type(owner), RemoteObject):
         return CellValue(bad_kind="an object of the learner's")
     return CellValue(bad_kind=describe_kind(value)) if _is_bad(value) else CellValue()
 

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from nnkit.check.context import checking, current_context
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers, written
+from nnkit.language import say
 from nnkit.renderers import render_html
-from nnkit.text import join_lines, replace_unprintable
+from nnkit.text import join_lines, measure_width, replace_unprintable
 
 Status = Literal["right", "wrong", "not attempted", "error", "cannot check"]
 MARKS = {"right": "✓", "wrong": "✗", "not attempted": "○", "error": "!", "cannot check": "!"}
@@ -121,8 +122,9 @@ class Verdict:
         if self.error_map is not None:
             lines += [f"  {line}" for line in _map(self.error_map)]
         lines += [_paragraph(sentence) for sentence in (*self.explanation, *self.notes)]
-        lines += [_paragraph(f"Lesson: {self.lesson}")] if self.lesson else []
-        lines += [_paragraph(f"{'More' if i else 'Hint'}: {hint}") for i, hint in enumerate(self.hints)]
+        lines += [_paragraph(f"{say('Lesson')}: {self.lesson}")] if self.lesson else []
+        heads = [say("Hint"), *[say("More")] * len(self.hints)]
+        lines += [_paragraph(f"{head}: {hint}") for head, hint in zip(heads, self.hints)]
         return "\n".join(lines)
 
     __repr__ = __str__
@@ -139,9 +141,9 @@ class Verdict:
         """Return the entries with their head, each column padded to one width."""
         pairs = [two_numbers(e.yours, e.expected) for e in self.entries]
         columns = [
-            _column("entry", [join_lines(e.where) for e in self.entries]),
-            _column("yours", aligned([yours for yours, _ in pairs]), right=True),
-            _column("expected", aligned([expected for _, expected in pairs]), right=True),
+            _column(say("entry"), [join_lines(e.where) for e in self.entries]),
+            _column(say("yours"), aligned([yours for yours, _ in pairs]), right=True),
+            _column(say("expected"), aligned([expected for _, expected in pairs]), right=True),
         ]
         return list(zip(*columns))
 
@@ -218,15 +220,24 @@ def list_verdicts(heard: Iterable[Verdict], value: Any) -> list[Verdict]:
 def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
     """Return the sentence above a map and, where it is not simply the whole array entry by entry, the one below."""
     grid, name = error_map.grid(), join_lines(error_map.name)
-    counted = f"{error_map.wrongs} of {error_map.entries} entries wrong"
+    counted = say("{wrong} of {count} entries wrong", wrong=error_map.wrongs, count=error_map.entries)
     below = []
     if not error_map.whole:
         first, last = error_map.place(0, 0), error_map.place(len(error_map.wrong) - 1, len(error_map.wrong[0]) - 1)
-        counted = f"{error_map.wrongs} of the {error_map.entries} entries shown are wrong"
-        below.append(f"{name} is too large to show: this is the part from {join_lines(first)} to {join_lines(last)}.")
-    if grid.block != (1, 1):
+        counted = say("{wrong} of the {count} entries shown are wrong", wrong=error_map.wrongs, count=error_map.entries)
         below.append(
-            f"Each mark stands for {grid.block[0]} × {grid.block[1]} entries, and is ✗ if any of them is wrong."
+            say(
+                "{name} is too large to show: this is the part from {first} to {last}.",
+                **{"name": name, "first": join_lines(first), "last": join_lines(last)},
+            )
+        )
+    if grid.block != (1, 1):
+        rows, columns = grid.block
+        below.append(
+            say(
+                "Each mark stands for {rows} × {columns} entries, and is ✗ if any of them is wrong.",
+                **{"rows": rows, "columns": columns},
+            )
         )
     return f"{name} {error_map.shape}: {counted}", " ".join(below)
 
@@ -234,7 +245,7 @@ def map_sentences(error_map: ErrorMap) -> tuple[str, str]:
 def legend(error_map: ErrorMap) -> list[tuple[str, str]]:
     """Return the marks that the map has, with their meaning."""
     marks = {cell.mark for cell in error_map.grid().cells}
-    meanings = [("·", "right"), ("✗", "wrong"), ("!", "NaN or infinite")]
+    meanings = [("·", say("right")), ("✗", say("wrong")), ("!", say("NaN or infinite"))]
     return [(mark, meaning) for mark, meaning in meanings if mark in marks]
 
 
@@ -254,8 +265,9 @@ def _paragraph(words: str) -> str:
 
 
 def _column(head: str, texts: list[str], right: bool = False) -> list[str]:
-    width = max(map(len, [head, *texts]))
-    return [f"{text:>{width}}" if right else f"{text:<{width}}" for text in [head, *texts]]
+    width = max(map(measure_width, [head, *texts]))
+    blanks = [" " * (width - measure_width(text)) for text in [head, *texts]]
+    return [blank + text if right else text + blank for text, blank in zip([head, *texts], blanks)]
 
 
 def _map(error_map: ErrorMap) -> Iterable[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from helpers.paths import ROOT
+from helpers.warm_runs import run_warm
 from nnkit.check.notebook.command import check_notebook
 from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
 
@@ -24,8 +25,8 @@ Pack = dict[str, PlantedAnswer]
 TRAINING = {"test-train", "test-digits"}
 """Test cells that train for seconds: in one pack of each kind, and in those with an answer that costs nothing else."""
 
-ASIDE = {"suspect": "test-mended", "differences": ""}
-"""Given cells that train or compile for a second, each with the test cell whose answer needs what it imports."""
+ASIDE = {"suspect": "suspect", "differences": "largest_differences"}
+"""Given cells that take a second, each with the function that it defines: only in packs with an answer that uses it."""
 
 
 def packs(answers: list[PlantedAnswer]) -> list[Pack]:
@@ -67,7 +68,8 @@ def submission(path: Path, pack: Pack, whole: bool, folder: Path) -> Path:
     if not whole:
         concerned = find_concerned(notebook["cells"], pack) - TRAINING | find_lost_training(pack)
         kept = [c for c in notebook["cells"] if not is_test(c) or grade_id(c) in concerned]
-        notebook["cells"] = [c for c in kept if c["id"] not in ASIDE or ASIDE[c["id"]] in concerned]
+        used = set().union(*(names_of(answer.source)[1] for answer in pack.values()))
+        notebook["cells"] = [c for c in kept if c["id"] not in ASIDE or ASIDE[c["id"]] in used]
     for cell in notebook["cells"]:
         mark = cell["metadata"].get("nbgrader", {})
         if mark.get("solution") and mark["grade_id"] in pack:
@@ -114,7 +116,7 @@ def grade_id(cell: Any) -> str:
 
 @pytest.mark.parametrize(("path", "pack", "whole"), cases())
 def test_an_answer_loses_its_own_points_and_no_others(path: Path, pack: Pack, whole: bool, tmp_path: Path) -> None:
-    report = check_notebook(submission(path, pack, whole, tmp_path))
+    report = check_notebook(submission(path, pack, whole, tmp_path), run_cells=run_warm)
     expected = {r.exercise.id: float(r.exercise.points) for r in report.visible}
     assert expected
     tests = {name: r.exercise.id for r in report.visible for name in r.exercise.names}

@@ -169,10 +169,20 @@ def test_state_kept_between_calls_is_caught() -> None:
     assert "second call" in check_backward(Product(backward), *pair()).headline
 
 
-def test_an_upstream_that_is_not_used_linearly_is_caught() -> None:
-    """Right for the random upstream, but with an offset that only backward(0) shows."""
-    verdict = check_backward(Product(lambda g, x, y: (g * y + 1e-12, g * x)), *pair())
-    assert not verdict.passed
+NOT_LINEAR = {
+    "an offset, which only backward(0) shows": lambda g, x, y: (g * y + 1e-12, g * x),
+    "clipped beyond the entries of the random upstream": lambda g, x, y: (np.clip(g, -2, 2) * y, g * x),
+}
+
+
+@pytest.mark.parametrize("hidden", NOT_LINEAR)
+def test_an_upstream_that_is_not_used_linearly_is_caught(hidden: str) -> None:
+    """Right for the random upstream, and wrong for others."""
+    assert not check_backward(Product(NOT_LINEAR[hidden]), *pair()).passed
+
+
+def test_the_upstream_of_another_entry_is_caught() -> None:
+    assert not check_backward(Product(lambda g, x, y: (g[::-1] * y, g * x)), *pair()).passed
 
 
 def test_a_kink_is_recognised_and_any_slope_between_is_accepted() -> None:

@@ -81,6 +81,24 @@ def test_an_untouched_assignment_is_not_attempted(capsys: pytest.CaptureFixture[
     assert "Next: 1.1 Multiply" in out
 
 
+ELSEWHERE = [
+    (
+        "def half(x):\n    return part(x)",
+        "`part` is defined only further down, in the cell that begins 'def part(x):'.",
+    ),
+    ("def Half(x):\n    return x / 2", "There is no `half`, but the cell 'half' defines `Half`."),
+    ("def half(x):\n    return prat(x)", ""),
+]
+
+
+@pytest.mark.parametrize(("source", "sentence"), ELSEWHERE)
+def test_a_missing_name_is_found_elsewhere(source: str, sentence: str, tmp_path: Path) -> None:
+    test, below = graded("test-half", "assert half(4) == 2"), code("def part(x):\n    return x / 2")
+    result = check(tmp_path, answer("half", source), test, below).find("half")
+    assert result.status == "error"
+    assert result.notes == ((sentence,) if sentence else ())
+
+
 OWN_INPUT = """class MultiplyGate:
     def forward(self, x, y):
         return x * y, (x, y)
@@ -346,3 +364,26 @@ def test_other_bad_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     told = capsys.readouterr().err
     for sentence in ("is a folder", "has no graded cells", "There is no exercise 'nope' in", "more than 0 seconds"):
         assert sentence in told
+
+
+def test_a_notebook_is_checked_in_its_own_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        tmp_path,
+        *(answer("f", "def f(x):\n    return x"), graded("t", "assert f(2) == 3"), graded("u", "assert f(g) == 3")),
+    )
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    notebook["metadata"] = {"nnkit": {"language": "ko"}}
+    path.write_text(json.dumps(notebook), encoding="utf-8")
+    monkeypatch.delenv("NNKIT_LANG")
+    assert cli.main(["check", str(path), "--json"]) == 1
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [result["status"] for result in results] == ["wrong", "error"]
+    assert results[0]["headline"] == "다음이 성립하지 않습니다: f(2) == 3"
+    assert results[1]["headline"] == "셀 'u' 멈춤: NameError: name 'g' is not defined"
+    monkeypatch.setenv("NNKIT_LANG", "en")
+    assert cli.main(["check", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "this does not hold: f(2) == 3" in out
+    assert "0 of 2 exercises pass their visible tests, 0 of 4 points." in out

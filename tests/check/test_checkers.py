@@ -238,6 +238,30 @@ def test_one_gate_misjudged_gives_a_hint(close: Any, hint: str) -> None:
     assert hint in str(check_checker(judge))
 
 
+def _zero_at_last(times: int) -> Any:
+    """Return a judge whose upstream gradient is 0 at the last output, the first `times` times that it sees a gate."""
+    seen: list[bytes] = []
+
+    def is_right(forward: Any, backward: Any, inputs: Any) -> bool:
+        out, cache = forward(*inputs)
+        upstream = np.random.default_rng(0).normal(size=np.shape(out))
+        if np.size(out) > 1:  # a sum may have the same inputs
+            seen.append(b"".join(x.tobytes() for x in inputs))
+            upstream.flat[-1] *= seen.count(seen[-1]) > times
+        for k, (x, dx) in enumerate(zip(inputs, backward(upstream, cache))):
+            measured = measure(lambda z, k=k: forward(*inputs[:k], z, *inputs[k + 1 :])[0], x, upstream, 1e-5)
+            if np.shape(dx) != x.shape or not np.max(np.abs(dx - measured)) <= 1e-4 * np.max(np.abs(measured)):
+                return False
+        return True
+
+    return is_right
+
+
+def test_an_upstream_gradient_that_is_0_where_a_gate_is_wrong_is_bad_luck_once() -> None:
+    assert check_checker(_zero_at_last(1))
+    assert "wrong in its last entry alone" in check_checker(_zero_at_last(2)).headline
+
+
 def test_x_must_be_put_back() -> None:
     def left_at_the_end(f, x, upstream, h):
         found = measure(f, x, upstream, h)

@@ -177,3 +177,29 @@ GATES = [right for right in RIGHT if right.check == "check_backward"]
 def test_a_right_gate_that_is_off_by_a_hundred_thousandth_does_not_pass(right: Any) -> None:
     gate, *inputs = right.make(np.random.default_rng(3)).args
     assert check_backward(Nudged(gate), *inputs).status == "wrong"
+
+
+class TimedExp:
+    """A gate each of whose forwards takes some time by a clock of the class."""
+
+    now = 0.0
+
+    def __init__(self, seconds: float, factor: float):
+        self.seconds, self.factor = seconds, factor
+
+    def forward(self, x: Any) -> Any:
+        TimedExp.now += self.seconds
+        return np.exp(x), x
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        return self.factor * upstream * np.exp(cache)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5], ids=["right", "wrong"])
+@pytest.mark.parametrize("seconds", [0.1, 0.0], ids=["slow", "quick"])
+def test_a_check_that_time_has_shortened_says_so(factor: float, seconds: float) -> None:
+    noted: list[int] = []
+    with checking(clock=lambda: TimedExp.now, seconds=5.0, on_limit=lambda: noted.append(1)):
+        verdict = check_backward(TimedExp(seconds, factor), np.array([20.0, -20.0, 3.0] * 20))
+    assert verdict.passed == (factor == 1)
+    assert bool(noted) == (seconds > 0)

@@ -12,6 +12,7 @@ from helpers.paths import ROOT
 from nnkit.check.diagnosis.descriptions import ENTRIES
 from nnkit.check.diagnosis.explanations import EXPLANATIONS
 
+pytestmark = pytest.mark.slow
 WORDS = {"Explanation", "Mistake", "FaultKind"}
 
 

@@ -184,3 +184,44 @@ def test_what_no_scale_shows_is_noted() -> None:
     x = np.array([40.0, 60.0, 38.0])
     (note,) = check_backward((forward, lambda g, s: -sigmoid_backward(g, s)), x).notes
     assert "3 of 3 entries (dx) are too small here to stand out from rounding" in note
+
+
+# ---- where a difference keeps no digits ----------------------------------------------------------------------------
+
+
+TARGETS = np.array([0.0, 1.0, 0.0, 0.0])
+
+
+class LogisticLoss:
+    """The mean of -log p and -log(1 - p), as most write it: at z = 30, 1 - p has three digits left."""
+
+    def __init__(self, factors: Any = 1.0, written: str = "1 - p") -> None:
+        self.factors, self.written = factors, written
+
+    def forward(self, z: Any) -> Any:
+        p = 1 / (1 + np.exp(-z))
+        rest = 1 - p if self.written == "1 - p" else np.add(-p, 1)
+        return -np.mean(TARGETS * np.log(p + 1e-12) + (1 - TARGETS) * np.log(rest + 1e-12)), p
+
+    def backward(self, upstream: Any, p: Any) -> Any:
+        slope = (1 - TARGETS) / (1 - p + 1e-12) - TARGETS / (p + 1e-12)
+        return (self.factors * upstream * slope * p * (1 - p) / len(p),)
+
+
+def at_logit(size: float) -> Any:
+    return np.array([size, -size, 1.0, size - 1.0])
+
+
+@pytest.mark.parametrize("written", ["1 - p", "-p + 1"])
+@pytest.mark.parametrize("size", [27.0, 30.0, 33.0, 36.0])
+def test_a_right_gradient_passes_where_small_steps_measure_jumps(size: float, written: str) -> None:
+    verdict = check_backward(LogisticLoss(written=written), at_logit(size))
+    assert verdict.passed, str(verdict)
+    assert size == 27 or "numbers that nearly cancel" in str(verdict)
+
+
+@pytest.mark.parametrize("factors", [-1.0, 2.0, 1.1, np.array([1, 1, 2, 1]), np.array([2, 1, 1, 1])], ids=str)
+@pytest.mark.parametrize("size", [30.0, 33.0, 36.0])
+def test_a_wrong_one_does_not_pass_there(size: float, factors: Any) -> None:
+    verdict = check_backward(LogisticLoss(factors), at_logit(size))
+    assert verdict.status == "wrong", str(verdict)

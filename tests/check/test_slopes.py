@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nnkit import gates
+from nnkit.check import check_backward
 from nnkit.check.diagnosis.explanations.formulas import compute_formula, write_formula
 from nnkit.check.diagnosis.explanations.slope_table import find_slopes
 from nnkit.check.evidence.traced_gates import ELEMENTARY, Elementwise, Min
@@ -65,3 +66,27 @@ def _share(formula: str, values: dict[str, Any]) -> Any:
 )
 def test_formulas_are_written_with_the_learner_s_names(formula: str, names: dict[str, str], written: str) -> None:
     assert write_formula(formula, names) == written
+
+
+class Huber:
+    """A Huber loss that takes x for the slope of |x|: beside x², |x| is no square root that is written out."""
+
+    def forward(self, x: Any) -> Any:
+        return np.where(np.abs(x) <= 1, x**2 / 2, np.abs(x) - 0.5), x
+
+    def backward(self, upstream: Any, cache: Any) -> Any:
+        return (upstream * cache,)
+
+
+class HuberFromSquare(Huber):
+    """The same with a square root that is really taken of x²."""
+
+    def forward(self, x: Any) -> Any:
+        square = x**2
+        return np.where(square <= 1, square / 2, square**0.5 - 0.5), x
+
+
+@pytest.mark.parametrize(("gate", "part"), [(Huber(), "abs("), (HuberFromSquare(), "sqrt(")])
+def test_a_gate_is_written_out_only_of_what_it_is_computed_from(gate: Any, part: str) -> None:
+    verdict = check_backward(gate, np.array([[0.5, -2.0, 3.0], [-0.3, 1.5, 0.2]]))
+    assert f"the slope used for {part}" in verdict.headline.replace("np.", "")

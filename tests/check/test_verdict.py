@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 
 from helpers.paths import ROOT
-from nnkit.check import check_gradient, set_lecture
+from nnkit.check import check_gradient, check_value, set_lecture
 from nnkit.check.error_map import ErrorMap, aligned, two_numbers
 from nnkit.check.verdict import Entry, Verdict, WrongDerivative
 
 HOSTILE = "<script>alert('&\"')</script>\x1b[31m\x00\ud800\u202e]]>"
 HINTS = ("What is the derivative of a difference?", "The second input gets −upstream.")
 GOOD_TAGS = {
-    *("div", "span", "b", "details", "summary"),
+    *("div", "span", "b", "code", "details", "summary"),
     *("figure", "figcaption", "table", "tbody", "tr", "th", "td"),
 }
 
@@ -365,6 +365,15 @@ def test_a_kernel_displays_the_card_once_and_nbgrader_sees_an_error() -> None:
         assert error.ename == "WrongDerivative"
         assert error.traceback == ["✗ Subtract.backward: dy is wrong."]
         assert determine_grade(cell) == (0, 2)
+
+
+def test_a_course_says_where_a_wrong_value_is_explained() -> None:
+    lesson = "lecture 03, Broadcasting and the bias"
+    assert check_value([1.0, 3.0], [1, 2], lesson=lesson).lesson == lesson
+    assert check_value(1.0, [1, 2], lesson=lesson).lesson == lesson
+    assert check_value([1.0, 3.0], [1, 2]).lesson == "lecture 00, Predict, then run"
+    assert check_value(lambda: 1 / 0, 1, lesson=lesson).lesson != lesson  # what it raised has a lesson of its own
+    assert not check_value(2, 2, lesson=lesson).lesson
 
 
 def test_the_lessons_of_later_lectures_are_marked() -> None:

@@ -301,6 +301,10 @@ planted(
 )
 planted("a fraction of each entry", _judge(lambda ps: all(np.all(np.abs(g - m) <= 1e-4 * np.abs(m)) for g, m in ps)))
 planted("a fraction of max(m)", _judge(lambda ps: all(np.max(np.abs(g - m)) <= 1e-4 * np.max(m) for g, m in ps)))
+planted(
+    "mean error",
+    _judge(lambda ps: all(np.mean(np.abs(g - m)) <= 1e-4 * np.max(np.abs(m)) for g, m in ps)),
+)
 planted("norms within a thousandth", _judge(lambda ps: all(NORM(g - m) <= 1e-3 * NORM(m) for g, m in ps)))
 planted("a tolerance below rounding", _judge(lambda ps: _close(ps, 1e-14)))
 

@@ -109,6 +109,12 @@ def power_and_base(upstream, cache):
     return upstream * x**y * np.log(x), upstream * y * x ** (y - 1)
 
 
+@backward("swapped-inputs", on=f.MATMUL)
+def other_shapes(upstream, cache):
+    x, w = cache
+    return x.T @ upstream, upstream @ w.T
+
+
 @backward("swapped-inputs", on=f.MATMUL.at("nn", "nn"))
 def dw_before_dx(upstream, cache):
     x, w = cache

@@ -18,22 +18,23 @@ from nnkit.check.evidence.finding import CallFault, Finding
 from nnkit.check.evidence.planted_gates import PlantedGate, make_clear_gates, make_subtle_gates
 from nnkit.check.pipeline import guard_check
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 
 Function = Callable[..., Any]
 SMALLEST_STEP, LARGEST_STEP = 1e-9, 5e-3
 """Steps for inputs around 1 between which a central difference in float64 has six right digits or more."""
 MAX_GATES_TO_LIST = 4
 ANSWER = {
-    "why": "Code that uses it asks `if is_right(...)`: one answer about all entries of all gradients.",
-    "nudge": "What stands after each `return`, and which kind of thing is it?",
-    "hint": "Return one truth value, for instance `return bool(error <= tolerance)`.",
+    "why": to_say("Code that uses it asks `if is_right(...)`: one answer about all entries of all gradients."),
+    "nudge": to_say("What stands after each `return`, and which kind of thing is it?"),
+    "hint": to_say("Return one truth value, for instance `return bool(error <= tolerance)`."),
 }
 """Words for what is no truth value."""
 CALLS = {
-    "why": "`forward(*inputs)` returns (out, cache); `backward(upstream, cache)` one gradient for each input.",
-    "nudge": "What does each name in this call hold? Print its type and its shape.",
-    "hint": "Begin with `out, cache = forward(*inputs)`; the upstream gradient has the shape `np.shape(out)`.",
-    "lesson": "lecture 03, Vector-Jacobian products",
+    "why": to_say("`forward(*inputs)` returns (out, cache); `backward(upstream, cache)` one gradient for each input."),
+    "nudge": to_say("What does each name in this call hold? Print its type and its shape."),
+    "hint": to_say("Begin with `out, cache = forward(*inputs)`; the upstream gradient has the shape `np.shape(out)`."),
+    "lesson": to_say("lecture 03, Vector-Jacobian products"),
 }
 """Words for calls of a gate that do not fit it."""
 
@@ -43,7 +44,8 @@ def check_checker(checker: Function, subtle: bool = True, name: str = "", rng: i
 
     `forward(*inputs)` returns (out, cache), `backward(upstream, cache)` a tuple with one gradient for each input. The
     checker must accept the right gates and refuse the wrong ones: those in which any entry shows the mistake, or, with
-    `subtle`, those that pass a checker which does not look closely. They come in random order.
+    `subtle`, those that pass a checker which does not look closely. They come in random order. A checker that accepts a
+    wrong gate is asked again: its random upstream gradient may have been 0, or nearly, just where the gate is wrong.
     """
     title = name or get_name(checker)
 
@@ -53,11 +55,15 @@ def check_checker(checker: Function, subtle: bool = True, name: str = "", rng: i
         trials = []
         for k in draw.permutation(len(gates)):
             trial = _try_gate(checker, gates[k])
+            if isinstance(trial, JudgedGate) and trial.accepted and not trial.gate.is_right:
+                trial = _try_gate(checker, gates[k])
             if isinstance(trial, Finding):
                 return trial
             trials.append(trial)
         wrong = sum(not gate.is_right for gate in gates)
-        said = f"it accepts {len(gates) - wrong} right gates, and refuses {wrong} wrong ones."
+        said = say(
+            "it accepts {right} right gates, and refuses {wrong} wrong ones.", right=len(gates) - wrong, wrong=wrong
+        )
         return _judge_trials(trials) or Verdict(title, "right", said)
 
     return guard_check(title, check)
@@ -93,14 +99,14 @@ def _try_gate(checker: Function, gate: PlantedGate) -> JudgedGate | Finding:
 
     def forward(*inputs: Any) -> Any:
         if any(map(_is_several, inputs)):
-            trial.slips.append("forward was called with a tuple or list of arrays where one array belongs")
+            trial.slips.append(say("forward was called with a tuple or list of arrays where one array belongs"))
             raise TypeError("forward takes the inputs one by one")
         trial.points.append(tuple(np.array(x) for x in inputs))
         return gate.forward(*inputs)
 
     def backward(upstream: Any, cache: Any) -> Any:
         if _is_several(upstream):
-            trial.slips.append("backward was called with a tuple or list of arrays for the upstream gradient")
+            trial.slips.append(say("backward was called with a tuple or list of arrays for the upstream gradient"))
             raise TypeError("the upstream gradient is an array like out")
         trial.upstreams.append(np.array(upstream))
         try:
@@ -108,23 +114,30 @@ def _try_gate(checker: Function, gate: PlantedGate) -> JudgedGate | Finding:
         except Exception:
             got, due = np.shape(upstream), np.shape(gate.forward(*gate.inputs)[0])
             if got != due:
-                sentence = f"backward was called with an upstream gradient of shape {got}, but out has shape {due}"
+                sentence = say(
+                    "backward was called with an upstream gradient of shape {got}, but out has shape {due}",
+                    got=got,
+                    due=due,
+                )
                 trial.slips.append(sentence)
             raise
 
     given = guarded_call.copy_inputs(gate.inputs)
     answer = guarded_call.call_learner(checker, (forward, backward, given), "it")
-    seen = (f"Seen on {gate}.",)
+    seen = (say("Seen on {gate}.", gate=gate),)
     if isinstance(answer, Finding):
         answer = _explain_call(answer, trial) if isinstance(answer, CallFault) else answer
         return answer if answer.status == "not attempted" else replace(answer, notes=(*answer.notes, *seen))
     if not (np.ndim(answer) == 0 and np.asarray(answer).dtype == bool):
         kind = guarded_call.describe_kind(answer)
         return Finding(
-            "wrong", f"it must return True or False; it returned {kind}.", ("wrong-container",), words=ANSWER
+            "wrong",
+            say("it must return True or False; it returned {kind}.", kind=kind),
+            ("wrong-container",),
+            words=ANSWER,
         )
     if not all(is_put_back(np.asarray(after), before) for after, before in zip(given, gate.inputs)):
-        sentence = "it changed the inputs, and did not put them back."
+        sentence = say("it changed the inputs, and did not put them back.")
         return Finding("wrong", sentence, ("mutated-input",), notes=seen, words=LEFT_MOVED)
     return replace(trial, accepted=bool(answer))
 
@@ -139,7 +152,7 @@ def _explain_call(fault: CallFault, trial: JudgedGate) -> CallFault:
     if trial.slips:
         return replace(fault, mistakes=("wrong-arguments",), words={"title": trial.slips[-1], **CALLS})
     if explain_fault(fault).id == "truth-of-array" and explain_fault(fault).hint != OF_ALL_ENTRIES["hint"]:
-        title = "join the entries by .any() or .all()"
+        title = say("join the entries by .any() or .all()")
         return replace(fault, mistakes=("truth-of-array",), words={"title": title, **OF_ALL_ENTRIES})
     return fault
 
@@ -151,27 +164,35 @@ def _judge_trials(trials: Sequence[JudgedGate]) -> Finding | None:
         return None
     accepted = {trial.accepted for trial in trials}
     if len(accepted) == 1:
-        sentence = "it accepts every gate, right or wrong." if accepted == {True} else "it refuses every gate."
+        sentence = (
+            say("it accepts every gate, right or wrong.") if accepted == {True} else say("it refuses every gate.")
+        )
     else:
         first = misjudged[0]
-        verb, kind = ("accepts", "wrong") if first.accepted else ("refuses", "right")
-        sentence = f"it {verb} a {kind} gate: {str(first.gate).removeprefix('the gate ')}."
+        sentence = say(
+            "it accepts a wrong gate: {gate}." if first.accepted else "it refuses a right gate: {gate}.",
+            gate=first.gate.describe(),
+        )
     hints = {trial.gate.hint for trial in misjudged}
     hint = hints.pop() if len(hints) == 1 else ""
     name = "" if hint else _name_mistake(trials, misjudged)
     if name:
-        sentence = f"{sentence.removesuffix('.')}; {ENTRIES[name].title}."
+        sentence = f"{sentence.removesuffix('.')}; {say(ENTRIES[name].title)}."
     words = {"hint": hint} if hint else {}
     return Finding("wrong", sentence, (name or "misjudged-gate",), notes=_list_misjudged(misjudged), words=words)
 
 
 def _list_misjudged(misjudged: Sequence[JudgedGate]) -> tuple[str, ...]:
     notes = []
-    for verb, accepted in (("It accepts, though they are wrong", True), ("It refuses, though they are right", False)):
-        gates = list(dict.fromkeys(str(t.gate).removeprefix("the gate ") for t in misjudged if t.accepted == accepted))
-        more = f"; and {len(gates) - MAX_GATES_TO_LIST} more" if len(gates) > MAX_GATES_TO_LIST else ""
+    for verb, accepted in (
+        (say("It accepts, though they are wrong"), True),
+        (say("It refuses, though they are right"), False),
+    ):
+        gates = list(dict.fromkeys(t.gate.describe() for t in misjudged if t.accepted == accepted))
+        more = say("; and {count} more", count=len(gates) - MAX_GATES_TO_LIST)
         if len(gates) > 1:
-            notes.append(f"{verb}: {'; '.join(gates[:MAX_GATES_TO_LIST])}{more}.")
+            rest = more if len(gates) > MAX_GATES_TO_LIST else ""
+            notes.append(f"{verb}: {'; '.join(gates[:MAX_GATES_TO_LIST])}{rest}.")
     return tuple(notes)
 
 

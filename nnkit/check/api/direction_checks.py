@@ -23,6 +23,7 @@ from nnkit.check.forms.roles import list_required
 from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import explain_fields, join_titles
 from nnkit.check.verdict import Verdict
+from nnkit.language import say
 
 Function = Callable[..., Any]
 VECTORS = ("v", "p", "vec", "vector", "tangent", "u", "dx", "xdot", "direction")
@@ -40,7 +41,7 @@ def check_jvp(function: Function, jvp: Function, *inputs_and_vectors: Array, nam
 
     def check() -> Verdict | Finding:
         if not half or len(inputs_and_vectors) % 2:
-            return Finding("error", "give the inputs, then one vector for each of them: check_jvp(f, jvp, x, v).")
+            return Finding("error", say("give the inputs, then one vector for each of them: check_jvp(f, jvp, x, v)."))
         xs = _read_points(function, inputs_and_vectors[:half], inputs_and_vectors[half:])
         if isinstance(xs, Finding):
             return xs
@@ -55,7 +56,7 @@ def check_jvp(function: Function, jvp: Function, *inputs_and_vectors: Array, nam
             target = _differentiate(_along(function, points, ways), product)
             if target.misses(product).any():
                 return _describe_wrong(title, own, ways, product, target)
-        return Verdict(title, "right", "J v agrees with the numerical derivative along v.")
+        return Verdict(title, "right", say("J v agrees with the numerical derivative along v."))
 
     return guard_check(title, check)
 
@@ -87,7 +88,7 @@ def check_hvp(function: Function, hvp: Function, x: Array, v: Array, name: str =
             wrong = target.misses(product) if exact else _misses_roughly(product, target, size)
             if wrong.any():
                 return _describe_wrong(title, own, (way,), product, target, wrong)
-        return Verdict(title, "right", "H v agrees with the numerical derivative of the gradient along v.")
+        return Verdict(title, "right", say("H v agrees with the numerical derivative of the gradient along v."))
 
     return guard_check(title, check)
 
@@ -95,14 +96,17 @@ def check_hvp(function: Function, hvp: Function, x: Array, v: Array, name: str =
 def _read_points(function: Function, inputs: Sequence[Any], vectors: Sequence[Any]) -> tuple[Any, ...] | Finding:
     """Return the inputs and the vectors in float64; a finding where their shapes differ."""
     names = name_arguments(function, len(inputs))
-    own = [*names, *(f"the vector for {name}" for name in names)]
+    own = [*names, *(say("the vector for {name}", name=name) for name in names)]
     given = [np.asarray(x, float) if np.asarray(x).dtype.kind in "iu" else x for x in (*inputs, *vectors)]
     xs = guarded_call.prepare_inputs(own, given)
     if isinstance(xs, Finding):
         return xs
     for name, x, v in zip(names, xs, xs[len(inputs) :]):
         if np.shape(x) != np.shape(v):
-            return Finding("error", f"the vector for {name} is {np.shape(v)}, but {name} is {np.shape(x)}.")
+            return Finding(
+                "error",
+                say("the vector for {name} is {v}, but {name} is {x}.", name=name, v=np.shape(v), x=np.shape(x)),
+            )
     return xs
 
 
@@ -168,7 +172,7 @@ def _misses_roughly(product: np.ndarray, target: Target, size: float) -> np.ndar
 
 
 def _call(function: Function, given: tuple[Any, ...]) -> np.ndarray | Finding:
-    return _read_product("the product", guarded_call.call_learner(function, given, get_name(function)))
+    return _read_product(say("the product"), guarded_call.call_learner(function, given, get_name(function)))
 
 
 def _multiply(function: Function, order: Callable[[Arrays], tuple[Any, ...]], ways: Arrays) -> np.ndarray:
@@ -186,9 +190,17 @@ def _describe_wrong(
     if product.shape != right.shape:
         found = _explain(partial(explain_product_shape, own, ways, product))
         said = f": {join_titles(found)}" if found else ""
-        sentence = f"{name} is {product.shape}, but it should be {right.shape}{said}."
-        why = f"{name} has one number for each number of {'the gradient' if own.letter == 'H' else 'the output'}."
-        hint = f"Add up over the entries of v: one sum for each row of {own.letter}."
+        sentence = say(
+            "{name} is {shape}, but it should be {expected}{said}.",
+            **{"name": name, "shape": product.shape, "expected": right.shape, "said": said},
+        )
+        why = say(
+            "{name} has one number for each number of the gradient."
+            if own.letter == "H"
+            else "{name} has one number for each number of the output.",
+            name=name,
+        )
+        hint = say("Add up over the entries of v: one sum for each row of {letter}.", letter=own.letter)
         shape = BY_ID["wrong-shape"].explain("", why=why, nudge="Print the shapes of v and of each term.", hint=hint)
         return Verdict(title, "wrong", sentence, **explain_fields((shape, *found)))
     missed = target.misses(product) if wrong is None else wrong
@@ -196,8 +208,11 @@ def _describe_wrong(
     error = float(np.abs(product[index] - right[index]))
     place = format_place(name, index)
     found = _explain(partial(explain_product, own, ways, product, right))
-    said = f"{int(missed.sum())} of {missed.size} entries are off, by up to {error:.3g} (at {place})"
-    sentence = f"{name} is wrong: {join_titles(found) or said}."
+    said = say(
+        "{wrong} of {count} entries are off, by up to {error:.3g} (at {where})",
+        **{"wrong": int(missed.sum()), "count": missed.size, "error": error, "where": place},
+    )
+    sentence = say("{name} is wrong: {reason}.", name=name, reason=join_titles(found) or said)
     table, shown = make_table(name, product, right, missed), ErrorMap.of(name, product, right, missed)
     return Verdict(title, "wrong", sentence, error, place, table, shown, **explain_fields(found))
 

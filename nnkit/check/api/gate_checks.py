@@ -26,6 +26,7 @@ from nnkit.check.pipeline import Case, diagnose, examine, find, guard_check, ren
 from nnkit.check.rendering.messages import explain_fields, join_titles
 from nnkit.check.verdict import Verdict, announce
 from nnkit.gates.base import name_inputs
+from nnkit.language import say, say_count
 
 Function = Callable[..., Any]
 NO_TABLE = {"why": ""}
@@ -140,7 +141,7 @@ def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = Non
         if not np.allclose(kept, moved, rtol=1e-9, atol=0.0):
             return None
     found = hint or Finding("wrong", "")
-    sentence = (
+    sentence = say(
         "the value stays the same when the targets change places: every prediction was compared with every target."
     )
     return Finding("wrong", sentence, ("broadcast-pair",), found.entries, found.error)
@@ -149,7 +150,7 @@ def _find_exchangeable_targets(case: Case, seed: int, hint: Finding | None = Non
 def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, name: str = "") -> Verdict:
     """Check the Jacobian ∂of/∂inputs[wrt]: `jacobian` is an array of shape (*out, *input), or a function
     of the inputs that returns it."""
-    title = name or (get_name(jacobian) if callable(jacobian) else "the Jacobian")
+    title = name or (get_name(jacobian) if callable(jacobian) else say("the Jacobian"))
 
     def check() -> Verdict | Finding:
         names, xs = _prepare(of, inputs)
@@ -161,7 +162,7 @@ def check_jacobian(jacobian: Any, *inputs: Array, of: Function, wrt: int = 0, na
             return returned
         target = jacobian_target(of, xs, wrt, returned)
         if returned.shape == target.value.shape and not target.misses(returned).any():
-            return Verdict(title, "right", "J agrees with the numerical derivative.")
+            return Verdict(title, "right", say("J agrees with the numerical derivative."))
         return _describe_wrong_jacobian(title, returned, target, explain_jacobian(returned, target, of, xs, wrt, names))
 
     return guard_check(title, check)
@@ -172,32 +173,40 @@ def _describe_wrong_jacobian(
 ) -> Verdict:
     right = target.value
     if returned.shape != right.shape:
-        sentence = f"J is {returned.shape}, but it should be {right.shape}: the output's shape, then the input's."
+        sentence = say(
+            "J is {returned_shape}, but it should be {right_shape}: the output's shape, then the input's.",
+            returned_shape=returned.shape,
+            right_shape=right.shape,
+        )
         return Verdict(title, "wrong", sentence, **explain_fields(explanations))
     wrong = target.misses(returned)
     index = find_worst(returned, right, wrong)
     error = float(np.abs(returned[index] - right[index]))
-    headline = f"J is wrong: {join_titles(explanations)}."
+    headline = say("J is wrong: {explanations}.", explanations=join_titles(explanations))
     return Verdict(
         title, "wrong", headline, error, format_place("J", index), make_table("J", returned, right, wrong),
         ErrorMap.of("J", returned, right, wrong), **explain_fields(explanations),
     )  # fmt: skip
 
 
-def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6) -> Verdict:
+def check_value(actual: Any, expected: Any, name: str = "the value", rtol: float = 1e-6, lesson: str = "") -> Verdict:
     """Check that `actual` is this number, array, or dict or list of them. `rtol` is relative to the largest entry.
 
     `expected` may be rounded as a lecture prints it: say so by a larger `rtol`. `actual` may be a function without
-    arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too.
+    arguments that returns it, `lambda: scores(x)`: what that raises becomes a verdict too. A wrong answer points to
+    `lesson`, such as "lecture 03, Broadcasting and the bias".
     """
     caller = sys._getframe(1)
+    name = say("the value") if name == "the value" else name
     expected = expected if isinstance(expected, Mapping | str) else np.array(expected)
 
     def check() -> Verdict | Finding:
         value = guarded_call.call_learner(actual, (), "it") if isinstance(actual, FunctionType) else actual
         found = value if isinstance(value, Finding) else _find_wrong(value, expected, name, rtol)
         if found and holds_none(actual) and is_unfilled_guess(caller):
-            return Verdict("", "not attempted", "Your guess goes in place of None.", mistakes=("not-attempted",))
+            return Verdict("", "not attempted", say("Your guess goes in place of None."), mistakes=("not-attempted",))
+        if found and lesson and "wrong-answer" in found.mistakes:
+            found = replace(found, words={**found.words, "lesson": lesson})
         return found or Verdict(name, "right", "right.")
 
     return guard_check(name, check)
@@ -231,13 +240,23 @@ def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: f
     if not isinstance(actual, Mapping):
         keys = ", ".join(map(str, expected))
         kind = guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be a dict with the keys {keys}; it is {kind}.", ("wrong-container",))
+        return Finding(
+            "wrong",
+            say("it must be a dict with the keys {keys}; it is {kind}.", keys=keys, kind=kind),
+            ("wrong-container",),
+        )
     missing = [str(key) for key in expected if key not in actual]
     if missing:
-        return _wrong_keys(missing, "missing", expected)
+        sentence = say_count(
+            "the key is missing: {names}.", "the keys are missing: {names}.", len(missing), names=", ".join(missing)
+        )
+        return _wrong_keys(sentence, expected)
     extra = [str(key) for key in actual if key not in expected]
     if extra:
-        return _wrong_keys(extra, "too many", expected)
+        sentence = say_count(
+            "the key is too many: {names}.", "the keys are too many: {names}.", len(extra), names=", ".join(extra)
+        )
+        return _wrong_keys(sentence, expected)
     for key in expected:
         part = f"{name}[{key!r}]"
         finding = _find_wrong(actual[key], expected[key], part, rtol)
@@ -246,24 +265,30 @@ def _find_wrong_key(actual: Any, expected: Mapping[str, Any], name: str, rtol: f
     return None
 
 
-def _wrong_keys(keys: Sequence[str], fault: str, expected: Mapping[str, Any]) -> Finding:
-    words = {"hint": f"Return a dict with exactly the keys {', '.join(map(str, expected))}."}
-    verb = "key is" if len(keys) == 1 else "keys are"
-    return Finding("wrong", f"the {verb} {fault}: {', '.join(keys)}.", ("wrong-keys",), words=words)
+def _wrong_keys(sentence: str, expected: Mapping[str, Any]) -> Finding:
+    words = {"hint": say("Return a dict with exactly the keys {names}.", names=", ".join(map(str, expected)))}
+    return Finding("wrong", sentence, ("wrong-keys",), words=words)
 
 
 def _find_wrong_text(actual: Any, expected: Any) -> Finding | None:
     """Find a wrong answer where the name, or the list of names, of something is expected."""
     if isinstance(actual, str) != isinstance(expected, str):
         kinds = guarded_call.describe_kind(expected), guarded_call.describe_kind(actual)
-        return Finding("wrong", f"it must be {kinds[0]}, but it is {kinds[1]}.", ("wrong-answer",), words=NO_TABLE)
+        return Finding(
+            "wrong",
+            say("it must be {expected}, but it is {kind}.", expected=kinds[0], kind=kinds[1]),
+            ("wrong-answer",),
+            words=NO_TABLE,
+        )
     if isinstance(expected, str) or not isinstance(actual, Sequence):
         same = actual == expected
     else:
         same = list(map(str, actual)) == list(map(str, expected))
     if same:
         return None
-    return Finding("wrong", f"it {describe_names(actual, expected)}.", ("wrong-answer",), words=NO_TABLE)
+    return Finding(
+        "wrong", say("it {differs}.", differs=describe_names(actual, expected)), ("wrong-answer",), words=NO_TABLE
+    )
 
 
 def partial_credit(points: float, *verdicts: Verdict) -> float:
@@ -285,5 +310,7 @@ def _prepare(function: Any, inputs: Sequence[Any], of: Any = None) -> tuple[tupl
     """Return the names of the inputs, and the inputs as they are checked or a finding why they cannot be."""
     names = tuple(name_inputs(function, len(inputs)))
     if of is not None and not callable(of):
-        return names, Finding("error", f"of= must be a function of the inputs; it is {guarded_call.describe_kind(of)}.")
+        return names, Finding(
+            "error", say("of= must be a function of the inputs; it is {kind}.", kind=guarded_call.describe_kind(of))
+        )
     return names, guarded_call.prepare_inputs(names, inputs)

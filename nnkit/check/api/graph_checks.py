@@ -26,19 +26,20 @@ from nnkit.check.pipeline import guard_check
 from nnkit.check.rendering.messages import explain_fields
 from nnkit.check.verdict import Verdict
 from nnkit.graph import topological_order
+from nnkit.language import say, say_count, to_say
 
 GRAPHS: dict[str, tuple[Needs, str]] = {
-    "a chain": ({"f": ["q"], "q": ["x"], "x": []}, "f"),
-    "a tree": ({"f": ["p", "q"], "p": ["x", "y"], "q": ["z", "w"], "x": [], "y": [], "z": [], "w": []}, "f"),
-    "a branch": ({"q": ["x", "y"], "f": ["q", "x"], "x": [], "y": []}, "f"),
-    "one wire used twice by one gate": ({"x": [], "s": ["x", "x"], "f": ["s"]}, "f"),
-    "a diamond": ({"a": ["q"], "f": ["a", "b"], "q": ["x"], "b": ["q"], "x": []}, "f"),
-    "a diamond below a diamond": (
+    to_say("a chain"): ({"f": ["q"], "q": ["x"], "x": []}, "f"),
+    to_say("a tree"): ({"f": ["p", "q"], "p": ["x", "y"], "q": ["z", "w"], "x": [], "y": [], "z": [], "w": []}, "f"),
+    to_say("a branch"): ({"q": ["x", "y"], "f": ["q", "x"], "x": [], "y": []}, "f"),
+    to_say("one wire used twice by one gate"): ({"x": [], "s": ["x", "x"], "f": ["s"]}, "f"),
+    to_say("a diamond"): ({"a": ["q"], "f": ["a", "b"], "q": ["x"], "b": ["q"], "x": []}, "f"),
+    to_say("a diamond below a diamond"): (
         {"h": ["f", "g"], "g": ["f"], "a": ["q"], "f": ["a", "b"], "b": ["q"], "q": ["x", "y"], "x": [], "y": []},
         "h",
     ),
-    "a long and a short way": ({"c": ["b"], "f": ["c", "x"], "b": ["a"], "a": ["x"], "x": []}, "f"),
-    "a node beside the way to the output": ({"x": [], "f": ["x"], "side": ["x", "y"], "y": []}, "f"),
+    to_say("a long and a short way"): ({"c": ["b"], "f": ["c", "x"], "b": ["a"], "a": ["x"], "x": []}, "f"),
+    to_say("a node beside the way to the output"): ({"x": [], "f": ["x"], "side": ["x", "y"], "y": []}, "f"),
 }
 """Name → (needs, output), in orders that are not topological."""
 
@@ -51,7 +52,7 @@ def check_graph(backward: Callable[..., Any], needs: Needs | None = None, name: 
     Without `needs`, eight graphs are tried: chains, branches, diamonds, a wire used twice. Each is run twice.
     """
     title = name or get_name(backward)
-    chosen = GRAPHS if needs is None else {"this graph": (needs, _last(needs))}
+    chosen = GRAPHS if needs is None else {to_say("this graph"): (needs, _last(needs))}
     draw = np.random.default_rng([rng, len(chosen)])
     return guard_check(title, lambda: _check_graph(backward, chosen, title, draw))
 
@@ -70,7 +71,7 @@ def _check_graph(
         try:
             topological_order(needs)
         except ValueError:
-            return Finding("error", "the graph has a cycle, so there is no order in which to run it.")
+            return Finding("error", say("the graph has a cycle, so there is no order in which to run it."))
         local = {node: [_number(rng) for _ in inputs] for node, inputs in needs.items()}
         run = _run_twice(backward, name, needs, local, output)
         if isinstance(run, Finding):
@@ -79,8 +80,8 @@ def _check_graph(
     for run in runs:
         if not has_same_gradients(run.returned, run.expected()):
             return _describe_wrong(title, run, find_mistake_in_pass(runs))
-    what = "the graph" if len(graphs) == 1 else f"{len(graphs)} graphs"
-    return Verdict(title, "right", f"every node of {what} has its gradient, whatever way leads to it.")
+    what = say_count("the graph", "{number} graphs", len(graphs))
+    return Verdict(title, "right", say("every node of {what} has its gradient, whatever way leads to it.", what=what))
 
 
 def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Locals, output: str) -> GraphRun | Finding:
@@ -94,8 +95,8 @@ def _run_twice(backward: Callable[..., Any], name: str, needs: Needs, local: Loc
     if has_same_gradients(first, second):
         return run
     if has_same_gradients({n: second[n] - first[n] for n in needs}, run.expected()):
-        return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
+        return Finding("wrong", say("a second call gives more: gradients of the first one were kept."), ("not-reset",))
+    sentence = say("a second call with the same arguments gives another result: what is kept, or changed?")
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
@@ -109,16 +110,18 @@ def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str)
     if isinstance(returned, Finding):
         return returned
     if given != (needs, local):
-        return Finding("wrong", "it changed needs or local in place: others still need them.", ("mutated-input",))
+        return Finding("wrong", say("it changed needs or local in place: others still need them."), ("mutated-input",))
     if not isinstance(returned, Mapping):
         kind = guarded_call.describe_kind(returned)
-        sentence = f"it must return a dict {{node: gradient}}; it returned {kind}."
-        words = {"hint": "Return the dict `grad`, with the gradient of the output for each node: `return grad`."}
+        sentence = say("it must return a dict {{node: gradient}}; it returned {kind}.", kind=kind)
+        words = {"hint": say("Return the dict `grad`, with the gradient of the output for each node: `return grad`.")}
         return Finding("wrong", sentence, ("wrong-container",), words=words)
     missing = [node for node in needs if node not in returned]
     if missing:
-        sentence = f"these nodes have no gradient: {', '.join(missing)}. Every node needs one, 0 if need be."
-        words = {"hint": "Start with a 0 for every node: `grad = {node: 0.0 for node in needs}`."}
+        sentence = say(
+            "these nodes have no gradient: {names}. Every node needs one, 0 if need be.", names=", ".join(missing)
+        )
+        words = {"hint": say("Start with a 0 for every node: `grad = {node: 0.0 for node in needs}`.")}
         return Finding("wrong", sentence, ("wrong-keys",), words=words)
     return _read_gradients(returned, needs)
 
@@ -126,7 +129,7 @@ def _run(backward: Callable[..., Any], needs: Needs, local: Locals, output: str)
 def _read_gradients(returned: Mapping[str, Any], needs: Needs) -> Gradients | Finding:
     gradients = {}
     for node in needs:
-        number = guarded_call.read_numbers(f"the gradient of {node}", returned[node], ())
+        number = guarded_call.read_numbers(say("the gradient of {node}", node=node), returned[node], ())
         if isinstance(number, Finding):
             return number
         gradients[node] = float(number)
@@ -138,23 +141,28 @@ def _describe_wrong(title: str, run: GraphRun, mistakes: tuple[str, ...]) -> Ver
     yours, expected = np.array([run.returned[n] for n in nodes]), np.array([right[n] for n in nodes])
     wrong = ~(np.abs(yours - expected) <= 1e-9 * np.maximum(1.0, np.abs(expected)))
     entries = tuple(
-        type(e)(f"gradient of {nodes[int(e.where[1:-1])]}", e.yours, e.expected)
+        type(e)(say("gradient of {node}", node=nodes[int(e.where[1:-1])]), e.yours, e.expected)
         for e in make_table("", yours, expected, wrong)
     )
-    unnamed = f"on {run.name}, the gradient of {nodes[int(np.argmax(wrong))]} is wrong"
-    found = ENTRIES[mistakes[0]].title if mistakes else unnamed
-    drawn = "; ".join(f"{node} needs {', '.join(inputs)}" for node, inputs in run.needs.items() if inputs)
+    unnamed = say("on {graph}, the gradient of {node} is wrong", graph=say(run.name), node=nodes[int(np.argmax(wrong))])
+    found = say(ENTRIES[mistakes[0]].title) if mistakes else unnamed
+    drawn = "; ".join(
+        say("{node} needs {names}", node=node, names=", ".join(inputs)) for node, inputs in run.needs.items() if inputs
+    )
     return Verdict(
         title, "wrong", f"{found}.", float(np.max(np.abs(yours - expected))), entries[0].where, entries,
-        **explain_fields([ENTRIES[id] for id in mistakes or ("wrong-node",)]), notes=(f"Seen on {run.name}: {drawn}.",),
+        **explain_fields([ENTRIES[id] for id in mistakes or ("wrong-node",)]),
+        notes=(say("Seen on {graph}: {drawn}.", graph=say(run.name), drawn=drawn),),
     )  # fmt: skip
 
 
 ORDER_WORDS = {
-    "why": "An order lists the names of all nodes, each once, the inputs before what is computed from them.",
-    "nudge": "Which nodes can come first: those that need nothing?",
-    "hint": "Append a node when all that it needs has been appended, and repeat until every key of `needs` is there.",
-    "lesson": "lecture 01, From a formula to a graph",
+    "why": to_say("An order lists the names of all nodes, each once, the inputs before what is computed from them."),
+    "nudge": to_say("Which nodes can come first: those that need nothing?"),
+    "hint": to_say(
+        "Append a node when all that it needs has been appended, and repeat until every key of `needs` is there."
+    ),
+    "lesson": to_say("lecture 01, From a formula to a graph"),
 }
 
 
@@ -164,11 +172,11 @@ def check_order(order: Any, needs: Needs, name: str = "") -> Verdict:
     `order` may also be the function that makes it from `needs`; then it is called for the same graph with other names
     and in another sequence too, so that it cannot have memorised one graph.
     """
-    title = name or (get_name(order) if callable(order) else "the order")
+    title = name or (get_name(order) if callable(order) else say("the order"))
 
     def check() -> Verdict | Finding:
         finding = _find_wrong_function(order, needs) if callable(order) else _find_wrong_order(order, needs)
-        return finding or Verdict(title, "right", "every node comes once, after all that it needs.")
+        return finding or Verdict(title, "right", say("every node comes once, after all that it needs."))
 
     return guard_check(title, check)
 
@@ -181,7 +189,11 @@ def _find_wrong_function(order: Callable[..., Any], needs: Needs) -> Finding | N
     finding = _find_wrong_order(_run_order(order, disguised), disguised)
     if not finding:
         return None
-    sentence = f"the same graph with other names for its nodes, {', '.join(disguised)}: {finding.headline}"
+    sentence = say(
+        "the same graph with other names for its nodes, {names}: {headline}",
+        names=", ".join(disguised),
+        headline=finding.headline,
+    )
     return replace(finding, headline=sentence)
 
 
@@ -202,20 +214,26 @@ def _find_wrong_order(order: Any, needs: Needs) -> Finding | None:
     if missing:
         return missing
     if not isinstance(order, list | tuple):
-        sentence = f"it must be a list of node names; it is {guarded_call.describe_kind(order)}."
+        sentence = say("it must be a list of node names; it is {kind}.", kind=guarded_call.describe_kind(order))
         return Finding("wrong", sentence, ("wrong-container",), words=ORDER_WORDS)
     seen: list[str] = []
     for node in order:
         if not isinstance(node, str) or node not in needs:
-            return Finding("wrong", f"{node!r} is no node of this graph.", ("wrong-answer",), words=ORDER_WORDS)
+            return Finding(
+                "wrong", say("{node!r} is no node of this graph.", node=node), ("wrong-answer",), words=ORDER_WORDS
+            )
         if node in seen:
-            sentence = f"{node!r} comes twice; every node must come once."
+            sentence = say("{node!r} comes twice; every node must come once.", node=node)
             return Finding("wrong", sentence, ("wrong-answer",), words=ORDER_WORDS)
         early = [x for x in needs[node] if x not in seen]
         if early:
-            return Finding("wrong", f"{node!r} comes before {early[0]!r}, which it needs.", ("wrong-order",))
+            return Finding(
+                "wrong",
+                say("{node!r} comes before {needed!r}, which it needs.", node=node, needed=early[0]),
+                ("wrong-order",),
+            )
         seen.append(node)
     if len(seen) < len(needs):
-        sentence = f"these nodes are missing: {', '.join(sorted(set(needs) - set(seen)))}."
+        sentence = say("these nodes are missing: {names}.", names=", ".join(sorted(set(needs) - set(seen))))
         return Finding("wrong", sentence, ("wrong-answer",), words=ORDER_WORDS)
     return None

@@ -29,10 +29,11 @@ from nnkit.check.forms.torch_code import on_one_thread, read_torch
 from nnkit.check.pipeline import Case, conclude, find, guard_check
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import name_inputs
+from nnkit.language import say, to_say
 
 Function = Callable[..., Any]
-INPUTS_NOTE = "Checked are the gradients of the inputs; check_layer also checks those of the parameters."
-FIXED_NOTE = 'Is an input held fixed? Hand it over by name, or say which are differentiated: wrt="x".'
+INPUTS_NOTE = to_say("Checked are the gradients of the inputs; check_layer also checks those of the parameters.")
+FIXED_NOTE = to_say('Is an input held fixed? Hand it over by name, or say which are differentiated: wrt="x".')
 
 
 def check_backward(
@@ -125,10 +126,13 @@ def _has_own_form(gate: Any) -> bool:
 def _explain_no_pair(given: Any) -> Finding:
     """Return the finding on what is no layer."""
     if isinstance(given, FunctionType):
-        sentence = f"{get_name(given)} is one function: give the forward and the backward, check_backward((f, g), x)."
+        sentence = say(
+            "{name} is one function: give the forward and the backward, check_backward((f, g), x).",
+            name=get_name(given),
+        )
         return Finding("error", sentence)
     kind = guarded_call.describe_kind(given)
-    return guarded_call.find_missing_method(given) or Finding("error", f"this is {kind}: no layer.")
+    return guarded_call.find_missing_method(given) or Finding("error", say("this is {kind}: no layer.", kind=kind))
 
 
 def _check_framework(
@@ -163,7 +167,9 @@ def _check_gate(title: str, gate: Any, inputs: Any, of: Any, seed: int, rng: int
     if isinstance(xs, Finding):
         return xs
     if of is not None and not callable(of):
-        return Finding("error", f"of= must be a function of the inputs; it is {guarded_call.describe_kind(of)}.")
+        return Finding(
+            "error", say("of= must be a function of the inputs; it is {kind}.", kind=guarded_call.describe_kind(of))
+        )
     case = Case.start(GateSubject(title, names, guarded_call.differentiable_positions(xs), of, gate=gate), xs, rng)
     finding = find(case)
     found = finding.mistakes if isinstance(finding, Finding) else ()

@@ -19,6 +19,7 @@ from nnkit.check.forms.parameter_trees import REBOUND, ParameterTree, read_loss
 from nnkit.check.pipeline import examine, guard_check
 from nnkit.check.verdict import Verdict
 from nnkit.gates.base import get_input_names
+from nnkit.language import say
 
 Function = Callable[..., Any]
 TRAINING_TIMES = 12
@@ -60,8 +61,10 @@ def check_parameters(
                 return REBOUND
             if not isinstance(returned, tuple | list) or len(returned) != 2:
                 kind = guarded_call.describe_kind(returned)
-                sentence = f"it must return the pair (loss, gradients); it returned {kind}."
-                return Finding("wrong", sentence, ("wrong-container",), words={"hint": "Write `return loss, grads`."})
+                sentence = say("it must return the pair (loss, gradients); it returned {kind}.", kind=kind)
+                return Finding(
+                    "wrong", sentence, ("wrong-container",), words={"hint": say("Write `return loss, grads`.")}
+                )
             swapped = find_swapped(returned[0], returned[1], "grads")
             if swapped:
                 return swapped
@@ -157,17 +160,21 @@ def check_training(
     """
 
     def check() -> Verdict | Finding:
-        numbers = _read_numbers("the list of losses", losses)
+        numbers = _read_numbers(say("the list of losses"), losses)
         if isinstance(numbers, Finding):
             return numbers
         history = numbers.astype(float)
         if history.ndim != 1 or history.size < 2:
-            shape = f"their shape is {history.shape}."
-            return Finding("wrong", f"the losses must be a list of at least two numbers; {shape}", ("wrong-container",))
+            sentence = say(
+                "the losses must be a list of at least two numbers; their shape is {shape}.", shape=history.shape
+            )
+            return Finding("wrong", sentence, ("wrong-container",))
         odd = np.flatnonzero(~np.isfinite(history))
         if odd.size:
-            where = f"the loss is {history[odd[0]]} at step {odd[0]}"
-            sentence = f"{where}: try a smaller step size, and look for an overflow."
+            sentence = say(
+                "the loss is {loss} at step {step}: try a smaller step size, and look for an overflow.",
+                **{"loss": history[odd[0]], "step": odd[0]},
+            )
             return Finding("wrong", sentence, ("training-failed",))
         return _check_fall(name, history, accuracy, at_least)
 
@@ -186,22 +193,33 @@ def _check_fall(name: str, history: np.ndarray, accuracy: Any, at_least: float |
     tenth = max(1, history.size // 10)
     start, end = float(history[:tenth].mean()), float(history[-tenth:].mean())
     if not end < start:
-        verb = "rose" if end > start else "stayed"
-        sentence = f"the loss {verb}, from {start:.4g} to {end:.4g}: is the gradient subtracted?"
+        sentence = say(
+            "the loss rose, from {start:.4g} to {end:.4g}: is the gradient subtracted?"
+            if end > start
+            else "the loss stayed, from {start:.4g} to {end:.4g}: is the gradient subtracted?",
+            **{"start": start, "end": end},
+        )
         return Finding("wrong", sentence, ("training-failed",))
-    loss = f"the loss fell from {start:.4g} to {end:.4g}"
+    loss = say("the loss fell from {start:.4g} to {end:.4g}", start=start, end=end)
     if at_least is None:
         return Verdict(name, "right", f"{loss}.")
-    number = _read_numbers("the accuracy", accuracy, ())
+    number = _read_numbers(say("the accuracy"), accuracy, ())
     if isinstance(number, Finding):
         return number
     got = float(number)
     if not 0 <= got <= 1:
-        return Finding("wrong", f"the accuracy must be a share between 0 and 1; it is {got:.4g}.", ("wrong-answer",))
+        return Finding(
+            "wrong", say("the accuracy must be a share between 0 and 1; it is {got:.4g}.", got=got), ("wrong-answer",)
+        )
     if got < at_least:
-        sentence = f"{loss}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}."
+        sentence = say(
+            "{loss}, but the accuracy is {got:.1%}; it should reach {at_least:.1%}.",
+            loss=loss,
+            got=got,
+            at_least=at_least,
+        )
         return Finding("wrong", sentence, ("training-failed",))
-    return Verdict(name, "right", f"{loss}, and the accuracy is {got:.1%}.")
+    return Verdict(name, "right", say("{loss}, and the accuracy is {got:.1%}.", loss=loss, got=got))
 
 
 def _examine_step(
@@ -239,7 +257,7 @@ def _examine_step(
 def _read_all(keys: Sequence[str], new: Sequence[Any]) -> list[np.ndarray] | Finding:
     arrays = []
     for key, value in zip(keys, new):
-        array = guarded_call.read_numbers(f"the new {key}", value)
+        array = guarded_call.read_numbers(say("the new {key}", key=key), value)
         if isinstance(array, Finding):
             return array
         arrays.append(array)
@@ -259,4 +277,4 @@ class _Step(StepSubject):
 def _describe_step(verdict: Verdict) -> Verdict:
     if not verdict.passed:
         return verdict
-    return replace(verdict, headline="the new parameters are the old ones minus step_size times the gradient.")
+    return replace(verdict, headline=say("the new parameters are the old ones minus step_size times the gradient."))

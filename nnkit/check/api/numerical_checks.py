@@ -15,6 +15,7 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.tolerance import make_table
 from nnkit.check.pipeline import guard_check
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 from nnkit.text import join_words
 
 Function = Callable[..., Any]
@@ -47,7 +48,9 @@ def check_numerical_gradient(
             if isinstance(finding, Finding):
                 return finding
             asked.append((differences, finding, is_put_back(given, x)))
-        return _judge_measured(numerical, x, asked) or Verdict(title, "right", "it is the central difference quotient.")
+        return _judge_measured(numerical, x, asked) or Verdict(
+            title, "right", say("it is the central difference quotient.")
+        )
 
     return guard_check(title, check)
 
@@ -98,7 +101,7 @@ def _evaluate_nudged(function: Function, x: np.ndarray, upstream: np.ndarray, st
 
 
 def _read_gradient(returned: Any, shape: tuple[int, ...]) -> np.ndarray | Finding:
-    numbers = guarded_call.read_numbers("the gradient", returned, shape)
+    numbers = guarded_call.read_numbers(say("the gradient"), returned, shape)
     if isinstance(numbers, Finding):
         return replace(numbers, words=SHAPE_OF_X) if "wrong-shape" in numbers.mistakes else numbers
     return numbers.astype(float)
@@ -146,55 +149,61 @@ WRONG_QUOTIENTS: dict[str, Callable[[Differences], list[np.ndarray]]] = {
 """Quotients that each mistake gives, in the ways in which it is made."""
 
 LEFT_MOVED = {
-    "nudge": "Print x before and after the call.",
-    "hint": "Nudge a copy, or write the old number back before you go on.",
-    "lesson": "lecture 01, What we want: one slope for each input",
+    "nudge": to_say("Print x before and after the call."),
+    "hint": to_say("Nudge a copy, or write the old number back before you go on."),
+    "lesson": to_say("lecture 01, What we want: one slope for each input"),
 }
 """Words for the mistake "mutated-input" in code that nudges its inputs."""
 SHAPE_OF_X = {
-    "why": "Each entry of x has a slope of its own, at its own place.",
-    "nudge": "Print the shape of x, and that of what is returned.",
-    "hint": "Fill np.zeros(x.shape), one entry for each of x; a flat list of all slopes needs `.reshape(x.shape)`.",
-    "lesson": "lecture 01, What we want: one slope for each input",
+    "why": to_say("Each entry of x has a slope of its own, at its own place."),
+    "nudge": to_say("Print the shape of x, and that of what is returned."),
+    "hint": to_say(
+        "Fill np.zeros(x.shape), one entry for each of x; a flat list of all slopes needs `.reshape(x.shape)`."
+    ),
+    "lesson": to_say("lecture 01, What we want: one slope for each input"),
 }
 OTHER_QUOTIENTS: tuple[tuple[str, str, Callable[[Differences], np.ndarray]], ...] = (
     (
-        "it is multiplied by h where it should be divided",
-        "Python reads `a / 2 * h` as `(a / 2) * h`: write `a / (2 * h)`.",
+        to_say("it is multiplied by h where it should be divided"),
+        to_say("Python reads `a / 2 * h` as `(a / 2) * h`: write `a / (2 * h)`."),
         lambda d: d.central() * d.h**2,
     ),
     (
-        "the difference was multiplied by 2 * h where it should be divided",
-        "Divide by the distance between the points: `/ (2 * h)`.",
+        to_say("the difference was multiplied by 2 * h where it should be divided"),
+        to_say("Divide by the distance between the points: `/ (2 * h)`."),
         lambda d: d.central() * (2 * d.h) ** 2,
     ),
-    ("the difference was not divided", "Divide by the distance between the points: 2 * h.",
+    (to_say("the difference was not divided"), to_say("Divide by the distance between the points: 2 * h."),
      lambda d: d.central() * 2 * d.h),
-    ("the difference was divided by 2 alone", "Divide by the distance between the points: 2 * h.",
+    (to_say("the difference was divided by 2 alone"), to_say("Divide by the distance between the points: 2 * h."),
      lambda d: d.central() * d.h),
 )  # fmt: skip
 """Quotients that are described, each with its hint."""
 WORDS: dict[str, dict[str, str]] = {
     "one-sided-difference": {
-        "hint": "Evaluate on both sides: (f(x + h) - f(x - h)) / (2 * h). If the code seems to: `p = x` makes no copy, "
-        "so p[i] += h and then p[i] -= h ends at x; write `p = x.copy()`.",
+        "hint": to_say(
+            "Evaluate on both sides: (f(x + h) - f(x - h)) / (2 * h). If the code seems to: `p = x` makes no copy, "
+            "so p[i] += h and then p[i] -= h ends at x; write `p = x.copy()`."
+        ),
     },
     "no-upstream": {
-        "why": "What is measured is the slope of the sum of all outputs; the slope of Σ upstream · out was asked for.",
-        "nudge": "Which number, made of all outputs, is it whose slope you measure?",
-        "hint": "Measure np.sum(upstream * f(x)) at both points.",
-        "lesson": "lecture 03, Vector-Jacobian products",
+        "why": to_say(
+            "What is measured is the slope of the sum of all outputs; the slope of Σ upstream · out was asked for."
+        ),
+        "nudge": to_say("Which number, made of all outputs, is it whose slope you measure?"),
+        "hint": to_say("Measure np.sum(upstream * f(x)) at both points."),
+        "lesson": to_say("lecture 03, Vector-Jacobian products"),
     },
     "sign": {
-        "why": "The value at x - h is subtracted from the one at x + h.",
-        "nudge": "If f grows with x, should the quotient be positive or negative?",
-        "hint": "Subtract the value at x - h from the value at x + h.",
-        "lesson": "lecture 01, What we want: one slope for each input",
+        "why": to_say("The value at x - h is subtracted from the one at x + h."),
+        "nudge": to_say("If f grows with x, should the quotient be positive or negative?"),
+        "hint": to_say("Subtract the value at x - h from the value at x + h."),
+        "lesson": to_say("lecture 01, What we want: one slope for each input"),
     },
     "whole-numbers": {
-        "why": "In an array of whole numbers, x + h becomes x again, and 0.7 becomes 0.",
-        "nudge": "Print the dtype of the array that you nudge, and of the one that you fill.",
-        "hint": "Begin with x = np.array(x, dtype=float), and fill np.zeros(x.shape).",
+        "why": to_say("In an array of whole numbers, x + h becomes x again, and 0.7 becomes 0."),
+        "nudge": to_say("Print the dtype of the array that you nudge, and of the one that you fill."),
+        "hint": to_say("Begin with x = np.array(x, dtype=float), and fill np.zeros(x.shape)."),
     },
 }
 
@@ -207,26 +216,28 @@ def _judge_measured(
     if not off:
         if all(put_back for *_, put_back in asked):
             return None
-        sentence = "the gradient is right, but x is not what it was before the call."
+        sentence = say("the gradient is right, but x is not what it was before the call.")
         return Finding("wrong", sentence, ("mutated-input",), words=LEFT_MOVED)
     differences, returned = off[0]
     right = differences.central()
     wrong = ~(np.abs(returned - right) <= differences.rounding + 1e-9 * np.max(np.abs(right), initial=0.0))
     entries = make_table("gradient", returned, right, wrong)
     error = float(np.max(np.abs(returned - right)[wrong], initial=0.0))
-    seen = (f"Seen with h = {differences.h:g}.",)
+    seen = (say("Seen with h = {h:g}.", h=differences.h),)
     names = [id for id, ways in WRONG_QUOTIENTS.items() if _explains(ways, asked)]
     if not names and _is_right_in_floats(numerical, x, differences):
         names = ["whole-numbers"]
     if len(names) == 1:
-        headline = f"{ENTRIES[names[0]].title}."
+        headline = f"{say(ENTRIES[names[0]].title)}."
         return Finding("wrong", headline, tuple(names), entries, error, seen, words=WORDS.get(names[0], {}))
     reason, hint = _describe_quotient(numerical, x, asked)
     words = {
-        "why": "Expected is (f(x + h) - f(x - h)) / 2h for each entry of x, with f the sum of upstream * function(x).",
-        "nudge": "Follow one entry of x by hand: at which two points is the function evaluated?",
+        "why": say(
+            "Expected is (f(x + h) - f(x - h)) / 2h for each entry of x, with f the sum of upstream * function(x)."
+        ),
+        "nudge": say("Follow one entry of x by hand: at which two points is the function evaluated?"),
         "hint": hint,
-        "lesson": "lecture 01, What we want: one slope for each input",
+        "lesson": to_say("lecture 01, What we want: one slope for each input"),
     }
     return Finding("wrong", f"{reason}.", ("wrong-answer",), entries, error, seen, words=words)
 
@@ -246,20 +257,21 @@ def _describe_quotient(
     """Return what a quotient without a name is, and a hint: by its size, and by the points at which it evaluates f."""
     for reason, hint, way in OTHER_QUOTIENTS:
         if _explains(_list_one(way), asked):
-            return reason, hint
-    hint = "For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h."
+            return say(reason), say(hint)
+    hint = say("For each entry: nudge a copy by +h and by -h, take np.sum(upstream * f(...)), divide by 2 * h.")
     d = asked[0][0]
     moves = _measure_moves(numerical, x, d)
     if not moves:
-        return "it does not evaluate f", hint
+        return say("it does not evaluate f"), hint
     if max(moves) == 0:
-        return "it evaluates f at x alone, at no point beside it", f"{hint} `p = x` makes no copy: `p = x.copy()`."
+        hint = say("{hint} `p = x` makes no copy: `p = x.copy()`.", hint=hint)
+        return say("it evaluates f at x alone, at no point beside it"), hint
     if not any(np.isclose(move, d.h) for move in moves):
-        return f"it does not nudge by the h that it is given, but by {_write_moves(moves)}", hint
+        return say("it does not nudge by the h that it is given, but by {moves}", moves=_write_moves(moves)), hint
     others = {move for move in moves if move and not np.isclose(move, d.h)}
     if others:
-        return f"it nudges not only by h = {d.h:g}, but also by {_write_moves(others)}", hint
-    return "it is not the central difference quotient", hint
+        return say("it nudges not only by h = {h:g}, but also by {moves}", h=d.h, moves=_write_moves(others)), hint
+    return say("it is not the central difference quotient"), hint
 
 
 def _list_one(way: Callable[[Differences], np.ndarray]) -> Callable[[Differences], list[np.ndarray]]:

@@ -23,15 +23,16 @@ from nnkit.check.evidence.finding import CallFault, Finding, GradientFault, Wron
 from nnkit.check.evidence.subjects import FunctionSubject
 from nnkit.check.pipeline import Case, find, guard_check, render
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 
 Run = Callable[..., Any]
 LEFT_OPERAND = re.compile(r"unsupported operand type\(s\) for (\S+): '(int|float|numpy\.\w+)' and '(\w+)'")
 
 UNSUMMED = {
-    "title": "it was not summed over the axes along which the input was copied",
-    "why": "Each copy of the input has a gradient, and they add up; yours keeps them apart.",
-    "nudge": "Along which axes did NumPy copy this input? What happens to the gradients where a wire branches?",
-    "hint": "Sum the gradient back to the input's shape: sum_back(dx, np.shape(x.data)).",
+    "title": to_say("it was not summed over the axes along which the input was copied"),
+    "why": to_say("Each copy of the input has a gradient, and they add up; yours keeps them apart."),
+    "nudge": to_say("Along which axes did NumPy copy this input? What happens to the gradients where a wire branches?"),
+    "hint": to_say("Sum the gradient back to the input's shape: sum_back(dx, np.shape(x.data))."),
 }
 PROBES = ("{a} + {b} * {a}", "3 * {a} + {b} * 2", "(q := {a} * {b}) + ((p := q * {a}) + q) * (p + {b})")
 """Short expressions that tell the mistakes of a tape apart: of its first and its last input."""
@@ -83,11 +84,13 @@ def _run(run: Run, expression: str, inputs: Mapping[str, Any], passes: int) -> A
     if not isinstance(returned, tuple | list) or len(returned) != 2 or not isinstance(returned[1], Mapping):
         kind = guarded_call.describe_kind(returned)
         return Finding(
-            "wrong", f"it must return the value and a dict of gradients; it returned {kind}.", ("wrong-container",)
+            "wrong",
+            say("it must return the value and a dict of gradients; it returned {kind}.", kind=kind),
+            ("wrong-container",),
         )
     missing = [each for each in inputs if returned[1].get(each) is None]
     if missing:
-        sentence = f"after backward, {missing[0]}.grad is None: no gradient arrived."
+        sentence = say("after backward, {name}.grad is None: no gradient arrived.", name=missing[0])
         return Finding("wrong", sentence, ("missing-gradient",))
     return returned[0], tuple(returned[1][each] for each in inputs)
 
@@ -96,7 +99,9 @@ def _explain_fault(fault: CallFault) -> Finding:
     """Return the finding with what the exception means on a tape, where that is known."""
     left = LEFT_OPERAND.search(fault.message)
     if left:
-        sentence = f"a number on the left of {left[1]} is not understood: {left[0]}."
+        sentence = say(
+            "a number on the left of {operator} is not understood: {message}.", operator=left[1], message=left[0]
+        )
         return Finding("wrong", sentence, ("left-operand",))
     found = match_fault(fault, (BROKEN_TAPE,))
     if found is None:
@@ -120,9 +125,9 @@ def _find_kept(run: Run, expression: str, inputs: Mapping[str, Any]) -> Finding 
     if once.shape == twice.shape and guarded_call.repeats_result(once, twice):
         return None
     if once.shape == twice.shape and _is_multiple(twice, once):
-        sentence = "a second backward pass gives more: gradients of the first one were kept."
+        sentence = say("a second backward pass gives more: gradients of the first one were kept.")
         return Finding("wrong", sentence, ("not-reset",))
-    sentence = "a second backward pass leaves other gradients than the first: what is kept, or changed?"
+    sentence = say("a second backward pass leaves other gradients than the first: what is kept, or changed?")
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 

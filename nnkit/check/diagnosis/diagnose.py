@@ -20,6 +20,7 @@ from nnkit.check.diagnosis.mistakes.unfilled import vanishes
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation, GradientFault
 from nnkit.check.evidence.function_graph import recognise_gate, trace_function
+from nnkit.language import say
 
 Table = list[Variants]
 """Variants of one mistake in each comparison."""
@@ -132,9 +133,11 @@ def _gives(comparison: Comparison, would: Any, i: int) -> bool:
         return False
     if would is comparison.returned[i]:  # a claim about what came back, which may be NaN
         return True
+    if not same(comparison.returned[i], would):
+        return False
     if vanishes(comparison, i) and np.any(would):  # what cancels up to rounding is explained by what is exactly 0
         return False
-    return same(comparison.returned[i], would) and _better_than_right(comparison, would, i)
+    return _better_than_right(comparison, would, i)
 
 
 def _better_than_right(comparison: Comparison, would: Any, i: int) -> bool:
@@ -183,7 +186,7 @@ def _find_pair(
 def _explain_pair(comparison: Comparison, ids: Sequence[str]) -> tuple[Explanation, ...]:
     """Return two explanations with one sentence: what each says of the numbers is not true of the two together."""
     found = [BY_ID[id].explain("", **BY_ID[id].words(comparison)) for id in ids]
-    why = "Each of the two alone gives other numbers; both together give these."
+    why = say("Each of the two alone gives other numbers; both together give these.")
     return tuple(replace(e, why=why if k == 0 else "") for k, e in enumerate(found))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from nnkit.check.diagnosis.explain_jacobian import explain_jacobian
 from nnkit.check.diagnosis.explanations.conduct import PRODUCT
+from nnkit.check.diagnosis.explanations.jacobian_entries import OF_ENTRY
 from nnkit.check.diagnosis.mistakes import BY_ID
 from nnkit.check.diagnosis.mistakes.base import same
 from nnkit.check.diagnosis.mistakes.sizes import say_times
@@ -18,6 +19,7 @@ from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.jacobian_targets import jacobian_target
 from nnkit.check.evidence.tolerance import Target
+from nnkit.language import say
 
 MAX_MATRIX_COLUMNS = 64
 """Entries of v up to which the matrix is found by which a product multiplies it."""
@@ -43,13 +45,16 @@ class Product:
     def matrix(self) -> str:
         return "Hessian" if self.letter == "H" else "Jacobian"
 
-    def say(self, title: str, why: str, nudge: str = PRODUCT.nudge, hint: str = PRODUCT.hint) -> tuple[Explanation]:
+    def reword(self, title: str, why: str, nudge: str = PRODUCT.nudge, hint: str = PRODUCT.hint) -> tuple[Explanation]:
         """Return the description of a product in these words."""
         return (replace(PRODUCT, title=title, why=why, nudge=nudge, hint=self.rename(hint)),)
 
     def rename(self, text: str) -> str:
         """Return a text about J for the matrix at hand."""
-        return text if self.letter == "J" else re.sub(r"\bJ\b", "H", text).replace("Jacobian", "Hessian")
+        translated = say(text)
+        if self.letter == "J":
+            return translated
+        return re.sub(r"\bJ\b", "H", translated, flags=re.ASCII).replace(say("Jacobian"), say("Hessian"))
 
 
 def explain_product(product: Product, ways: Arrays, returned: np.ndarray, right: np.ndarray) -> tuple[Explanation, ...]:
@@ -70,13 +75,24 @@ def explain_product_shape(product: Product, ways: Arrays, returned: np.ndarray) 
     target = jacobian_target(product.function, product.points, 0, np.zeros(())).value
     right = np.tensordot(target, v, np.ndim(v))
     if same(returned, target):
-        return product.say(f"this is {letter} itself, without v", f"{letter} v is one number for each row of {letter}.")
+        return product.reword(
+            say("this is {letter} itself, without v", letter=letter),
+            say("{letter} v is one number for each row of {letter}.", letter=letter),
+        )
     if same(returned, target * v):
-        return product.say(f"this is {letter} * v, entry by entry", f"{letter} v adds up each row of {letter} * v.")
+        return product.reword(
+            say("this is {letter} * v, entry by entry", letter=letter),
+            say("{letter} v adds up each row of {letter} * v.", letter=letter),
+        )
     if np.ndim(returned) == 0 and same(returned, np.sum(right)):
-        return product.say(f"this is the sum of {letter} v", "The product has an entry for each row.")
+        return product.reword(
+            say("this is the sum of {letter} v", letter=letter), "The product has an entry for each row."
+        )
     if right.shape == np.shape(v) and same(returned, np.sum(v * right)):
-        return product.say(f"this is v · {letter} v, one number", f"{letter} v is a vector, before the product with v.")
+        return product.reword(
+            say("this is v · {letter} v, one number", letter=letter),
+            say("{letter} v is a vector, before the product with v.", letter=letter),
+        )
     return ()
 
 
@@ -86,7 +102,7 @@ def _describe_multiple(returned: np.ndarray, right: np.ndarray) -> tuple[Explana
         return (BY_ID["sign"].explain(""),)
     ratio = float(np.sum(returned * right) / np.sum(right * right)) if np.any(right) else 0.0
     if ratio and same(returned, ratio * right):
-        return (BY_ID["factor"].explain("", title=f"it is {say_times(ratio)} what it should be"),)
+        return (BY_ID["factor"].explain("", title=say("it is {times} what it should be", times=say_times(ratio))),)
     return ()
 
 
@@ -101,25 +117,34 @@ def _describe_conduct(product: Product, ways: Arrays, others: Arrays, returned: 
         return ()
     if same(returned, other):
         if same(returned, given):
-            what = "the gradient" if letter == "H" else "the value"
-            return product.say(f"this is {what} itself, whatever v is", f"{letter} v says how {what} changes along v.")
-        where = f"It is the same for v and for another vector, and so {letter} is not multiplied by v."
-        return product.say("v is left out", where, "Where does v stand in your formula?")
+            what = say("the gradient") if letter == "H" else say("the value")
+            return product.reword(
+                say("this is {what} itself, whatever v is", what=what),
+                say("{letter} v says how {what} changes along v.", letter=letter, what=what),
+            )
+        where = say(
+            "It is the same for v and for another vector, and so {letter} is not multiplied by v.", letter=letter
+        )
+        return product.reword(say("v is left out"), where, "Where does v stand in your formula?")
     twice, turned = (product.multiply(tuple(c * way for way in ways)) for c in (2.0, -1.0))
     if same(twice, returned):
-        return product.say(
-            "the length of v is left out", "The product with 2 v is the same; it should be twice as much."
+        return product.reword(
+            say("the length of v is left out"), "The product with 2 v is the same; it should be twice as much."
         )
     if same(turned, returned) and same(twice, 2 * returned):
-        return product.say("the sign of v is left out", "The product with -v is the same; it should be the negative.")
+        return product.reword(
+            say("the sign of v is left out"), "The product with -v is the same; it should be the negative."
+        )
     sums = product.multiply(tuple(a + b for a, b in zip(ways, others)))
     if not same(sums, returned + other) or not same(twice, 2 * returned):
-        why = "The product with a + b should be that with a plus that with b, and is not."
-        hint = "Write a sum in which each term has one slope and one entry of v."
-        return product.say("it is not linear in v", why, "How often does v stand in each term: exactly once?", hint)
+        why = say("The product with a + b should be that with a plus that with b, and is not.")
+        hint = say("Write a sum in which each term has one slope and one entry of v.")
+        return product.reword(
+            say("it is not linear in v"), why, "How often does v stand in each term: exactly once?", hint
+        )
     if product.letter == "H" and same(returned, given * ways[0]):
-        why = f"The gradient says how the value changes; {letter} says how the gradient does."
-        return product.say("this is the gradient times v, entry by entry", why)
+        why = say("The gradient says how the value changes; {letter} says how the gradient does.", letter=letter)
+        return product.reword(say("this is the gradient times v, entry by entry"), why)
     return ()
 
 
@@ -136,13 +161,17 @@ def _describe_quotient(
     for h in STEPS:
         for rise, run in ((value(h) - value(0.0), h), (value(h) - value(-h), 2 * h)):
             if float(np.max(np.abs(returned - rise / run))) <= MAX_QUOTIENT_ERROR * error:
-                why = f"It moves x by {h:g} · v, and what it finds is off by the curvature over that step."
-                hint = "Differentiate the formula, and multiply each slope by its entry of v."
+                why = say("It moves x by {h:g} · v, and what it finds is off by the curvature over that step.", h=h)
+                hint = say("Differentiate the formula, and multiply each slope by its entry of v.")
                 return (BY_ID["numerical-derivative"].explain("", why=why, hint=hint),)
             if np.any(rise) and same(returned, rise):
-                return product.say(
-                    "the difference is not divided by the step",
-                    f"It is what changes as x moves by {h:g} · v; the slope is that change for each unit of the step.",
+                return product.reword(
+                    say("the difference is not divided by the step"),
+                    say(
+                        "It is what changes as x moves by {h:g} · v; the slope is that change for each unit "
+                        "of the step.",
+                        h=h,
+                    ),
                 )
     return ()
 
@@ -166,9 +195,9 @@ def _describe_matrix(product: Product) -> tuple[Explanation, ...]:
         return whole
     i, names = wrong[0], product.names
     found = whole or explain_jacobian(blocks[i], targets[i], product.function, product.points, i, names)
-    if product.letter == "H" and "entries are off" in found[0].title and _is_gauss_newton(blocks[0]):
-        return product.say(
-            "v is multiplied by another matrix than H",
+    if product.letter == "H" and found[0].hint == say(OF_ENTRY) and _is_gauss_newton(blocks[0]):
+        return product.reword(
+            say("v is multiplied by another matrix than H"),
             "Yours is symmetric, and v · H v is never negative with it: so it is with JᵀJ (Gauss-Newton), which leaves "
             "out how the slopes change.",
             "Which terms does a product have when it is differentiated? Is each slope in it a constant?",
@@ -208,30 +237,37 @@ def _compare_blocks(
     names = product.names
     for i in wrong:
         if not np.any(blocks[i]):
-            return product.say(
-                f"the share of the vector for {names[i]} is missing",
-                f"The function changes with {names[i]} too, and both changes add.",
+            return product.reword(
+                say("the share of the vector for {names} is missing", names=names[i]),
+                say("The function changes with {names} too, and both changes add.", names=names[i]),
                 "Which inputs move along the direction? Each has a share.",
-                f"Add the derivative with respect to {names[i]}, times the vector for {names[i]}.",
+                say("Add the derivative with respect to {names}, times the vector for {names}.", names=names[i]),
             )
     if len(wrong) == 2 and all(same(blocks[a], targets[b].value) for a, b in (wrong, wrong[::-1])):
         a, b = (names[i] for i in wrong)
-        title = f"the slopes in {a} and {b} changed places"
-        why = f"The vector for {a} belongs to the derivative with respect to {a}, that for {b} to the one in {b}."
-        nudge, hint = "Which vector belongs to which input?", f"d/d{a} · (vector for {a}) + d/d{b} · (vector for {b})."
+        title = say("the slopes in {a} and {b} changed places", a=a, b=b)
+        why = say(
+            "The vector for {a} belongs to the derivative with respect to {a}, that for {b} to the one in {b}.",
+            a=a,
+            b=b,
+        )
+        nudge, hint = (
+            say("Which vector belongs to which input?"),
+            say("d/d{a} · (vector for {a}) + d/d{b} · (vector for {b}).", a=a, b=b),
+        )
         return (BY_ID["swapped-inputs"].explain("", title=title, why=why, nudge=nudge, hint=hint),)
     return ()
 
 
 def _say_of_matrix(product: Product, found: Explanation, name: str) -> Explanation:
     """Return the explanation of a matrix as one of the product with it."""
-    start = f"for {name}, " if name else ""
+    start = say("for {name}, ", name=name) if name else ""
     if found.id == "transposed":
-        title = f"{start}v is multiplied by the transpose of the {product.matrix}"
-        nudge = "Does an entry of the product belong to an output, or to an input?"
-        hint = "(J v)[i] = Σ J[i, j] · v[j], over every input j; Jᵀ v is what a backward pass computes."
+        title = say("{start}v is multiplied by the transpose of the {matrix}", start=start, matrix=product.matrix)
+        nudge = say("Does an entry of the product belong to an output, or to an input?")
+        hint = say("(J v)[i] = Σ J[i, j] · v[j], over every input j; Jᵀ v is what a backward pass computes.")
         return replace(found, title=title, nudge=nudge, hint=hint)
-    title = re.sub(r"\bits\b", "the matrix's", found.title)
-    start += "as a matrix, " if found.id == "jacobian-entries" and "matrix" not in title else ""
+    title = re.sub(r"\bits\b", "the matrix's", say(found.title))
+    start += say("as a matrix, ") if found.id == "jacobian-entries" and say("matrix") not in title else ""
     why, nudge, hint = map(product.rename, (found.why, found.nudge, found.hint))
     return replace(found, title=product.rename(start + title), why=why, nudge=nudge, hint=hint)

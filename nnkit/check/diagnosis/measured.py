@@ -13,6 +13,8 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import find_worst, format_place
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
 MAX_TERMS = 2
 """Entries of the output up to which the sum over them is written out."""
@@ -56,11 +58,19 @@ def explain_measured(subject: Subject, comparison: Comparison, k: int) -> Explan
     if comparison.step_size:
         return MEASURED.explain("", title="it is not the old one minus step_size · gradient", why=_describe_step(slope))
     if not np.isfinite(slope.yours):
-        return MEASURED.explain("", title=f"{slope.place} is {slope.yours}", why=_describe_terms(slope))
+        return MEASURED.explain(
+            "", title=say("{place} is {yours}", place=slope.place, yours=slope.yours), why=_describe_terms(slope)
+        )
     in_table = not subject.takes_upstream and bool(slope.outputs)  # the slope of a value is its gradient
     yours, expected = _tell_apart(slope)
-    title = f"at {slope.entry} = {slope.value:.4g} it is {yours}, the measured one is {expected}"
-    return MEASURED.explain("", title=f"{_count_errors(slope)}{title}", why="" if in_table else _describe_terms(slope))
+    title = say(
+        "at {entry} = {value:.4g} it is {yours}, the measured one is {expected}",
+        entry=slope.entry,
+        value=slope.value,
+        yours=yours,
+        expected=expected,
+    )
+    return MEASURED.explain("", title=_count_errors(slope, title), why="" if in_table else _describe_terms(slope))
 
 
 def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | None:
@@ -91,7 +101,7 @@ def measure_slope(subject: Subject, comparison: Comparison, k: int) -> Slope | N
 
 def _find_side(x: np.ndarray, missed: np.ndarray) -> str:
     if missed.sum() < missed.size:
-        for side, inside in (("negative", x < 0), ("positive", x > 0)):
+        for side, inside in ((to_say("negative"), x < 0), (to_say("positive"), x > 0)):
             if np.array_equal(missed, inside):
                 return side
     return ""
@@ -107,43 +117,78 @@ def _list_indices(found: np.ndarray) -> list[tuple[int, ...]]:
     return [tuple(int(n) for n in row) for row in found]
 
 
-def _count_errors(slope: Slope) -> str:
+def _count_errors(slope: Slope, title: str) -> str:
     if slope.size == 1:
-        return ""
-    side = f", those where {slope.entry.partition('[')[0]} is {slope.side}" if slope.side else ""
-    return f"{slope.wrong} of {slope.size} entries {'is' if slope.wrong == 1 else 'are'} off{side}; "
+        return title
+    counts = {"wrong": slope.wrong, "count": slope.size, "title": title}
+    if slope.side:
+        name = slope.entry.partition("[")[0]
+        return say(
+            "{wrong} of {count} entries is off, those where {name} is {side}; {title}"
+            if slope.wrong == 1
+            else "{wrong} of {count} entries are off, those where {name} is {side}; {title}",
+            **{**counts, "name": name, "side": say(slope.side)},
+        )
+    return say(
+        "{wrong} of {count} entries is off; {title}"
+        if slope.wrong == 1
+        else "{wrong} of {count} entries are off; {title}",
+        **counts,
+    )
 
 
 def _describe_step(slope: Slope) -> str:
     yours, expected = _tell_apart(slope)
-    moved = f"At {slope.entry} = {slope.value:.4g}, (old - new) / step_size is {yours}"
-    return f"{moved}; the gradient there is {expected}."
+    return say(
+        "At {entry} = {value:.4g}, (old - new) / step_size is {yours}; the gradient there is {expected}.",
+        **{"entry": slope.entry, "value": slope.value, "yours": yours, "expected": expected},
+    )
 
 
 def _describe_terms(slope: Slope) -> str:
     """Return sentences on how this entry reaches the output."""
     if not slope.outputs:
-        return f"A small change of {slope.entry} changes nothing: its gradient is 0." if slope.expected == 0 else ""
+        return (
+            say("A small change of {entry} changes nothing: its gradient is 0.", entry=slope.entry)
+            if slope.expected == 0
+            else ""
+        )
     if len(slope.outputs) > MAX_TERMS:
         place, each, _ = max(slope.outputs, key=lambda output: abs(output[1] * output[2]))
-        changes = f"{len(slope.outputs)} entries of the output change; {place}, for example, by {each:.4g} · h"
+        changes = say(
+            "{count} entries of the output change; {place}, for example, by {change:.4g} · h",
+            **{"count": len(slope.outputs), "place": place, "change": each},
+        )
     else:
-        changes = " and ".join(f"{place} changes by {each:.4g} · h" for place, each, _ in slope.outputs)
-    return f"Measured: if {slope.entry} grows by a small h, {changes}. {_describe_sum(slope)}"
+        changes = join_ands(
+            [say("{place} changes by {change:.4g} · h", place=place, change=each) for place, each, _ in slope.outputs]
+        )
+    return say(
+        "Measured: if {entry} grows by a small h, {changes}. {sum}",
+        entry=slope.entry,
+        changes=changes,
+        sum=_describe_sum(slope),
+    )
 
 
 def _describe_sum(slope: Slope) -> str:
     yours, expected = _tell_apart(slope)
     if len(slope.outputs) > MAX_TERMS:
-        return f"Slope times upstream, summed over all of them, is {expected}; yours is {yours}."
+        return say(
+            "Slope times upstream, summed over all of them, is {expected}; yours is {yours}.",
+            expected=expected,
+            yours=yours,
+        )
     (_, _, g), *others = slope.outputs
     if not others and g == 1:
-        return f"So its gradient is {expected}; yours is {yours}."
+        return say("So its gradient is {expected}; yours is {yours}.", expected=expected, yours=yours)
     if not others and g != 0 and np.isfinite(slope.yours):
         own = f"{_signed(slope.yours)} / {_signed(g)} = {slope.yours / g:.4g}"
-        return f"Your gradient divided by the upstream gradient there, {own}, should be that slope."
+        return say("Your gradient divided by the upstream gradient there, {own}, should be that slope.", own=own)
     terms = " + ".join(f"{_signed(g)} · {_signed(each)}" for _, each, g in slope.outputs)
-    return f"Upstream times slope, {terms}, is {expected}; yours is {yours}."
+    return say(
+        "Upstream times slope, {terms}, is {expected}; yours is {yours}.", terms=terms, expected=expected, yours=yours
+    )
 
 
 def _tell_apart(slope: Slope) -> tuple[str, str]:

@@ -11,11 +11,12 @@ import numpy as np
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Finding, GradientOfFixed, SeveralOutputs
+from nnkit.language import say, say_count, to_say
 from nnkit.text import join_words
 
 NO_GRADIENT = Finding(
     "not attempted",
-    "every gradient is None: not attempted yet, or not computed before the `return`.",
+    to_say("every gradient is None: not attempted yet, or not computed before the `return`."),
     ("not-attempted",),
 )
 """All gradients are there, and none of them is a number."""
@@ -55,12 +56,20 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
     if _is_array_of_gradients(returned, count, inputs):
         returned = list(returned)
     if not isinstance(returned, tuple | list):
-        sentence = f"it returned {guarded_call.describe_kind(returned)}; the gradients belong in a tuple"
-        return _wrong_count(subject, f"{sentence}, ({_join_gradients(subject)}).")
+        sentence = say(
+            "it returned {kind}; the gradients belong in a tuple, ({gradients}).",
+            **{"kind": guarded_call.describe_kind(returned), "gradients": _join_gradients(subject)},
+        )
+        return _wrong_count(subject, sentence)
     if len(returned) not in subject.counts(count):
-        wanted = f"the {count} inputs {join_words(subject.names)}" if count > 1 else f"the input {subject.names[0]}"
-        plural = "gradient" if len(returned) == 1 else "gradients"
-        return _wrong_count(subject, f"it returned {len(returned)} {plural} for {wanted}.")
+        wanted = say_count("the input {names}", "the {number} inputs {names}", count, names=join_words(subject.names))
+        sentence = say_count(
+            "it returned {number} gradient for {inputs}.",
+            "it returned {number} gradients for {inputs}.",
+            len(returned),
+            inputs=wanted,
+        )
+        return _wrong_count(subject, sentence)
     missing = NO_GRADIENT if all(g is None for g in returned) else None
     fixed = [i for i in range(count) if i not in subject.wrt and len(returned) == count]
     finding = missing or _find_gradient_of_fixed(returned, subject, inputs, fixed)
@@ -69,8 +78,13 @@ def read_gradients(returned: Any, subject: Gradients, inputs: Arrays) -> Arrays 
     chosen = [returned[i] for i in subject.wrt] if len(returned) == count else list(returned)
     shapes = [np.shape(inputs[i]) for i in subject.wrt]
     if any(_is_wrapped(gradient, shape) for gradient, shape in zip(chosen, shapes)):
-        sentence = "a gradient came in a tuple of its own, inside of the tuple of gradients: one pair of ( ) too many."
-        words = {"why": "Its shape has an axis too many then.", "nudge": "Count the ( on the line of the `return`."}
+        sentence = say(
+            "a gradient came in a tuple of its own, inside of the tuple of gradients: one pair of ( ) too many."
+        )
+        words = {
+            "why": say("Its shape has an axis too many then."),
+            "nudge": say("Count the ( on the line of the `return`."),
+        }
         finding = _wrong_count(subject, sentence)
         return replace(finding, words={**finding.words, **words})
     return _read_each(chosen, subject, inputs)
@@ -90,8 +104,12 @@ def _find_gradient_of_fixed(
     if not given:
         return None
     name, whole = subject.names[given[0]], np.asarray(inputs[given[0]]).dtype.kind in "iu"
-    reason = "holds whole numbers, so it is taken for labels and" if whole else "is data here and"
-    sentence = f"{name} {reason} held fixed: return None in place of {subject.name(given[0])}."
+    sentence = say(
+        "{name} holds whole numbers, so it is taken for labels and held fixed: return None in place of {gradient}."
+        if whole
+        else "{name} is data here and held fixed: return None in place of {gradient}.",
+        **{"name": name, "gradient": subject.name(given[0])},
+    )
     return GradientOfFixed("wrong", sentence, ("wrong-count",), inputs=tuple(given))
 
 
@@ -110,7 +128,10 @@ def _read_each(gradients: Sequence[Any], subject: Gradients, inputs: Arrays) -> 
     names = ", ".join(subject.names)
     for i, gradient in zip(subject.wrt, gradients):
         if gradient is None:
-            return _wrong_count(subject, f"{subject.name(i)} is None, but each input ({names}) needs its gradient.")
+            return _wrong_count(
+                subject,
+                say("{name} is None, but each input ({names}) needs its gradient.", name=subject.name(i), names=names),
+            )
     arrays = []
     for i, gradient in zip(subject.wrt, gradients):
         array = guarded_call.read_numbers(subject.name(i), gradient, inputs=inputs)
@@ -139,7 +160,7 @@ def _is_array_of_gradients(returned: Any, count: int, inputs: Arrays) -> bool:
 def _wrong_count(subject: Gradients, sentence: str) -> Finding:
     gradients = _join_gradients(subject)
     line = f"return {gradients}" if subject.takes_upstream else f"return value, ({gradients})"
-    hint = f"Return the gradients in a tuple, in the order of the inputs: `{line}`."
+    hint = say("Return the gradients in a tuple, in the order of the inputs: `{line}`.", line=line)
     return Finding("wrong", sentence, ("wrong-count",), words={"hint": hint})
 
 
@@ -157,14 +178,14 @@ def find_wrong_forward(subject: Gradients, returned: Any) -> Finding | None:
     if isinstance(returned, tuple | list) and len(returned) == 2:
         return None
     kind = guarded_call.describe_kind(returned)
-    sentence = f"forward must return the pair (out, cache); it returned {kind}."
+    sentence = say("forward must return the pair (out, cache); it returned {kind}.", kind=kind)
     names = ", ".join(subject.names)
     cache = f"({names})" if len(subject.names) > 1 else names
     words = {
-        "why": "The cache is what backward needs of forward's values; it comes second, after the output.",
-        "nudge": "What does backward need to know of the forward pass?",
-        "hint": f"End forward with `return out, {cache}`; backward gets what stands there as `cache`.",
-        "lesson": "lecture 01, Upstream × local",
+        "why": say("The cache is what backward needs of forward's values; it comes second, after the output."),
+        "nudge": say("What does backward need to know of the forward pass?"),
+        "hint": say("End forward with `return out, {cache}`; backward gets what stands there as `cache`.", cache=cache),
+        "lesson": to_say("lecture 01, Upstream × local"),
     }
     return Finding("wrong", sentence, ("wrong-container",), words=words)
 
@@ -175,15 +196,18 @@ def find_several_outputs(out: Any) -> Finding | None:
         return None
     if len({np.shape(part) for part in out}) < 2:
         return None
-    return SeveralOutputs("wrong", "forward's output must be a rectangular array of numbers.", ("not-numbers",))
+    return SeveralOutputs("wrong", say("forward's output must be a rectangular array of numbers."), ("not-numbers",))
 
 
 def find_swapped(first: Any, second: Any, gradients: str) -> Finding | None:
     """Return the finding on (gradients, value), where the value should come first."""
     if not _is_swapped(first, second):
         return None
-    sentence = "it returned (gradients, value): the value comes first, then the gradients."
-    words = {"nudge": "Which of the two does the caller unpack first?", "hint": f"Write `return value, {gradients}`."}
+    sentence = say("it returned (gradients, value): the value comes first, then the gradients.")
+    words = {
+        "nudge": say("Which of the two does the caller unpack first?"),
+        "hint": say("Write `return value, {gradients}`.", gradients=gradients),
+    }
     return Finding("wrong", sentence, ("wrong-container",), words=words)
 
 
@@ -201,9 +225,16 @@ def find_wrong_pair(subject: Gradients, returned: Any) -> Finding | None:
     if isinstance(returned, tuple | list) and len(returned) == 2:
         return find_swapped(returned[0], returned[1], gradients)
     several = isinstance(returned, tuple | list) and len(returned) > 2
-    sentence = f"it must return the pair (value, gradients); it returned {guarded_call.describe_kind(returned)}"
+    sentence = say(
+        "it must return the pair (value, gradients); it returned {kind}", kind=guarded_call.describe_kind(returned)
+    )
     if several and len(returned) == 1 + count:
-        sentence += ": put the gradients into a tuple of their own"
+        sentence = say("{sentence}: put the gradients into a tuple of their own", sentence=sentence)
     elif several and len(returned) == count:
-        sentence += ": the value is missing"
-    return Finding("wrong", f"{sentence}.", ("wrong-container",), words={"hint": f"Write `return value, {gradients}`."})
+        sentence = say("{sentence}: the value is missing", sentence=sentence)
+    return Finding(
+        "wrong",
+        f"{sentence}.",
+        ("wrong-container",),
+        words={"hint": say("Write `return value, {gradients}`.", gradients=gradients)},
+    )

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.verdict import Entry, Status
+from nnkit.language import say, to_say
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,13 @@ class CallFault(Finding):
     @property
     def start(self) -> str:
         """The beginning of a sentence: "backward raised KeyError in the line `x = cache['y']`"."""
-        place = f" in the line `{self.line}`" if self.line else ""
-        return f"{self.method} raised {type(self.fault).__name__}{place}"
+        exception = type(self.fault).__name__
+        if not self.line:
+            return say("{method} raised {exception}", method=say_it(self.method), exception=exception)
+        return say(
+            "{method} raised {exception} in the line `{line}`",
+            **{"method": say_it(self.method), "exception": exception, "line": self.line},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +116,17 @@ class WrongGradient(Finding):
         return next((c, k) for c in self.comparisons for k in range(len(c.targets)) if c.is_wrong(k))
 
 
-NOT_ATTEMPTED = Finding("not attempted", "not attempted yet.", ("not-attempted",))
+def say_it(name: str) -> str:
+    """Return the name of what was called; "it" in the reader's language."""
+    return say("it") if name == "it" else name
+
+
+NOT_ATTEMPTED = Finding("not attempted", to_say("not attempted yet."), ("not-attempted",))
 
 
 def find_placeholder(value: Any, name: str) -> Finding | None:
     """Return the finding "not attempted" for the placeholders None, NotImplemented and Ellipsis."""
     if value is None:
-        verb = "it is" if name == "it" else f"{name} is"
-        sentence = f"{verb} None: not attempted yet, or the `return` is missing."
+        sentence = say("{name} is None: not attempted yet, or the `return` is missing.", name=say_it(name))
         return Finding("not attempted", sentence, ("not-attempted",))
     return NOT_ATTEMPTED if value is NotImplemented or value is Ellipsis else None

@@ -198,7 +198,8 @@ _ELEMENTWISE = (gates.Sigmoid(), gates.Tanh(), gates.ReLU())
 
 
 def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
-    """Return the gates that have the same output as one of these nodes, which is of another gate."""
+    """Return the gates that have the same output as one of these nodes, which is of another gate, and that get an input
+    from which it is computed: |x| beside x² is not the square root of it."""
     by_shape: dict[tuple[int, ...], list[Node]] = {}
     for node in nodes:
         by_shape.setdefault(np.shape(node.value), []).append(node)
@@ -209,13 +210,13 @@ def _find_written_out(graph: Trace, nodes: Sequence[Node]) -> list[Place]:
         for gate, labels, value in _try_gates_at(graph, z)
         if value is not None and np.shape(value) in alike
         for node in alike[np.shape(value)].list_near(value)
-        if z.index < node.index and _is_other_kind(gate, node.gate)
+        if _is_other_kind(gate, node.gate) and _is_computed_from(node, z)
     ]
     found.sort(key=lambda place: place.node.index)
     wires = [z for z in graph.nodes if not z.constant and np.shape(z.value) in alike]
     pairs = [(z, node) for z in wires for node in alike[np.shape(z.value)].list_equal_above(z.value)]
     rectified = [Place(gate, (z,), node) for z, node in pairs for gate in fit_rectifiers(z.value, node.value)]
-    return found + [place for place in rectified if place.inputs[0].index < place.node.index]
+    return found + [place for place in rectified if _is_computed_from(place.node, place.inputs[0])]
 
 
 class _Alike:
@@ -239,6 +240,19 @@ class _Alike:
             return []
         equal = (self.values[:, above] == np.ravel(z)[above]).all(axis=1)
         return [self.nodes[k] for k in np.flatnonzero(equal).tolist()]
+
+
+def _is_computed_from(node: Node, z: Node) -> bool:
+    """Return True if there is a path from z to the node."""
+    waiting, seen = list(node.inputs), {z.index}
+    while waiting:
+        x = waiting.pop()
+        if x is z:
+            return True
+        if x.index > z.index and x.index not in seen:
+            seen.add(x.index)
+            waiting += x.inputs
+    return False
 
 
 def _is_other_kind(gate: Any, own: Any) -> bool:

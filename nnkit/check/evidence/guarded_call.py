@@ -16,11 +16,12 @@ import numpy as np
 from nnkit.arrays import ShapeError, get_input_names, get_name
 from nnkit.check.context import current_context
 from nnkit.check.evidence.calls import call_once
-from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder
+from nnkit.check.evidence.finding import NOT_ATTEMPTED, CallFault, Finding, WrongValue, find_placeholder, say_it
 from nnkit.check.evidence.tolerance import find_worst, make_table
 from nnkit.check.evidence.value_difference import describe_difference
 from nnkit.check.remote import CallResult
 from nnkit.check.verdict import Status
+from nnkit.language import say
 from nnkit.own_lines import find_own_line
 
 MAX_INPUT_ENTRIES = 20_000_000
@@ -36,7 +37,7 @@ def prepare_inputs(names: Sequence[str], inputs: Sequence[Any], fixed: bool = Fa
     """Return the inputs in float64; integer arrays (labels) stay as they are. A finding where one cannot be checked, or
     where none can be differentiated; unless, with `fixed`, none need be."""
     if not inputs and not fixed:
-        return Finding("error", "there is nothing to differentiate: give the inputs, check_backward(gate, x, y).")
+        return Finding("error", say("there is nothing to differentiate: give the inputs, check_backward(gate, x, y)."))
     ready: list[Any] = []
     for name, x in zip(names, inputs):
         prepared = _prepare_input(name, x)
@@ -44,7 +45,9 @@ def prepare_inputs(names: Sequence[str], inputs: Sequence[Any], fixed: bool = Fa
             return prepared
         ready.append(prepared)
     if not fixed and not differentiable_positions(ready):
-        return Finding("error", "every input is an array of integers, which has no derivative: write x.astype(float).")
+        return Finding(
+            "error", say("every input is an array of integers, which has no derivative: write x.astype(float).")
+        )
     return tuple(ready)
 
 
@@ -53,19 +56,34 @@ def _prepare_input(name: str, x: Any) -> Any:
     if isinstance(array, Finding):
         return array
     if array.dtype.kind == "c":
-        sentence = f"{name} is complex: give its real and its imaginary part as two inputs, for these have derivatives."
+        sentence = say(
+            "{name} is complex: give its real and its imaginary part as two inputs, for these have derivatives.",
+            name=name,
+        )
         return Finding("error", sentence)
     if array.dtype.kind not in "biuf":
-        return Finding("error", f"{name} must hold numbers, not {describe_kind(x)}.")
+        return Finding("error", say("{name} must hold numbers, not {kind}.", name=name, kind=describe_kind(x)))
     if array.size == 0:
-        return Finding("error", f"{name} is empty (shape {array.shape}): there is nothing to differentiate.")
+        return Finding(
+            "error",
+            say(
+                "{name} is empty (shape {shape}): there is nothing to differentiate.",
+                name=name,
+                shape=array.shape,
+            ),
+        )
     if array.size > MAX_INPUT_ENTRIES:
-        most = f"a check takes at most {MAX_INPUT_ENTRIES}. Use a smaller example."
-        return Finding("error", f"{name} has {array.size} entries; {most}")
+        sentence = say(
+            "{name} has {count} entries; a check takes at most {most}. Use a smaller example.",
+            **{"name": name, "count": array.size, "most": MAX_INPUT_ENTRIES},
+        )
+        return Finding("error", sentence)
     if array.dtype.kind in "biu":
         return array.copy()
     if not np.all(np.isfinite(array)):
-        return Finding("error", f"{name} holds NaN or infinity: choose an input at which the function is finite.")
+        return Finding(
+            "error", say("{name} holds NaN or infinity: choose an input at which the function is finite.", name=name)
+        )
     return np.asarray(array, dtype=float).copy()[()]
 
 
@@ -100,9 +118,18 @@ def read_result(result: CallResult, method: str, function: Callable[..., Any] | 
         return CallFault("error", str(fault), fault=fault, method=method, message=str(fault))
     if fault is not None:
         message, line = _shorten(_read_message(fault), 400), _find_line(fault)
-        return CallFault("error", f"{method} failed.", fault=fault, method=method, message=message, line=line)
+        return CallFault(
+            "error",
+            say("{method} failed.", method=say_it(method)),
+            fault=fault,
+            method=method,
+            message=message,
+            line=line,
+        )
     if result.returned is None and never_returns(function):
-        return Finding("wrong", f"{method} computes something, but does not return it.", ("no-return",))
+        return Finding(
+            "wrong", say("{method} computes something, but does not return it.", method=say_it(method)), ("no-return",)
+        )
     return find_placeholder(result.returned, method) or result.returned
 
 
@@ -151,8 +178,10 @@ def find_changed(labels: Sequence[str], given: Sequence[Any], original: Sequence
     """Return a finding if an argument is not what it was before the call."""
     for position, (after, before) in enumerate(zip(given, original)):
         if not equal_arrays(np.asarray(after), np.asarray(before)):
-            label = labels[position] if position < len(labels) else f"input {position + 1}"
-            sentence = f"it changed {label} in place: make a new array, for others still need the old values."
+            label = labels[position] if position < len(labels) else say("input {position}", position=position + 1)
+            sentence = say(
+                "it changed {label} in place: make a new array, for others still need the old values.", label=label
+            )
             return Finding("wrong", sentence, ("mutated-input",))
     return None
 
@@ -180,10 +209,14 @@ def measures_derivative(function: Callable[..., Any], given: Sequence[Any], poin
     """Return True if `function(*given)` calls some function at two points that are close to one of these (itself, or a
     small step away): that is how a derivative is measured, not how it is computed."""
     seen: dict[tuple[Any, int], set[bytes]] = {}
+    remote = current_context().remote()
+    wire = type(remote).__module__.partition(".")[0] if remote else None  # its functions only carry arrays across
 
     def watch(frame: FrameType, event: str, arg: Any) -> None:
         code = frame.f_code
         if event != "call" or "site-packages" in code.co_filename:
+            return
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == wire:
             return
         for value in [frame.f_locals.get(name) for name in (*code.co_varnames[: code.co_argcount], *code.co_freevars)]:
             for i, x in enumerate(points):
@@ -192,7 +225,6 @@ def measures_derivative(function: Callable[..., Any], given: Sequence[Any], poin
 
     if sys.getprofile():  # a profiler runs already, and there is room for one
         return False
-    remote = current_context().remote()
     with remote.watching(points) if remote else nullcontext():
         sys.setprofile(watch)
         try:
@@ -220,11 +252,23 @@ def read_numbers(
     if isinstance(array, Finding):
         return array
     if array.dtype.kind not in "biuf":
-        return Finding("wrong", f"{name} must hold numbers, not {describe_kind(value)}.", ("not-numbers",))
+        return Finding(
+            "wrong",
+            say("{name} must hold numbers, not {kind}.", name=name, kind=describe_kind(value)),
+            ("not-numbers",),
+        )
     if array.size > MAX_RESULT_ENTRIES and array.size > MAX_RATIO * sum(map(np.size, inputs)):
-        return Finding("wrong", f"{name} has {array.size} entries, far too many.", ("wrong-shape",))
+        return Finding(
+            "wrong",
+            say("{name} has {count} entries, far too many.", name=name, count=array.size),
+            ("wrong-shape",),
+        )
     if shape is not None and array.shape != shape:
-        return Finding("wrong", f"{name} is {array.shape}, but it should be {shape}.", ("wrong-shape",))
+        return Finding(
+            "wrong",
+            say("{name} is {shape}, but it should be {expected}.", name=name, shape=array.shape, expected=shape),
+            ("wrong-shape",),
+        )
     return array
 
 
@@ -234,20 +278,27 @@ def read_float64(name: str, value: Any, inputs: Sequence[Any] = ()) -> np.ndarra
     if isinstance(array, Finding):
         return array
     if array.dtype in (np.float16, np.float32):
-        sentence = f"{name} is {array.dtype}: compute in float64, the type of the inputs"
-        hint = " (JAX: jax.config.update('jax_enable_x64', True))."
-        return Finding("wrong", sentence + (hint if array.dtype == np.float32 else "."), ("low-precision",))
+        sentence = say(
+            "{name} is {dtype}: compute in float64, the type of the inputs (JAX: jax.config.update('jax_enable_x64', "
+            "True))."
+            if array.dtype == np.float32
+            else "{name} is {dtype}: compute in float64, the type of the inputs.",
+            **{"name": name, "dtype": array.dtype},
+        )
+        return Finding("wrong", sentence, ("low-precision",))
     return array.astype(float)
 
 
 def _read_rectangular(name: str, value: Any, status: Status = "wrong") -> np.ndarray | Finding:
     mistakes = ("not-numbers",) if status == "wrong" else ()
     if isinstance(value, str | bytes | dict | set) or hasattr(value, "__next__"):
-        return Finding(status, f"{name} must hold numbers, not {describe_kind(value)}.", mistakes)
+        return Finding(
+            status, say("{name} must hold numbers, not {kind}.", name=name, kind=describe_kind(value)), mistakes
+        )
     try:
         return np.asarray(value)
     except Exception:  # ragged lists, or an object whose __array__ fails
-        return Finding(status, f"{name} must be a rectangular array of numbers.", mistakes)
+        return Finding(status, say("{name} must be a rectangular array of numbers.", name=name), mistakes)
 
 
 def find_difference(
@@ -255,7 +306,14 @@ def find_difference(
 ) -> Finding | None:
     """Return a finding unless the arrays agree to `rtol` of the largest expected entry, or to `floor`."""
     if value.shape != expected.shape:
-        return Finding("wrong", f"{name} is {value.shape}, but it should be {expected.shape}.", ("wrong-shape",))
+        return Finding(
+            "wrong",
+            say(
+                "{name} is {shape}, but it should be {expected}.",
+                **{"name": say_it(name), "shape": value.shape, "expected": expected.shape},
+            ),
+            ("wrong-shape",),
+        )
     finite = np.where(np.isfinite(expected), np.abs(expected), 0.0)
     with np.errstate(invalid="ignore"):
         near = np.abs(value - expected) <= max(rtol * float(np.max(finite, initial=0.0)), floor)
@@ -265,22 +323,25 @@ def find_difference(
     index = find_worst(value, expected, wrong)
     error = float(abs(value[index] - expected[index]))
     entries = make_table("value", value, expected, wrong)
-    sentence = f"{name} {describe_difference(value, expected, wrong)}."
+    differs = describe_difference(value, expected, wrong)
+    sentence = (
+        say("it {differs}.", differs=differs) if name == "it" else say("{name} {differs}.", name=name, differs=differs)
+    )
     return WrongValue("wrong", sentence, ("wrong-value",), entries=entries, error=error, value=value)
 
 
 def describe_kind(value: Any) -> str:
     """Return what kind of thing a value is, in words for a sentence."""
     if isinstance(value, str):
-        return f"the text {_shorten(value, 20)!r}"
+        return say("the text {text!r}", text=_shorten(value, 20))
     if isinstance(value, tuple | list):
-        return f"a {type(value).__name__} of {len(value)}"
+        return say("a {type} of {count}", type=type(value).__name__, count=len(value))
     if isinstance(value, np.ndarray):
-        return f"an array of type {value.dtype.name}"
+        return say("an array of type {name}", name=value.dtype.name)
     if isinstance(value, type):
-        return f"the class {value.__name__} (write {value.__name__}() for one of it)"
+        return say("the class {name} (write {name}() for one of it)", name=value.__name__)
     name = type(value).__name__
-    return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
+    return say("an {type}" if name[0] in "aeioAEIO" else "a {type}", type=name)
 
 
 def _shorten(text: str, max_chars: int = 160) -> str:
@@ -291,8 +352,8 @@ def _shorten(text: str, max_chars: int = 160) -> str:
 def find_missing_method(gate: Any) -> Finding | None:
     """Return a finding for what is no gate: a class in place of one of its objects, or an object without a method."""
     if isinstance(gate, type):
-        return Finding("error", f"this is {describe_kind(gate)}.")
+        return Finding("error", say("this is {kind}.", kind=describe_kind(gate)))
     for method in ("forward", "backward"):
         if not callable(getattr(gate, method, None)):
-            return Finding("error", f"{get_name(gate)} has no method {method!r}.")
+            return Finding("error", say("{name} has no method {method!r}.", name=get_name(gate), method=method))
     return None

@@ -10,6 +10,7 @@ from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import equal_arrays
 from nnkit.check.evidence.subjects import Subject
+from nnkit.language import say
 
 TYPES = (np.float32, np.float16)
 STEP = 4
@@ -31,8 +32,13 @@ def find_rounded_input(subject: Subject, inputs: Arrays) -> Finding | None:
     if kind is None:
         return None
     name, small = subject.names[i], np.dtype(kind).name
-    sentence = f"it rounds {name} to {small}, so no change of {name} below that shows: compute in float64"
-    return Finding("wrong", f"{sentence}, or say so with dtype=np.{small}.", ("low-precision",))
+    sentence = say(
+        "it rounds {name} to {small}, so no change of {name} below that shows: compute in float64, or say so with "
+        "dtype=np.{small}.",
+        name=name,
+        small=small,
+    )
+    return Finding("wrong", sentence, ("low-precision",))
 
 
 def _rounds(subject: Subject, inputs: Arrays, i: int, kind: type[np.floating]) -> bool:

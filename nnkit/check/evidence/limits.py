@@ -57,6 +57,7 @@ def alarm(seconds: float, fault: type[BaseException], every: float = 0.0) -> Ite
 
     def ring(signum: int, frame: FrameType | None) -> None:
         if (left := ends - clock()) <= 0:
+            current_context().on_limit()
             raise fault
         signal.setitimer(signal.ITIMER_REAL, max(1e-3, left), every)
 

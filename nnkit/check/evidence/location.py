@@ -15,6 +15,7 @@ from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.subjects import Subject
 from nnkit.check.evidence.tolerance import format_place
 from nnkit.check.verdict import Entry
+from nnkit.language import say
 from nnkit.numerical import MIN_SCALE
 
 PLAIN = 1e-4
@@ -76,9 +77,15 @@ def _describe_wrong_entry(subject: Subject, inputs: Arrays, wrong: WrongEntry) -
     shown = [float(subject.shown(i, inputs, gradient)[wrong.index]) for gradient in filled]
     yours, expected = two_numbers(*shown)
     at = f"{format_place(subject.names[i], wrong.index)} = {float(inputs[i][wrong.index]):.4g}"
-    sentence = f"{subject.name(i)} is wrong: at {at} it is {yours}, the measured one is {expected}."
+    sentence = say(
+        "{name} is wrong: at {at} it is {yours}, the measured one is {expected}.",
+        name=subject.name(i),
+        at=at,
+        yours=yours,
+        expected=expected,
+    )
     row = Entry(format_place(subject.name(i), wrong.index), *shown)
-    note = "This entry was found by halving, not by going through all: others may be wrong too."
+    note = say("This entry was found by halving, not by going through all: others may be wrong too.")
     return Finding("wrong", sentence, entries=(row,), error=abs(row.yours - row.expected), notes=(note,))
 
 
@@ -96,7 +103,11 @@ def find_wrong_shape(subject: Subject, inputs: Arrays, returned: Arrays) -> Find
     """Find a gradient whose shape is not its input's."""
     for i, w in zip(subject.wrt, returned):
         if w.shape != np.shape(inputs[i]):
-            sentence = f"{subject.name(i)} is {w.shape}, but {subject.names[i]} is {np.shape(inputs[i])}."
+            sentence = say(
+                "{gradient} is {returned}, but {name} is {shape}.",
+                **{"gradient": subject.name(i), "returned": w.shape},
+                **{"name": subject.names[i], "shape": np.shape(inputs[i])},
+            )
             return Finding("wrong", sentence, ("wrong-shape",))
     return None
 

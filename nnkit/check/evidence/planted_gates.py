@@ -9,18 +9,23 @@ from typing import Any
 import numpy as np
 
 from nnkit.arrays import Array
+from nnkit.language import say, to_say
 
 Function = Callable[..., Any]
 
-OF_NAN = (
+OF_NAN = to_say(
     "A comparison with NaN is always False: `error > tolerance` lets a NaN pass, `not error <= tolerance` does not."
 )
-OF_SMALL_ENTRIES = (
+OF_SMALL_ENTRIES = to_say(
     "Some of its slopes are 0 or tiny. With a tolerance for each entry, nothing is allowed there, and error / slope "
     "may be 0 / 0, which is NaN. Compare the largest error with the largest entry."
 )
-OF_NORMS = "A norm adds up all entries, so an error in one of them counts for less. Compare the largest error."
-OF_SIGNS = "All its slopes may be negative. Is the largest of them then the largest in size? Take np.abs before np.max."
+OF_NORMS = to_say(
+    "A norm or a mean is of all entries, so an error in one of them counts for less. Compare the largest error."
+)
+OF_SIGNS = to_say(
+    "All its slopes may be negative. Is the largest of them then the largest in size? Take np.abs before np.max."
+)
 """Hints for gates by which a slip in comparing shows."""
 
 
@@ -43,61 +48,78 @@ class PlantedGate:
     def is_right(self) -> bool:
         return not self.fault
 
+    def describe(self) -> str:
+        """Return its formula, and what is wrong with it: "x * y, whose inputs are not swapped"."""
+        return f"{self.name}, {say(self.fault)}" if self.fault else self.name
+
     def __str__(self) -> str:
-        return f"the gate {self.name}, {self.fault}" if self.fault else f"the gate {self.name}"
+        return say("the gate {gate}", gate=self.describe())
 
 
 def make_clear_gates(rng: np.random.Generator) -> list[PlantedGate]:
     """Return gates whose backwards are right, or so wrong that any entry shows it."""
     x, y, w, v = (_draw(rng, *shape) for shape in ((2, 3), (2, 3), (3, 2), (2, 2)))
     scores = rng.normal(size=(2, 3))
+    v[0, 1], v[1, 0] = abs(v[0, 1]), -abs(v[1, 0])  # far from symmetric: a missing transpose shows
     return [
         *make_right_gates(rng),
-        PlantedGate("x * y", _multiply, lambda g, c: (g * c[0], g * c[1]), (x, y), "whose inputs are not swapped"),
-        PlantedGate("x**2", _square, lambda g, x: (g * x,), (w,), "whose factor 2 is missing"),
-        PlantedGate("x @ w", _matmul, lambda g, c: (g @ c[1], c[0] @ g), (v, v + 1), "whose transposes are missing"),
-        PlantedGate("exp(x)", _exp, lambda g, out: (-g * out,), (y,), "with the wrong sign", ("compared-as-a-whole",)),
-        PlantedGate("softmax(x)", _softmax, lambda g, p: (g * p * (1 - p),), (scores,), "with the diagonal only"),
+        PlantedGate(
+            "x * y", _multiply, lambda g, c: (g * c[0], g * c[1]), (x, y), to_say("whose inputs are not swapped")
+        ),
+        PlantedGate("x**2", _square, lambda g, x: (g * x,), (w,), to_say("whose factor 2 is missing")),
+        PlantedGate(
+            "x @ w", _matmul, lambda g, c: (g @ c[1], c[0] @ g), (v, v + 1), to_say("whose transposes are missing")
+        ),
+        PlantedGate(
+            "exp(x)", _exp, lambda g, out: (-g * out,), (y,), to_say("with the wrong sign"), ("compared-as-a-whole",)
+        ),
+        PlantedGate(
+            "softmax(x)", _softmax, lambda g, p: (g * p * (1 - p),), (scores,), to_say("with the diagonal only")
+        ),
     ]
 
 
 def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
     """Return gates that are right, or wrong in a way that a careless checker does not see."""
     x, y, w, few = _draw(rng, 2, 3), _draw(rng, 2, 3), _draw(rng, 3, 2), _draw(rng, 4)
-    scores, positive = rng.normal(size=(2, 3)), np.abs(_draw(rng, 2, 2))
+    scores, positive, many = rng.normal(size=(2, 3)), np.abs(_draw(rng, 2, 2)), _draw(rng, 3, 5)
     return [
         *make_right_gates(rng),
         PlantedGate("1e6 * x**2", *_scaled_square(1e6), (few,), hides=("fixed-tolerance",)),
         PlantedGate("1e-9 * x**2", *_scaled_square(1e-9), (few,)),
         PlantedGate(
             "1e-9 * x**2", _scaled_square(1e-9)[0], lambda g, x: (1e-9 * g * x,), (few,),
-            "whose factor 2 is missing", ("fixed-tolerance",),
+            to_say("whose factor 2 is missing"), ("fixed-tolerance",),
         ),
         PlantedGate(
-            "x * y", _multiply, lambda g, c: (c[1], c[0]), (x, y), "which leaves out the upstream gradient",
+            "x * y", _multiply, lambda g, c: (c[1], c[0]), (x, y), to_say("which leaves out the upstream gradient"),
             ("ones-upstream",),
         ),
         PlantedGate(
-            "softmax(x)", _softmax, lambda g, p: (0.0 * g,), (scores,), "whose gradient is 0 throughout",
+            "softmax(x)", _softmax, lambda g, p: (0.0 * g,), (scores,), to_say("whose gradient is 0 throughout"),
             ("ones-upstream", "compared-as-a-whole"),
         ),
         PlantedGate(
-            "exp(x)", _exp, lambda g, out: ((g * out)[::-1, ::-1],), (x,), "whose gradient is in reverse order",
+            "exp(x)", _exp, lambda g, out: ((g * out)[::-1, ::-1],), (x,), to_say("whose gradient is in reverse order"),
             ("compared-as-a-whole",),
         ),
         PlantedGate(
-            "x * y", _multiply, lambda g, c: (g * c[1], 2 * g * c[0]), (x, y), "wrong in its second input alone",
+            "x * y", _multiply, lambda g, c: (g * c[1], 2 * g * c[0]), (x, y),
+            to_say("wrong in its second input alone"),
             ("unnoticed-entry",),
         ),
-        PlantedGate("exp(x)", _exp, _double_last, (y,), "wrong in its last entry alone", ("unnoticed-entry",)),
-        PlantedGate("x**2", _square, lambda g, x: (2.002 * g * x,), (few,), "off by a thousandth"),
-        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (g * x,), (positive,), "half of what it should be"),
-        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (4 * g * x,), (positive,), "twice what it should be"),
+        PlantedGate("exp(x)", _exp, _double_last, (y,), to_say("wrong in its last entry alone"), ("unnoticed-entry",)),
+        PlantedGate("x**2", _square, lambda g, x: (2.002 * g * x,), (few,), to_say("off by a thousandth")),
+        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (g * x,), (positive,),
+        to_say("half of what it should be")),
+        PlantedGate("sum(x**2)", _squared_norm, lambda g, x: (4 * g * x,), (positive,),
+        to_say("twice what it should be")),
         PlantedGate(
-            "exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,), "whose gradient is NaN", hint=OF_NAN
+            "exp(x)", _exp, lambda g, out: (np.full(out.shape, np.nan),), (x,),
+            to_say("whose gradient is NaN"), hint=OF_NAN
         ),
         PlantedGate(
-            "exp(x)", _exp, _shift_one, (x,), "of which one entry is off by a thousandth of the largest",
+            "exp(x)", _exp, _shift_one, (many,), to_say("of which one entry is off by a thousandth of the largest"),
             ("unnoticed-entry",), OF_NORMS,
         ),
         PlantedGate(
@@ -105,12 +127,13 @@ def make_subtle_gates(rng: np.random.Generator) -> list[PlantedGate]:
         ),
         PlantedGate("sum(exp(x))", *_exp_sum(1.0), (y,), hint=OF_SIGNS),
         PlantedGate("-sum(exp(x))", *_exp_sum(-1.0), (y,), hint=OF_SIGNS),
-        PlantedGate("sum(x)", _sum, lambda g, _: (g,), (x,), "whose gradient is one number, not an array like x"),
+        PlantedGate("sum(x)", _sum, lambda g, _: (g,), (x,),
+        to_say("whose gradient is one number, not an array like x")),
         PlantedGate(
             "sum(x, axis=0)", lambda x: (np.sum(x, axis=0), None), lambda g, _: (g[None],), (x,),
-            "whose gradient has one row, where x has two",
+            to_say("whose gradient has one row, where x has two"),
         ),
-        PlantedGate("2 * x", _double, lambda g, _: (2 * g[None],), (x,), "whose gradient has an axis too many"),
+        PlantedGate("2 * x", _double, lambda g, _: (2 * g[None],), (x,), to_say("whose gradient has an axis too many")),
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from nnkit.check.evidence.comparison import Arrays
 from nnkit.check.evidence.directions import draw_ways
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import Subject
+from nnkit.language import say
 
 TYPES = (np.float32, np.float16)
 POINTS = 64
@@ -33,11 +34,17 @@ def find_rounding_on_the_way(subject: Subject, inputs: Arrays, exact: bool) -> F
         return None
     if kind is None:
         return None
-    small, what = np.dtype(kind).name, "forward" if subject.takes_upstream else "it"
-    to = small if kind is np.float32 else f"{small}, or with np.round"
-    other = f", or say so with dtype=np.{small}" if kind is np.float32 else ", and do not round"
-    sentence = f"{what} rounds a number on the way (to {to}?), its value moves in jumps: compute in float64{other}."
-    why = "Between two jumps the value does not follow its inputs, so there is no slope to be measured."
+    small, what = np.dtype(kind).name, "forward" if subject.takes_upstream else say("it")
+    to = small if kind is np.float32 else say("{small}, or with np.round", small=small)
+    sentence = say(
+        "{what} rounds a number on the way (to {to}?), its value moves in jumps: compute in float64, or say so with "
+        "dtype=np.{small}."
+        if kind is np.float32
+        else "{what} rounds a number on the way (to {to}?), its value moves in jumps: compute in float64, and do not "
+        "round.",
+        **{"what": what, "to": to, "small": small},
+    )
+    why = say("Between two jumps the value does not follow its inputs, so there is no slope to be measured.")
     return Finding("wrong", sentence, ("low-precision",), words={"why": why})
 
 

@@ -14,6 +14,7 @@ from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import pull_back
 from nnkit.check.evidence.wire_text import format_wire, name_wires
 from nnkit.graph import Node
+from nnkit.language import say
 
 MAX_SHARES = 300_000
 NOISE = 1e-8
@@ -55,7 +56,7 @@ def _find_whole(comparison: Comparison, i: int) -> Iterator[Site]:
     if jacobian is not None and upstream.ndim and jacobian.size <= MAX_SHARES and len(jacobian) == upstream.size:
         measured = np.where(np.abs(jacobian) > NOISE * np.max(np.abs(jacobian), initial=0.0), jacobian, 0.0)
         shares = (measured * upstream.reshape(-1, 1)).reshape(*upstream.shape, -1)
-        yield Site("the output", shares, np.shape(comparison.given[i]))
+        yield Site(say("the output"), shares, np.shape(comparison.given[i]))
 
 
 def _find_first_gate(comparison: Comparison, i: int) -> Iterator[Site]:

@@ -19,6 +19,7 @@ from nnkit.check.evidence.finding import Finding, find_placeholder
 from nnkit.check.evidence.tolerance import format_place
 from nnkit.check.remote import Call, CallResult, ResultRef
 from nnkit.gates.base import check_pair
+from nnkit.language import say, to_say
 from nnkit.numerical import draw_signs
 from nnkit.rebinding import rebind
 
@@ -26,9 +27,9 @@ Function = Callable[..., Any]
 MAX_BATCH_NUMBERS = 100_000
 """Numbers in the arguments of one batch of calls."""
 CACHE_MUTATIONS = {
-    "changed": "it changed its cache in place: make a new array, for others still need the old values.",
-    "taken": "it took something out of its cache: leave the cache as it is, for a second call needs it too.",
-    "added": "it put something into its cache: leave the cache as it is, and keep results in variables.",
+    "changed": to_say("it changed its cache in place: make a new array, for others still need the old values."),
+    "taken": to_say("it took something out of its cache: leave the cache as it is, for a second call needs it too."),
+    "added": to_say("it put something into its cache: leave the cache as it is, and keep results in variables."),
 }
 
 
@@ -78,7 +79,7 @@ class Subject:
 
     takes_upstream: ClassVar[bool] = False
     """The learner's code is handed an upstream gradient; else it is 1."""
-    output: ClassVar[str] = "the value"
+    output: ClassVar[str] = to_say("the value")
     """Name of the output in a sentence."""
 
     def value(self, inputs: Arrays) -> np.ndarray | Finding:
@@ -263,7 +264,7 @@ class GateAnswers(Answers):
         if found:
             return found
         wrong = find_wrong_forward(self.subject, returned) or find_several_outputs(returned[0])
-        return wrong or guarded_call.read_float64("forward's output", returned[0], self.inputs)
+        return wrong or guarded_call.read_float64(say("forward's output"), returned[0], self.inputs)
 
     def gradients(self, k: int) -> Arrays | Finding:
         return self._read_backward(self.results[1 + k], self.upstreams[k])
@@ -291,7 +292,7 @@ class GateAnswers(Answers):
         returned = guarded_call.read_result(result, "backward", self.subject.gate.backward)
         if isinstance(returned, Finding):
             return returned
-        changed = guarded_call.find_changed(["the upstream gradient"], result.given, (upstream,))
+        changed = guarded_call.find_changed([say("the upstream gradient")], result.given, (upstream,))
         if changed:
             return changed
         if result.mutated:
@@ -342,7 +343,7 @@ class FunctionAnswers(Answers):
 
     def value(self) -> np.ndarray | Finding:
         pair = self._read_pair(0)
-        value = pair if isinstance(pair, Finding) else guarded_call.read_float64("the value", pair[0])
+        value = pair if isinstance(pair, Finding) else guarded_call.read_float64(say("the value"), pair[0])
         if not isinstance(value, Finding) and value.size != 1:
             return _find_array(value.shape)
         return value if isinstance(value, Finding) else value.reshape(())
@@ -362,18 +363,22 @@ class FunctionAnswers(Answers):
         if wrong:
             return wrong
         value, gradients = returned
-        missing = find_placeholder(value, "the value") or find_placeholder(gradients, "the gradient")
+        missing = find_placeholder(value, say("the value")) or find_placeholder(gradients, say("the gradient"))
         return missing or (value, gradients)
 
 
 def _find_array(shape: tuple[int, ...]) -> Finding:
     """Return the finding on a value that is an array, and so has no gradient."""
-    sentence = f"the value must be one number, but it has shape {shape}: an array has no gradient, but a Jacobian."
+    sentence = say(
+        "the value must be one number, but it has shape {shape}: an array has no gradient, but a Jacobian.", shape=shape
+    )
     words = {
-        "why": "Only one number has one slope for each entry of the input.",
-        "nudge": "Print the shape of the value. Which operation should make one number of it?",
-        "hint": "For a function that works entry by entry, f with its slope f1: `check_backward((f, lambda dout, x: "
-        "dout * f1(x)), x)`, or check it at one number.",
+        "why": say("Only one number has one slope for each entry of the input."),
+        "nudge": say("Print the shape of the value. Which operation should make one number of it?"),
+        "hint": say(
+            "For a function that works entry by entry, f with its slope f1: `check_backward((f, lambda dout, x: "
+            "dout * f1(x)), x)`, or check it at one number."
+        ),
     }
     return Finding("wrong", sentence, ("wrong-shape",), words=words)
 
@@ -383,7 +388,7 @@ class StepSubject(FunctionSubject):
     """A step W ↦ W - step_size · dW, seen as the gradient that it followed: (W - new W) / step_size."""
 
     def name(self, i: int) -> str:
-        return f"the new {self.names[i]}"
+        return say("the new {name}", name=self.names[i])
 
     def rounding(self, i: int, inputs: Arrays) -> Any:
         return 4 * np.finfo(float).eps * np.abs(inputs[i]) / self.step_size

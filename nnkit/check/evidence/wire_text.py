@@ -11,6 +11,7 @@ from nnkit.check.evidence.array_gates import Pick
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.traced_gates import Elementwise, Min
 from nnkit.graph import Graph, Node
+from nnkit.language import say, to_say
 
 MAX_FORMULA_CHARS = 32
 MAX_ARGUMENT_CHARS = 12
@@ -34,7 +35,7 @@ _CALLS: dict[type, str] = {
     gates.ReLU: "np.maximum(0, {})",
     gates.Max: "np.maximum({}, {})",
     Min: "np.minimum({}, {})",
-    gates.SoftmaxCrossEntropy: "the softmax loss of {}",
+    gates.SoftmaxCrossEntropy: to_say("the softmax loss of {scores}"),
 }
 _ATOM = 4
 
@@ -84,7 +85,7 @@ def _name_outputs(graph: Trace) -> dict[int, str]:
     ends = graph.nodes[-1].inputs
     if len(ends) != len(graph.outputs):
         return {}
-    flat = {end.index: f"the output {name}" for end, name in zip(ends, graph.outputs)}
+    flat = {end.index: say("the output {name}", name=name) for end, name in zip(ends, graph.outputs)}
     return flat | {end.inputs[0].index: name for end, name in zip(ends, graph.outputs) if isinstance(end.gate, Pick)}
 
 
@@ -127,6 +128,8 @@ def _format(
     if kind is gates.Power:
         base = texts[0] if arguments[0][1] == _ATOM or texts[0] == "…" else f"({texts[0]})"
         return (f"np.sqrt({texts[0]})" if node.gate.exponent == 0.5 else f"{base}**{node.gate.exponent:g}"), _ATOM
+    if kind is gates.SoftmaxCrossEntropy:
+        return say("the softmax loss of {scores}", scores=texts[0]), _ATOM
     if kind in _CALLS:
         return _CALLS[kind].format(*texts), _ATOM
     how = getattr(node.gate, "how", None)
@@ -166,17 +169,26 @@ def format_way(wire: Node, node: Node, names: Names) -> str:
     wire reaches the gate on another way too."""
     graph, formula = node.graph, format_wire(node, names)
     if has_other_way(wire, node):
-        return f"straight from {format_wire(wire, names)} to {formula}"
+        return say("straight from {wire} to {formula}", wire=format_wire(wire, names), formula=formula)
     if node.inputs.count(wire) > 1:
-        return f"through one side of {formula}"
+        return say("through one side of {formula}", formula=formula)
     twins = [x for x in graph.nodes if x is not node and x.gate is not None and format_wire(x, names) == formula]
     users = [x for x in graph.nodes if node in x.inputs]
     axis = getattr(node.gate, "axis", None)
     if axis is not None and formula.endswith(")"):
-        return f"through {formula[:-1]}, axis={axis})"
+        return say("through {formula}, axis={axis})", formula=formula[:-1], axis=axis)
     if twins and len(users) == 1 and getattr(node.gate, "how", None) is None:  # what it goes into tells the two apart
         after = format_wire(users[0], names)
         if any(x in users[0].inputs for x in twins):
-            return f"through the {'left' if users[0].inputs[0] is node else 'right'} side of {after}"
-        return f"through {after}" if users[0] is not graph.nodes[-1] else f"through {formula} to {after}"
-    return f"through {formula}"
+            return say(
+                "through the left side of {after}"
+                if users[0].inputs[0] is node
+                else "through the right side of {after}",
+                after=after,
+            )
+        return (
+            say("through {after}", after=after)
+            if users[0] is not graph.nodes[-1]
+            else say("through {formula} to {after}", formula=formula, after=after)
+        )
+    return say("through {formula}", formula=formula)

@@ -12,6 +12,7 @@ from nnkit.arrays import get_input_names
 from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.places import Place, copy_deeply, format_place_in, is_leaf, list_leaves, put_at
+from nnkit.language import say
 from nnkit.text import join_words
 
 Selection = str | int | Sequence[str | int] | None
@@ -123,8 +124,12 @@ def read_gradient(gradients: Any, place: Place, name: str) -> Any:
             gradients = _enter(gradients, step.key)
         except (KeyError, IndexError, AttributeError, TypeError):
             has = guarded_call.describe_kind(gradients)
-            sentence = (
-                f"the gradient {format_place_in(name, place)} is missing: there is no {kind} {step.key!r} in {has}."
+            sentence = say(
+                "the gradient {place} is missing: there is no {kind} {key!r} in {has}.",
+                place=format_place_in(name, place),
+                kind=kind,
+                key=step.key,
+                has=has,
             )
             return Finding("wrong", sentence, ("wrong-count",))
     return gradients
@@ -165,7 +170,14 @@ def read_arguments(
     ]
     unknown = [s for s in selected if s not in own and s not in names and not (isinstance(s, int) and s < len(names))]
     if unknown:
-        return Finding("error", f"wrt= must name inputs: {join_words(names)}; there is no {unknown[0]!r}.")
+        return Finding(
+            "error",
+            say(
+                "wrt= must name inputs: {names}; there is no {unknown!r}.",
+                names=join_words(names),
+                unknown=unknown[0],
+            ),
+        )
     whole = not fixed and not any(np.asarray(leaf).dtype.kind in "fc" for leaf in leaves)  # examples, not labels
     leaves = [_as_numbers(leaf) if k in picked or whole else leaf for k, leaf in enumerate(leaves)]
     inputs = guarded_call.prepare_inputs(own, leaves, fixed)

@@ -14,11 +14,12 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.subjects import CACHE_MUTATIONS, GateSubject
 from nnkit.check.pipeline import examine
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 
 IN_PLACE_NOTES = {
-    "changed": "its cache",
-    "taken": "its cache (something is taken out)",
-    "added": "its cache (something is put in)",
+    "changed": to_say("its cache"),
+    "taken": to_say("its cache (something is taken out)"),
+    "added": to_say("its cache (something is put in)"),
 }
 
 
@@ -96,16 +97,16 @@ class FormGate:
         upstreams = split_upstream(upstream, trial.outs)
         before, kept = [np.array(g) for g in upstreams], array_bytes(trial.kept)
         returned = self.code.run_backward(trial, upstreams)
-        changed = guarded_call.find_changed(["the upstream gradient"] * len(before), upstreams, before)
+        changed = guarded_call.find_changed([say("the upstream gradient")] * len(before), upstreams, before)
         mutated = find_mutation(trial.kept, kept)
         inputs = guarded_call.find_changed(self.code.names, trial.bound, trial.given)
         trial.spent = trial.spent or bool(changed or mutated)
         if self.strict and not isinstance(returned, Finding):
             in_cache = Finding("wrong", CACHE_MUTATIONS[mutated], ("mutated-input",)) if mutated else None
             return inputs or changed or in_cache or returned
-        self._notice(changed is not None, "the upstream gradient")
-        self._notice(bool(mutated), IN_PLACE_NOTES.get(mutated, ""))
-        self._notice(inputs is not None, "its inputs")
+        self._notice(changed is not None, say("the upstream gradient"))
+        self._notice(bool(mutated), say(IN_PLACE_NOTES.get(mutated, "")))
+        self._notice(inputs is not None, say("its inputs"))
         return returned
 
     def _notice(self, seen: bool, what: str) -> None:
@@ -116,7 +117,11 @@ class FormGate:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that is changed in place."""
         return tuple(
-            f"It works in place on {what}: right as long as nothing else needs the old values (strict=True refuses it)."
+            say(
+                "It works in place on {what}: right as long as nothing else needs the old values "
+                "(strict=True refuses it).",
+                what=what,
+            )
             for what in self.noticed
         )
 

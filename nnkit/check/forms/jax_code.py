@@ -13,6 +13,7 @@ from nnkit.arrays import get_name
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial, call_code
+from nnkit.language import say
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class JaxCode:
             shares = [jax.numpy.asarray(g, out.dtype) for g, out in zip(upstreams, trial.outs)]
             return back(jax.tree_util.tree_unflatten(trial.kept, shares))
 
-        gradients = call_code(pull, (), {}, f"the derivative of {get_name(self.function)}")
+        gradients = call_code(pull, (), {}, say("the derivative of {name}", name=get_name(self.function)))
         if isinstance(gradients, Finding):
             return gradients
         found = dict(zip(wrt, map(np.asarray, gradients)))
@@ -74,4 +75,4 @@ def read_jax(
     if isinstance(arguments, Finding):
         return arguments
     code = JaxCode(function, arguments, options)
-    return Form(f"the derivative of {get_name(function)}", code, arguments.inputs, arguments.wrt, (), of)
+    return Form(say("the derivative of {name}", name=get_name(function)), code, arguments.inputs, arguments.wrt, (), of)

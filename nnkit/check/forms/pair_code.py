@@ -17,9 +17,10 @@ from nnkit.check.forms.generators import remember_states, seed_generators
 from nnkit.check.forms.pairs import Pair
 from nnkit.check.forms.places import copy_deeply
 from nnkit.check.forms.roles import Parameter, assign_roles, find_returned_option, is_one_by_default, takes
+from nnkit.language import say, to_say
 
-FIRST_NOTE = "Only the first output is differentiated: backward takes one upstream gradient."
-LOSS_NOTE = "The upstream gradient is left out: the gradients are right if this loss comes last."
+FIRST_NOTE = to_say("Only the first output is differentiated: backward takes one upstream gradient.")
+LOSS_NOTE = to_say("The upstream gradient is left out: the gradients are right if this loss comes last.")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,11 @@ def split_returned(
         return (tuple(returned) if isinstance(returned, tuple) else (returned,)), None
     if not isinstance(returned, tuple | list) or len(returned) < 2:
         kind = guarded_call.describe_kind(returned)
-        sentence = f"{forward} must return its output and a cache, (out, cache); it returned {kind}."
+        sentence = say(
+            "{forward} must return its output and a cache, (out, cache); it returned {kind}.",
+            forward=forward,
+            kind=kind,
+        )
         return Finding("wrong", sentence, ("wrong-container",))
     *outs, cache = returned
     if len(outs) == 1 and is_group(outs[0]):
@@ -177,7 +182,9 @@ def fit_roles(pair: Pair, arguments: Arguments, fixed: Mapping[str, Any], seed: 
     for_forward = {k: v for k, v in fixed.items() if takes(pair.forward, k, any_name=True)}
     unknown = [k for k in fixed if k not in for_forward and not takes(pair.backward, k)]
     if unknown:
-        return Finding("error", f"{get_name(pair.forward)} has no parameter {unknown[0]!r}.")
+        return Finding(
+            "error", say("{name} has no parameter {unknown!r}.", name=get_name(pair.forward), unknown=unknown[0])
+        )
     restore = remember_states(pair.forward, pair.backward)
     probe = _probe(pair, arguments, for_forward, seed)
     if isinstance(probe, Finding):
@@ -218,9 +225,12 @@ def _count_upstreams(code: PairCode, probe: Any) -> PairCode | Finding:
     if not wanted and len(outs) == 1 and np.ndim(outs[0]) == 0:
         return code  # a loss
     if len(wanted) != 1:
-        gives = f"{get_name(code.pair.forward)} gives {len(outs)} outputs"
-        taken = f"{get_name(code.pair.backward)} takes {len(wanted)} upstream gradients"
-        return Finding("wrong", f"{gives}, but {taken}.", ("wrong-container",))
+        sentence = say(
+            "{forward} gives {outputs} outputs, but {backward} takes {upstreams} upstream gradients.",
+            **{"forward": get_name(code.pair.forward), "outputs": len(outs)},
+            **{"backward": get_name(code.pair.backward), "upstreams": len(wanted)},
+        )
+        return Finding("wrong", sentence, ("wrong-container",))
     return code if together or _takes_tuple(code) else replace(code, first_only=True, notes=(FIRST_NOTE,))
 
 

@@ -12,6 +12,8 @@ from nnkit.arrays import get_name
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.contexts import pair_with_context, takes_context
 from nnkit.check.forms.places import copy_deeply
+from nnkit.language import say
+from nnkit.text import join_ands
 
 NAMES = (
     ("{}_forward", "{}_backward"),
@@ -102,8 +104,8 @@ def _find_named(space: Any, name: str) -> Pair | Finding:
         forward, backward = (_get(space, form.format(name)) for form in forms)
         if callable(forward) and callable(backward):
             return Pair(forward, backward)
-    wanted = " and ".join(form.format(name) for form in NAMES[0])
-    return Finding("error", f"there is no pair {wanted} in {get_name(space)}.")
+    wanted = join_ands([form.format(name) for form in NAMES[0]])
+    return Finding("error", say("there is no pair {wanted} in {name}.", wanted=wanted, name=get_name(space)))
 
 
 def _get(space: Any, name: str) -> Any:
@@ -125,6 +127,10 @@ def _find_only(space: Any) -> Pair | Finding | None:
     known = space if isinstance(space, Mapping) else getattr(space, "__dict__", {})
     forwards = [name for name in known if "forward" in name and _find_sibling(name, space)]
     if len(forwards) > 1:
-        sentence = f"there are {len(forwards)} layers in it: say which, check_backward((layers, {forwards[0]!r}), ...)."
+        sentence = say(
+            "there are {count} layers in it: say which, check_backward((layers, {first!r}), ...).",
+            count=len(forwards),
+            first=forwards[0],
+        )
         return Finding("error", sentence)
     return _find_sibling(forwards[0], space) if forwards else None

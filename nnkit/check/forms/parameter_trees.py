@@ -23,13 +23,16 @@ from nnkit.check.forms.places import (
     rebuild,
 )
 from nnkit.check.forms.roles import list_required
+from nnkit.language import say, to_say
 
 Function = Callable[..., Any]
 REBOUND = Finding(
     "wrong",
-    "it put new arrays into the old dict: make a new dict, others still need the old one.",
+    to_say("it put new arrays into the old dict: make a new dict, others still need the old one."),
     ("mutated-input",),
-    words={"hint": "Begin with `new = {}` or `new = dict(old)`, and write into that one: new[key] = old[key] - ..."},
+    words={
+        "hint": to_say("Begin with `new = {}` or `new = dict(old)`, and write into that one: new[key] = old[key] - ...")
+    },
 )
 
 
@@ -56,8 +59,10 @@ class ParameterTree:
         places = _list_places(parameters)
         if not places:
             kind = guarded_call.describe_kind(parameters)
-            has = "an empty dict" if isinstance(parameters, Mapping) and not parameters else kind
-            return Finding("error", f"the parameters must be a dict of arrays, or another container; this is {has}.")
+            has = say("an empty dict") if isinstance(parameters, Mapping) and not parameters else kind
+            return Finding(
+                "error", say("the parameters must be a dict of arrays, or another container; this is {has}.", has=has)
+            )
         keys = tuple(_name_place(place, root) for place in places)
         values = [_as_floats(read_place(parameters, place)) for place in places]
         fits = len(along) == len(batch) and not {*along} & {*keys}
@@ -105,38 +110,45 @@ class ParameterTree:
         """Return the gradients in the order of the parameters; a finding where their container is not like theirs."""
         if not self._is_flat:
             return self._read_tree(found)
-        missing_dict = find_placeholder(found, "the dict of gradients")
+        missing_dict = find_placeholder(found, say("the dict of gradients"))
         if missing_dict:
             return missing_dict
         if not isinstance(found, Mapping):
             kind = guarded_call.describe_kind(found)
-            sentence = f"there must be a dict with the keys {', '.join(self.keys)}; it is {kind}."
+            sentence = say(
+                "there must be a dict with the keys {names}; it is {kind}.", names=", ".join(self.keys), kind=kind
+            )
             return Finding("wrong", sentence, ("wrong-container",), words=self._words())
         own = [place[0].key for place in self.places]
         missing = [str(key) for key in own if key not in found]
         extra = [str(key) for key in found if key not in own]
         if missing or extra:
-            faults = [f"missing: {', '.join(missing)}"] if missing else []
-            faults += [f"too many: {', '.join(extra)}"] if extra else []
-            sentence = f"the keys must be {', '.join(self.keys)}; {'; '.join(faults)}."
+            faults = [say("missing: {names}", names=", ".join(missing))] if missing else []
+            faults += [say("too many: {names}", names=", ".join(extra))] if extra else []
+            sentence = say("the keys must be {names}; {faults}.", names=", ".join(self.keys), faults="; ".join(faults))
             return Finding("wrong", sentence, ("wrong-count",), words=self._words())
         return tuple(found[key] for key in own)
 
     def _read_tree(self, found: Any) -> tuple[Any, ...] | Finding:
-        missing = find_placeholder(found, "what should hold the gradients")
+        missing = find_placeholder(found, say("what should hold the gradients"))
         if missing:
             return missing
         if isinstance(found, list | tuple) and isinstance(self.whole, list | tuple) and len(found) != len(self.whole):
-            sentence = f"it returned {len(found)} gradients for {len(self.whole)} entries of {self.root}."
+            sentence = say(
+                "it returned {count} gradients for {entries} entries of {root}.",
+                count=len(found),
+                entries=len(self.whole),
+                root=self.root,
+            )
             return Finding("wrong", sentence, ("wrong-count",))
         gradients = [read_gradient(found, place, f"d{self.root}") for place in self.places]
         return next((g for g in gradients if isinstance(g, Finding)), tuple(gradients))
 
     def _words(self) -> dict[str, str]:
         return {
-            "why": "The caller looks each entry up by the name of its parameter.",
-            "nudge": "Which keys do the parameters have, and which has the dict that you return?",
-            "hint": f"Return a dict with exactly the keys of the parameters: {', '.join(self.keys)}.",
+            "why": say("The caller looks each entry up by the name of its parameter."),
+            "nudge": say("Which keys do the parameters have, and which has the dict that you return?"),
+            "hint": say("Return a dict with exactly the keys of the parameters: {names}.", names=", ".join(self.keys)),
         }
 
 

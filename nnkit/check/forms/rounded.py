@@ -13,6 +13,7 @@ from nnkit.check.evidence.tolerance import find_worst, format_place, make_table
 from nnkit.check.forms.form_gate import Form, FormGate
 from nnkit.check.rendering.shape_messages import describe_shape
 from nnkit.check.verdict import Verdict
+from nnkit.language import say
 from nnkit.text import join_words
 
 MAX_ENTRIES = 200
@@ -47,9 +48,17 @@ def examine_rounded(form: Form, dtype: Any, rng: int) -> Verdict | Finding:
         if wrong.any():
             return _describe_wrong(form.title, name, own, entries, right, wrong, dtype)
         missed = max(missed, float(np.max(room, initial=0.0)) / (scale or 1.0))
-    verb = "agrees" if len(names) == 1 else "agree"
-    sentence = f"{join_words(names)} {verb} with the numerical derivative, as far as {dtype} shows it."
-    note = f"Compared as {dtype}: an error below {missed:.1g} of the largest gradient is not seen."
+    sentence = say(
+        "{names} agrees with the numerical derivative, as far as {dtype} shows it."
+        if len(names) == 1
+        else "{names} agree with the numerical derivative, as far as {dtype} shows it.",
+        **{"names": join_words(names), "dtype": dtype},
+    )
+    note = say(
+        "Compared as {dtype}: an error below {missed:.1g} of the largest gradient is not seen.",
+        dtype=dtype,
+        missed=missed,
+    )
     return Verdict(form.title, "right", sentence, notes=(note, *gate.notes))
 
 
@@ -91,8 +100,14 @@ def _describe_wrong(
     index = find_worst(own, expected, wrong)
     error = float(np.abs(own[index] - expected[index]))
     place = format_place(name, index)
-    count = f"{int(wrong.sum())} of {len(entries)} entries"
-    verb = "is" if wrong.sum() == 1 else "are"
-    sentence = f"{name} is wrong: {count} {verb} off by more than {dtype} explains, by up to {error:.3g} (at {place})."
+    sentence = say(
+        "{name} is wrong: {wrong} of {count} entries is off by more than {dtype} explains, by up to {error:.3g} (at "
+        "{where})."
+        if wrong.sum() == 1
+        else "{name} is wrong: {wrong} of {count} entries are off by more than {dtype} explains, by up to {error:.3g} "
+        "(at {where}).",
+        **{"name": name, "wrong": int(wrong.sum()), "count": len(entries)},
+        **{"dtype": dtype, "error": error, "where": place},
+    )
     table, shown = make_table(name, own, expected, wrong), ErrorMap.of(name, own, expected, wrong)
     return Verdict(title, "wrong", sentence, error, place, table, shown)

@@ -21,6 +21,7 @@ from nnkit.check.forms.places import copy_deeply, put_at
 from nnkit.check.forms.state import LayerParameter, find_parameters
 from nnkit.check.remote import RemoteObject
 from nnkit.check.verdict import Verdict
+from nnkit.language import say
 from nnkit.text import join_words
 
 OUTPUTS = ("output", "out", "outputs", "y", "a", "A")
@@ -154,7 +155,7 @@ def read_layer(
     names = (*(f"d{name}" for name in code.call.names), *(p.gradient_name for p in parameters))
     notes = (*fitted.notes, *(_note_unchecked(code, others, arguments.inputs) if wrt is None else ()))
     if isinstance(template, RemoteObject):
-        notes = ("Its parameters are in another process: only the gradients of the inputs are checked.",)
+        notes = (say("Its parameters are in another process: only the gradients of the inputs are checked."),)
     return Form(f"{get_name(template)}.backward", code, (*arguments.inputs, *values), wanted, names, notes=notes)
 
 
@@ -167,13 +168,22 @@ def _select(code: LayerCode, wrt: Selection) -> tuple[int, ...] | Finding:
     """Return the positions of the inputs and parameters that are differentiated."""
     every = (*code.call.arguments.wrt, *range(len(code.call.names), len(code.names)))
     if not every:
-        return Finding("error", "there is nothing to differentiate: no input and no parameter is an array of floats.")
+        return Finding(
+            "error", say("there is nothing to differentiate: no input and no parameter is an array of floats.")
+        )
     if wrt is None:
         return every
     selected = (wrt,) if isinstance(wrt, str | int) else tuple(wrt)
     unknown = [s for s in selected if s not in code.names and not (isinstance(s, int) and s < len(code.names))]
     if unknown:
-        return Finding("error", f"wrt= must name inputs: {join_words(code.names)}; there is no {unknown[0]!r}.")
+        return Finding(
+            "error",
+            say(
+                "wrt= must name inputs: {names}; there is no {unknown!r}.",
+                names=join_words(code.names),
+                unknown=unknown[0],
+            ),
+        )
     return tuple(k for k in range(len(code.names)) if k in selected or code.names[k] in selected)
 
 
@@ -188,7 +198,7 @@ def _note_unchecked(code: LayerCode, others: Sequence[LayerParameter], inputs: S
             continue
         if not all(map(guarded_call.repeats_result, before.outs, moved.outs)):
             names.append(other.name)
-    return (f"Not checked: {join_words(names)}, without a gradient beside it.",) if names else ()
+    return (say("Not checked: {names}, without a gradient beside it.", names=join_words(names)),) if names else ()
 
 
 def _find_parameters(code: LayerCode, wrt: Selection) -> tuple[list[LayerParameter], list[LayerParameter]] | Finding:
@@ -207,8 +217,10 @@ def _find_parameters(code: LayerCode, wrt: Selection) -> tuple[list[LayerParamet
     missing = [name for name in missing if wrt is None or isinstance(wrt, int) or name in wrt]
     if missing:
         name = missing[0]
-        sentence = f"{name} has no gradient: after backward there is no layer.d{name} or layer.grads[{name!r}]."
-        words = {"hint": f"Set self.d{name} in backward, or name what is differentiated: wrt=."}
+        sentence = say(
+            "{name} has no gradient: after backward there is no layer.d{name} or layer.grads[{name!r}].", name=name
+        )
+        words = {"hint": say("Set self.d{name} in backward, or name what is differentiated: wrt=.", name=name)}
         return Finding("wrong", sentence, ("wrong-count",), words=words)
     return parameters, others
 
@@ -246,22 +258,29 @@ def _find_kept(form: Form) -> Finding | tuple[str, ...]:
         name = form.gradient_names[i]
         kind = kinds.get(name, "same")
         if kind == "other":
-            sentence = (
-                f"{name} is wrong when the layer is used a second time: it still holds values of the first forward."
+            sentence = say(
+                "{name} is wrong when the layer is used a second time: it still holds values of the first forward.",
+                name=name,
             )
             return Finding("wrong", sentence, ("stale-cache",))
         if kind == "sum" and i < count:
-            return Finding("wrong", f"a second call gives more: {name} of the first one was kept.", ("not-reset",))
+            return Finding(
+                "wrong", say("a second call gives more: {name} of the first one was kept.", name=name), ("not-reset",)
+            )
     own = [form.gradient_names[i] for i in form.wrt if i >= count]
     summed = [name for name in own if kinds.get(name) == "sum"]
     replaced = [name for name in own if kinds.get(name) == "new"]
     if summed and replaced:
-        sentence = (
-            f"a second backward adds to {join_words(summed)}, but sets {join_words(replaced)} anew: do one of the two."
+        sentence = say(
+            "a second backward adds to {summed}, but sets {replaced} anew: do one of the two.",
+            summed=join_words(summed),
+            replaced=join_words(replaced),
         )
         return Finding("wrong", sentence, ("not-reset",))
     if summed:
-        return (f"Each backward adds to {join_words(summed)}: set them to zero before the next step.",)
+        return (
+            say("Each backward adds to {summed}: set them to zero before the next step.", summed=join_words(summed)),
+        )
     return ()
 
 

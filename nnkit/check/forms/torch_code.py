@@ -17,6 +17,7 @@ from nnkit.check.forms.arguments import Arguments, Selection, read_arguments
 from nnkit.check.forms.form_gate import Form, Trial, call_code
 from nnkit.check.forms.generators import seed_generators
 from nnkit.check.forms.places import copy_deeply
+from nnkit.language import say
 
 
 @contextmanager
@@ -87,7 +88,7 @@ class TorchCode:
         def pull() -> Any:
             return torch.autograd.grad(kept, wanted, shares, retain_graph=True, allow_unused=True) if pairs else ()
 
-        gradients = call_code(pull, (), {}, f"the backward of {get_name(self.function)}")
+        gradients = call_code(pull, (), {}, say("the backward of {name}", name=get_name(self.function)))
         if isinstance(gradients, Finding):
             return gradients
         found = dict(zip(self.wrt, gradients))
@@ -139,7 +140,7 @@ def read_torch(
     selected = (wrt,) if isinstance(wrt, str | int) else wrt
     positions = every if selected is None else tuple(k for k, n in enumerate(names) if n in selected or k in selected)
     if not positions:
-        return Finding("error", f"there is nothing to differentiate among {', '.join(names)}.")
+        return Finding("error", say("there is nothing to differentiate among {names}.", names=", ".join(names)))
     function = given.apply if is_function else given
     code = TorchCode(function, arguments, positions, seed, module, tuple(own))
     gradients = (*(f"d{name}" for name in arguments.input_names), *(f"{name}.grad" for name in own))

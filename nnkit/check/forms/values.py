@@ -9,6 +9,7 @@ from nnkit.check.evidence import guarded_call
 from nnkit.check.evidence.finding import Finding
 from nnkit.check.forms.places import copy_deeply
 from nnkit.check.remote import RemoteObject
+from nnkit.language import say
 from nnkit.rebinding import rebind
 
 NUMBERS = ("data", "value", "val", "v")
@@ -28,7 +29,10 @@ def read_values(given: Sequence[Any], make: Callable[[Any], Any] | None) -> Call
     for value in given:
         if find_attribute(value, NUMBERS) is None:
             kind = guarded_call.describe_kind(value)
-            sentence = f"this is {kind}, without .data and .grad: give values, or the class that makes them as make=."
+            sentence = say(
+                "this is {kind}, without .data and .grad: give values, or the class that makes them as make=.",
+                kind=kind,
+            )
             return Finding("error", sentence)
 
     def copy_with(*numbers: Any) -> list[Any]:
@@ -55,7 +59,9 @@ def pair_values(
         number, backward = find_attribute(out, NUMBERS), find_attribute(out, METHODS)
         if number is None or backward is None:
             kind = guarded_call.describe_kind(out)
-            return Finding("wrong", f"the expression must give a value with .backward(); it gave {kind}.")
+            return Finding(
+                "wrong", say("the expression must give a value with .backward(); it gave {kind}.", kind=kind)
+            )
         getattr(out, backward)()
         return getattr(out, number), tuple(_read_gradient(value) for value in values)
 

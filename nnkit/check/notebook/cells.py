@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnkit.language import say, to_say
+
 
 @dataclass(frozen=True)
 class NotebookCell:
@@ -30,12 +32,16 @@ class NotebookCell:
     def name(self) -> str:
         """The cell's name in a sentence."""
         first = next((line for line in self.source.splitlines() if line.strip()), "")
-        return f"the cell {self.id!r}" if self.id else f"the cell that begins {first.strip()[:50]!r}"
+        return (
+            say("the cell {id!r}", id=self.id)
+            if self.id
+            else say("the cell that begins {text!r}", text=first.strip()[:50])
+        )
 
     @property
     def changed(self) -> bool | None:
         """True if it differs from what was handed out; None if nbgrader left no checksum."""
-        return None if "checksum" not in self.mark else self.mark["checksum"] != _checksum(self)
+        return None if "checksum" not in self.mark else self.mark["checksum"] != compute_checksum(self)
 
 
 def read(path: Path) -> list[NotebookCell]:
@@ -49,22 +55,28 @@ def load_notebook(path: Path) -> dict[str, Any]:
     Raises FileNotFoundError or ValueError with a sentence on what is wrong.
     """
     if not path.exists():
-        raise FileNotFoundError(f"There is no file {path}.")
+        raise FileNotFoundError(say("There is no file {path}.", path=path))
     if path.is_dir():
-        raise ValueError(f"{path} is a folder: name the notebook in it, a file that ends in .ipynb.")
+        raise ValueError(say("{path} is a folder: name the notebook in it, a file that ends in .ipynb.", path=path))
     try:
         notebook: Any = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as fault:
-        raise ValueError(f"{path} is not a notebook: it is not JSON (line {fault.lineno}). Was it cut off?") from None
+        raise ValueError(
+            say(
+                "{path} is not a notebook: it is not JSON (line {line}). Was it cut off?",
+                path=path,
+                line=fault.lineno,
+            )
+        ) from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a notebook: it is not text in UTF-8.") from None
+        raise ValueError(say("{path} is not a notebook: it is not text in UTF-8.", path=path)) from None
     if not isinstance(notebook, dict):
-        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+        raise ValueError(say("{path} is not a notebook: it has no list of cells.", path=path))
     if "worksheets" in notebook:
-        raise ValueError(f"{path} is in an old format: open it in Jupyter and save it.")
+        raise ValueError(say("{path} is in an old format: open it in Jupyter and save it.", path=path))
     cells = notebook.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        raise ValueError(f"{path} is not a notebook: it has no list of cells.")
+        raise ValueError(say("{path} is not a notebook: it has no list of cells.", path=path))
     return notebook
 
 
@@ -77,13 +89,13 @@ def parse_cell(cell: Mapping[str, Any]) -> NotebookCell:
     return NotebookCell(str(cell.get("cell_type", "raw")), text, mark if isinstance(mark, dict) else {})
 
 
-def _checksum(cell: NotebookCell) -> str:
+def compute_checksum(cell: NotebookCell) -> str:
     """Return the same as `nbgrader.utils.compute_checksum`."""
     grade, solution = bool(cell.mark.get("grade")), bool(cell.mark.get("solution"))
     locked = not solution and (grade or bool(cell.mark.get("locked")))
     parts = [cell.source, cell.kind, str(grade), str(solution), str(locked), cell.id]
     parts += [str(_points(cell))] if grade else []
-    return hashlib.md5("".join(parts).encode(), usedforsecurity=False).hexdigest()
+    return hashlib.md5("".join(parts).encode(errors="replace"), usedforsecurity=False).hexdigest()
 
 
 def _points(cell: NotebookCell) -> float:
@@ -135,10 +147,10 @@ def _heading(markdown: str) -> str:
 
 def _later(cell: NotebookCell) -> str:
     if cell.kind != "code" or cell.mark.get("solution") or cell.mark.get("task"):
-        return "graded by hand"
+        return to_say("graded by hand")
     with contextlib.suppress(SyntaxError, ValueError):
         if not any(map(_does_something, ast.parse(cell.source).body)):
-            return "its tests run when it is graded"
+            return to_say("its tests run when it is graded")
     return ""
 
 

@@ -17,10 +17,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnkit.check.notebook.cells import Exercise, NotebookCell, exercises, read
-from nnkit.check.notebook.runner import TIME_LIMIT, Outcome, run
+from nnkit.check.notebook.missing_names import (
+    DefiningCell,
+    DefiningCells,
+    explain_missing_names,
+    find_helpers,
+    find_names_and_attributes,
+)
+from nnkit.check.notebook.runner import TIME_LIMIT, Outcome, describe_stop, run
 from nnkit.check.points import describe_bad_value, earn_points
 from nnkit.check.verdict import MARKS
+from nnkit.language import say, to_say
 
+RunCells = Callable[[Sequence[str], Path, float], list[Outcome]]
+"""Runs code cells in order in a folder, each within so many seconds."""
 Status = Literal["right", "wrong", "not attempted", "error", "cannot check", "when graded"]
 
 
@@ -67,7 +77,14 @@ class Report:
             if name in result.exercise.names:
                 return result
         known = ", ".join(result.exercise.id for result in self.results)
-        raise ValueError(f"There is no exercise {name!r} in {self.notebook}; there are: {known}.")
+        raise ValueError(
+            say(
+                "There is no exercise {name!r} in {notebook}; there are: {known}.",
+                name=name,
+                notebook=self.notebook,
+                known=known,
+            )
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data that `json.dumps` takes, for programs."""
@@ -103,24 +120,26 @@ def _result_dict(result: ExerciseResult) -> dict[str, Any]:
     }
 
 
-def check_notebook(path: Path, limit: float = TIME_LIMIT) -> Report:
+def check_notebook(path: Path, limit: float = TIME_LIMIT, run_cells: RunCells = run) -> Report:
     """Run the visible tests of an assignment; see the module. FileNotFoundError or ValueError for a bad file."""
     cells = read(path)
     found = exercises(cells)
     if not found:
-        raise ValueError(f"{path} has no graded cells: `nnkit check` is for assignments. Open it and run its cells.")
+        raise ValueError(
+            say("{path} has no graded cells: `nnkit check` is for assignments. Open it and run its cells.", path=path)
+        )
     if not limit > 0:
-        raise ValueError(f"the time limit must be more than 0 seconds, not {limit:g}.")
-    outcomes = _run_code(cells, path.resolve().parent, limit)
+        raise ValueError(say("the time limit must be more than 0 seconds, not {limit:g}.", limit=limit))
+    outcomes = _run_code(cells, lambda sources: run_cells(sources, path.resolve().parent, limit))
     results = tuple(judge(exercise, cells, outcomes) for exercise in found)
     return Report(str(path), results, tuple(_remarks(cells, found, outcomes)))
 
 
-def _run_code(cells: Sequence[NotebookCell], folder: Path, limit: float) -> list[Outcome]:
+def _run_code(cells: Sequence[NotebookCell], run_all: Callable[[list[str]], list[Outcome]]) -> list[Outcome]:
     """Return an outcome for each cell, an empty one for those that are not run."""
     code = [index for index, cell in enumerate(cells) if cell.kind == "code" and cell.source.strip()]
     outcomes = [Outcome() for _ in cells]
-    for index, outcome in zip(code, run([cells[index].source for index in code], folder, limit)):
+    for index, outcome in zip(code, run_all([cells[index].source for index in code])):
         outcome.cell = code[outcome.cell] if 0 <= outcome.cell < len(code) else -1
         outcomes[index] = outcome
     return outcomes
@@ -131,7 +150,9 @@ def judge(exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[
     test = outcomes[exercise.cell]
     if exercise.when_graded:
         changed = cells[exercise.cell].changed is not False and "YOUR ANSWER HERE" not in cells[exercise.cell].source
-        sentence = exercise.when_graded + ("" if changed else "; not attempted yet")
+        sentence = say(exercise.when_graded)
+        if not changed:
+            sentence = say("{sentence}; not attempted yet", sentence=sentence)
         return ExerciseResult(exercise, "when graded", 0.0, f"{sentence}.")
     status, points, headline, text = _judge_test(exercise, cells, outcomes)
     printed = test.printed
@@ -139,6 +160,8 @@ def judge(exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[
         printed = printed.replace(verdict["text"], "")
     seconds = sum(outcomes[i].seconds for i in (*exercise.answers, exercise.cell))
     notes = tuple(_notes(cells[exercise.cell], test))
+    if points < exercise.points and (sentence := _explain_missing_names(exercise, cells, outcomes)):
+        notes = (*notes, sentence)
     return ExerciseResult(
         exercise, status, points, headline, text, tuple(test.verdicts), printed.strip(), seconds, notes
     )
@@ -156,11 +179,11 @@ def _judge_test(
         return _judge_error(exercise, cells, outcomes)
     mistake = describe_bad_value(test.value, exercise.points)
     if mistake:
-        return "error", 0.0, f"{mistake}: ask your teacher.", text
+        return "error", 0.0, say("{mistake}: ask your teacher.", mistake=mistake), text
     points = earn_points(test.value, exercise.points)
     if points == exercise.points and not test.verdicts:
         return "right", points, "", ""
-    sentence = _headline(test.verdicts[0]) if test.verdicts else "some of its tests fail."
+    sentence = _headline(test.verdicts[0]) if test.verdicts else say("some of its tests fail.")
     untouched = not points and {verdict["status"] for verdict in test.verdicts} == {"not attempted"}
     return "not attempted" if untouched else "wrong", points, sentence, text
 
@@ -179,33 +202,47 @@ def _judge_error(
     test = outcomes[exercise.cell]
     broken = [index for index in exercise.answers if outcomes[index].error]
     if test.kind == "NotImplementedError" or any(outcomes[i].kind == "NotImplementedError" for i in broken):
-        return "not attempted", 0.0, "not attempted yet.", ""
+        return "not attempted", 0.0, say("not attempted yet."), ""
     if test.kind == "AssertionError" and test.cell == exercise.cell:
-        said = test.error.removeprefix("stopped: AssertionError").removeprefix(": ")
-        sentence = said or f"this does not hold: {test.code.removeprefix('assert ')}"
+        said = test.error.removeprefix(describe_stop("AssertionError")).removeprefix(": ")
+        sentence = said or say("this does not hold: {code}", code=test.code.removeprefix("assert "))
         return "wrong", 0.0, sentence, f"✗ {sentence}\n    {test.code}"
     source = broken[0] if broken else exercise.cell
     outcome = outcomes[source]
     sentence = f"{cells[source].name} {outcome.error}"
     if 0 <= outcome.cell < len(cells) and outcome.line:
-        where = f"    line {outcome.line} of {cells[outcome.cell].name}:  {outcome.code}"
-        return "error", 0.0, sentence, f"! {sentence}\n{where}"
+        place = say("line {line} of {cell}", line=outcome.line, cell=cells[outcome.cell].name)
+        return "error", 0.0, sentence, f"! {sentence}\n    {place}:  {outcome.code}"
     return "error", 0.0, sentence, f"! {sentence}"
+
+
+def _explain_missing_names(exercise: Exercise, cells: Sequence[NotebookCell], outcomes: Sequence[Outcome]) -> str:
+    """Return a sentence on a name that the test misses and that the notebook has elsewhere, or almost; "" if none."""
+    test = outcomes[exercise.cell]
+    errors = (outcomes[index].error for index in exercise.answers)
+    texts = [test.error, *(verdict["text"] for verdict in test.verdicts), *errors]
+    sources = ("" if index == exercise.cell or c.kind != "code" else c.source for index, c in enumerate(cells))
+    found = DefiningCells([DefiningCell(cell.name, source) for cell, source in zip(cells, sources)])
+    fixed = [cell for cell in cells if cell.kind == "code" and cell.mark and not cell.mark.get("solution")]
+    asked = set().union(*(find_names_and_attributes(cell.source) | find_helpers(cell.source) for cell in fixed))
+    return explain_missing_names(texts, found, exercise.cell, set(exercise.answers), asked)
 
 
 def _notes(cell: NotebookCell, outcome: Outcome) -> Iterator[str]:
     if cell.changed:
-        yield "This test cell was changed; the original is what counts when it is graded."
+        yield say("This test cell was changed; the original is what counts when it is graded.")
     if outcome.warned.strip() and not outcome.error:
         first = outcome.warned.strip().splitlines()[0][:120]
-        yield f"It wrote to stderr, which nbgrader's own autograder counts as a failure: {first}"
+        yield say("It wrote to stderr, which nbgrader's own autograder counts as a failure: {first}", first=first)
 
 
 def _remarks(cells: Sequence[NotebookCell], found: Sequence[Exercise], outcomes: Sequence[Outcome]) -> Iterator[str]:
     counts = Counter(cell.id for cell in cells if cell.id)
     for name, count in counts.items():
         if count > 1:
-            yield f"{count} cells have the id {name!r}: delete the copies, or it cannot be graded."
+            yield say(
+                "{count} cells have the id {name!r}: delete the copies, or it cannot be graded.", count=count, name=name
+            )
     shown = {index for exercise in found for index in (*exercise.answers, exercise.cell)}
     for index, outcome in enumerate(outcomes):
         if outcome.error and index not in shown:
@@ -224,13 +261,18 @@ def summary(report: Report, name: str | None = None) -> str:
     failing = [result for result in report.visible if result.status in ("wrong", "error", "cannot check")]
     open_ones = [result for result in report.visible if result.status == "not attempted"]
     if failing:
-        lines += ["", f"The first that fails is {failing[0].exercise.title}:", *_format_details(failing[0])]
+        lines += [
+            "",
+            say("The first that fails is {title}:", title=failing[0].exercise.title),
+            *_format_details(failing[0]),
+        ]
     if len(failing) > 1:
         second, *others = [result.exercise.id for result in failing[1:]]
-        more = f"   (or: {', '.join(others)})" if others else ""
-        lines += ["", f"See another: nnkit check {report.notebook} --exercise {second}{more}"]
+        more = f"   ({say('or: {names}', names=', '.join(others))})" if others else ""
+        another = f"nnkit check {report.notebook} --exercise {second}"
+        lines += ["", say("See another: {command}", command=another) + more]
     elif not failing and open_ones:
-        lines += ["", f"Next: {open_ones[0].exercise.title}"]
+        lines += ["", say("Next: {title}", title=open_ones[0].exercise.title)]
     return "\n".join(lines)
 
 
@@ -251,22 +293,23 @@ def _format_details(result: ExerciseResult) -> list[str]:
     lines = ["", *result.text.splitlines()] if result.text else []
     if result.printed:
         shown = result.printed.splitlines()
-        lines += ["", "Printed by its test cell:", *(f"    {line[:200]}" for line in shown[:20])]
-        lines += [f"    … {len(shown) - 20} more lines"] if len(shown) > 20 else []
+        lines += ["", say("Printed by its test cell:"), *(f"    {line[:200]}" for line in shown[:20])]
+        lines += [f"    {say('… {count} more lines', count=len(shown) - 20)}"] if len(shown) > 20 else []
     return lines
 
 
 def _totals(report: Report) -> str:
     total, later = report.to_dict(), [r for r in report.results if r.status == "when graded"]
-    line = (
-        f"{total['exercises_passed']} of {total['exercises']} exercises pass their visible tests, "
-        f"{total['points']:g} of {total['points_visible']:g} points"
+    line = say(
+        "{passed} of {exercises} exercises pass their visible tests, {points:g} of {most:g} points",
+        **{"passed": total["exercises_passed"], "exercises": total["exercises"]},
+        **{"points": total["points"], "most": total["points_visible"]},
     )
     reasons: tuple[tuple[str, Callable[[ExerciseResult], bool]], ...] = (
-        ("by hand", lambda r: r.exercise.when_graded == "graded by hand"),
-        ("by hidden tests", lambda r: r.exercise.when_graded != "graded by hand"),
+        (to_say("; {points:g} more by hand"), lambda r: r.exercise.when_graded == "graded by hand"),
+        (to_say("; {points:g} more by hidden tests"), lambda r: r.exercise.when_graded != "graded by hand"),
     )
     for reason, belongs in reasons:
         points = sum(r.exercise.points for r in later if belongs(r))
-        line += f"; {points:g} more {reason}" if points else ""
+        line += say(reason, points=points) if points else ""
     return line + "."

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnkit.language import say
 from nnkit.streams import BoundedStream, MutedOutput, OutputBudget
 
 MAX_TEXT_CHARS = 200_000
@@ -90,9 +91,9 @@ class CellShell:
             if outputs and outputs[-1].get("name") == name:
                 outputs[-1]["text"] += text
             else:
-                outputs.append({"output_type": "stream", "name": name, "text": text})
+                outputs.append({"output_type": "stream", "name": name, "text": str.__str__(text)})
 
-        return BoundedStream(write, budget, "\n… and more, which was not kept.")
+        return BoundedStream(write, budget, "\n" + say("… and more, which was not kept."))
 
     def publish(self, kind: str, data: dict[str, Any]) -> None:
         """Add an output of this type with a bundle of data by MIME type."""
@@ -126,7 +127,7 @@ def _keep_text(data: dict[str, Any]) -> dict[str, str]:
         if isinstance(value, bytes):
             value = base64.b64encode(value).decode()
         if isinstance(value, str) and len(value) <= MAX_DATA_CHARS:
-            bundle[str(kind)] = value
+            bundle[str(kind)] = str.__str__(value)  # of a class of its own, as the HTML of a graph, too
     return bundle
 
 
@@ -141,8 +142,11 @@ def make_shell(
     config = Config({"HistoryManager": {"enabled": False}, "InteractiveShell": options})
     with tempfile.TemporaryDirectory() as folder:
         ipython: Any = _define_shell_class().instance(ipython_dir=folder, config=config)
+    ipython.db = {}  # %cd and %bookmark keep their notes here, not in the folder that is gone
     ipython.display_formatter.active_types = list(mime_types)
-    ipython.transform_cell("x = 1\n")  # its tokenizer's patterns are compiled once, before any fork
+    ipython.transform_cell("x = 1\n")  # once, before any fork: its tokenizer's patterns are compiled,
+    ipython.display_formatter.format(0)  # its formatters are made,
+    ipython.logger.log("", "")  # and its logger, which logs nothing
     ipython.cell_shell = CellShell(ipython, max_text_chars, shows_errors_and_figures)
     return ipython.cell_shell  # type: ignore[no-any-return]
 
@@ -166,7 +170,7 @@ def _define_shell_class() -> Any:
             try:
                 text = str(evalue)
             except Exception:
-                text = "(its message cannot be read)"
+                text = say("(its message cannot be read)")
             self.cell_shell.publish_error(etype.__name__, text[:2000], [str(line) for line in stb][-200:])
 
         def enable_matplotlib(self, gui: str | None = None) -> tuple[Any, Any]:

@@ -43,9 +43,11 @@ from nnkit.check.api.layer_checks import check_backward
 from nnkit.check.context import current_context
 from nnkit.check.evidence.limits import OutOfTime, time_limit
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 from nnkit.own_lines import find_own_line
+from nnkit.text import join_ands
 
-EXAMPLE = "Write the inputs and a point, as in: %%check x=2.0, y=rng.normal(size=3)"
+EXAMPLE = to_say("Write the inputs and a point, as in: %%check x=2.0, y=rng.normal(size=3)")
 
 
 def register(shell: Any) -> None:
@@ -65,8 +67,8 @@ def check_cell(shell: Any, line: str, cell: str) -> Verdict:
     try:
         body = ast.parse(shell.transform_cell(cell), filename="<the cell>").body
     except SyntaxError as fault:
-        sentence = f"line {(fault.lineno or 0) + 1} is not Python: {fault.msg}."
-        return Verdict(subject or "the cell", "error", sentence)
+        sentence = say("line {line} is not Python: {message}.", line=(fault.lineno or 0) + 1, message=fault.msg)
+        return Verdict(subject or say("the cell"), "error", sentence)
     subject = subject or _subject(body)
     inputs = {name: _evaluate(name, text, shell.user_ns) for name, text in expressions.items()}
     try:
@@ -76,7 +78,7 @@ def check_cell(shell: Any, line: str, cell: str) -> Verdict:
             raise CellError(_nothing(subject))
         _run(body, shell.user_ns)
     except NotImplementedError:
-        return Verdict(subject, "not attempted", "not attempted yet.")
+        return Verdict(subject, "not attempted", say("not attempted yet."))
     except CellError as fault:
         return Verdict(subject, "error", str(fault))
     return _check_object(subject, shell.user_ns, inputs)
@@ -95,14 +97,21 @@ def _parse(line: str) -> tuple[str, dict[str, str]]:
     try:
         call = call if named else ast.parse(f"_({line})", mode="eval").body
     except SyntaxError as fault:
-        raise UsageError(f"{line.strip()!r} is not Python: {fault.msg}. {EXAMPLE}") from None
+        raise UsageError(
+            say(
+                "{line!r} is not Python: {message}. {example}",
+                line=line.strip(),
+                message=fault.msg,
+                example=say(EXAMPLE),
+            )
+        ) from None
     assert isinstance(call, ast.Call)
     assert isinstance(call.func, ast.Name)
     if call.args or not call.keywords or any(keyword.arg is None for keyword in call.keywords):
-        raise UsageError(f"Each input needs a name and a value. {EXAMPLE}")
+        raise UsageError(say("Each input needs a name and a value. {example}", example=say(EXAMPLE)))
     inputs = {str(keyword.arg): ast.unparse(keyword.value) for keyword in call.keywords}
     if len(inputs) < len(call.keywords):
-        raise UsageError(f"An input is there twice. {EXAMPLE}")
+        raise UsageError(say("An input is there twice. {example}", example=say(EXAMPLE)))
     return call.func.id if named else "", inputs
 
 
@@ -111,9 +120,24 @@ def _evaluate(name: str, text: str, names: dict[str, Any]) -> Any:
         value = eval(text, names)
         array = np.array(float(value) if isinstance(value, int) else value)
     except Exception as fault:
-        raise UsageError(f"{name}={text} cannot be computed: {type(fault).__name__}: {fault}") from None
+        raise UsageError(
+            say(
+                "{name}={text} cannot be computed: {exception}: {fault}",
+                name=name,
+                text=text,
+                exception=type(fault).__name__,
+                fault=fault,
+            )
+        ) from None
     if array.dtype.kind not in "biuf":
-        raise UsageError(f"{name} must be a number or an array of numbers, not a {type(value).__name__}. {EXAMPLE}")
+        raise UsageError(
+            say(
+                "{name} must be a number or an array of numbers, not a {type}. {example}",
+                name=name,
+                type=type(value).__name__,
+                example=say(EXAMPLE),
+            )
+        )
     return array[()]
 
 
@@ -140,8 +164,11 @@ def _is_function(thing: Any) -> bool:
 
 def _nothing(subject: str) -> str:
     if subject == "value":
-        return "the cell must assign `value`; or say what it computes, as in %%check f(x=2.0)."
-    return f"there is no `{subject}`: the cell must assign it, or a cell define it as a function or a class."
+        return say("the cell must assign `value`; or say what it computes, as in %%check f(x=2.0).")
+    return say(
+        "there is no `{subject}`: the cell must assign it, or a cell define it as a function or a class.",
+        subject=subject,
+    )
 
 
 def _assigns(body: Sequence[ast.stmt], name: str) -> int:
@@ -161,7 +188,14 @@ def _run(statements: Sequence[ast.stmt], names: dict[str, Any]) -> None:
     except NotImplementedError:
         raise
     except (Exception, SystemExit) as fault:
-        raise CellError(f"line {_line(fault) + 1} stopped with {type(fault).__name__}: {fault}") from fault
+        raise CellError(
+            say(
+                "line {line} stopped with {exception}: {fault}",
+                line=_line(fault) + 1,
+                exception=type(fault).__name__,
+                fault=fault,
+            )
+        ) from fault
 
 
 def _line(fault: BaseException) -> int:
@@ -204,7 +238,9 @@ class _CellGate:
                 value = self._first_run()
         except OutOfTime:
             seconds = current_context().seconds
-            raise CellError(f"it did not end within {seconds:g} seconds: is there a loop without an end?") from None
+            raise CellError(
+                say("it did not end within {seconds:g} seconds: is there a loop without an end?", seconds=seconds)
+            ) from None
         # Like a function's own signature, this tells the checks what the inputs are called.
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         signature = inspect.Signature([inspect.Parameter(name, kind) for name in self.inputs])
@@ -228,7 +264,12 @@ class _CellGate:
         wanted = [f"d{name}" for name, x in self.inputs.items() if np.asarray(x).dtype.kind == "f"]
         missing = [name for name in wanted if name not in self.assigned]
         if missing:
-            raise CellError(f"it does not compute {' and '.join(missing)}: each input on the line needs its gradient.")
+            raise CellError(
+                say(
+                    "it does not compute {names}: each input on the line needs its gradient.",
+                    names=join_ands(missing),
+                )
+            )
         return value
 
     def _run_head(self) -> None:
@@ -236,10 +277,12 @@ class _CellGate:
             _run(self.head, self.names)
         except CellError as fault:
             if isinstance(fault.__cause__, NameError) and fault.__cause__.name == "upstream":
-                raise CellError(f"`upstream` is known only below the line that assigns `{self.subject}`.") from None
+                raise CellError(
+                    say("`upstream` is known only below the line that assigns `{subject}`.", subject=self.subject)
+                ) from None
             raise
         if self.subject not in self.names:
-            raise CellError(f"it did not come to a line that assigns `{self.subject}`.")
+            raise CellError(say("it did not come to a line that assigns `{subject}`.", subject=self.subject))
 
     def forward(self, *inputs: Any) -> tuple[Any, _Names]:
         with self._fresh():
@@ -291,7 +334,16 @@ def _check_object(subject: str, names: dict[str, Any], inputs: dict[str, Any]) -
         try:
             thing = thing()
         except Exception as fault:
-            return Verdict(subject, "error", f"{subject}() stopped with {type(fault).__name__}: {fault}")
+            return Verdict(
+                subject,
+                "error",
+                say(
+                    "{subject}() stopped with {exception}: {fault}",
+                    subject=subject,
+                    exception=type(fault).__name__,
+                    fault=fault,
+                ),
+            )
     points = _in_order(getattr(thing, "forward", thing), inputs)
     if hasattr(thing, "forward") or hasattr(thing, "backward"):
         return check_backward(thing, *points)

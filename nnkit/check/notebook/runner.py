@@ -22,6 +22,7 @@ from nnkit.check.context import sharing_context
 from nnkit.check.notebook.ipython_shell import CellRun, CellShell, make_shell
 from nnkit.check.points import CellValue, read_value
 from nnkit.check.verdict import collecting_verdicts, list_verdicts
+from nnkit.language import VARIABLE, current_language, say
 from nnkit.own_lines import find_own_line
 
 TIME_LIMIT = 30.0
@@ -32,6 +33,8 @@ GRACE_SECONDS = 2.0
 """Seconds between asking a cell to stop and ending its process."""
 MAX_PRINTED_CHARS = 20_000
 """Characters that are kept of what a cell prints and writes to stderr."""
+ENVIRONMENT = {"MPLBACKEND": "agg", "NBGRADER_EXECUTION": "validate", "NBGRADER_VALIDATING": "1"}
+"""The environment variables that the cells find."""
 
 
 # ---- the parent's side ------------------------------------------------------------------------------
@@ -80,7 +83,7 @@ def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outco
     outcomes: list[Outcome] = []
     with _child(sources, folder) as (process, inbox):
         if _receive(inbox, STARTUP_SECONDS) is None:
-            raise RuntimeError("The cells cannot be run: a new Python does not start here. Run `nnkit doctor`.")
+            raise RuntimeError(say("The cells cannot be run: a new Python does not start here. Run `nnkit doctor`."))
         for _ in sources:
             started = time.monotonic()
             outcome, late = _receive(inbox, limit), False
@@ -88,11 +91,11 @@ def _attempt(sources: list[str], folder: Path, limit: float) -> tuple[list[Outco
                 late = True
                 process.send_signal(signal.SIGINT) if os.name == "posix" else process.kill()
                 outcome = _receive(inbox, GRACE_SECONDS)
-            sentence = f"did not end within {limit:g} seconds: is there a loop without an end?"
+            sentence = say("did not end within {limit:g} seconds: is there a loop without an end?", limit=limit)
             if outcome is None and late:
                 return outcomes, Outcome(sentence, "TimeLimit", seconds=limit)
             if outcome is None:
-                return outcomes, Outcome("ended the whole Python process.", "Died")
+                return outcomes, Outcome(say("ended the whole Python process."), "Died")
             if late and outcome.kind == "KeyboardInterrupt":
                 outcome.error, outcome.kind = sentence, "TimeLimit"
             outcomes.append(outcome)
@@ -104,7 +107,7 @@ def _child(sources: list[str], folder: Path) -> Iterator[tuple[subprocess.Popen[
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, ROOT],
         cwd=folder,
-        env={**os.environ, "MPLBACKEND": "agg", "NBGRADER_EXECUTION": "validate", "NBGRADER_VALIDATING": "1"},
+        env={**os.environ, **ENVIRONMENT, VARIABLE: current_language()},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -163,11 +166,17 @@ def serve() -> None:
     for number in range(3):
         os.dup2(null, number)
     sys.argv = [""]
+    for outcome in run_here(cells):
+        _send(channel, outcome)
+
+
+def run_here(sources: Sequence[str]) -> Iterator[Outcome]:
+    """Run code cells in order in this process, without limits; yield an empty outcome first, when all is ready."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     shell = make_shell(("text/plain",), MAX_PRINTED_CHARS, shows_errors_and_figures=False)
-    _send(channel, Outcome())
-    for index, source in enumerate(cells):
-        _send(channel, _run_cell(shell, index, source) if source else Outcome())
+    yield Outcome()
+    for index, source in enumerate(sources):
+        yield _run_cell(shell, index, source) if source else Outcome()
 
 
 def _send(channel: IO[str], outcome: Outcome) -> None:
@@ -191,9 +200,14 @@ def _run_cell(shell: CellShell, index: int, source: str) -> Outcome:
     outcome.seconds = time.perf_counter() - started
     if run.error is not None:
         outcome.kind = type(run.error).__name__
-        outcome.error = f"stopped: {outcome.kind}: {_read_message(run.error)}".rstrip(": ")
+        outcome.error = f"{describe_stop(outcome.kind)}: {_read_message(run.error)}".rstrip(": ")
         outcome.cell, outcome.line, outcome.code = _locate(run.error, index)
     return outcome
+
+
+def describe_stop(kind: str) -> str:
+    """Return the beginning of an error: the exception with which a cell stopped."""
+    return say("stopped: {kind}", kind=kind)
 
 
 def _read_message(error: BaseException) -> str:
@@ -201,7 +215,7 @@ def _read_message(error: BaseException) -> str:
     try:
         text = (error.msg if isinstance(error, SyntaxError) else str(error)).strip()
     except Exception:
-        return "(its message cannot be read)"
+        return say("(its message cannot be read)")
     first = text.splitlines()[0] if text else ""
     return first if len(first) <= 300 else first[:300] + " …"
 

@@ -15,6 +15,7 @@ from nnkit.check.evidence.guarded_call import find_difference, repeats_result
 from nnkit.check.evidence.subjects import Answers, GateSubject
 from nnkit.check.evidence.tolerance import vjp_targets
 from nnkit.check.pipeline.case import Case, find_rounding_floor
+from nnkit.language import say
 
 
 def ask(case: Case) -> Finding | None:
@@ -40,14 +41,14 @@ def _draw_upstreams(case: Case) -> list[np.ndarray]:
 
 
 def _run_calls(case: Case) -> Answers:
-    """Make the calls of one check: the first upstream gradient twice, then the others; with a gate also a doubled and
-    a zero one, and the first again after other forwards."""
+    """Make the calls of one check: the first upstream gradient twice, then the others; with a gate also -2 times it
+    and a zero one, and the first again after other forwards."""
     subject, inputs = case.subject, case.inputs
     g, *others = case.upstreams
     if not isinstance(subject, GateSubject):
         return subject.run_calls(inputs, [g, g, *others])
     between = sampling.move_inputs(subject, inputs, case.rng), sampling.mirror_inputs(subject, inputs)
-    return subject.run_calls(inputs, [g, g, *others, 2 * g, np.zeros(g.shape)], between)
+    return subject.run_calls(inputs, [g, g, *others, -2 * g, np.zeros(g.shape)], between)
 
 
 def _find_other_value(case: Case) -> Finding | None:
@@ -56,7 +57,7 @@ def _find_other_value(case: Case) -> Finding | None:
         return again
     if repeats_result(case.out, again):
         return None
-    sentence = f"{case.what} is another one each time: is something random, or kept?"
+    sentence = say("{what} is another one each time: is something random, or kept?", what=case.what)
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 
@@ -101,8 +102,8 @@ def _find_changed_gradients(case: Case, first: Arrays, second: Arrays) -> Findin
     if not changed:
         return None
     if all(_was_added(case, k, 0, first[k], second[k]) for k in changed) and _adds_others(case, changed, second):
-        return Finding("wrong", "a second call gives more: gradients of the first one were kept.", ("not-reset",))
-    sentence = "a second call with the same arguments gives another result: what is kept, or changed?"
+        return Finding("wrong", say("a second call gives more: gradients of the first one were kept."), ("not-reset",))
+    sentence = say("a second call with the same arguments gives another result: what is kept, or changed?")
     return Finding("wrong", sentence, ("changes-by-itself",))
 
 

@@ -9,6 +9,7 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.guarded_call import repeats_result
 from nnkit.check.evidence.subjects import GateAnswers
 from nnkit.check.pipeline.case import Case
+from nnkit.language import say
 
 
 def behave(case: Case) -> Finding | None:
@@ -23,21 +24,27 @@ def behave(case: Case) -> Finding | None:
 def _find_low_precision(case: Case) -> Finding | None:
     for i, w in zip(case.subject.wrt, case.returned[0]):
         if w.dtype in (np.float16, np.float32):
-            sentence = f"{case.subject.name(i)} is {w.dtype}: compute in float64, the type of the inputs."
+            sentence = say(
+                "{name} is {dtype}: compute in float64, the type of the inputs.",
+                name=case.subject.name(i),
+                dtype=w.dtype,
+            )
             return Finding("wrong", sentence, ("low-precision",))
     return None
 
 
 def _find_bad_scaling(case: Case, answers: GateAnswers) -> Finding | None:
-    doubled, zero = answers.gradients(3), answers.gradients(4)
-    if isinstance(doubled, Finding):
-        return doubled
+    scaled, zero = answers.gradients(3), answers.gradients(4)
+    if isinstance(scaled, Finding):
+        return scaled
     if isinstance(zero, Finding):
         return zero
-    for w, double, nothing in zip(case.returned[0], doubled, zero):
+    for w, other, nothing in zip(case.returned[0], scaled, zero):
         size = np.abs(w)
-        if not (np.abs(double - 2 * w) <= 2e-9 * size + 1e-12 * size.max()).all() or nothing.any():
-            sentence = "a doubled upstream gradient must double the result, and a zero one must give zeros."
+        if not (np.abs(other + 2 * w) <= 2e-9 * size + 1e-12 * size.max()).all() or nothing.any():
+            sentence = say(
+                "-2 times the upstream gradient must give -2 times the result, and 0 times it must give zeros."
+            )
             return Finding("wrong", sentence, ("not-linear",))
     return None
 
@@ -47,9 +54,11 @@ def _find_stale_cache(case: Case, answers: GateAnswers) -> Finding | None:
     if all(repeats_result(w, again) for w, again in pairs):
         return None
     if not _is_last_forward(case):
-        sentence = "after another forward, the first one's backward gives another result: what is kept, or changed?"
+        sentence = say(
+            "after another forward, the first one's backward gives another result: what is kept, or changed?"
+        )
         return Finding("wrong", sentence, ("changes-by-itself",))
-    sentence = "it used another forward's values: after two forwards, the first one's backward is wrong."
+    sentence = say("it used another forward's values: after two forwards, the first one's backward is wrong.")
     return Finding("wrong", sentence, ("stale-cache",))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.check.context import current_context
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.subjects import Answers, GateSubject, Subject
+from nnkit.language import say
 from nnkit.numerical import STEP_LEVELS
 
 MAX_ENTRIES_ONE_BY_ONE = 1000
@@ -49,7 +50,7 @@ class Case:
     @property
     def what(self) -> str:
         """The value's name in a sentence."""
-        return "forward's output" if isinstance(self.subject, GateSubject) else "the value"
+        return say("forward's output") if isinstance(self.subject, GateSubject) else say("the value")
 
     @cached_property
     def entries(self) -> int:
@@ -67,7 +68,15 @@ class Case:
     @property
     def is_slow(self) -> bool:
         """True where all entries one by one take most of the time that there is."""
-        return 0 < SHARE_FOR_ENTRIES * current_context().seconds < self.seconds_one_by_one
+        limit = SHARE_FOR_ENTRIES * current_context().seconds
+        return limit > 0 and self.takes_longer(limit)
+
+    def takes_longer(self, seconds: float) -> bool:
+        """Return whether it takes longer than this to look at each entry by itself; note it if so."""
+        slow = self.seconds_one_by_one > seconds
+        if slow:
+            current_context().on_limit()
+        return slow
 
     @cached_property
     def is_large(self) -> bool:

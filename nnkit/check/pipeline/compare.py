@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import partial, reduce
 
 import numpy as np
 
@@ -17,12 +17,15 @@ from nnkit.check.evidence.finding import Finding, WrongGradient
 from nnkit.check.evidence.input_types import find_rounded_input
 from nnkit.check.evidence.limits import OutOfTime, working_time_limit
 from nnkit.check.evidence.location import find_wrong_shape, list_wrong_gradients, search_wrong_entry
+from nnkit.check.evidence.lost_digits import describe_lost_digits
 from nnkit.check.evidence.other_scales import contradicts
 from nnkit.check.evidence.rounding_steps import find_rounding_on_the_way
 from nnkit.check.evidence.ties import narrow_at_ties
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import SHARE_FOR_ENTRIES, Case
 from nnkit.check.pipeline.elsewhere import compare_elsewhere
+from nnkit.language import say
+from nnkit.text import join_ands
 
 MAX_NUMBERS_TO_LOCATE = 10_000_000
 """Entries of the Jacobian up to which gradients that are wrong, but right in a smaller example, are gone through entry
@@ -43,10 +46,14 @@ NEAR_TIE_RTOL = 1e-6
 
 def compare(case: Case) -> Finding | None:
     """Compare with numerical derivatives: at these inputs, and at some nearby. They say nothing where forward rounds an
-    input, or a number on the way."""
+    input, or a number on the way, or loses digits in a difference."""
     found = _compare(case)
     if found is None or case.is_slow:
         return found
+    note = describe_lost_digits(found.comparisons) if isinstance(found, WrongGradient) else ""
+    if note and _compare_at_others(case, sampling.scale_down_inputs(case.inputs)) == []:
+        case.notes += (note,)
+        return None
     subject, inputs = case.subject, case.inputs
     return find_rounded_input(subject, inputs) or find_rounding_on_the_way(subject, inputs, case.exact) or found
 
@@ -61,7 +68,7 @@ def _compare(case: Case) -> Finding | None:
         return wrong
     if wrong:
         right = [] if wrong is found else _list_here(case)  # evidence too: a mistake gives what came back there
-        return WrongGradient("wrong", "the gradient is wrong.", comparisons=(*wrong, *right))
+        return WrongGradient("wrong", say("the gradient is wrong."), comparisons=(*wrong, *right))
     return not_finite.find_unknown(case.subject, found)
 
 
@@ -78,7 +85,7 @@ def _compare_here(case: Case) -> list[Comparison] | Finding:
     """Compare along a few random directions first; entry by entry, where these do not settle it and it is cheap."""
     seen = look_along(case.subject, case.inputs, case.upstreams, case.returned, case.directions_rng)
     case.exact = seen.exact
-    if seen.is_sure and (seen.shows_each or case.is_large or case.seconds_one_by_one > SECONDS_WHERE_SURE):
+    if seen.is_sure and (seen.shows_each or case.is_large or case.takes_longer(SECONDS_WHERE_SURE)):
         return []
     if not (case.is_large or case.is_slow):
         with suppress(OutOfTime), working_time_limit(SHARE_FOR_ENTRIES):
@@ -104,14 +111,25 @@ def _compare_large(case: Case, seen: Agreement) -> list[Comparison] | Finding:
     if not case.is_slow and case.entries * max(case.out.size, case.entries) <= MAX_NUMBERS_TO_LOCATE:
         return sampling.compare_at(subject, inputs, [g], case.returned, sampling.find_batch_size(subject, inputs))
     if not sampling.has_slope(subject, inputs, case.rng):
-        return not_finite.cannot_check("the slope is no finite number there.")
+        return not_finite.cannot_check(say("the slope is no finite number there."))
     found = find_wrong_shape(subject, inputs, returned) or _find_one_entry(case, inputs, g, returned, SHARE_TO_LOCATE)
     if found:
         return found
     wrong = list_wrong_gradients(subject, inputs, g, returned, case.directions_rng, case.exact)
-    names = " and ".join(map(subject.name, wrong)) if wrong else " or ".join(map(subject.name, subject.wrt))
-    verb = "are" if len(wrong) > 1 else "is"
-    return Finding("wrong", f"{names} {verb} wrong; there are too many entries to say where. Try a smaller example.")
+    names = join_ands([subject.name(i) for i in wrong]) if wrong else _join_ors([subject.name(i) for i in subject.wrt])
+    return Finding(
+        "wrong",
+        say(
+            "{names} are wrong; there are too many entries to say where. Try a smaller example."
+            if len(wrong) > 1
+            else "{names} is wrong; there are too many entries to say where. Try a smaller example.",
+            names=names,
+        ),
+    )
+
+
+def _join_ors(words: Sequence[str]) -> str:
+    return reduce(lambda first, last: say("{first} or {last}", first=first, last=last), words)
 
 
 def _find_one_entry(case: Case, inputs: Arrays, upstream: np.ndarray, returned: Arrays, share: float) -> Finding | None:
@@ -128,7 +146,7 @@ def _compare_every_entry(case: Case) -> list[Comparison] | Finding:
     if isinstance(measured, Finding):
         return measured
     if measured or _are_finite_differences(case, found):
-        return Finding("wrong", "it measures the slope with small steps.", ("numerical-derivative",))
+        return Finding("wrong", say("it measures the slope with small steps."), ("numerical-derivative",))
     return found
 
 

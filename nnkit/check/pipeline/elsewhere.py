@@ -27,6 +27,7 @@ from nnkit.check.evidence.other_scales import (
 from nnkit.check.evidence.tolerance import FLOOR, find_worst
 from nnkit.check.pipeline.answers_at import ask_at
 from nnkit.check.pipeline.case import Case
+from nnkit.language import say
 
 Place = tuple[Arrays, np.ndarray, Arrays]
 """Inputs, an upstream gradient, and the gradients that came back."""
@@ -156,9 +157,18 @@ class _ScaleSearch:
 def _describe_unseen(case: Case, left: list[np.ndarray]) -> tuple[str, ...]:
     names = [case.subject.name(i) for i, mask in zip(case.subject.wrt, left) if mask.any()]
     count, whole = sum(int(mask.sum()) for mask in left), sum(mask.size for mask in left)
-    what = f"{count} of {whole} entries ({', '.join(names)})" if count else case.what
-    verb = "are" if count > 1 else "is"
+    what = (
+        say("{count} of {whole} entries ({names})", count=count, whole=whole, names=", ".join(names))
+        if count
+        else case.what
+    )
     return (
-        f"{what} {verb} too small here to stand out from rounding, and no other scale of the inputs shows more: "
-        "a mistake there would not be seen.",
+        say(
+            "{what} are too small here to stand out from rounding, and no other scale of the inputs shows more: a "
+            "mistake there would not be seen."
+            if count > 1
+            else "{what} is too small here to stand out from rounding, and no other scale of the inputs shows more: a "
+            "mistake there would not be seen.",
+            what=what,
+        ),
     )

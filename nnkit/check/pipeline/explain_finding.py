@@ -176,7 +176,8 @@ def _tell_sizes(
     settled: list[tuple[Explanation, ...]] = []
     for fault in found:
         for i in fault.gradients:
-            explanations = explained.get(i) or fault.explanations
+            refuted = not explained.get(i) and len(fault.explanations) > 1 and any(others.values())
+            explanations = explained.get(i) or (() if refuted else fault.explanations)
             ratio = find_ratio(comparisons[0], i)
             known = explained.get(i) and not (ratio and any(is_of_size(ratio, size) for size in unsure))
             if [e.id for e in explanations] == ["factor"] and ratio and not known:

@@ -15,10 +15,11 @@ from nnkit.check.evidence.finding import Finding
 from nnkit.check.evidence.limits import OutOfTime, output_limit, working_time_limit
 from nnkit.check.rendering import messages
 from nnkit.check.verdict import Verdict
+from nnkit.language import say, to_say
 
 PATIENCE = 6.0
 """Times that a check may take longer than its limit by the clock on the wall: the machine may be busy."""
-GIVE_TIME = (
+GIVE_TIME = to_say(
     "Choose smaller inputs (a few entries on each axis show the same mistakes), or give it more time: "
     "`with checking(seconds=60):`, with `checking` from `nnkit.check`."
 )
@@ -30,7 +31,11 @@ def guard_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict:
         found = _run_check(title, check)
     verdict = messages.describe_finding(title, found) if isinstance(found, Finding) else found
     if printed.written > printed.max_chars:
-        note = f"It printed {printed.written:,} characters; the first {printed.max_chars} are shown."
+        note = say(
+            "It printed {written:,} characters; the first {shown} are shown.",
+            written=printed.written,
+            shown=printed.max_chars,
+        )
         verdict = replace(verdict, notes=(*verdict.notes, note))
     return verdict
 
@@ -41,7 +46,7 @@ def _check_in_double_precision(check: Callable[[], Verdict | Finding]) -> Verdic
         found = check()
     if found.status not in ("right", "wrong") or "low-precision" in found.mistakes:
         return None
-    note = "It computes in float32, JAX's default; it was checked in float64 (jax_enable_x64)."
+    note = say("It computes in float32, JAX's default; it was checked in float64 (jax_enable_x64).")
     return replace(found, notes=(*found.notes, note))
 
 
@@ -56,11 +61,16 @@ def _run_check(title: str, check: Callable[[], Verdict | Finding]) -> Verdict | 
     except OutOfTime:
         return _explain_time(meter, time.monotonic() - began)
     except RecursionError:
-        return Finding("error", "it calls itself without an end.", ("endless",))
+        return Finding("error", say("it calls itself without an end."), ("endless",))
     except MemoryError:
-        return Verdict(title, "error", "it needs more memory than there is.")
+        current_context().on_limit()
+        return Verdict(title, "error", say("it needs more memory than there is."))
     except Exception as fault:
-        sentence = f"it could not be checked: {type(fault).__name__}: {' '.join(str(fault).split())[:200]}."
+        sentence = say(
+            "it could not be checked: {exception}: {message}.",
+            exception=type(fault).__name__,
+            message=" ".join(str(fault).split())[:200],
+        )
         return Finding("error", sentence, ("raised",))
 
 
@@ -68,13 +78,14 @@ def _explain_time(meter: CallMeter, elapsed: float) -> Finding:
     """Return the finding for a check that ran out of time: a call that never returned, or too many of them."""
     limit = current_context().seconds
     if meter.began is not None and time.monotonic() - meter.began > elapsed / 2:
-        sentence = f"it did not end within {limit:g} seconds: is there a loop without an end?"
+        sentence = say("it did not end within {limit:g} seconds: is there a loop without an end?", limit=limit)
         return Finding("error", sentence, ("endless",))
     seconds = meter.seconds * limit / elapsed  # on a busy machine, the clock on the wall shows more than the limit
     each = _format_time(seconds / max(1, meter.count))
-    took = f"{meter.count:,} calls of {each} each took {_format_time(seconds)}"
-    took += "" if seconds > limit / 2 else ", and to compare what they gave took the rest"
-    sentence = f"this was not checked within {limit:g} seconds: {took}."
+    took = say("{count:,} calls of {each} each took {time}", count=meter.count, each=each, time=_format_time(seconds))
+    if seconds <= limit / 2:
+        took = say("{took}, and to compare what they gave took the rest", took=took)
+    sentence = say("this was not checked within {limit:g} seconds: {took}.", limit=limit, took=took)
     return Finding("cannot check", sentence, notes=(GIVE_TIME,))
 
 

@@ -8,18 +8,25 @@ mix with whatever background and text colour the page has, light or dark, and sa
 from __future__ import annotations
 
 import math
+import re
 from html import escape
 
 from nnkit.check.error_map import Cell, ErrorMap
-from nnkit.check.verdict import MARKS, Verdict, legend, map_sentences
+from nnkit.check.verdict import MARKS, Status, Verdict, legend, map_sentences
+from nnkit.language import ENGLISH, current_language, say, to_say
 from nnkit.text import join_lines, replace_unprintable
 
 # Okabe-Ito: bluish green and vermillion; grey for what says nothing yet. 3:1 or more on white and on black.
 _COLOURS = {"right": "#009e73", "wrong": "#d55e00", "not attempted": "#808080", "error": "#d55e00"}
 _COLOURS["cannot check"] = _COLOURS["not attempted"]
+_MEANINGS: dict[Status, str] = {
+    **{"right": to_say("right"), "wrong": to_say("wrong"), "not attempted": to_say("not attempted")},
+    **{"error": to_say("error"), "cannot check": to_say("cannot check")},
+}
 _FAINT = "#8886"
 # From a small error to the largest: the cell's colour, ever denser, and how large its mark is.
 _STEPS = (("#d55e0029", 9), ("#d55e005c", 11), ("#d55e009e", 14), ("#d55e00e6", 17))
+_CODE = re.compile("`([^`\n]+)`")
 _MONO = "font-family:'DejaVu Sans Mono',Menlo,Consolas,monospace;font-size:.92em"
 
 
@@ -29,15 +36,19 @@ def card(verdict: Verdict) -> str:
     style = f"border:1px solid {_FAINT};border-left:5px solid {colour};border-radius:4px;padding:.6em 1em;margin:.4em 0"
     parts = [_headline(verdict, colour), _evidence(verdict)]
     parts += [_line(_text(sentence)) for sentence in (*verdict.explanation, *verdict.notes)]
-    parts += [_line(f"<b>Lesson:</b> {_text(verdict.lesson)}")] if verdict.lesson else []
+    parts += [_line(f"<b>{say('Lesson')}:</b> {_text(verdict.lesson)}")] if verdict.lesson else []
     parts += [_hints(verdict.hints)]
     style += ";max-width:62em;overflow-x:auto;line-height:1.5;text-align:left"
-    return f'<div class="nnkit-verdict" style="{style}">{"".join(parts)}</div>'
+    language = current_language()
+    spoken = "" if language == ENGLISH else f' lang="{language}"'
+    style += "" if language == ENGLISH else ";word-break:keep-all"  # lines break between words, not inside them
+    return f'<div class="nnkit-verdict"{spoken} style="{style}">{"".join(parts)}</div>'
 
 
 def _headline(verdict: Verdict, colour: str) -> str:
-    mark = f'<span title="{verdict.status}" style="color:{colour};font-size:1.25em">{MARKS[verdict.status]}</span>'
-    subject, sentence = escape(join_lines(verdict.subject)), escape(join_lines(verdict.headline))
+    meaning, style = say(_MEANINGS[verdict.status]), f"color:{colour};font-size:1.25em"
+    mark = f'<span title="{meaning}" style="{style}">{MARKS[verdict.status]}</span>'
+    subject, sentence = escape(join_lines(verdict.subject)), _text(join_lines(verdict.headline))
     start = f'<b><span style="{_MONO}">{subject}</span></b>: ' if subject else ""
     return f"<div>{mark} {start}{sentence}</div>"
 
@@ -55,7 +66,8 @@ def _line(markup: str) -> str:
 
 
 def _text(words: str) -> str:
-    return escape(replace_unprintable(words))
+    """Return the words as HTML, code between backticks as code."""
+    return _CODE.sub(rf'<code style="{_MONO}">\1</code>', escape(replace_unprintable(words)))
 
 
 # -- the table -------------------------------------------------------------------------------------
@@ -64,7 +76,7 @@ def _text(words: str) -> str:
 def _table(verdict: Verdict) -> str:
     head, *rows = verdict.table()
     lines = [_row("th", head, "bottom")] + [_row("td", row) for row in rows]
-    return _framed("First wrong entries" if len(rows) > 1 else "", lines)
+    return _framed(say("First wrong entries") if len(rows) > 1 else "", lines)
 
 
 def _row(tag: str, texts: tuple[str, ...], rule: str = "") -> str:
@@ -116,7 +128,7 @@ def _label(text: str, scope: str) -> str:
 def _cell(cell: Cell, largest: float) -> str:
     style = f"padding:0;height:23px;text-align:center;border:1px solid {_FAINT}"
     if not cell.wrong:
-        return f'<td aria-label="right" style="{style}">{cell.mark}</td>'
+        return f'<td aria-label="{cell.words()}" style="{style}">{cell.mark}</td>'
     colour, size = _STEPS[_step(cell.error, largest)]
     style += f";background:{colour};font-weight:bold;font-size:{size}px;line-height:1"
     words = escape(join_lines(cell.words()))
@@ -133,8 +145,9 @@ def _step(error: float, largest: float) -> int:
 def _legend(error_map: ErrorMap, largest: float) -> str:
     parts = []
     for mark, meaning in legend(error_map):
-        more = f": the stronger, the further off (at most {largest:.3g})" if mark == "✗" else ""
-        parts.append(f'<span style="white-space:nowrap;margin-right:1em"><b>{mark}</b> {meaning}{more}</span>')
+        if mark == "✗":
+            meaning = say("wrong: the stronger, the further off (at most {largest:.3g})", largest=largest)
+        parts.append(f'<span style="white-space:nowrap;margin-right:1em"><b>{mark}</b> {meaning}</span>')
     return f'<div style="font-size:.85em;margin-top:.3em;max-width:34em">{" ".join(parts)}</div>'
 
 
@@ -149,7 +162,7 @@ def _hints(hints: tuple[str, ...]) -> str:
     """Fold the hints, each inside the one before it, so that it is offered only when that is open."""
     folded = ""
     for number, hint in reversed(list(enumerate(hints))):
-        summary = "Another hint" if number else "Hint"
+        summary = say("Another hint") if number else say("Hint")
         said = f'<div style="margin:.2em 0 .2em 1.2em;white-space:pre-wrap">{_text(hint)}</div>'
         nested = f'<div style="margin-left:1.2em">{folded}</div>' if folded else ""
         # Style sheets of feedback pages take the triangle away; list-item brings it back.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from nnkit.language import say
+
 _lecture: float = math.inf
 
 
@@ -18,6 +20,7 @@ def set_lecture(number: float) -> None:
 
 
 def mark_later(lesson: str) -> str:
-    """Return a lesson, marked if its lecture is after the one that was set."""
+    """Return a lesson in the reader's language, marked if its lecture is after the one that was set."""
     found = re.match(r"lecture (\d+)", lesson)
-    return f"{lesson} (comes later)" if found and int(found[1]) > _lecture else lesson
+    translated = say(lesson)
+    return say("{lesson} (comes later)", lesson=translated) if found and int(found[1]) > _lecture else translated

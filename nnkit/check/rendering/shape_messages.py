@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -9,34 +11,53 @@ import numpy as np
 
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.subjects import Subject
+from nnkit.language import say, say_count
+from nnkit.text import join_ands
 
 Shape = tuple[int, ...]
 
 
 def describe_shape(gradient: str, returned: Shape, name: str, shape: Shape) -> str:
     """Describe a gradient's wrong shape in one sentence."""
-    start = f"{gradient} is {returned}, but {name} is {shape}"
+    start = say(
+        "{gradient} is {returned}, but {name} is {shape}", gradient=gradient, returned=returned, name=name, shape=shape
+    )
     if returned == shape[::-1] and len(shape) > 1:
-        return f"{start}: the transpose of {name}'s shape."
+        return say("{start}: the transpose of {name}'s shape.", start=start, name=name)
     if not returned:
-        return f"{start}: one number stands for all of them."
+        return say("{start}: one number stands for all of them.", start=start)
     if int(np.prod(returned)) == int(np.prod(shape)):
         return (
-            f"{start}: an axis of size 1 is {'too many' if len(returned) > len(shape) else 'missing'}."
+            say(
+                "{start}: an axis of size 1 is too many."
+                if len(returned) > len(shape)
+                else "{start}: an axis of size 1 is missing.",
+                start=start,
+            )
             if _squeezed(returned) == _squeezed(shape)
-            else f"{start}: the right count of numbers, on other axes."
+            else say("{start}: the right count of numbers, on other axes.", start=start)
         )
     if len(returned) > len(shape):
         extra = len(returned) - len(shape)
         if returned[extra:] == shape:
-            axes = "the first axis" if extra == 1 else f"the first {extra} axes"
-            return f"{start}: {axes}, {returned[:extra] if extra > 1 else returned[0]}, should have been summed over."
-        return f"{start}: {extra} axis more." if extra == 1 else f"{start}: {extra} axes more."
+            return say_count(
+                "{start}: the first axis, {sizes}, should have been summed over.",
+                "{start}: the first {number} axes, {sizes}, should have been summed over.",
+                extra,
+                **{"start": start, "sizes": returned[:extra] if extra > 1 else returned[0]},
+            )
+        return say_count("{start}: {number} axis more.", "{start}: {number} axes more.", extra, start=start)
     if len(returned) < len(shape):
         missing = len(shape) - len(returned)
-        return f"{start}: {missing} {'axis is' if missing == 1 else 'axes are'} missing."
-    wrong = [f"axis {a} is {r} instead of {s}" for a, (r, s) in enumerate(zip(returned, shape)) if r != s]
-    return f"{start}: {' and '.join(wrong)}."
+        return say_count(
+            "{start}: {number} axis is missing.", "{start}: {number} axes are missing.", missing, start=start
+        )
+    wrong = [
+        say("axis {axis} is {size} instead of {expected}", axis=axis, size=size, expected=expected)
+        for axis, (size, expected) in enumerate(zip(returned, shape))
+        if size != expected
+    ]
+    return f"{start}: {join_ands(wrong)}."
 
 
 def _squeezed(shape: Shape) -> Shape:
@@ -50,13 +71,19 @@ def describe_origins(subject: Subject, comparison: Comparison, k: int) -> tuple[
         s for s in dict.fromkeys(comparison.returned[k].shape) if s > 1 and s not in np.shape(comparison.inputs[i])
     ]
     known = [(name, np.shape(x)) for name, x in zip(subject.names, comparison.inputs)]
-    known.append(("the output", np.shape(comparison.out)))
+    known.append((say("the output"), np.shape(comparison.out)))
     sentences = []
     for size in foreign:
-        owners = [f"axis {shape.index(size)} of {name}" for name, shape in known if size in shape]
+        owners = [
+            say("axis {axis} of {name}", axis=shape.index(size), name=name) for name, shape in known if size in shape
+        ]
         if owners:
-            sentences.append(f"{size} is the size of {' and of '.join(owners)}.")
+            sentences.append(say("{size} is the size of {owners}.", size=size, owners=_join_owners(owners)))
     return tuple(sentences)
+
+
+def _join_owners(owners: Sequence[str]) -> str:
+    return reduce(lambda first, last: say("{first} and of {last}", first=first, last=last), owners)
 
 
 def describe_only_order(subject: Subject, comparison: Comparison, k: int) -> tuple[str, ...]:
@@ -76,7 +103,12 @@ def describe_products(subject: Subject, inputs: Arrays, only: int | None = None)
     for i, other in ((left, right), (right, left)):
         fitting = _fitting(product_shape, np.shape(inputs[other]), np.shape(inputs[i]), subject.names[other])
         if only in (None, i) and len(fitting) == 1:
-            sentences.append(f"Shape rule: only {fitting[0]} has {subject.names[i]}'s shape {np.shape(inputs[i])}.")
+            sentences.append(
+                say(
+                    "Shape rule: only {product} has {name}'s shape {shape}.",
+                    **{"product": fitting[0], "name": subject.names[i], "shape": np.shape(inputs[i])},
+                )
+            )
     return tuple(sentences)
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
+from nnkit.language import to_say
 
 NESTED = r"(?:[^(),]|\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\))+"
 """A regular expression for one argument of a call, with brackets in it."""
 ONE_ARGUMENT = rf"(?<![.\w])(?P<call>max|min|all|any)\({NESTED}\)"
 OF_ALL_ENTRIES = {
-    "why": "Comparing arrays gives True or False for each entry; Python wants one answer about all of them.",
-    "nudge": "Should the line ask whether any entry is so, or whether all are?",
-    "hint": "Use `(...).any()` if one entry is enough, `(...).all()` if each counts; np.max is one number.",
+    "why": to_say("Comparing arrays gives True or False for each entry; Python wants one answer about all of them."),
+    "nudge": to_say("Should the line ask whether any entry is so, or whether all are?"),
+    "hint": to_say("Use `(...).any()` if one entry is enough, `(...).all()` if each counts; np.max is one number."),
 }
 """Words for lines that want one answer about all entries of an array."""
 

@@ -15,9 +15,10 @@ from nnkit.check.diagnosis.mistakes.sizes import RTOL, find_ratio
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import Site, list_sites
+from nnkit.language import say, to_say
 
-BIAS = "lecture 03, Broadcasting and the bias"
-SHAPES = "lecture 03, The shape rule"
+BIAS = to_say("lecture 03, Broadcasting and the bias")
+SHAPES = to_say("lecture 03, The shape rule")
 Claims = Iterator[tuple[Explanation, int, Any]]
 
 
@@ -42,7 +43,7 @@ def _list_wrong_sums(comparison: Comparison) -> Claims:
                 continue
             unsummed = site.shares.sum(axis=-1)
             for axes in _list_subsets(range(unsummed.ndim)):
-                for how, word in ((np.sum, "summed"), (np.mean, "averaged")):
+                for how, word in ((np.sum, say("summed")), (np.mean, say("averaged"))):
                     if axes == copied and how is np.sum:
                         continue
                     key = _describe_sum(comparison.name(i), site, axes, copied, word)
@@ -74,12 +75,27 @@ def _find_copied(site: Site) -> tuple[int, ...]:
 def _describe_sum(name: str, site: Site, axes: tuple[int, ...], copied: tuple[int, ...], word: str) -> Explanation:
     kept = ", keepdims=True" if len(site.shape) == site.shares.ndim - 1 else ""
     axis = copied[0] if len(copied) == 1 else copied
-    right = f"it must be summed over {join_axes(copied)}"
+    right = say("it must be summed over {axes}", axes=join_axes(copied))
     return replace(
         SUMMED.explain(""),
-        title=f"it was {word} over {join_axes(axes)} of {site.output}; {right}",
-        why=f"{name} was copied along {join_axes(copied)} of {site.output}, so the shares of these copies add.",
-        hint=f"Multiply upstream and local entry by entry, then sum over what was copied: `.sum(axis={axis}{kept})`.",
+        title=say(
+            "it was {word} over {axes} of {output}; {right}",
+            word=word,
+            axes=join_axes(axes),
+            output=site.output,
+            right=right,
+        ),
+        why=say(
+            "{name} was copied along {axes} of {output}, so the shares of these copies add.",
+            name=name,
+            axes=join_axes(copied),
+            output=site.output,
+        ),
+        hint=say(
+            "Multiply upstream and local entry by entry, then sum over what was copied: `.sum(axis={axis}{kept})`.",
+            axis=axis,
+            kept=kept,
+        ),
     )
 
 
@@ -91,7 +107,7 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
         for axes in _list_subsets(a for a in range(np.ndim(right)) if right.shape[a] > 1):
             if len(axes) == np.ndim(right) > 1:
                 continue
-            for how, word in ((np.sum, "summed"), (np.mean, "averaged")):
+            for how, word in ((np.sum, say("summed")), (np.mean, say("averaged"))):
                 unspread = _describe_unspread(comparison, i, axes)
                 key = unspread or _describe_needless(comparison.name(i), axes, word)
                 kept = how(right, axis=axes, keepdims=True)
@@ -103,8 +119,13 @@ def _list_needless_sums(comparison: Comparison) -> Claims:
 def _describe_needless(name: str, axes: tuple[int, ...], word: str) -> Explanation:
     return replace(
         SUMMED.explain(""),
-        title=f"it was {word} over {join_axes(axes)} of {name}, where nothing should be {word}",
-        why=f"Each entry of {name} has a gradient of its own.",
+        title=say(
+            "it was {word} over {axes} of {name}, where nothing should be {word}",
+            word=word,
+            axes=join_axes(axes),
+            name=name,
+        ),
+        why=say("Each entry of {name} has a gradient of its own.", name=name),
         hint="Leave the sum away, or take it in the factor that was copied along this axis.",
     )
 
@@ -118,14 +139,21 @@ def _describe_unspread(comparison: Comparison, i: int, axes: tuple[int, ...]) ->
         return None
     where, returned = join_axes(axes), np.asarray(comparison.returned[i])
     whole = same(np.ravel(returned), np.ravel(upstream))
-    title = f"not spread back over {where} of {name}"
+    title = say("not spread back over {where} of {name}", where=where, name=name)
     if returned.shape == right.shape:
-        title = f"the same number for each entry along {where} of {name}"
+        title = say("the same number for each entry along {where} of {name}", where=where, name=name)
     return replace(
         SUMMED.explain(""),
-        title=f"this is upstream as it came, {title}" if whole else f"it is {title}",
-        why=f"Forward made one number of the entries along {where} of {name}; in d{name} each has its own again.",
-        nudge=f"Which shapes have {name} and upstream? Which entries of {name} does one number of upstream reach?",
+        title=say("this is upstream as it came, {title}", title=title) if whole else say("it is {title}", title=title),
+        why=say(
+            "Forward made one number of the entries along {where} of {name}; in d{name} each has its own again.",
+            where=where,
+            name=name,
+        ),
+        nudge=say(
+            "Which shapes have {name} and upstream? Which entries of {name} does one number of upstream reach?",
+            name=name,
+        ),
         hint=_say_spread(name, right, upstream, kept, axes),
     )
 
@@ -133,16 +161,28 @@ def _describe_unspread(comparison: Comparison, i: int, axes: tuple[int, ...]) ->
 def _say_spread(name: str, right: Any, upstream: Any, kept: tuple[int, ...], axes: tuple[int, ...]) -> str:
     """Return how upstream becomes this gradient: copied, divided by a mean's n too, or with a slope for each entry."""
     spread = np.broadcast_to(upstream.reshape(kept), right.shape)
-    n, along = int(np.prod([right.shape[a] for a in axes])), f"along {join_axes(axes)}"
+    n, along = int(np.prod([right.shape[a] for a in axes])), say("along {axes}", axes=join_axes(axes))
     axis = axes[0] if len(axes) == 1 else axes
     one = "upstream" if upstream.shape == kept else f"np.expand_dims(upstream, {axis})"
     if same(right, spread):
-        return f"Copy upstream {along}: `np.zeros({name}.shape) + {one}`."
+        return say("Copy upstream {along}: `np.zeros({name}.shape) + {one}`.", along=along, name=name, one=one)
     if same(right, spread / n):
         sizes = " / ".join(f"{name}.shape[{a}]" for a in axes)
-        return f"Copy upstream {along}, divided by the n of the mean: `np.zeros({name}.shape) + {one} / {sizes}`."
-    slope = "that of a maximum is 1 at the largest entry and 0 elsewhere"
-    return f"Copy upstream {along}, `{one}`, and multiply by the slope of each entry of {name}; {slope}."
+        return say(
+            "Copy upstream {along}, divided by the n of the mean: `np.zeros({name}.shape) + {one} / {sizes}`.",
+            along=along,
+            name=name,
+            one=one,
+            sizes=sizes,
+        )
+    slope = say("that of a maximum is 1 at the largest entry and 0 elsewhere")
+    return say(
+        "Copy upstream {along}, `{one}`, and multiply by the slope of each entry of {name}; {slope}.",
+        along=along,
+        one=one,
+        name=name,
+        slope=slope,
+    )
 
 
 # ---- other places -----------------------------------------------------------------------------------
@@ -155,7 +195,7 @@ def _moved(comparison: Comparison) -> Variants:
 def _list_reversed(comparison: Comparison) -> Claims:
     for i, right in enumerate(comparison.right):
         for axes in _list_subsets(a for a in range(np.ndim(right)) if right.shape[a] > 1):
-            title = f"the right numbers in reverse order along {join_axes(axes)}"
+            title = say("the right numbers in reverse order along {axes}", axes=join_axes(axes))
             yield _describe_move(title), i, np.flip(right, axes)
 
 
@@ -164,11 +204,18 @@ def _list_shifted(comparison: Comparison) -> Claims:
         for axis in range(np.ndim(right)):
             for step in (1, -1):
                 moved = np.roll(right, step, axis)
-                words = f"shifted by one {'onwards' if step > 0 else 'back'} along axis {axis}"
-                yield _describe_move(f"the right numbers, {words}"), i, moved
+                words = say(
+                    "shifted by one onwards along axis {axis}" if step > 0 else "shifted by one back along axis {axis}",
+                    axis=axis,
+                )
+                yield _describe_move(say("the right numbers, {words}", words=words)), i, moved
                 cut = np.array(moved)
                 cut[(slice(None),) * axis + (0 if step > 0 else -1,)] = 0
-                yield _describe_move(f"the right numbers, {words}, with zeros at the end that was left"), i, cut
+                yield (
+                    _describe_move(say("the right numbers, {words}, with zeros at the end that was left", words=words)),
+                    i,
+                    cut,
+                )
 
 
 def _list_mixed(comparison: Comparison) -> Claims:
@@ -176,13 +223,13 @@ def _list_mixed(comparison: Comparison) -> Claims:
     for i, (right, returned) in enumerate(zip(comparison.right, comparison.returned)):
         for axes in list(permutations(range(np.ndim(right))))[1:] if 3 <= np.ndim(right) <= 4 else []:
             if same(returned, np.transpose(right, axes)):
-                yield _describe_move("the right numbers with the axes in another order"), i, returned
+                yield _describe_move(say("the right numbers with the axes in another order")), i, returned
         if np.shape(returned) != np.shape(right):
             continue
         for axis in range(np.ndim(right)):
             order = _match_slices(np.moveaxis(returned, axis, 0), np.moveaxis(right, axis, 0))
             if order:
-                title = f"the right numbers in another order along axis {axis}"
+                title = say("the right numbers in another order along axis {axis}", axis=axis)
                 yield _describe_move(title), i, np.take(right, order, axis=axis)
 
 
@@ -199,7 +246,7 @@ def _match_slices(returned: Any, right: Any) -> list[int]:
 
 
 def _describe_move(title: str) -> Explanation:
-    return replace(MOVED.explain(""), title=f"it has {title}")
+    return replace(MOVED.explain(""), title=say("it has {title}", title=title))
 
 
 # ---- another size -----------------------------------------------------------------------------------
@@ -211,7 +258,7 @@ def _divided(comparison: Comparison) -> Variants:
 
 def _list_divided(comparison: Comparison) -> Claims:
     sizes = [
-        (size, f"axis {axis} of {name}")
+        (size, say("axis {axis} of {name}", axis=axis, name=name))
         for name, x in zip(comparison.names, comparison.inputs)
         for axis, size in enumerate(np.shape(x))
         if size > 1
@@ -222,8 +269,16 @@ def _list_divided(comparison: Comparison) -> Claims:
             if ratio is not None and p != q and abs(ratio * q / p - 1) < RTOL:
                 key = replace(
                     DIVIDED.explain(""),
-                    title=f"it comes out as if divided by the size of {other} in place of that of {one}",
-                    why=f"It is the right one times p / q, where p is the size of {one} and q that of {other}.",
+                    title=say(
+                        "it comes out as if divided by the size of {other} in place of that of {one}",
+                        other=other,
+                        one=one,
+                    ),
+                    why=say(
+                        "It is the right one times p / q, where p is the size of {one} and q that of {other}.",
+                        one=one,
+                        other=other,
+                    ),
                 )
                 yield key, i, right * p / q
 

@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Key, Mistake, Variants, reword, same
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.shares import MAX_EDGES, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
-CHAIN = "lecture 01, The chain rule, one gate at a time"
-UPSTREAM = "lecture 01, Upstream × local"
+CHAIN = to_say("lecture 01, The chain rule, one gate at a time")
+UPSTREAM = to_say("lecture 01, Upstream × local")
 LAST_SLOPES: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (gates.Sigmoid, lambda s: s * (1 - s)),
     (gates.Tanh, lambda t: 1 - t**2),
@@ -46,7 +48,7 @@ def _stopped(comparison: Comparison) -> Variants:
         grad = grads[node.index]
         stopped = [i for i, w in enumerate(comparison.returned) if node.index in below[i] and same(w, grad)]
         if grad is not None and stopped:
-            name = " and ".join(names[wires[i].index] for i in stopped)
+            name = join_ands([names[wires[i].index] for i in stopped])
             words = _say_stopped(name, format_wire(node, names), node is graph.nodes[-1])
             found[words] = tuple(grad if i in stopped else None for i in range(len(wires)))
     return found
@@ -74,23 +76,31 @@ def _without_inner(comparison: Comparison) -> Variants:
 
 
 def _say_inner(name: str, formula: str) -> Explanation:
-    return say(
+    return reword(
         STOPPED,
-        f"the inner derivative is missing, that of {formula} with respect to {name}",
-        f"What arrives at {formula} goes to {name} as it is; all the rest is right.",
-        f"How much does {formula} grow when {name} grows a little?",
-        f"Multiply what arrives at {formula} by its slope in {name}, before you add it to the rest.",
+        say("the inner derivative is missing, that of {formula} with respect to {name}", formula=formula, name=name),
+        say("What arrives at {formula} goes to {name} as it is; all the rest is right.", formula=formula, name=name),
+        say("How much does {formula} grow when {name} grows a little?", formula=formula, name=name),
+        say(
+            "Multiply what arrives at {formula} by its slope in {name}, before you add it to the rest.",
+            formula=formula,
+            name=name,
+        ),
     )
 
 
 def _say_stopped(name: str, formula: str, last: bool) -> Explanation:
-    title = f"this is the gradient at {formula}, not yet at {name}"
-    return say(
+    title = say("this is the gradient at {formula}, not yet at {name}", formula=formula, name=name)
+    return reword(
         STOPPED,
-        f"the upstream gradient came back as it was, without the slope of {formula}" if last else title,
-        f"The chain goes on from {formula} down to {name}: one more slope for each gate.",
-        f"How much does {formula} grow when {name} grows a little?",
-        f"Multiply it by the slope of {formula} with respect to {name}.",
+        say("the upstream gradient came back as it was, without the slope of {formula}", formula=formula)
+        if last
+        else title,
+        say(
+            "The chain goes on from {formula} down to {name}: one more slope for each gate.", formula=formula, name=name
+        ),
+        say("How much does {formula} grow when {name} grows a little?", formula=formula, name=name),
+        say("Multiply it by the slope of {formula} with respect to {name}.", formula=formula, name=name),
     )
 
 
@@ -126,23 +136,31 @@ def _find_factor(node: Node, grads: list[Any], start: Any) -> Node | None:
 def _say_factor(node: Node, factor: Node, names: Names) -> Explanation:
     formula, name = format_wire(node, names), "" if factor.constant else format_wire(factor, names)
     known = name and "…" not in name
-    text = name if known else "the constant" if factor.constant else "the other factor"
-    return say(
+    text = name if known else say("the constant") if factor.constant else say("the other factor")
+    return reword(
         LATE,
-        f"the factor {name} is missing" if known else f"{text} that multiplies {formula} is missing",
-        f"This is the derivative of {formula} alone, and forward multiplies it by {text}.",
-        f"How much does the output grow when {formula} grows a little?",
-        f"Multiply upstream by {text} before it goes on.",
+        say("the factor {name} is missing", name=name)
+        if known
+        else say("{text} that multiplies {formula} is missing", text=text, formula=formula),
+        say(
+            "This is the derivative of {formula} alone, and forward multiplies it by {text}.",
+            formula=formula,
+            text=text,
+        ),
+        say("How much does the output grow when {formula} grows a little?", formula=formula),
+        say("Multiply upstream by {text} before it goes on.", text=text),
     )
 
 
 def _say_late(formula: str) -> Explanation:
-    return say(
+    return reword(
         LATE,
-        f"this is the derivative of {formula} alone, what comes after it is missing",
-        f"The output is made from {formula}, and every gate on the way has its slope in the chain.",
-        f"How much does the output grow when {formula} grows a little?",
-        f"Multiply by the gradient at {formula}.",
+        say("this is the derivative of {formula} alone, what comes after it is missing", formula=formula),
+        say(
+            "The output is made from {formula}, and every gate on the way has its slope in the chain.", formula=formula
+        ),
+        say("How much does the output grow when {formula} grows a little?", formula=formula),
+        say("Multiply by the gradient at {formula}.", formula=formula),
     )
 
 
@@ -155,7 +173,7 @@ def _from_loss(comparison: Comparison) -> Variants:
         return {}
     graph = comparison.graphs[0]
     wires = [graph.wires[i] for i in comparison.wrt]
-    words = say(
+    words = reword(
         FROM_LOSS,
         "it is what upstream * out gives in place of upstream",
         "Either out came in as a factor, or a slope with out in its denominator, as that of sqrt, was left out.",
@@ -199,21 +217,29 @@ def _value(comparison: Comparison) -> Variants:
                 continue
             formula, name = format_wire(node, names), names[wire.index]
             if same(returned, node.value):
-                words = say(
+                words = reword(
                     VALUE,
-                    f"this is the value of {formula}, not a gradient",
+                    say("this is the value of {formula}, not a gradient", formula=formula),
                     "A gradient says how fast the output grows, not how large something is.",
-                    f"How much does the output grow when {name} grows a little?",
-                    f"Multiply the upstream gradient by the slope of the output with respect to {name}.",
+                    say("How much does the output grow when {name} grows a little?", name=name),
+                    say("Multiply the upstream gradient by the slope of the output with respect to {name}.", name=name),
                 )
                 found[words] = _only(comparison, i, node.value)
             elif np.ptp(comparison.upstream) > 0 and _is_product(returned, comparison.upstream, node.value):
-                words = say(
+                words = reword(
                     VALUE,
-                    f"this is upstream * {formula}, and {formula} is not the slope in {name}",
+                    say(
+                        "this is upstream * {formula}, and {formula} is not the slope in {name}",
+                        formula=formula,
+                        name=name,
+                    ),
                     "The upstream gradient is there; the local derivative beside it is another one.",
-                    f"How much does the output grow when {name} grows a little?",
-                    f"Differentiate the output with respect to {name}, and put that in place of {formula}.",
+                    say("How much does the output grow when {name} grows a little?", name=name),
+                    say(
+                        "Differentiate the output with respect to {name}, and put that in place of {formula}.",
+                        name=name,
+                        formula=formula,
+                    ),
                 )
                 found[words] = _only(comparison, i, comparison.upstream * node.value)
     return found

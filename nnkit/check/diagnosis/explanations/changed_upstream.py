@@ -7,20 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword
 from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
+from nnkit.language import say, to_say
 
 CHANGES: dict[str, Callable[[Any], Any]] = {
-    "upstream is clipped to -1 and 1 before the chain rule": lambda g: np.clip(g, -1, 1),
-    "upstream is used without its sign": np.abs,
-    "only the sign of upstream is used": np.sign,
-    "entries of upstream below 0 are set to 0": lambda g: np.maximum(g, 0),
-    "the sum of upstream stands in place of each of its entries": lambda g: np.full(np.shape(g), np.sum(g)),
-    "the mean of upstream stands in place of each of its entries": lambda g: np.full(np.shape(g), np.mean(g)),
-    "upstream is divided by its length": lambda g: g / np.linalg.norm(g),
-    "upstream is squared": np.square,
+    to_say("upstream is clipped to -1 and 1 before the chain rule"): lambda g: np.clip(g, -1, 1),
+    to_say("upstream is used without its sign"): np.abs,
+    to_say("only the sign of upstream is used"): np.sign,
+    to_say("entries of upstream below 0 are set to 0"): lambda g: np.maximum(g, 0),
+    to_say("the sum of upstream stands in place of each of its entries"): lambda g: np.full(np.shape(g), np.sum(g)),
+    to_say("the mean of upstream stands in place of each of its entries"): lambda g: np.full(np.shape(g), np.mean(g)),
+    to_say("upstream is divided by its length"): lambda g: g / np.linalg.norm(g),
+    to_say("upstream is squared"): np.square,
 }
 """Changes of upstream that people make, in words."""
 BOUNDS = (0.1, 0.5, 1.0, 5.0, 10.0)
@@ -36,7 +37,7 @@ def _changed(comparison: Comparison) -> Variants:
             if gradients is not None:
                 found[_say(title, upstream.ndim > 0)] = gradients
     for bound in BOUNDS:
-        words = _say(f"the gradient is clipped to -{bound:g} and {bound:g}", True)
+        words = _say(say("the gradient is clipped to -{bound:g} and {bound:g}", bound=bound), True)
         found[words] = tuple(np.clip(right, -bound, bound) for right in comparison.right)
     return found
 
@@ -63,12 +64,15 @@ def _differentiate(comparison: Comparison, upstream: Any) -> Arrays | None:
 
 
 def _say(title: str, several: bool) -> Any:
-    each = "each of its entries" if several else "it"
-    return say(
+    each = say("each of its entries") if several else say("it")
+    return reword(
         CHANGED,
         title,
         "With this change the right gradient is what came back.",
-        f"What does the chain rule do to upstream? It multiplies {each} by a slope, and does nothing else.",
+        say(
+            "What does the chain rule do to upstream? It multiplies {each} by a slope, and does nothing else.",
+            each=each,
+        ),
         "Multiply upstream, as it came, by the local derivative; do not clip, sum or scale it.",
     )
 
@@ -83,7 +87,7 @@ CHANGED = Mistake(
     _changed,
     named=False,
 )
-FORWARDS = say(
+FORWARDS = reword(
     CHANGED,
     "upstream is taken through the Jacobian, not back through its transpose",
     "Entry [i, j] of the Jacobian leads from input j to output i; on the way back, from output i to input j.",

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nnkit.check.diagnosis.explanations.spots import LazyVariants
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.array_gates import Pick
 from nnkit.check.evidence.backward_pass import vjp_with_faults
@@ -20,9 +20,10 @@ from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import MAX_EDGES, Edge, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
 
-PATTERNS = "lecture 01, Four patterns to read gradients off a picture"
-UPSTREAM = "lecture 01, Upstream × local"
+PATTERNS = to_say("lecture 01, Four patterns to read gradients off a picture")
+UPSTREAM = to_say("lecture 01, Upstream × local")
 
 
 # ---- two terms ----------------------------------------------------------------------------------------
@@ -68,13 +69,17 @@ def _exchange(comparison: Comparison, graph: Trace, a: Edge, b: Edge) -> Arrays:
 def _describe_pair(a: Edge, b: Edge, names: Names) -> Any:
     first, second = sorted(_name_slice(edge.wire, names) for edge in (a, b))
     terms = sorted(format_wire(edge.node, names) for edge in (a, b))
-    where = f" at {terms[0]} and {terms[1]}" if terms[0] != terms[1] else ""
-    return say(
+    where = say(" at {one} and {other}", one=terms[0], other=terms[1]) if terms[0] != terms[1] else ""
+    return reword(
         EXCHANGED,
-        f"the gradients of {first} and {second} changed places{where}",
+        say("the gradients of {first} and {second} changed places{where}", first=first, second=second, where=where),
         "Each of the two is right, for the other one.",
         "By what is each of the two multiplied in forward? What comes back to it is multiplied by that.",
-        f"Write down which share goes to {first} and which to {second}, each with its own factor.",
+        say(
+            "Write down which share goes to {first} and which to {second}, each with its own factor.",
+            first=first,
+            second=second,
+        ),
     )
 
 
@@ -86,7 +91,7 @@ def _name_slice(wire: Node, names: Names) -> str:
     numbers = np.asarray(wire.gate.rearrange(np.arange(np.size(whole.value)).reshape(np.shape(whole.value))))
     width = np.shape(whole.value)[-1] if np.ndim(whole.value) else 1
     first, last = int(numbers.min() % width), int(numbers.max() % width)
-    return f"columns {first} to {last} of {format_wire(whole, names)}"
+    return say("columns {first} to {last} of {wire}", first=first, last=last, wire=format_wire(whole, names))
 
 
 # ---- several outputs ----------------------------------------------------------------------------------
@@ -124,22 +129,24 @@ def _pull(comparison: Comparison, graph: Trace, upstream: Any) -> Callable[[], A
 
 
 def _describe_turned(one: str, other: str) -> Any:
-    return say(
+    return reword(
         OTHER,
-        f"the upstream gradients of {one} and {other} changed places",
+        say("the upstream gradients of {one} and {other} changed places", one=one, other=other),
         "These are the right gradients for the other order of the two.",
         "In which order does backward get its upstream gradients?",
-        f"What arrives for {one} goes back from {one}, what arrives for {other} from {other}.",
+        say(
+            "What arrives for {one} goes back from {one}, what arrives for {other} from {other}.", one=one, other=other
+        ),
     )
 
 
 def _describe_twice(name: str) -> Any:
-    return say(
+    return reword(
         OTHER,
-        f"the upstream gradient of {name} is counted twice",
+        say("the upstream gradient of {name} is counted twice", name=name),
         "It is the right gradient but for this: all that comes from there is twice as large.",
-        f"In how many terms is what arrives for {name} added?",
-        f"Add what arrives for {name} once, where {name} was made.",
+        say("In how many terms is what arrives for {name} added?", name=name),
+        say("Add what arrives for {name} once, where {name} was made.", name=name),
     )
 
 

@@ -24,35 +24,39 @@ from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.wire_text import list_descendants
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
 MAX_ALIKE = 4
 """Gates of a kind up to which it is tried at which of them a slope is missing."""
-ORDINALS = ("first", "second", "third", "fourth")
+ORDINALS = (to_say("the first"), to_say("the second"), to_say("the third"), to_say("the fourth"))
 Change = Callable[[Values, Any], Any]
 """(a gate's values, its right slope) ↦ the wrong gradient of its input."""
 OF_SLOPE: dict[str, Change] = {
-    "{slope} is missing": lambda v, s: v["upstream"],
-    "the upstream gradient is added to {slope} where it must be multiplied": lambda v, s: v["upstream"] + s,
-    "{slope} is multiplied in twice": lambda v, s: v["upstream"] * s * s,
-    "the upstream gradient is divided by {slope} where it must be multiplied": lambda v, s: v["upstream"] / s,
-    "{slope} is divided by the upstream gradient where it must be multiplied": lambda v, s: s / v["upstream"],
-    "{slope} is subtracted from the upstream gradient where it must be multiplied": lambda v, s: v["upstream"] - s,
-    "{slope} is doubled": lambda v, s: 2 * v["upstream"] * s,
-    "{slope} is halved": lambda v, s: v["upstream"] * s / 2,
-    "{slope} is multiplied in without its sign": lambda v, s: v["upstream"] * np.abs(s),
+    to_say("{slope} is missing"): lambda v, s: v["upstream"],
+    to_say("the upstream gradient is added to {slope} where it must be multiplied"): lambda v, s: v["upstream"] + s,
+    to_say("{slope} is multiplied in twice"): lambda v, s: v["upstream"] * s * s,
+    to_say("the upstream gradient is divided by {slope} where it must be multiplied"): lambda v, s: v["upstream"] / s,
+    to_say("{slope} is divided by the upstream gradient where it must be multiplied"): lambda v, s: s / v["upstream"],
+    to_say("{slope} is subtracted from the upstream gradient where it must be multiplied"): lambda v, s: (
+        v["upstream"] - s
+    ),
+    to_say("{slope} is doubled"): lambda v, s: 2 * v["upstream"] * s,
+    to_say("{slope} is halved"): lambda v, s: v["upstream"] * s / 2,
+    to_say("{slope} is multiplied in without its sign"): lambda v, s: v["upstream"] * np.abs(s),
 }
 """Changes of a slope that is not 1."""
 OF_ANY: dict[str, Change] = {
-    "{slope} has the wrong sign": lambda v, s: -v["upstream"] * s,
-    "{slope} is passed on without what arrives from above": lambda v, s: s,
-    "upstream is multiplied in without its sign at {gate}": lambda v, s: np.abs(v["upstream"]) * s,
-    "only the sign of upstream is multiplied in at {gate}": lambda v, s: np.sign(v["upstream"]) * s,
-    "{x} is multiplied in once too often at {gate}": lambda v, s: v["upstream"] * s * v["x"],
-    "{out} is multiplied in once too often at {gate}": lambda v, s: v["upstream"] * s * v["out"],
-    "the gradient is divided by {x} at {gate}": lambda v, s: v["upstream"] * s / v["x"],
-    "the gradient is divided by {out} at {gate}": lambda v, s: v["upstream"] * s / v["out"],
-    "{x} is added to the gradient at {gate}": lambda v, s: v["upstream"] * s + v["x"],
-    "{out} is added to the gradient at {gate}": lambda v, s: v["upstream"] * s + v["out"],
+    to_say("{slope} has the wrong sign"): lambda v, s: -v["upstream"] * s,
+    to_say("{slope} is passed on without what arrives from above"): lambda v, s: s,
+    to_say("upstream is multiplied in without its sign at {gate}"): lambda v, s: np.abs(v["upstream"]) * s,
+    to_say("only the sign of upstream is multiplied in at {gate}"): lambda v, s: np.sign(v["upstream"]) * s,
+    to_say("{x} is multiplied in once too often at {gate}"): lambda v, s: v["upstream"] * s * v["x"],
+    to_say("{out} is multiplied in once too often at {gate}"): lambda v, s: v["upstream"] * s * v["out"],
+    to_say("the gradient is divided by {x} at {gate}"): lambda v, s: v["upstream"] * s / v["x"],
+    to_say("the gradient is divided by {out} at {gate}"): lambda v, s: v["upstream"] * s / v["out"],
+    to_say("{x} is added to the gradient at {gate}"): lambda v, s: v["upstream"] * s + v["x"],
+    to_say("{out} is added to the gradient at {gate}"): lambda v, s: v["upstream"] * s + v["out"],
 }
 
 
@@ -92,12 +96,17 @@ def _apply(spot: Spot, i: int, change: Change) -> Callable[[Values], Any]:
 def _say(spot: Spot, chosen: Sequence[int], words: str) -> str:
     """Return the words with the names of this gate: "the slope of np.tanh(x), 1 - out**2, is missing"."""
     many = len(chosen) > 1
-    rights = " and ".join(spot.write(spot.slopes.right[i]) for i in chosen)
+    rights = join_ands([spot.write(spot.slopes.right[i]) for i in chosen])
     gate = spot.write(spot.slopes.formula)
     if spot.slopes.formula == "x * y":
-        slope = f"the {'factors' if many else 'factor'} {rights} of {gate}"
+        slope = say(
+            "the factors {rights} of {gate}" if many else "the factor {rights} of {gate}", rights=rights, gate=gate
+        )
+    elif many:
+        slope = say("the slopes of {gate}, {rights},", gate=gate, rights=rights)
     else:
-        slope = f"the {'slopes' if many else 'slope'} of {gate if many else spot.name(chosen[0])}, {rights},"
+        slope = say("the slope of {gate}, {rights},", gate=spot.name(chosen[0]), rights=rights)
+    words = say(words)
     if many:
         words = words.replace("by it", "by them").replace("its sign", "their signs")
         if words.startswith("{slope}"):
@@ -118,8 +127,13 @@ def _at_some(comparison: Comparison) -> Variants:
         for size in range(2, count):
             for chosen in combinations(range(count), size):
                 some = replace(spot, places=tuple(spot.places[k] for k in chosen))
-                which = " and ".join(f"the {ORDINALS[k]}" for k in chosen)
-                title = f"of the {count} gates {spot.write(spot.slopes.formula)}, the slopes of {which} are missing"
+                which = join_ands([say(ORDINALS[k]) for k in chosen])
+                title = say(
+                    "of the {count} gates {formula}, the slopes of {which} are missing",
+                    count=count,
+                    formula=spot.write(spot.slopes.formula),
+                    which=which,
+                )
                 faults = some.faults({0: lambda values: values["upstream"]})
                 found.add(spot.explain("missing-factors", title), inject(comparison, spot.graph, faults))
     return found
@@ -134,13 +148,17 @@ def _upstream_in_terms(comparison: Comparison) -> Variants:
     found = LazyVariants()
     if np.all(g == 1):
         return found
-    for words, other in (("is missing", np.ones_like(g)), ("is multiplied in twice", g * g)):
+    titles = (
+        to_say("upstream is missing in the term that goes through {formula}"),
+        to_say("upstream is multiplied in twice in the term that goes through {formula}"),
+    )
+    for title, other in zip(titles, (np.ones_like(g), g * g)):
         for spot in find_spots(comparison):
             if len(spot.places) == 1 and not spot.is_whole:
                 arriving = _arriving(spot.graph, other)
                 faults = spot.faults({i: _replace_arriving(spot, i, arriving) for i in spot.inputs})
-                title = f"upstream {words} in the term that goes through {spot.write(spot.slopes.formula)}"
-                found.add(spot.explain("upstream-in-one-term", title), inject(comparison, spot.graph, faults))
+                words = say(title, formula=spot.write(spot.slopes.formula))
+                found.add(spot.explain("upstream-in-one-term", words), inject(comparison, spot.graph, faults))
     return found
 
 
@@ -155,10 +173,10 @@ def _replace_arriving(spot: Spot, i: int, arriving: Callable[[], list[Any]]) -> 
 # ---- on the whole gradient ----------------------------------------------------------------------------
 
 OF_GRADIENT: dict[str, Callable[[Any, Any], Any]] = {
-    "{name} is multiplied in once too often": operator.mul,
-    "the factor {name} is missing, or the gradient is divided by it": lambda value, right: right / value,
-    "{name} is added to the gradient": operator.add,
-    "{name} is subtracted from the gradient": lambda value, right: right - value,
+    to_say("{name} is multiplied in once too often"): operator.mul,
+    to_say("the factor {name} is missing, or the gradient is divided by it"): lambda value, right: right / value,
+    to_say("{name} is added to the gradient"): operator.add,
+    to_say("{name} is subtracted from the gradient"): lambda value, right: right - value,
 }
 """Changes of a right gradient by a value: (value, gradient) ↦ the wrong gradient."""
 
@@ -170,7 +188,7 @@ def _on_gradients(comparison: Comparison) -> Variants:
         return found
     for name, value in _list_named_values(comparison).items():
         for title, change in OF_GRADIENT.items():
-            words = WHOLE.explain("", title=title.format(name=name))
+            words = WHOLE.explain("", title=say(title, name=name))
             found.add(words, _change_right(comparison, partial(change, value)))
     return found
 
@@ -208,7 +226,7 @@ def _change_one(right: Any, change: Callable[[Any], Any]) -> Any:
     return changed if changed.shape == np.shape(right) else None
 
 
-CHAIN = "lecture 01, The chain rule, one gate at a time"
+CHAIN = to_say("lecture 01, The chain rule, one gate at a time")
 AT_GATES = Mistake(
     "wrong-factor",
     "a factor of the chain rule is another one",

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 
 from nnkit.check.evidence.finding import Explanation
+from nnkit.language import say
 
 OWN_CLASS = r"(?!NoneType|Array|\w*Tracer|Tensor)[A-Z]\w*"
 """The name of a class of the learner's own: not one of Python's or of a library."""
@@ -31,7 +32,7 @@ class FaultCase:
         """Return what is said of an exception with this text in this line; None if it is another one."""
         found = re.search(self.raised, raised, re.DOTALL)
         place = re.search(self.line.format(**found.groupdict()), line) if found else None
-        return _say_one(self.says.format(**found.groupdict(), **place.groupdict())) if found and place else None
+        return _say_one(say(self.says, **found.groupdict(), **place.groupdict())) if found and place else None
 
 
 def _say_one(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from nnkit.check.diagnosis.explanations.array_faults import FAULTS as ARRAY_FAULTS
 from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
 from nnkit.check.evidence.finding import CallFault, Explanation
+from nnkit.language import say
 
 STANDARD_MODULES = "math|random|copy|functools|itertools|collections|cmath|operator|warnings"
 PYTHON_FAULTS = (
@@ -277,7 +278,7 @@ FAULTS = (*ARRAY_FAULTS, *PYTHON_FAULTS, RAISED)
 def explain_fault(call: CallFault) -> Explanation:
     """Return what the exception means in the words of a teacher; its title ends the sentence "it raised ...: "."""
     said = re.sub(r"[.!\s]+$", "", call.message[:MAX_MESSAGE_CHARS])
-    title = said or "Python gives no reason"
+    title = said or say("Python gives no reason")
     raised = Explanation(RAISED.id, title, RAISED.why, RAISED.nudge, RAISED.hint, RAISED.lesson, named=False)
     return match_fault(call, FAULTS) or raised
 

@@ -11,11 +11,12 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.overlaps import join_axes
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject, name_nodes
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword
 from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Place, group_rounds
 from nnkit.check.evidence.whole_gates import Axes, Centre, Normalise, Spread, find_wholes, list_axes_of, mean_over
+from nnkit.language import say, to_say
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,12 @@ Slip = tuple[str, Callable[..., Any]]
 def _name_parts(gate: Normalise) -> tuple[str, str]:
     """Return what x is divided by, and the square of that, in words."""
     if gate.weight == 1.0:
-        return "norm", "squared norm"
-    return ("standard deviation", "variance") if gate.centred else ("root of the mean square", "mean square")
+        return say("norm"), say("squared norm")
+    return (
+        (say("standard deviation"), say("variance"))
+        if gate.centred
+        else (say("root of the mean square"), say("mean square"))
+    )
 
 
 def _parts(v: Values, g: Any, mean: float = 1.0, spread: float = 1.0) -> Any:
@@ -72,27 +77,55 @@ def _parts(v: Values, g: Any, mean: float = 1.0, spread: float = 1.0) -> Any:
 
 def _list_normalise(gate: Normalise, x: Any) -> Iterator[Slip]:
     root, square = _name_parts(gate)
-    part = f"in the part that goes through the {square}"
-    yield f"it is divided by the {square} where it must be divided by the {root}", lambda v: _parts(v, v.upstream) / v.s
-    yield f"the division by the {root} is missing", lambda v: _parts(v, v.upstream) * v.s
-    yield f"it is multiplied by the {root} where it must be divided", lambda v: _parts(v, v.upstream) * v.s**2
-    for words, times in (
-        ("is missing", 0.0),
-        ("has the wrong sign", -1.0),
-        ("counts twice", 2.0),
-        ("counts half", 0.5),
+    part = say("in the part that goes through the {square}", square=square)
+    yield (
+        say("it is divided by the {square} where it must be divided by the {root}", square=square, root=root),
+        lambda v: _parts(v, v.upstream) / v.s,
+    )
+    yield say("the division by the {root} is missing", root=root), lambda v: _parts(v, v.upstream) * v.s
+    yield (
+        say("it is multiplied by the {root} where it must be divided", root=root),
+        lambda v: _parts(v, v.upstream) * v.s**2,
+    )
+    for words, of_mean, times in (
+        (to_say("the path through the {square} is missing"), to_say("the path through the mean is missing"), 0.0),
+        (
+            to_say("the path through the {square} has the wrong sign"),
+            to_say("the path through the mean has the wrong sign"),
+            -1.0,
+        ),
+        (to_say("the path through the {square} counts twice"), "", 2.0),
+        (to_say("the path through the {square} counts half"), "", 0.5),
     ):
-        yield f"the path through the {square} {words}", lambda v, c=times: _parts(v, v.upstream, spread=c)
-        if gate.centred and times <= 0:
-            yield f"the path through the mean {words}", lambda v, c=times: _parts(v, v.upstream, mean=c)
+        yield (
+            say(words, square=square),
+            lambda v, c=times: _parts(v, v.upstream, spread=c),
+        )
+        if gate.centred and of_mean:
+            yield (
+                say(of_mean),
+                lambda v, c=times: _parts(v, v.upstream, mean=c),
+            )
     if gate.weight < 1.0:
         n = np.size(x) / np.size(mean_over(x, gate.axes))
-        yield "sums stand where means belong, each 1/n is missing", lambda v: _parts(v, v.upstream, n, n)
+        yield say("sums stand where means belong, each 1/n is missing"), lambda v: _parts(v, v.upstream, n, n)
     others: tuple[tuple[str, Callable[[Values], Any]], ...] = (
-        (f"x stands where the normalised values belong, {part}", lambda v: v.x * v.back(v.upstream * v.x)),
-        (f"the division by the {root} is missing {part}", lambda v: v.d * v.back(v.upstream * v.d)),
-        (f"the normalised values are left out before the mean, {part}", lambda v: v.back(v.upstream * v.out)),
-        (f"the normalised values are left out inside the mean, {part}", lambda v: v.out * v.back(v.upstream)),
+        (
+            say("x stands where the normalised values belong, {part}", part=part),
+            lambda v: v.x * v.back(v.upstream * v.x),
+        ),
+        (
+            say("the division by the {root} is missing {part}", root=root, part=part),
+            lambda v: v.d * v.back(v.upstream * v.d),
+        ),
+        (
+            say("the normalised values are left out before the mean, {part}", part=part),
+            lambda v: v.back(v.upstream * v.out),
+        ),
+        (
+            say("the normalised values are left out inside the mean, {part}", part=part),
+            lambda v: v.out * v.back(v.upstream),
+        ),
     )
     for title, other in others:
         yield title, lambda v, other=other: (v.upstream - v.mean(v.upstream) - other(v)) / v.s
@@ -106,13 +139,26 @@ def _list_other_axes(gate: Normalise, square: str, x: Any, axes: Axes) -> Iterat
         return (v.upstream - v.mean(v.upstream, mean) - v.out * v.back(v.upstream * v.out, spread)) / v.s
 
     here, there = _say_axes(gate.axes), _say_axes(axes)
-    yield f"the means go over {there} where forward takes them over {here}", lambda v: over(v, axes, axes)
-    where = f"goes over {there} where forward takes it over {here}"
-    yield f"the mean in the part through the {square} {where}", lambda v: over(v, gate.axes, axes)
-    yield f"the mean of upstream {where}", lambda v: over(v, axes, gate.axes)
+    yield (
+        say("the means go over {there} where forward takes them over {here}", there=there, here=here),
+        lambda v: over(v, axes, axes),
+    )
+    yield (
+        say(
+            "the mean in the part through the {square} goes over {there} where forward takes it over {here}",
+            **{"square": square, "there": there, "here": here},
+        ),
+        lambda v: over(v, gate.axes, axes),
+    )
+    yield (
+        say("the mean of upstream goes over {there} where forward takes it over {here}", there=there, here=here),
+        lambda v: over(v, axes, gate.axes),
+    )
     c = np.size(mean_over(x, axes)) / np.size(mean_over(x, gate.axes))
     yield (
-        f"the sums are divided by the size of {there} where forward takes means over {here}",
+        say(
+            "the sums are divided by the size of {there} where forward takes means over {here}", there=there, here=here
+        ),
         lambda v: _parts(v, v.upstream, c, c),
     )
 
@@ -120,16 +166,19 @@ def _list_other_axes(gate: Normalise, square: str, x: Any, axes: Axes) -> Iterat
 def _list_centre(gate: Centre, x: Any) -> Iterator[Slip]:
     n = np.size(x) / np.size(mean_over(x, gate.axes))
     yield (
-        "a sum stands where the mean of upstream belongs, its 1/n is missing",
+        say("a sum stands where the mean of upstream belongs, its 1/n is missing"),
         lambda v: v.upstream - n * v.mean(v.upstream),
     )
-    yield "it is upstream * (1 - 1/n): every entry moves the mean of all", lambda v: v.upstream * (1 - 1 / n)
-    yield "it is the mean of upstream alone, upstream itself is missing", _mean_alone
-    yield "the mean of upstream is taken away without its sign", lambda v: v.upstream + v.mean(v.upstream)
+    yield say("it is upstream * (1 - 1/n): every entry moves the mean of all"), lambda v: v.upstream * (1 - 1 / n)
+    yield say("it is the mean of upstream alone, upstream itself is missing"), _mean_alone
+    yield say("the mean of upstream is taken away without its sign"), lambda v: v.upstream + v.mean(v.upstream)
     for axes in list_axes_of(x):
         if axes != gate.axes:
-            words = f"upstream is averaged over {_say_axes(axes)} where forward takes the mean over"
-            yield f"{words} {_say_axes(gate.axes)}", lambda v, axes=axes: v.upstream - mean_over(v.upstream, axes)
+            words = say(
+                "upstream is averaged over {there} where forward takes the mean over {here}",
+                **{"there": _say_axes(axes), "here": _say_axes(gate.axes)},
+            )
+            yield words, lambda v, axes=axes: v.upstream - mean_over(v.upstream, axes)
 
 
 def _mean_alone(v: Values) -> Any:
@@ -144,17 +193,26 @@ def _list_spread(gate: Spread, x: Any) -> Iterator[Slip]:
     other = 1 / n if gate.weight > 1 / n else 1 / max(n - 1, 1)
     used, right = ("n", "n - 1") if gate.weight > 1 / n else ("n - 1", "n")
     if not gate.root:
-        yield "the mean is not subtracted, x stands where x - mean belongs", lambda v: 2 * gate.weight * v.g * v.x
-        yield f"it is divided by {used} where forward divides by {right}", lambda v: 2 * other * v.g * v.d
+        yield say("the mean is not subtracted, x stands where x - mean belongs"), lambda v: 2 * gate.weight * v.g * v.x
+        yield (
+            say("it is divided by {used} where forward divides by {right}", used=used, right=right),
+            lambda v: 2 * other * v.g * v.d,
+        )
         return
-    yield ("the mean is not subtracted, x stands where x - mean belongs",
+    yield (say("the mean is not subtracted, x stands where x - mean belongs"),
            lambda v: gate.weight * v.g * v.x / _spread(v))  # fmt: skip
-    yield f"it is divided by {used} where forward divides by {right}", lambda v: other * v.g * v.d / _spread(v)
     yield (
-        "the division by the standard deviation, which is the root's slope, is missing",
+        say("it is divided by {used} where forward divides by {right}", used=used, right=right),
+        lambda v: other * v.g * v.d / _spread(v),
+    )
+    yield (
+        say("the division by the standard deviation, which is the root's slope, is missing"),
         (lambda v: gate.weight * v.g * v.d),
     )
-    yield "the slope of the root is missing, it is the gradient of the variance", lambda v: 2 * gate.weight * v.g * v.d
+    yield (
+        say("the slope of the root is missing, it is the gradient of the variance"),
+        lambda v: 2 * gate.weight * v.g * v.d,
+    )
 
 
 def _spread(v: Values) -> Any:
@@ -162,7 +220,7 @@ def _spread(v: Values) -> Any:
 
 
 def _say_axes(axes: Axes) -> str:
-    return "all axes" if axes is None else join_axes((axes,) if isinstance(axes, int) else axes)
+    return say("all axes") if axes is None else join_axes((axes,) if isinstance(axes, int) else axes)
 
 
 LISTS: dict[type, Callable[[Any, Any], Iterator[Slip]]] = {
@@ -172,20 +230,25 @@ LISTS: dict[type, Callable[[Any, Any], Iterator[Slip]]] = {
 }
 WORDS: dict[type, tuple[str, str, str]] = {
     Normalise: (
-        "Each entry moves the mean and the spread too, and these move every entry that is normalised with them.",
-        "On which ways does x reach the output: itself, through the mean, through the spread?",
-        "With h = (x - mean) / std and the upstream gradient g there: dx = (g - mean(g) - h * mean(g * h)) / std, each "
-        "mean over the axis of forward; without a mean in forward, mean(g) goes.",
+        to_say(
+            "Each entry moves the mean and the spread too, and these move every entry that is normalised with them."
+        ),
+        to_say("On which ways does x reach the output: itself, through the mean, through the spread?"),
+        to_say(
+            "With h = (x - mean) / std and the upstream gradient g there: dx = (g - mean(g) - h * mean(g * h)) / std, "
+            "each "
+            "mean over the axis of forward; without a mean in forward, mean(g) goes."
+        ),
     ),
     Centre: (
-        "Each entry moves the mean, and the mean is taken from all of them.",
-        "If one entry grows by 1, by how much does the mean grow? Which outputs feel it?",
-        "dx = upstream - mean(upstream), over the same axis as in forward.",
+        to_say("Each entry moves the mean, and the mean is taken from all of them."),
+        to_say("If one entry grows by 1, by how much does the mean grow? Which outputs feel it?"),
+        to_say("dx = upstream - mean(upstream), over the same axis as in forward."),
     ),
     Spread: (
-        "A variance measures how far x is from its mean: its slope is 2 * (x - mean) / n.",
-        "If all entries grow by the same amount, what happens to the spread? To what must its slopes add up?",
-        "The variance has the slope 2 * (x - mean) / n, its root (x - mean) / (n * std).",
+        to_say("A variance measures how far x is from its mean: its slope is 2 * (x - mean) / n."),
+        to_say("If all entries grow by the same amount, what happens to the spread? To what must its slopes add up?"),
+        to_say("The variance has the slope 2 * (x - mean) / n, its root (x - mean) / (n * std)."),
     ),
 }
 
@@ -196,7 +259,7 @@ def _slips(comparison: Comparison) -> Variants:
         for group in group_rounds(find_wholes(graph)).values():
             for title, gradient in _list_slips(group[0], comparison):
                 faults = [FaultyGate(place, _backward(place, gradient)) for place in group]
-                found.add(say(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))
+                found.add(reword(SLIPS, title, *WORDS[type(group[0].gate)]), inject(comparison, graph, faults))
     return found
 
 
@@ -215,9 +278,13 @@ def _list_scales(place: Place, comparison: Comparison) -> Iterator[Slip]:
     for user in graph.nodes[place.node.index + 1 :]:
         if isinstance(user.gate, gates.Multiply) and place.node in user.inputs:
             scale = next((x for x in user.inputs if x is not place.node), place.node)
-            name = names[scale.index] or "the scale"
+            name = names[scale.index] or say("the scale")
             yield (
-                f"{name} is multiplied in after the means, it must be before: upstream * {name} in place of upstream",
+                say(
+                    "{name} is multiplied in after the means, it must be before: upstream * {name} in "
+                    "place of upstream",
+                    name=name,
+                ),
                 lambda v, c=scale.value: c * _parts(v, v.upstream / c),
             )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.spots import LazyVariants
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.evidence.array_gates import StackedMatMul
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
@@ -18,6 +18,7 @@ from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import MAX_EDGES, Edge, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
+from nnkit.language import say
 
 PRODUCTS = (gates.MatMul, gates.Multiply, StackedMatMul)
 MAX_TRIED = 200
@@ -90,13 +91,22 @@ def _change(comparison: Comparison, graph: Trace, edge: Edge, share: Any) -> Arr
 def _describe(edge: Edge, other: Node, names: Names) -> Explanation:
     wire, partner = format_wire(edge.wire, names), format_wire(_find_partner(edge) or edge.wire, names)
     used, product = format_wire(other, names), format_wire(edge.node, names)
-    used, partner = (used, partner) if used != partner else ("another value", partner)
-    return say(
+    used, partner = (used, partner) if used != partner else (say("another value"), partner)
+    return reword(
         OTHER_FACTOR,
-        f"for {wire} it takes {used}, where forward multiplied by {partner}",
-        f"In {product}, what comes back to {wire} is multiplied by {partner}, the other factor.",
-        f"By what did forward multiply {wire}?",
-        f"Put {partner} into the cache in forward, and use it for the gradient of {wire}.",
+        say("for {wire} it takes {used}, where forward multiplied by {partner}", wire=wire, used=used, partner=partner),
+        say(
+            "In {product}, what comes back to {wire} is multiplied by {partner}, the other factor.",
+            product=product,
+            wire=wire,
+            partner=partner,
+        ),
+        say("By what did forward multiply {wire}?", wire=wire),
+        say(
+            "Put {partner} into the cache in forward, and use it for the gradient of {wire}.",
+            partner=partner,
+            wire=wire,
+        ),
     )
 
 

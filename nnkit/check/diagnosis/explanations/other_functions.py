@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.evidence.array_gates import Softmax, compute_log_softmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.traced_gates import compute_sigmoid
+from nnkit.language import say, to_say
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ def _unit_backward(g: Any, x: Any) -> tuple[Any, ...]:
 
 
 FUNCTIONS = (
-    KnownFunction("a sigmoid", compute_sigmoid, lambda g, x: (g * compute_sigmoid(x) * (1 - compute_sigmoid(x)),)),
+    KnownFunction(
+        to_say("a sigmoid"), compute_sigmoid, lambda g, x: (g * compute_sigmoid(x) * (1 - compute_sigmoid(x)),)
+    ),
     KnownFunction("tanh", lambda x: np.tanh(x), lambda g, x: (g * (1 - np.tanh(x) ** 2),)),
-    KnownFunction("a ReLU", lambda x: np.maximum(0, x), lambda g, x: (g * (x > 0),)),
+    KnownFunction(to_say("a ReLU"), lambda x: np.maximum(0, x), lambda g, x: (g * (x > 0),)),
     KnownFunction("softplus", lambda x: np.log1p(np.exp(x)), lambda g, x: (g * compute_sigmoid(x),)),
     KnownFunction("exp", lambda x: np.exp(x), lambda g, x: (g * np.exp(x),)),
     KnownFunction("log", lambda x: np.log(x), lambda g, x: (g / x,)),
@@ -66,11 +69,12 @@ FUNCTIONS = (
     KnownFunction(
         "log-sum-exp", lambda x: np.log(np.exp(x).sum(axis=-1)), lambda g, x: (_last(g) * compute_softmax(x),)
     ),
-    KnownFunction("the maximum", lambda x: np.max(x, axis=-1), _max_backward),
-    KnownFunction("the minimum", lambda x: np.min(x, axis=-1), _min_backward),
-    KnownFunction("the sum", lambda x: np.sum(x, axis=-1), lambda g, x: (_last(g) + 0 * x,)),
-    KnownFunction("the mean", lambda x: np.mean(x, axis=-1), lambda g, x: (_last(g) / np.shape(x)[-1] + 0 * x,)),
-    KnownFunction("the norm", lambda x: _norm(x)[..., 0], lambda g, x: (_last(g) * x / _norm(x),)),
+    KnownFunction(to_say("the maximum"), lambda x: np.max(x, axis=-1), _max_backward),
+    KnownFunction(to_say("the minimum"), lambda x: np.min(x, axis=-1), _min_backward),
+    KnownFunction(to_say("the sum"), lambda x: np.sum(x, axis=-1), lambda g, x: (_last(g) + 0 * x,)),
+    KnownFunction(to_say("the mean"), lambda x: np.mean(x, axis=-1),
+    lambda g, x: (_last(g) / np.shape(x)[-1] + 0 * x,)),
+    KnownFunction(to_say("the norm"), lambda x: _norm(x)[..., 0], lambda g, x: (_last(g) * x / _norm(x),)),
     KnownFunction("x / ‖x‖", lambda x: x / _norm(x), _unit_backward),
     KnownFunction("x + y", lambda x, y: x + y, lambda g, x, y: (g + 0 * x, g + 0 * y)),
     KnownFunction("x - y", lambda x, y: x - y, lambda g, x, y: (g + 0 * x, -g + 0 * y)),
@@ -80,7 +84,7 @@ FUNCTIONS = (
     KnownFunction("min(x, y)", lambda x, y: np.minimum(x, y), lambda g, x, y: (g * (x <= y), g * (x > y))),
 )  # fmt: skip
 
-SLOPE_IS_OUT = {("softplus", "a sigmoid")}
+SLOPE_IS_OUT = {("softplus", to_say("a sigmoid"))}
 """A function, and another one whose slope is that function's value: `out` in place of the slope is likelier."""
 
 
@@ -115,13 +119,14 @@ def _try(function: Callable[..., Any], *inputs: Any) -> Any:
 
 
 def _say(other: str, own: str) -> Explanation:
-    here = f"forward computes {own}" if own else "forward computes another function"
-    return say(
+    other, own = say(other), say(own)
+    here = say("forward computes {own}", own=own) if own else say("forward computes another function")
+    return reword(
         OTHER_FUNCTION,
-        f"this is the gradient of {other}, and {here}",
-        f"Backward differentiates {other}; it must be the derivative of what forward computes.",
+        say("this is the gradient of {other}, and {here}", other=other, here=here),
+        say("Backward differentiates {other}; it must be the derivative of what forward computes.", other=other),
         "Write down the formula of forward. Is it the one that backward differentiates?",
-        f"Differentiate {own or 'the formula of forward'}, and multiply by the upstream gradient.",
+        say("Differentiate {own}, and multiply by the upstream gradient.", own=own or say("the formula of forward")),
     )
 
 

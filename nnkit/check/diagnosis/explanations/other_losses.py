@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.evidence.array_gates import Softmax, compute_softmax
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Trace
@@ -17,6 +17,7 @@ from nnkit.check.evidence.shares import list_edges, pull_back
 from nnkit.check.evidence.traced_gates import compute_sigmoid
 from nnkit.check.evidence.wire_text import list_descendants
 from nnkit.graph import Node
+from nnkit.language import say, to_say
 
 MAX_PREDICTIONS = 12
 """Nodes of a graph up to which each is taken for the prediction that a loss compares with its target."""
@@ -38,83 +39,91 @@ class KnownLoss:
     """The title where it is said of that loss."""
 
 
-BCE, BEHIND_SIGMOID = "binary cross-entropy", "binary cross-entropy behind a sigmoid"
-FIRST, SECOND = "this is the gradient of t * log(p) alone", "this is the gradient of (1 - t) * log(1 - p) alone"
+BCE, BEHIND_SIGMOID = to_say("binary cross-entropy"), to_say("binary cross-entropy behind a sigmoid")
+FIRST, SECOND = (
+    to_say("this is the gradient of t * log(p) alone, the other term is missing"),
+    to_say("this is the gradient of (1 - t) * log(1 - p) alone, the other term is missing"),
+)
 PARTS = (
-    KnownLoss(BCE, "-t / p", lambda p, t: np.nan, lambda p, t: -t / p, BCE,
-        f"{FIRST}, the other term is missing"),
+    KnownLoss(BCE, "-t / p", lambda p, t: np.nan, lambda p, t: -t / p, BCE, FIRST),
     KnownLoss(
         BCE, "(1 - t) / (1 - p)", lambda p, t: np.nan, lambda p, t: (1 - t) / (1 - p), BCE,
-        f"{SECOND}, the other term is missing",
+        SECOND,
     ),
     KnownLoss(
         BCE, "-t * (1 - p)", lambda z, t: np.nan, lambda z, t: -t * compute_sigmoid(-z), BEHIND_SIGMOID,
-        f"{FIRST}, the other term is missing",
+        FIRST,
     ),
     KnownLoss(
         BCE, "(1 - t) * p", lambda z, t: np.nan, lambda z, t: (1 - t) * compute_sigmoid(z), BEHIND_SIGMOID,
-        f"{SECOND}, the other term is missing",
+        SECOND,
     ),
     KnownLoss(
-        "cross-entropy", "-t / p", lambda z, t: np.nan, lambda z, t: -t / compute_softmax(z), "softmax cross-entropy",
-        "this is the gradient with respect to the probabilities, -1 / p at the label, not yet to the scores",
+        to_say("cross-entropy"), "-t / p", lambda z, t: np.nan, lambda z, t: -t / compute_softmax(z),
+        to_say("softmax cross-entropy"),
+        to_say("this is the gradient with respect to the probabilities, -1 / p at the label, not yet to the scores"),
     ),
 )  # fmt: skip
 """Halves of a loss, and gradients that stop at the probabilities."""
 LOSSES = (
-    KnownLoss("squared error", "p - t", lambda p, t: np.sum((p - t) ** 2), lambda p, t: 2 * (p - t)),
-    KnownLoss("absolute error", "np.sign(p - t)", lambda p, t: np.sum(np.abs(p - t)), lambda p, t: np.sign(p - t)),
+    KnownLoss(to_say("squared error"), "p - t", lambda p, t: np.sum((p - t) ** 2), lambda p, t: 2 * (p - t)),
     KnownLoss(
-        "binary cross-entropy",
+        to_say("absolute error"),
+        "np.sign(p - t)",
+        lambda p, t: np.sum(np.abs(p - t)),
+        lambda p, t: np.sign(p - t),
+    ),
+    KnownLoss(
+        to_say("binary cross-entropy"),
         "(p - t) / (p * (1 - p))",
         lambda p, t: -np.sum(t * np.log(p) + (1 - t) * np.log(1 - p)),
         lambda p, t: (p - t) / (p * (1 - p)),
     ),
     KnownLoss(
-        "binary cross-entropy behind a sigmoid",
+        to_say("binary cross-entropy behind a sigmoid"),
         "sigmoid(z) - t",
         lambda z, t: np.sum(np.log1p(np.exp(-np.abs(z))) + np.maximum(z, 0) - t * z),
         lambda z, t: compute_sigmoid(z) - t,
     ),
     KnownLoss(
-        "squared error behind a sigmoid",
-        "(s - t) * s * (1 - s), with s = sigmoid(z)",
+        to_say("squared error behind a sigmoid"),
+        to_say("(s - t) * s * (1 - s), with s = sigmoid(z)"),
         lambda z, t: np.sum((compute_sigmoid(z) - t) ** 2),
         lambda z, t: 2 * (compute_sigmoid(z) - t) * compute_sigmoid(z) * (1 - compute_sigmoid(z)),
     ),
     KnownLoss(
-        "squared error behind tanh",
-        "(a - t) * (1 - a**2), with a = np.tanh(z)",
+        to_say("squared error behind tanh"),
+        to_say("(a - t) * (1 - a**2), with a = np.tanh(z)"),
         lambda z, t: np.sum((np.tanh(z) - t) ** 2),
         lambda z, t: 2 * (np.tanh(z) - t) * (1 - np.tanh(z) ** 2),
     ),
-    KnownLoss("cross-entropy", "-t / p", lambda p, t: -np.sum(t * np.log(p)), lambda p, t: -t / p),
+    KnownLoss(to_say("cross-entropy"), "-t / p", lambda p, t: -np.sum(t * np.log(p)), lambda p, t: -t / p),
     KnownLoss(
-        "softmax cross-entropy",
+        to_say("softmax cross-entropy"),
         "softmax(z) - t",
         lambda z, t: -np.sum(t * np.log(compute_softmax(z))),
         lambda z, t: compute_softmax(z) * t.sum(axis=-1, keepdims=True) - t,
     ),
     KnownLoss(
-        "hinge loss",
-        "-t where t * z < 1",
+        to_say("hinge loss"),
+        to_say("-t where t * z < 1"),
         lambda z, t: np.sum(np.maximum(0, 1 - t * z)),
         lambda z, t: -t * (t * z < 1),
     ),
     KnownLoss(
-        "squared hinge loss",
+        to_say("squared hinge loss"),
         "-2 * t * np.maximum(0, 1 - t * z)",
         lambda z, t: np.sum(np.maximum(0, 1 - t * z) ** 2),
         lambda z, t: -2 * t * np.maximum(0, 1 - t * z),
     ),
     KnownLoss(
-        "logistic loss of labels ±1",
+        to_say("logistic loss of labels ±1"),
         "-t * sigmoid(-t * z)",
         lambda z, t: np.sum(np.log1p(np.exp(-t * z))),
         lambda z, t: -t * compute_sigmoid(-t * z),
     ),
 )
-CANCELLING = {("binary cross-entropy", "sigmoid"), ("cross-entropy", "softmax")}
+CANCELLING = {(BCE, "sigmoid"), ("cross-entropy", "softmax")}
 """A loss, and the activation before it with whose slope its own becomes p - t."""
 
 
@@ -215,40 +224,58 @@ def _say(loss: KnownLoss, own: str, activation: str) -> Any:
     if loss.says:
         return _say_part(loss, own)
     actual = next((known for known in LOSSES if known.name == own), None)
-    here = f"the loss here is the {own}" if actual else "the loss here is another one"
+    here = say("the loss here is the {own}", own=say(own)) if actual else say("the loss here is another one")
     hint = (
-        f"The slope of the {own} is {actual.formula}"
+        say("The slope of the {own} is {formula}", own=say(own), formula=say(actual.formula))
         if actual
-        else "Write the loss down, and differentiate it term by term"
+        else say("Write the loss down, and differentiate it term by term")
     )
-    return say(
+    return reword(
         OTHER_LOSS,
-        f"this is the gradient of the {loss.name}, and {here}",
-        f"As the slope in the prediction it follows {loss.formula}.",
+        say("this is the gradient of the {loss}, and {here}", loss=say(loss.name), here=here),
+        say("As the slope in the prediction it follows {formula}.", formula=say(loss.formula)),
         "Which loss does the forward pass compute? What is its slope in the prediction?",
-        f"{hint}, with the constants of a mean where there is one.",
+        say("{hint}, with the constants of a mean where there is one.", hint=hint),
     )
 
 
 def _say_not_cancelled(own: str, activation: str) -> Any:
     formula = next(known.formula for known in LOSSES if known.name == own)
-    return say(
+    return reword(
         OTHER_LOSS,
-        f"the slope of the {activation} is there once too often, behind p - t",
-        f"The {own} has the slope {formula} in p; times the slope of the {activation}, that is p - t: dz, not dp.",
-        f"Is p - t the slope in the output p of the {activation}, or in its input z?",
-        f"dz = p - t, not times the slope of the {activation} again; with the constants of a mean where there is one.",
+        say("the slope of the {activation} is there once too often, behind p - t", activation=activation),
+        say(
+            "The {own} has the slope {formula} in p; times the slope of the {activation}, that is p - t: dz, not dp.",
+            own=say(own),
+            formula=say(formula),
+            activation=activation,
+        ),
+        say("Is p - t the slope in the output p of the {activation}, or in its input z?", activation=activation),
+        say(
+            "dz = p - t, not times the slope of the {activation} again; with the constants of a "
+            "mean where there is one.",
+            activation=activation,
+        ),
     )
 
 
 def _say_part(loss: KnownLoss, own: str) -> Any:
     right = next(known.formula for known in LOSSES if known.name == own)
-    return say(
+    return reword(
         OTHER_LOSS,
         loss.says,
-        f"It follows {loss.formula}; the {own} has the slope {right}.",
+        say(
+            "It follows {formula}; the {own} has the slope {right}.",
+            formula=say(loss.formula),
+            own=say(own),
+            right=say(right),
+        ),
         "Write the loss down, term by term and gate by gate. Which of them has no part in your gradient?",
-        f"The slope of the {own} is {right}, with the constants of a mean where there is one.",
+        say(
+            "The slope of the {own} is {right}, with the constants of a mean where there is one.",
+            own=say(own),
+            right=say(right),
+        ),
     )
 
 

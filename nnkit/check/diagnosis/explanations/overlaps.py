@@ -13,39 +13,42 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import Site, list_sites
+from nnkit.language import say, to_say
 from nnkit.text import join_words
 
-BRANCH = "lecture 01, Where a wire branches"
-BIAS = "lecture 03, Broadcasting and the bias"
-PARTS = {
-    "the last share is left out": slice(None, -1),
-    "the first share is left out": slice(1, None),
-    "only the first share counts": slice(0, 1),
-    "only the last share counts": slice(-1, None),
-}
-"""Which of the entries along an axis have a share."""
+BRANCH = to_say("lecture 01, Where a wire branches")
+BIAS = to_say("lecture 03, Broadcasting and the bias")
+PARTS = (
+    (slice(None, -1), to_say("the last share is left out"), to_say("the last entry is left out")),
+    (slice(1, None), to_say("the first share is left out"), to_say("the first entry is left out")),
+    (slice(0, 1), to_say("only the first share counts"), to_say("only the first entry is filled in")),
+    (slice(-1, None), to_say("only the last share counts"), to_say("only the last entry is filled in")),
+)
+"""Which of the entries along an axis have a share, with words for shares of a sum and for entries of a gradient."""
 FIRST = (
-    "Where does the code stop after the first share: at a `return` inside the loop, or at an index [0]?",
-    "Return after the loop, not inside, and sum over all entries along the axis in place of taking [0]; what "
-    "comes back from later steps is added too.",
+    to_say("Where does the code stop after the first share: at a `return` inside the loop, or at an index [0]?"),
+    to_say(
+        "Return after the loop, not inside, and sum over all entries along the axis in place of taking [0]; what "
+        "comes back from later steps is added too."
+    ),
 )
 LAST = (
-    "What is left of what the first step of the loop wrote?",
-    "Start from zeros and add in each step, `+=` in place of `=`; or sum over the axis with `sum(axis=...)`.",
+    to_say("What is left of what the first step of the loop wrote?"),
+    to_say("Start from zeros and add in each step, `+=` in place of `=`; or sum over the axis with `sum(axis=...)`."),
 )
 """Better hints where only the first (the last) of several shares is left."""
 NEXT_STEP: dict[str, Any] = {
-    "title": "the gradient that comes back from the next step is missing",
-    "why": "Each step moves its own output and, through the state that it hands on, those of all later steps.",
-    "nudge": "On which two ways does the state of a step reach the loss?",
-    "hint": "Keep what goes back to the state before, and add it to upstream[t] in the step before.",
+    "title": to_say("the gradient that comes back from the next step is missing"),
+    "why": to_say("Each step moves its own output and, through the state that it hands on, those of all later steps."),
+    "nudge": to_say("On which two ways does the state of a step reach the loss?"),
+    "hint": to_say("Keep what goes back to the state before, and add it to upstream[t] in the step before."),
 }
 """Better words where the later shares come through the steps of a recurrence."""
 
 
 def join_axes(axes: tuple[int, ...]) -> str:
     """Return axes in words: "axis 0", "axes 0 and 1"."""
-    return f"{'axis' if len(axes) == 1 else 'axes'} {join_words([str(axis) for axis in axes])}"
+    return say("axis {axes}" if len(axes) == 1 else "axes {axes}", axes=join_words([str(axis) for axis in axes]))
 
 
 def collect(found: Iterator[tuple[Explanation, int, Any]], comparison: Comparison) -> Variants:
@@ -98,12 +101,29 @@ def keep_one(site: Site, axes: tuple[int, ...], which: str) -> np.ndarray:
 
 
 def _describe_replaced(name: str, output: str, axes: tuple[int, ...], which: str) -> Explanation:
-    why = f"Several entries of {output} use the same entry of {name}, along {join_axes(axes)}; their shares add."
+    why = say(
+        "Several entries of {output} use the same entry of {name}, along {axes}; their shares add.",
+        output=output,
+        name=name,
+        axes=join_axes(axes),
+    )
     if which == "last":
-        kept = replace(REPLACED.explain(""), why=f"{why} Yours has the last one alone, as `=` gives where `+=` is due.")
+        kept = replace(
+            REPLACED.explain(""),
+            why=say("{why} Yours has the last one alone, as `=` gives where `+=` is due.", why=why),
+        )
     else:
-        kept = replace(REPLACED.explain(""), why=f"{why} Yours has the first one alone.", nudge=FIRST[0], hint=FIRST[1])
-    return replace(kept, title=f"of the shares that each entry gets, only the {which} one was kept")
+        kept = replace(
+            REPLACED.explain(""),
+            why=say("{why} Yours has the first one alone.", why=why),
+            nudge=FIRST[0],
+            hint=FIRST[1],
+        )
+    last, first = (
+        to_say("of the shares that each entry gets, only the last one was kept"),
+        to_say("of the shares that each entry gets, only the first one was kept"),
+    )
+    return replace(kept, title=last if which == "last" else first)
 
 
 # ---- shares left out --------------------------------------------------------------------------------
@@ -117,36 +137,43 @@ def _list_left_out(comparison: Comparison) -> Iterator[tuple[Explanation, int, A
     for i in range(len(comparison.right)):
         for site in list_sites(comparison, i):
             for axis in site.axes:
-                for words, part in PARTS.items():
+                for part, words, _ in PARTS:
                     taken = site.shares[(slice(None),) * axis + (part,)]
                     gradient = taken.reshape(-1, taken.shape[-1]).sum(axis=0)
-                    yield _describe_left_out(f"along axis {axis} of {site.output}, {words}"), i, site.fold(gradient)
+                    title = say(
+                        "along axis {axis} of {output}, {words}",
+                        **{"axis": axis, "output": site.output, "words": say(words)},
+                    )
+                    yield _describe_left_out(title, part), i, site.fold(gradient)
 
 
 def _list_empty(comparison: Comparison) -> Iterator[tuple[Explanation, int, Any]]:
     """Yield the right gradient with entries along an axis of its own left 0, or left away."""
     for i, right in enumerate(comparison.right):
         for axis in range(np.ndim(right)):
-            for words, part in PARTS.items():
+            for part, _, words in PARTS:
                 index = (slice(None),) * axis + (part,)
                 filled = np.zeros_like(right)
                 filled[index] = right[index]
-                start = f"along axis {axis} of d{comparison.name(i)}, {words}"
-                yield _describe_empty(start), i, filled
+                title = say(
+                    "along axis {axis} of d{name}, {words}", axis=axis, name=comparison.name(i), words=say(words)
+                )
+                yield _describe_empty(title), i, filled
                 if np.shape(right[index]) != np.shape(right):
-                    yield _describe_empty(f"{start} and its axis is shorter"), i, right[index]
+                    title = say("{title} and its axis is shorter", title=title)
+                    yield _describe_empty(title), i, right[index]
 
 
-def _describe_left_out(title: str) -> Explanation:
+def _describe_left_out(title: str, part: slice) -> Explanation:
     words = LEFT_OUT.nudge, LEFT_OUT.hint
-    nudge, hint = FIRST if "only the first" in title else LAST if "only the last" in title else words
+    nudge, hint = FIRST if part == slice(0, 1) else LAST if part == slice(-1, None) else words
     return replace(LEFT_OUT.explain(""), title=title, nudge=nudge, hint=hint)
 
 
 def _describe_empty(title: str) -> Explanation:
     return replace(
         LEFT_OUT.explain(""),
-        title=title.replace("share", "entry").replace("counts", "is filled in"),
+        title=title,
         why="The entries that were filled in are right, the others were left as they were made.",
     )
 
@@ -163,7 +190,11 @@ def _list_diagonals(comparison: Comparison) -> Iterator[tuple[Explanation, int, 
         for site in list_sites(comparison, i):
             square = site.shares.reshape(-1, site.shares.shape[-1])
             if len(square) == square.shape[1] and len(square) > 1:
-                why = f"Entries of {site.output} depend on other entries of {comparison.name(i)} than their own."
+                why = say(
+                    "Entries of {output} depend on other entries of {name} than their own.",
+                    output=site.output,
+                    name=comparison.name(i),
+                )
                 yield replace(DIAGONAL.explain(""), why=why), i, site.fold(np.diagonal(square))
 
 

@@ -10,18 +10,19 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import MAX_EDGES, Edge, list_edges, pull_back
 from nnkit.check.evidence.wire_text import format_way, format_wire, has_other_way, list_descendants, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
 
 MAX_PAIRED_PATHS = 10
 """Paths of a graph up to which any two of them are looked at together."""
-BRANCH = "lecture 01, Where a wire branches"
-STAGES = "lecture 01, Staged computation: no formula is too long"
+BRANCH = to_say("lecture 01, Where a wire branches")
+STAGES = to_say("lecture 01, Staged computation: no formula is too long")
 COUNTS = (0.0, 2.0, -1.0, 3.0, 4.0, 0.5, 0.25, -2.0)
 """Numbers of times that people count a path."""
 
@@ -128,31 +129,36 @@ def _explain_count(comparison: Comparison, path: Path, count: float) -> Explanat
     if comparison.right[0].size == 1 and len(comparison.right) == 1 and usual not in COUNTS[:3]:
         return None
     through, wire = path.through, path.wire
-    where = f"This is one of the ways on which {wire} reaches the output, and it has a share in the gradient."
-    ask = f"On which ways does {wire} reach the output? Follow each of them back."
+    where = say(
+        "This is one of the ways on which {wire} reaches the output, and it has a share in the gradient.", wire=wire
+    )
+    ask = say("On which ways does {wire} reach the output? Follow each of them back.", wire=wire)
     if usual == 0:
-        return say(
+        return reword(
             PATH,
-            f"the path {through} is missing",
+            say("the path {through} is missing", through=through),
             where,
             ask,
-            f"Add the share of the path {through}.",
+            say("Add the share of the path {through}.", through=through),
         )
     if usual == -1:
-        return say(
+        return reword(
             PATH,
-            f"the path {through} has the wrong sign",
+            say("the path {through} has the wrong sign", through=through),
             "Its share is taken away where it must be added, or added where it must be taken away.",
-            f"If {wire} grows a little, which way does the output move on this path?",
-            f"Turn the sign of the share of the path {through}.",
+            say("If {wire} grows a little, which way does the output move on this path?", wire=wire),
+            say("Turn the sign of the share of the path {through}.", through=through),
         )
-    times = {2.0: "twice"}.get(usual, f"{usual:g} times")
-    return say(
+    if usual == 2:
+        title = say("the path {through} is counted twice", through=through)
+    else:
+        title = say("the path {through} is counted {times:g} times", through=through, times=usual)
+    return reword(
         PATH,
-        f"the path {through} is counted {times}",
+        title,
         "Each path gives its share once; all others are right.",
         ask,
-        f"Take the share of the path {through} once.",
+        say("Take the share of the path {through} once.", through=through),
     )
 
 
@@ -163,12 +169,12 @@ def _explain_constant(path: Path, count: float) -> Explanation | None:
     if not isinstance(node.gate, gates.Multiply) or len(constants) != 1 or abs(count * constants[0] - 1) > 1e-5:
         return None
     c = constants[0]
-    return say(
+    return reword(
         PATH,
-        f"the factor {c:g} is missing on the path {path.through}",
-        f"The slope of this step is {c:g}, and all that comes back through it is multiplied by that.",
-        f"By how much does this step grow if {path.wire} grows by 1?",
-        f"Multiply the share of the path {path.through} by {c:g}.",
+        say("the factor {c:g} is missing on the path {through}", c=c, through=path.through),
+        say("The slope of this step is {c:g}, and all that comes back through it is multiplied by that.", c=c),
+        say("By how much does this step grow if {wire} grows by 1?", wire=path.wire),
+        say("Multiply the share of the path {through} by {c:g}.", through=path.through, c=c),
     )
 
 
@@ -182,17 +188,17 @@ def _explain_size(comparison: Comparison, path: Path, count: float) -> Explanati
             continue
         n, formula = np.size(node.inputs[0].value) / max(1, np.size(node.value)), format_wire(node, names)
         if how is np.mean and abs(count - n) < 1e-5 * n:
-            return say(
+            return reword(
                 PATH,
-                f"the 1/n of {formula} is missing on the path {path.through}",
+                say("the 1/n of {formula} is missing on the path {through}", formula=formula, through=path.through),
                 "A mean of n numbers passes 1/n of its gradient to each of them.",
                 "Is it a sum or a mean in the forward? What does that do to each slope?",
                 "Use the mean in backward too, where forward takes one.",
             )
         if how is np.sum and abs(count * n - 1) < 1e-5:
-            return say(
+            return reword(
                 PATH,
-                f"a mean stands where forward takes the sum {formula}",
+                say("a mean stands where forward takes the sum {formula}", formula=formula),
                 "A sum passes its whole gradient to each of its terms; a mean passes 1/n of it.",
                 "Is it a sum or a mean in the forward? What does that do to each slope?",
                 "Use the sum in backward too, where forward takes one.",
@@ -216,12 +222,12 @@ def _two_missing(comparison: Comparison) -> Variants:
             continue
         left = tuple(r - p - q for r, p, q in zip(comparison.right, a.gradients, b.gradients))
         if any(np.any(g) for g in left):
-            words = say(
+            words = reword(
                 PATH,
-                f"the paths {a.through} and {b.through} are missing",
+                say("the paths {one} and {other} are missing", one=a.through, other=b.through),
                 "Each way to the output has a share; these two are treated as constants.",
-                f"Which of the numbers on the way to the output change with {a.wire}?",
-                f"Add the shares of the paths {a.through} and {b.through}.",
+                say("Which of the numbers on the way to the output change with {wire}?", wire=a.wire),
+                say("Add the shares of the paths {one} and {other}.", one=a.through, other=b.through),
             )
             found[words] = left
     return found
@@ -240,12 +246,12 @@ def _multiplied(comparison: Comparison) -> Variants:
             continue
         change = pull_back(graph, wire, first * second - grads[wire.index], wires)
         name = format_wire(wire, names)
-        words = say(
+        words = reword(
             PATH,
-            f"the two paths from {name} are multiplied, they must be added",
-            f"{name} moves the output on two ways, and the output moves by the sum of both.",
+            say("the two paths from {name} are multiplied, they must be added", name=name),
+            say("{name} moves the output on two ways, and the output moves by the sum of both.", name=name),
             "Along one path slopes are multiplied. What happens where two paths meet?",
-            f"d{name} = the share of one path + the share of the other.",
+            say("d{name} = the share of one path + the share of the other.", name=name),
         )
         found[words] = tuple(r + c for r, c in zip(comparison.right, change))
     return found

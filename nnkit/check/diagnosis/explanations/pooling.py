@@ -13,6 +13,7 @@ from nnkit.check.diagnosis.explanations.windows import Windows, list_windows
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.language import say, to_say
 
 Claims = Iterator[tuple[Explanation, int, Any]]
 Choice = Callable[[Any], Any]
@@ -24,16 +25,17 @@ def _only(k: int) -> Choice:
 
 
 CHOICES: tuple[tuple[str, Choice], ...] = (
-    ("every entry of a window got its gradient, not the largest one alone", np.ones_like),
-    ("each entry of a window got the same part of its gradient, as for a mean; the largest one gets all of it",
+    (to_say("every entry of a window got its gradient, not the largest one alone"), np.ones_like),
+    (to_say("each entry of a window got the same part of its gradient, as for a mean; the largest one gets all of it"),
      lambda w: np.ones_like(w) / w.shape[-1]),
-    ("the smallest entry of each window got its gradient, not the largest one",
+    (to_say("the smallest entry of each window got its gradient, not the largest one"),
      lambda w: w == w.min(axis=-1, keepdims=True)),
-    ("the first entry of each window got its gradient, not the largest one", _only(0)),
-    ("the last entry of each window got its gradient, not the largest one", _only(-1)),
-    ("the entry farthest from 0 got its gradient, not the largest one",
+    (to_say("the first entry of each window got its gradient, not the largest one"), _only(0)),
+    (to_say("the last entry of each window got its gradient, not the largest one"), _only(-1)),
+    (to_say("the entry farthest from 0 got its gradient, not the largest one"),
      lambda w: np.abs(w) == np.abs(w).max(axis=-1, keepdims=True)),
-    ("every entry of a window but the largest one got its gradient", lambda w: w < w.max(axis=-1, keepdims=True)),
+    (to_say("every entry of a window but the largest one got its gradient"),
+     lambda w: w < w.max(axis=-1, keepdims=True)),
 )  # fmt: skip
 
 
@@ -46,11 +48,16 @@ def _list_pooled(comparison: Comparison) -> Claims:
         x = np.asarray(comparison.given[i])
         for windows in list_windows(comparison, i):
             if windows.size > 1 and _takes_maximum(comparison, x, windows):
-                where = f"Windows of {windows.size} at steps of {windows.stride} go over {comparison.name(i)}."
+                where = say(
+                    "Windows of {size} at steps of {stride} go over {name}.",
+                    size=windows.size,
+                    stride=windows.stride,
+                    name=comparison.name(i),
+                )
                 for title, choose in CHOICES:
-                    key = replace(POOLED.explain(""), title=title, why=f"{where} {POOLED.why}")
+                    key = replace(POOLED.explain(""), title=title, why=f"{where} {say(POOLED.why)}")
                     yield key, i, _route(windows, x, choose, add=True)
-                    over = replace(key, why=f"{key.why} What a later window writes over is lost, too.")
+                    over = replace(key, why=say("{why} What a later window writes over is lost, too.", why=key.why))
                     yield over, i, _route(windows, x, choose, add=False)
 
 

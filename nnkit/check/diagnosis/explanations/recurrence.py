@@ -13,7 +13,7 @@ import numpy as np
 from nnkit import gates
 from nnkit.check.diagnosis.explanations.chains import LAST_SLOPES
 from nnkit.check.diagnosis.explanations.spots import LazyVariants, inject
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword
 from nnkit.check.evidence.array_gates import StackedMatMul
 from nnkit.check.evidence.backward_pass import FaultyGate
 from nnkit.check.evidence.comparison import Arrays, Comparison
@@ -21,6 +21,7 @@ from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Place, Trace
 from nnkit.check.evidence.wire_text import Names, format_wire, list_descendants, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
 
 STATES = (gates.Tanh, gates.Sigmoid, gates.ReLU, gates.Multiply)
 """Gates whose output one step hands on to the next."""
@@ -45,7 +46,10 @@ def _slips(comparison: Comparison) -> Variants:
                 for words, faults in _list_factors(graph, states, names):
                     found.add(words, inject(comparison, graph, faults))
             for states, cut in _list_loops(graph):
-                title = f"{CARRIED.title}, at {format_wire(states[1], names)}"
+                title = say(
+                    "the gradient that comes back from the next step is missing, at {wire}",
+                    wire=format_wire(states[1], names),
+                )
                 found.add(CARRIED.explain("", title=title), _without_carry(comparison, graph, cut))
                 for words, faults in _list_factors(graph, states, names):
                     found.add(words, inject(comparison, graph, faults))
@@ -126,17 +130,23 @@ def _list_factors(graph: Trace, states: Sequence[Node], names: Names) -> Iterato
         if len(uses) < 2 or len(later) < len(uses):
             continue
         name = format_wire(weight, names)
-        title = f"the gradient of {name} takes the state after each step where it was multiplied by the one before"
+        title = say(
+            "the gradient of {name} takes the state after each step where it was multiplied by the one before",
+            name=name,
+        )
         yield (
-            say(STEPS, title, STEPS.why, STEPS.nudge, STEPS.hint),
+            reword(STEPS, title, STEPS.why, STEPS.nudge, STEPS.hint),
             [_replace(node, weight, after) for node, after in later],
         )
         yield from _list_carries(later, weight, name)
         if np.ndim(weight.value) == 2 and len(set(np.shape(weight.value))) == 1:
-            title = f"on the way back through the steps a transpose is not right, {name} and {name}.T are exchanged"
-            why = f"Each step multiplies by {name}, and so its gradient goes back through {name} turned."
-            hint = f"For h @ {name}: dh = upstream @ {name}.T. For {name} @ h: dh = {name}.T @ upstream."
-            words = say(STEPS, title, why, "Which of the two fits? For a square weight only the numbers tell.", hint)
+            title = say(
+                "on the way back through the steps a transpose is not right, {name} and {name}.T are exchanged",
+                name=name,
+            )
+            why = say("Each step multiplies by {name}, and so its gradient goes back through {name} turned.", name=name)
+            hint = say("For h @ {name}: dh = upstream @ {name}.T. For {name} @ h: dh = {name}.T @ upstream.", name=name)
+            words = reword(STEPS, title, why, "Which of the two fits? For a square weight only the numbers tell.", hint)
             yield words, [_turn(node, weight) for node in uses]
 
 
@@ -148,10 +158,16 @@ def _list_carries(
     if not all(type(state.gate) in slopes for _, state in later):
         return
     for added, title in (
-        (False, f"what goes back through {name} to the step before lacks the slope of the state"),
-        (True, f"beside what goes back through {name}, the state's own gradient goes back to the step before too"),
+        (False, say("what goes back through {name} to the step before lacks the slope of the state", name=name)),
+        (
+            True,
+            say(
+                "beside what goes back through {name}, the state's own gradient goes back to the step before too",
+                name=name,
+            ),
+        ),
     ):
-        words = say(STEPS, title, CARRY[0], CARRY[1], CARRY[2].format(name))
+        words = reword(STEPS, title, CARRY[0], CARRY[1], say(CARRY[2], name=name))
         yield words, [_carry(node, weight, slopes[type(state.gate)](state.value), added) for node, state in later]
 
 
@@ -204,9 +220,9 @@ def _take(node: Node, values: Sequence[Any], wrong: Callable[[Node], bool]) -> F
 
 
 CARRY = (
-    "A state reaches the next one through the sum inside it alone, and so through the slope there.",
-    "On which way does the state of one step reach that of the next? Which slopes are on it?",
-    "With the gradient da of the sum in a step, after the slope: dnext = da @ {}.T, and nothing else.",
+    to_say("A state reaches the next one through the sum inside it alone, and so through the slope there."),
+    to_say("On which way does the state of one step reach that of the next? Which slopes are on it?"),
+    to_say("With the gradient da of the sum in a step, after the slope: dnext = da @ {name}.T, and nothing else."),
 )
 CARRIED = Mistake(
     "not-carried-back",

@@ -21,6 +21,7 @@ from nnkit.check.diagnosis.explanations.spots import (
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.graph import Node
+from nnkit.language import say
 
 Slip = tuple[int, str, Callable[[Values], Any]]
 """The input whose gradient is another one, the words for it, and that gradient."""
@@ -62,8 +63,13 @@ def _list_wrong_slopes(spot: Spot) -> Iterator[Slip]:
             whole = "upstream" in formula
             if whole and len(spot.places) > 1 and _ADDED.search(formula):  # at two gates they can cancel
                 continue
-            what, own = ("gradient", f"upstream * {bracket(right)}") if whole else ("slope", right)
-            title = f"the {what} used for {spot.name(i)} is {spot.write(formula)}, not {spot.write(own)}"
+            own = f"upstream * {bracket(right)}" if whole else right
+            title = say(
+                "the gradient used for {name} is {used}, not {right}"
+                if whole
+                else "the slope used for {name} is {used}, not {right}",
+                **{"name": spot.name(i), "used": spot.write(formula), "right": spot.write(own)},
+            )
             yield i, title, _compute_share(formula)
 
 
@@ -87,15 +93,27 @@ def _list_other_points(comparison: Comparison, spot: Spot) -> Iterator[Slip]:
         return compute
 
     name = spot.name(0)
-    yield 0, f"the slope of {name} is taken at the output, not at {at}", take(lambda values: values["out"])
-    yield 0, f"the slope of {name} is taken at upstream * {at}, not at {at}", take(lambda v: v["upstream"] * v["x"])
+    yield (
+        0,
+        say("the slope of {name} is taken at the output, not at {at}", name=name, at=at),
+        take(lambda values: values["out"]),
+    )
+    yield (
+        0,
+        say("the slope of {name} is taken at upstream * {at}, not at {at}", name=name, at=at),
+        take(lambda v: v["upstream"] * v["x"]),
+    )
     if len(spot.places) > 1:
         return
     names = name_nodes(spot.graph, comparison.names)
     for node in spot.graph.nodes:
         text = names[node.index]
         if text and not node.constant and text not in (at, "out"):
-            yield 0, f"the slope of {name} is taken at {text}, not at {at}", take(partial(_value_of, node))
+            yield (
+                0,
+                say("the slope of {name} is taken at {text}, not at {at}", name=name, text=text, at=at),
+                take(partial(_value_of, node)),
+            )
 
 
 def _value_of(node: Node, values: Values) -> Any:

@@ -20,6 +20,8 @@ from nnkit.check.evidence.function_graph import Place, Trace, group_rounds
 from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
 from nnkit.graph import Node
+from nnkit.language import say
+from nnkit.text import join_ands
 
 LETTERS = "xy"
 MAX_VARIANTS = 600
@@ -87,8 +89,10 @@ class Spot:
 
     def name(self, i: int) -> str:
         """Return what the slope in the i-th input is the slope of: "exp(x)", or "x / y in y"."""
-        within = f" in {self.write(LETTERS[i])}" if len(self.places[0].inputs) > 1 else ""
-        return self.write(self.slopes.formula) + within
+        formula = self.write(self.slopes.formula)
+        if len(self.places[0].inputs) == 1:
+            return formula
+        return say("{formula} in {name}", formula=formula, name=self.write(LETTERS[i]))
 
     def explain(self, id: str, title: str) -> Explanation:
         """Return an explanation of a slip at this gate, in the words of its kind."""
@@ -96,11 +100,19 @@ class Spot:
         into = [new for old, new in zip(LETTERS, letters) if old not in self.names and _is_mentioned(new, title)]
         outof = "out" not in self.names and _is_mentioned("out", title)
         other = len(into) == 1 < len(letters)
-        said = [f"{' and '.join(into)} {'is' if len(into) == 1 else 'are'} what goes into it"] if into else []
-        said = [f"{into[0]} is its other input"] if other else said
-        said += ["out is what comes out of it"] if outof else []
-        note = f" Here {', '.join(said)}." if said else ""
-        why = f"{self.slopes.why}{note}"
+        said = []
+        if other:
+            said.append(say("{name} is its other input", name=into[0]))
+        elif into:
+            said.append(
+                say(
+                    "{names} is what goes into it" if len(into) == 1 else "{names} are what goes into it",
+                    names=join_ands(into),
+                )
+            )
+        said += [say("out is what comes out of it")] if outof else []
+        note = say(" Here {names}.", names=", ".join(said)) if said else ""
+        why = f"{say(self.slopes.why)}{note}"
         words = title + self.where, why, self.slopes.nudge, self.slopes.hint, self.slopes.lesson
         return Explanation(id, *words, named=False)
 
@@ -124,7 +136,7 @@ class Spot:
 
 
 def _is_mentioned(letter: str, title: str) -> bool:
-    return re.search(rf"(?<![\w.]){letter}\b(?!\()", title) is not None
+    return re.search(rf"(?<![\w.]){letter}\b(?!\()", title, re.ASCII) is not None
 
 
 def read_values(place: Place, inputs: tuple[Any, ...], out: Any) -> Values:
@@ -173,9 +185,13 @@ def _tell_apart(graph: Trace, spots: Sequence[Spot], learners: tuple[str, ...]) 
         found.append(whole)
         for k, part in enumerate(others, start=1):
             user = next(user for user in graph.nodes if part.places[0].node in user.inputs)
-            number = f" (number {k} of {len(others)})" if len(others) > 1 else ""
+            number = say(" (number {k} of {others})", k=k, others=len(others)) if len(others) > 1 else ""
             formula = format_wire(user, name_wires(graph, learners))
-            found.append(replace(part, where=f", at the one that goes into {formula}{number}"))
+            found.append(
+                replace(
+                    part, where=say(", at the one that goes into {formula}{number}", formula=formula, number=number)
+                )
+            )
     return found
 
 

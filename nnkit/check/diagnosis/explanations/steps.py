@@ -7,86 +7,87 @@ from typing import Any
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword
 from nnkit.check.diagnosis.mistakes.inject import given
 from nnkit.check.evidence.backward_pass import vjp_with_faults
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import trace_function
+from nnkit.language import say, to_say
 
-UPDATE = "lecture 01, When is W actually updated?"
-RULE = "new = old - step_size * gradient"
+UPDATE = to_say("lecture 01, When is W actually updated?")
+RULE = to_say("new = old - step_size * gradient")
 Move = Callable[[Any, Any, float], Any]
 MOVES: tuple[tuple[str, str, str, Move], ...] = (
     (
-        "step_size is missing, the whole gradient was subtracted",
-        "old - new is the gradient itself.",
-        "By how much of the gradient should a weight move?",
+        to_say("step_size is missing, the whole gradient was subtracted"),
+        to_say("old - new is the gradient itself."),
+        to_say("By how much of the gradient should a weight move?"),
         lambda w, g, s: w - g,
     ),
     (
-        "step_size is missing, and the gradient was added",
-        "new - old is the gradient itself.",
-        "By how much of the gradient should a weight move, and which way?",
+        to_say("step_size is missing, and the gradient was added"),
+        to_say("new - old is the gradient itself."),
+        to_say("By how much of the gradient should a weight move, and which way?"),
         lambda w, g, s: w + g,
     ),
     (
-        "step_size is multiplied in twice",
-        "old - new is step_size² · gradient.",
-        "How often does step_size occur between the gradient and the new weight?",
+        to_say("step_size is multiplied in twice"),
+        to_say("old - new is step_size² · gradient."),
+        to_say("How often does step_size occur between the gradient and the new weight?"),
         lambda w, g, s: w - s * s * g,
     ),
     (
-        "the gradient was divided by step_size",
-        "old - new is gradient / step_size, so that a smaller step size makes a longer step.",
-        "What should a step size of 0 do?",
+        to_say("the gradient was divided by step_size"),
+        to_say("old - new is gradient / step_size, so that a smaller step size makes a longer step."),
+        to_say("What should a step size of 0 do?"),
         lambda w, g, s: w - g / s,
     ),
     (
-        "this is the step alone, not the new weights",
-        "It is -step_size · gradient: the old weights are missing.",
-        "Where does the step begin?",
+        to_say("this is the step alone, not the new weights"),
+        to_say("It is -step_size · gradient: the old weights are missing."),
+        to_say("Where does the step begin?"),
         lambda w, g, s: -s * g,
     ),
     (
-        "this is step_size · gradient alone, not the new weights",
-        "The step is subtracted from the old weights, and these are missing.",
-        "Where does the step begin?",
+        to_say("this is step_size · gradient alone, not the new weights"),
+        to_say("The step is subtracted from the old weights, and these are missing."),
+        to_say("Where does the step begin?"),
         lambda w, g, s: s * g,
     ),
     (
-        "this is the gradient (or the velocity), not the new weights",
-        "The numbers that came back are those of the gradient.",
-        "Which of the arrays is returned first?",
+        to_say("this is the gradient (or the velocity), not the new weights"),
+        to_say("The numbers that came back are those of the gradient."),
+        to_say("Which of the arrays is returned first?"),
         lambda w, g, s: g,
     ),
     (
-        "it was subtracted the wrong way round: step - old",
-        "It is step_size · gradient - old, the negative of what it should be.",
-        "From what is the step subtracted?",
+        to_say("it was subtracted the wrong way round: step - old"),
+        to_say("It is step_size · gradient - old, the negative of what it should be."),
+        to_say("From what is the step subtracted?"),
         lambda w, g, s: s * g - w,
     ),
     (
-        "nothing has moved, the new weights are the old ones",
-        "Where the gradient is not 0, a step changes the weights.",
-        "Is the new array returned, or the old one?",
+        to_say("nothing has moved, the new weights are the old ones"),
+        to_say("Where the gradient is not 0, a step changes the weights."),
+        to_say("Is the new array returned, or the old one?"),
         lambda w, g, s: w,
     ),
     (
-        "the gradient was squared",
-        "old - new is step_size · gradient², so that every weight falls.",
-        "Does the step follow the gradient's sign?",
+        to_say("the gradient was squared"),
+        to_say("old - new is step_size · gradient², so that every weight falls."),
+        to_say("Does the step follow the gradient's sign?"),
         lambda w, g, s: w - s * g**2,
     ),
     (
-        "only the gradient's sign was used",
-        "old - new is step_size · sign(gradient): every weight moves equally far.",
-        "Should a steep direction and a flat one move equally far?",
+        to_say("only the gradient's sign was used"),
+        to_say("old - new is step_size · sign(gradient): every weight moves equally far."),
+        to_say("Should a steep direction and a flat one move equally far?"),
         lambda w, g, s: w - s * np.sign(g),
     ),
     (
-        "the old weights were multiplied by the gradient's factor",
-        "new is old · (1 - step_size · gradient); the step should not depend on the weight's size.",
-        "What is subtracted from the weight? Does it contain the weight?",
+        to_say("the old weights were multiplied by the gradient's factor"),
+        to_say("new is old · (1 - step_size · gradient); the step should not depend on the weight's size."),
+        to_say("What is subtracted from the weight? Does it contain the weight?"),
         lambda w, g, s: w * (1 - s * g),
     ),
 )
@@ -100,7 +101,7 @@ def _moves(comparison: Comparison) -> Variants:
         return {}
     found: Variants = {}
     for title, why, nudge, move in MOVES:
-        words = say(STEP, title, why, nudge, f"{RULE}.")
+        words = reword(STEP, title, why, nudge, f"{RULE}.")
         pairs = zip(comparison.given, comparison.right)
         found[words] = tuple((np.asarray(w) - move(np.asarray(w), g, s)) / s for w, g in pairs)
     return found | _by_fixed_size(comparison) | _by_order(comparison) | _by_two(comparison)
@@ -115,12 +116,12 @@ def _by_two(comparison: Comparison) -> Variants:
     if graph is None:
         return {}
     second = given(graph, vjp_with_faults(graph, comparison.upstream), comparison)
-    words = say(
+    words = reword(
         STEP,
         "two steps were taken, the second one from the new weights",
         "old - new is step_size times two gradients, that of the old weights and that of the new ones.",
         "How often does the update run: is it in a loop, or called twice?",
-        f"{RULE}, once.",
+        say("{rule}, once.", rule=RULE),
     )
     return {words: tuple(r + s for r, s in zip(comparison.right, second))}
 
@@ -134,12 +135,12 @@ def _by_fixed_size(comparison: Comparison) -> Variants:
         largest = np.unravel_index(np.argmax(np.abs(right)), np.shape(right))
         size = float(f"{comparison.step_size * returned[largest] / right[largest]:.6g}")
         if size > 0:
-            words = say(
+            words = reword(
                 STEP,
-                f"step_size is ignored, the step is {size:.6g} · gradient whatever step_size is",
-                f"At each step_size that was tried, old - new is {size:.6g} · gradient.",
+                say("step_size is ignored, the step is {size:.6g} · gradient whatever step_size is", size=size),
+                say("At each step_size that was tried, old - new is {size:.6g} · gradient.", size=size),
                 "Does step_size, the argument, occur in your update?",
-                f"{RULE}, with the argument step_size in place of a number.",
+                say("{rule}, with the argument step_size in place of a number.", rule=RULE),
             )
             found[words] = tuple(size / comparison.step_size * np.asarray(g) for g in comparison.right)
     return found
@@ -150,7 +151,7 @@ def _by_order(comparison: Comparison) -> Variants:
     first, as they came."""
     if len(comparison.right) < 2:
         return {}
-    words = say(
+    words = reword(
         STEP,
         "the gradients are taken in the order in which they came, not by their names",
         "The two dicts need not have the same order: a gradient belongs to the weight with the same key.",
@@ -174,7 +175,7 @@ STEP = Mistake(
     "the update is not old - step_size · gradient",
     "The gradient is right, and the step that follows it is another one.",
     "Which way, and how far, should each weight move?",
-    f"{RULE}, for each weight with its own gradient.",
+    to_say("new = old - step_size * gradient, for each weight with its own gradient."),
     UPDATE,
     _moves,
     named=False,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from nnkit.check.diagnosis.explanations.fault_kind import OWN_CLASS, FaultCase, FaultKind
+from nnkit.language import to_say
 
 PLAIN = r"int|float|numpy\.\w+|list"
-ARGUMENTS = "Value(out, gate, inputs, cache): these four, in the order of __init__."
+ARGUMENTS = to_say("Value(out, gate, inputs, cache): these four, in the order of __init__.")
 BROKEN_TAPE = FaultKind(
     "broken-tape",
     "the tape raised an error",
     "A value has its data, the gate that made it, the gate's inputs and the cache; plain numbers have none of these.",
     "Print type(x) for each name in this line. Which is a Value, and which a plain number?",
-    f"Only `apply` makes values from others: {ARGUMENTS}",
+    to_say(
+        "Only `apply` makes values from others: Value(out, gate, inputs, cache): these four, in the order of __init__."
+    ),
     "lecture 01, From a formula to a graph",
     cases=(
         FaultCase(

@@ -14,6 +14,7 @@ from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.sites import list_sites
+from nnkit.language import say
 
 Claims = Iterator[tuple[Explanation, int, Any]]
 MAX_WINDOW = 7
@@ -49,7 +50,7 @@ def list_windows(comparison: Comparison, i: int) -> Iterator[Windows]:
         out = site.shares.shape[:-1]
         if (
             count > len(shape)
-            or site.output != "the output"
+            or site.output != say("the output")
             or len(out) != len(shape)
             or out[:-count] != shape[:-count]
         ):
@@ -88,24 +89,31 @@ def _list_pooled(comparison: Comparison) -> Claims:
     for i in range(len(comparison.right)):
         name = comparison.name(i)
         for windows in list_windows(comparison, i):
-            where = f"Windows of {windows.size} at steps of {windows.stride} go over {name}."
+            where = say(
+                "Windows of {size} at steps of {stride} go over {name}.",
+                size=windows.size,
+                stride=windows.stride,
+                name=name,
+            )
             overlap = windows.stride < windows.size
             if overlap:
                 yield _describe_overlap(where), i, _place(windows, windows.stride, add=False)
             if windows.stride > 1:
                 yield _describe_stride(where), i, _place(windows, 1, add=True)
-                over = f"{where} What a later window writes over is lost."
+                over = say("{where} What a later window writes over is lost.", where=where)
                 yield _describe_stride(over), i, _place(windows, 1, add=False)
 
 
 def _describe_overlap(where: str) -> Explanation:
-    why = f"{where} They overlap, so an entry has a share from each of its windows; yours has the last one's."
+    why = say(
+        "{where} They overlap, so an entry has a share from each of its windows; yours has the last one's.", where=where
+    )
     return replace(REPLACED.explain(""), title="where windows overlap, only the last one was kept", why=why)
 
 
 def _describe_stride(where: str) -> Explanation:
-    title = "the windows are at steps of 1, without the stride"
-    return replace(STRIDE.explain(""), title=title, why=f"{where} Yours has them at steps of 1.")
+    title = say("the windows are at steps of 1, without the stride")
+    return replace(STRIDE.explain(""), title=title, why=say("{where} Yours has them at steps of 1.", where=where))
 
 
 # ---- convolutions -----------------------------------------------------------------------------------
@@ -182,7 +190,12 @@ def _list_convolved(comparison: Comparison) -> Claims:
     turned, swapped = found.w[:, :, ::-1, ::-1], np.swapaxes(found.w, 0, 1)
     ways = [(_describe_kernel(found.turned), found.gradients(found.stride, turned))]
     if found.stride > 1:
-        ways.append((_describe_stride(f"The kernel moves in steps of {found.stride}."), found.gradients(1, found.w)))
+        ways.append(
+            (
+                _describe_stride(say("The kernel moves in steps of {stride}.", stride=found.stride)),
+                found.gradients(1, found.w),
+            )
+        )
     if found.w.shape[0] == found.w.shape[1] > 1:
         ways.append((CHANNELS, found.gradients(found.stride, swapped)))
     for key, (dx, dw) in ways:
@@ -209,11 +222,11 @@ def _place_gradients(comparison: Comparison, key: Explanation, dx: np.ndarray, d
 
 def _describe_kernel(turned: bool) -> Explanation:
     """Return the words for a kernel that is turned in the one pass and not in the other."""
-    way = "Forward turns the kernel" if turned else "Forward does not turn the kernel"
+    way = say("Forward turns the kernel") if turned else say("Forward does not turn the kernel")
     return replace(
         STRIDE.explain(""),
         title="the kernel is turned by 180° where it must not be" if not turned else "the kernel is not turned by 180°",
-        why=f"{way}, and each share goes back through the number that it came through.",
+        why=say("{way}, and each share goes back through the number that it came through.", way=way),
         nudge="Which entry of the kernel took x[i] to out[j]? Is it the one that brings upstream[j] back to x[i]?",
         hint="Add upstream[j] * w to the window of x that out[j] came from, with w as forward used it there.",
     )

@@ -63,7 +63,7 @@ class Mistake(Explanation):
         return key if isinstance(key, Explanation) else Explanation(self.id, **{**own, **better}, named=self.named)
 
 
-def say(entry: Mistake, title: str, why: str, nudge: str, hint: str) -> Explanation:
+def reword(entry: Mistake, title: str, why: str, nudge: str, hint: str) -> Explanation:
     """Return an entry's words for one of its variants."""
     return entry.explain("", title=title, why=why, nudge=nudge, hint=hint)
 
@@ -79,7 +79,10 @@ def same(a: Any, b: Any) -> bool:
     scale = float(sizes.max())
     if not math.isfinite(scale):
         return bool(np.allclose(a, b, rtol=1e-6, atol=0.0))
-    return bool((np.abs(np.subtract(a, b, dtype=float)) <= 1e-6 * sizes + (1e-8 * scale + 1e-13)).all())
+    room = 1e-8 * scale + 1e-13
+    if abs(float(a.item(0)) - b.item(0)) > 1e-6 * abs(b.item(0)) + room:  # most that is asked differs at once
+        return False
+    return bool((np.abs(np.subtract(a, b, dtype=float)) <= 1e-6 * sizes + room).all())
 
 
 def on_right(then: Callable[[Any, Comparison, int], Any]) -> Callable[[Comparison], Variants]:

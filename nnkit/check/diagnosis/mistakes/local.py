@@ -18,6 +18,7 @@ from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import Softmax
 from nnkit.check.evidence.traced_gates import compute_sigmoid
 from nnkit.check.evidence.whole_gates import ColumnCrossEntropy
+from nnkit.language import say
 
 G = gates
 
@@ -84,13 +85,15 @@ def _gives_wrong_one(comparison: Comparison, gradients: Any) -> bool:
 
 def _say_wrong_sum(axis: int) -> Explanation:
     words = next(m for m in MISTAKES if m.id == "softmax-wrong-axis")
-    each = "row" if axis else "column"
+    each = say("row") if axis else say("column")
     return words.explain(
         "",
         title="the sum in softmax's backward goes over the wrong axis",
-        why=f"Forward normalises each {each}; the sum of upstream * softmax goes over the same numbers.",
+        why=say("Forward normalises each {each}; the sum of upstream * softmax goes over the same numbers.", each=each),
         nudge="Which numbers sum to 1 in forward? Over those goes the sum in backward.",
-        hint=f"With p = softmax(x): dx = p * (upstream - (upstream * p).sum(axis={axis}, keepdims=True)).",
+        hint=say(
+            "With p = softmax(x): dx = p * (upstream - (upstream * p).sum(axis={axis}, keepdims=True)).", axis=axis
+        ),
     )
 
 

@@ -1,9 +1,10 @@
 """Mistakes in measuring a gradient, and in judging another by it: what goes wrong in a gradient checker."""
 
 from nnkit.check.diagnosis.mistakes.base import Mistake
+from nnkit.language import to_say
 
-MEASURE = "lecture 01, What we want: one slope for each input"
-PRODUCTS = "lecture 03, Vector-Jacobian products"
+MEASURE = to_say("lecture 01, What we want: one slope for each input")
+PRODUCTS = to_say("lecture 03, Vector-Jacobian products")
 
 MISTAKES = (
     Mistake(

@@ -18,13 +18,17 @@ from nnkit.check.evidence.function_graph import Trace, count_uses, list_uses
 from nnkit.check.evidence.insides import find_insides
 from nnkit.check.evidence.wire_text import format_way, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
 MAX_NAMED_PATHS = 2
 MAX_ENGINE_BRANCHES = 4
 """Values of an expression that are used more than once, up to which all orders are tried in which they are visited."""
 ONE_WAY = {
-    "title": "at a branch only one of the ways back was followed",
-    "hint": "Add the gradients of all ways. If each has a line of its own, `dx = …`, then all but the first need `+=`.",
+    "title": to_say("at a branch only one of the ways back was followed"),
+    "hint": to_say(
+        "Add the gradients of all ways. If each has a line of its own, `dx = …`, then all but the first need `+=`."
+    ),
 }
 """Words for a gradient that lacks the others' shares: it may have been overwritten, or they were never computed."""
 
@@ -89,12 +93,14 @@ def _name_kept(comparison: Comparison, graph: Trace, group: list[Node], keep: st
     missing = list(dict.fromkeys(missing))
     if len(missing) > MAX_NAMED_PATHS:
         return f"{g}:{keep} of {[wire.index for wire in group]}"
-    lost = f"the path {missing[0]} is" if len(missing) == 1 else f"the paths {' and '.join(missing)} are"
-    return MISTAKES[0].explain(
-        "",
-        title=f"{ONE_WAY['title']}, {lost} missing",
-        hint=f"{lost[0].upper()}{lost[1:]} still to come: add what comes back there to the gradient that you have.",
-    )
+    if len(missing) == 1:
+        title = to_say("at a branch only one of the ways back was followed, the path {paths} is missing")
+        hint = to_say("The path {paths} is still to come: add what comes back there to the gradient that you have.")
+    else:
+        title = to_say("at a branch only one of the ways back was followed, the paths {paths} are missing")
+        hint = to_say("The paths {paths} are still to come: add what comes back there to the gradient that you have.")
+    paths = join_ands(missing)
+    return MISTAKES[0].explain("", title=say(title, paths=paths), hint=say(hint, paths=paths))
 
 
 def _exclusive(first: Arrays, last: Arrays) -> bool:

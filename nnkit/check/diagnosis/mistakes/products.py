@@ -18,6 +18,7 @@ from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.function_graph import group_rounds
 from nnkit.check.evidence.wire_text import Names, name_wires
 from nnkit.graph import Node
+from nnkit.language import say, to_say
 
 
 def _orders(a: Any, b: Any, right: Any) -> list[Any]:
@@ -95,7 +96,7 @@ PRODUCTS: dict[type, Wrong] = {
     StackedMatMul: _wrong_order,
 }
 ELEMENTWISE: dict[type, Wrong] = {gates.MatMul: _hadamard, gates.Affine: _hadamard, gates.Multiply: _matrix_products}
-OF_STACKS = (
+OF_STACKS = to_say(
     "With stacks of matrices only the last two axes change places. For out = A @ B: dA = upstream @ B.swapaxes(-1, -2) "
     "and dB = A.swapaxes(-1, -2) @ upstream."
 )
@@ -121,12 +122,16 @@ def _write_rule(node: Node, names: Names) -> str:
     x, w = node.inputs[:2]
     left, right = _name_factor(x, names) or "A", _name_factor(w, names) or "B"
     whole = f"{left} @ {right}" + (" + b" if isinstance(node.gate, gates.Affine) else "")
-    start = f"For out = {whole}" if node is node.graph.nodes[-1] else f"For {whole}, with the upstream gradient there"
     dx, dw = (
         _write_left(left, right, np.ndim(x.value), np.ndim(w.value)),
         _write_right(left, right, np.ndim(x.value), np.ndim(w.value)),
     )
-    return f"{start}: {dx} and {dw}."
+    return say(
+        "For out = {whole}: {dx} and {dw}."
+        if node is node.graph.nodes[-1]
+        else "For {whole}, with the upstream gradient there: {dx} and {dw}.",
+        **{"whole": whole, "dx": dx, "dw": dw},
+    )
 
 
 def _write_left(left: str, right: str, rows: int, columns: int) -> str:
@@ -211,7 +216,7 @@ def _list_untransposed_stacks(x: Any, w: Any, names: list[str]) -> Iterator[tupl
         used, turned = f"{left} @ upstream", f"{left}.swapaxes(-1, -2) @ upstream"
         yield _say_untransposed(used, turned, OF_STACKS), _keep_left_factor
     if x.shape[-2] == w.shape[-1]:
-        words = _say_untransposed("upstream", "upstream.swapaxes(-1, -2), or the other way round", OF_STACKS)
+        words = _say_untransposed("upstream", say("upstream.swapaxes(-1, -2), or the other way round"), OF_STACKS)
         yield words, _turn_upstream
 
 
@@ -234,7 +239,7 @@ def _say_untransposed(used: str, right: str, rule: str) -> Explanation:
     """Return the words for a factor that is transposed where it must not be, or not where it must."""
     return next(m for m in MISTAKES if m.id == "wrong-order-product").explain(
         "",
-        title=f"a transpose is not right: {used} in place of {right}",
+        title=say("a transpose is not right: {used} in place of {right}", used=used, right=right),
         why="The matrix is square, so its shape does not tell; the gradient goes back through each entry that forward "
         "went through.",
         nudge="Entry [i, j] of the matrix leads from which input to which output? Which of the two is summed over?",
@@ -277,13 +282,19 @@ def _list_squares(comparison: Comparison, shape: tuple[int, ...]) -> list[tuple[
 def _say_symmetric(x: str, a: str, used: str, axes: int, c: float) -> Explanation:
     form, right = (f"{x} @ {a} @ {x}", f"({a} + {a}.T) @ {x}") if axes == 1 else (f"{x} @ {a}", f"{x} @ ({a} + {a}.T)")
     product = f"{used} @ {x}" if axes == 1 else f"{x} @ {used}"
-    used = {1.0: f"2 * {product}", 0.5: product}.get(c, f"a multiple of {product}")
+    used = {1.0: f"2 * {product}", 0.5: product}.get(c, say("a multiple of {product}", product=product))
     return next(m for m in MISTAKES if m.id == "wrong-order-product").explain(
         "",
-        title=f"{used} is right for a symmetric {a} alone",
-        why=f"{x} comes in twice there, on the left of {a} and on the right: the one brings {a}, the other {a}.T.",
-        nudge=f"Write {form} as a sum over i and j. In which terms does the k-th entry of {x} stand?",
-        hint=f"The slope of {form} is {right}, times the factor that stands before it.",
+        title=say("{used} is right for a symmetric {a} alone", used=used, a=a),
+        why=say(
+            "{x} comes in twice there, on the left of {a} and on the right: the one brings {a}, the other {a}.T.",
+            x=x,
+            a=a,
+        ),
+        nudge=say(
+            "Write {form} as a sum over i and j. In which terms does the k-th entry of {x} stand?", form=form, x=x
+        ),
+        hint=say("The slope of {form} is {right}, times the factor that stands before it.", form=form, right=right),
     )
 
 

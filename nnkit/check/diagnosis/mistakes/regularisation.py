@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from nnkit import gates
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, same, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword, same
 from nnkit.check.evidence.comparison import Arrays, Comparison
 from nnkit.check.evidence.function_graph import Trace
 from nnkit.check.evidence.shares import list_edges, pull_back
 from nnkit.check.evidence.wire_text import list_descendants
 from nnkit.graph import Node
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
 Words = tuple[str, str, str, str]
 FORMS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
@@ -25,8 +27,8 @@ FORMS: tuple[tuple[str, Callable[[Any], Any]], ...] = (
     ("1", lambda w: np.ones(np.shape(w))),
 )
 """Arrays that people add to the data's gradient, a multiple of each."""
-L2_ASK = "What is the slope of λ/2 · w² in w? And that of λ · w²?"
-L2_HINT = "λ/2 · ‖W‖² adds λ · W to dW, and λ · ‖W‖² adds 2λ · W; nothing is added for the biases."
+L2_ASK = to_say("What is the slope of λ/2 · w² in w? And that of λ · w²?")
+L2_HINT = to_say("λ/2 · ‖W‖² adds λ · W to dW, and λ · ‖W‖² adds 2λ · W; nothing is added for the biases.")
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def _regularisation(comparison: Comparison) -> Variants:
         parts = Penalised(value, np.asarray(returned), data, penalties[i])
         for words in _describe(parts, counts):
             claims.setdefault(words, [None] * len(comparison.right))[i] = returned
-    return {say(REGULARISATION, *words): tuple(claimed) for words, claimed in claims.items()}
+    return {reword(REGULARISATION, *words): tuple(claimed) for words, claimed in claims.items()}
 
 
 def _split(comparison: Comparison) -> Arrays | None:
@@ -123,10 +125,15 @@ def _describe(parts: Penalised, counts: set[float]) -> Iterator[Words]:
         rate = _find_multiple(returned - data, parts.value)
         if rate is not None and np.size(parts.value) > 1:
             yield (
-                "the penalty's gradient was added to it, but the loss has no penalty for it",
-                f"It is off by {rate:.3g} times the parameter itself; the loss does not grow with its size.",
-                "Which parameters are squared in the loss? Are the biases among them?",
-                "dW += λ · W for the weights that the loss squares; leave the gradients of the biases as they are.",
+                say("the penalty's gradient was added to it, but the loss has no penalty for it"),
+                say(
+                    "It is off by {rate:.3g} times the parameter itself; the loss does not grow with its size.",
+                    rate=rate,
+                ),
+                say("Which parameters are squared in the loss? Are the biases among them?"),
+                say(
+                    "dW += λ · W for the weights that the loss squares; leave the gradients of the biases as they are."
+                ),
             )
         return
     if np.any(data):
@@ -139,10 +146,10 @@ def _describe_data(parts: Penalised, counts: set[float]) -> Iterator[Words]:
     """Yield the words where the penalty's share is right and the data's is a multiple of what it should be."""
     if same(parts.returned, parts.penalty):
         yield (
-            "this is the penalty's gradient alone, the data's is missing",
-            "The loss has two terms, so the gradient has two too.",
-            "What does the first term of the loss, the one with the data, add to dW?",
-            "dW = the data's gradient + the penalty's gradient.",
+            say("this is the penalty's gradient alone, the data's is missing"),
+            say("The loss has two terms, so the gradient has two too."),
+            say("What does the first term of the loss, the one with the data, add to dW?"),
+            say("dW = the data's gradient + the penalty's gradient."),
         )
         return
     scale = _find_multiple(parts.returned - parts.penalty, parts.data)
@@ -151,29 +158,29 @@ def _describe_data(parts: Penalised, counts: set[float]) -> Iterator[Words]:
     times = next((n for n in counts if abs(scale - n) < 1e-5 * n), None)
     over = next((n for n in counts if abs(scale * n - 1) < 1e-5), None)
     ask, hint = (
-        "Does the loss take the mean over the examples?",
-        "Divide the data's gradient by N, once, and then add λ · W.",
+        say("Does the loss take the mean over the examples?"),
+        say("Divide the data's gradient by N, once, and then add λ · W."),
     )
     if times:
         yield (
-            "the 1/N of the data's part is missing",
-            "The penalty's part is right, the data's is N times too large.",
+            say("the 1/N of the data's part is missing"),
+            say("The penalty's part is right, the data's is N times too large."),
             ask,
             hint,
         )
     elif over:
         yield (
-            "1/N is there once too often in the data's part",
-            "The penalty's part is right, the data's is N times too small.",
+            say("1/N is there once too often in the data's part"),
+            say("The penalty's part is right, the data's is N times too small."),
             ask,
             hint,
         )
     else:
         yield (
-            f"the data's part counts {scale:.3g} times",
-            "The penalty's part is right, the data's is a multiple of what it should be.",
-            "Which constants does the first term of the loss have?",
-            "Differentiate both terms of the loss, each with its constants.",
+            say("the data's part counts {scale:.3g} times", scale=scale),
+            say("The penalty's part is right, the data's is a multiple of what it should be."),
+            say("Which constants does the first term of the loss have?"),
+            say("Differentiate both terms of the loss, each with its constants."),
         )
 
 
@@ -182,8 +189,8 @@ def _describe_penalty(parts: Penalised, counts: set[float]) -> Iterator[Words]:
     added = parts.returned - parts.data
     if not np.any(np.abs(added) > 1e-9 * np.max(np.abs(parts.penalty))):
         yield (
-            "the penalty's gradient is missing",
-            "The loss grows with the size of this parameter too, and that term has a slope of its own.",
+            say("the penalty's gradient is missing"),
+            say("The loss grows with the size of this parameter too, and that term has a slope of its own."),
             L2_ASK,
             L2_HINT,
         )
@@ -204,62 +211,70 @@ def _describe_penalty(parts: Penalised, counts: set[float]) -> Iterator[Words]:
 
 def _beside(parts: Penalised) -> str:
     """Return a sentence on the data's part, where there is one."""
-    return "The data's part is right. " if np.any(parts.data) else ""
+    return say("The data's part is right. ") if np.any(parts.data) else ""
 
 
 def _describe_rate(name: str, rate: float, due: float, counts: set[float], beside: str) -> Words:
     """Return the words for the right form with another factor."""
     ratio = rate / due
     ask, hint = (
-        (L2_ASK, L2_HINT) if name == "W" else ("What is the slope of λ · |w| in w?", "λ · |w| has slope λ · sign(w).")
+        (L2_ASK, L2_HINT)
+        if name == "W"
+        else (say("What is the slope of λ · |w| in w?"), say("λ · |w| has slope λ · sign(w)."))
     )
-    off = f"{beside}The penalty's part is {rate:.3g} · {name}, and it should be {due:.3g} · {name}."
+    off = say(
+        "{beside}The penalty's part is {rate:.3g} · {name}, and it should be {due:.3g} · {name}.",
+        beside=beside,
+        rate=rate,
+        name=name,
+        due=due,
+    )
     if abs(ratio - 2) < 1e-5:
-        return "the penalty's gradient is twice what it should be", off, ask, hint
+        return say("the penalty's gradient is twice what it should be"), off, ask, hint
     if abs(ratio - 0.5) < 1e-5:
-        return "the penalty's gradient is half of what it should be", off, ask, hint
+        return say("the penalty's gradient is half of what it should be"), off, ask, hint
     if abs(ratio + 1) < 1e-5:
         return (
-            "the penalty's gradient has a minus",
-            f"{off} With a minus a step makes large weights larger.",
-            "Does the loss grow or shrink when a weight grows in size?",
-            "Add it: dW = the data's gradient + λ · W.",
+            say("the penalty's gradient has a minus"),
+            say("{off} With a minus a step makes large weights larger.", off=off),
+            say("Does the loss grow or shrink when a weight grows in size?"),
+            say("Add it: dW = the data's gradient + λ · W."),
         )
     if any(abs(ratio * n - 1) < 1e-5 for n in counts):
         return (
-            "the penalty's gradient was divided by N",
+            say("the penalty's gradient was divided by N"),
             _without_numbers(name, beside),
-            "Is the penalty inside the mean over the examples?",
+            say("Is the penalty inside the mean over the examples?"),
             hint,
         )
     if any(abs(ratio - n) < 1e-5 * n for n in counts):
         return (
-            "the penalty's gradient lacks its 1/N",
+            say("the penalty's gradient lacks its 1/N"),
             _without_numbers(name, beside),
-            "Is the penalty inside the mean over the examples?",
+            say("Is the penalty inside the mean over the examples?"),
             hint,
         )
     if abs(rate - 1) < 1e-6 or abs(rate - 2) < 1e-6:
-        return "λ is missing in the penalty's gradient", off, "Where does λ stand in the loss?", hint
-    return "the penalty's gradient has another factor than the loss", off, ask, hint
+        return say("λ is missing in the penalty's gradient"), off, say("Where does λ stand in the loss?"), hint
+    return say("the penalty's gradient has another factor than the loss"), off, ask, hint
 
 
 def _without_numbers(name: str, beside: str) -> str:
-    return f"{beside}The penalty's part is a multiple of {name}, but not the right one."
+    return say("{beside}The penalty's part is a multiple of {name}, but not the right one.", beside=beside, name=name)
 
 
 def _describe_other_form(other: str, name: str, beside: str) -> Words:
     why = {
-        "W²": "W² is in the penalty itself, it is not the penalty's slope",
-        "1": "Each weight has a slope of its own",
+        "W²": say("W² is in the penalty itself, it is not the penalty's slope."),
+        "1": say("Each weight has a slope of its own."),
     }
     return (
-        "the penalty's gradient is the same number everywhere"
+        say("the penalty's gradient is the same number everywhere")
         if other == "1"
-        else f"the penalty's gradient has {other} in place of {name}",
-        f"{beside}{why.get(other, f'{other} is not the slope of this penalty')}.",
-        L2_ASK if name == "W" else "What is the slope of λ · |w| in w?",
-        L2_HINT if name == "W" else "λ · |w| has slope λ · sign(w).",
+        else say("the penalty's gradient has {other} in place of {name}", other=other, name=name),
+        beside + why.get(other, say("{other} is not the slope of this penalty.", other=other)),
+        L2_ASK if name == "W" else say("What is the slope of λ · |w| in w?"),
+        L2_HINT if name == "W" else say("λ · |w| has slope λ · sign(w)."),
     )
 
 
@@ -289,15 +304,23 @@ def _untraced(comparison: Comparison) -> Variants:
     return {REGULARISATION.explain("", title=_describe_excess(constants)): tuple(claims)} if consistent else {}
 
 
+EXCESS = {
+    (True, True): to_say("{c} times the weight itself is missing"),
+    (True, False): to_say("{c} times the weight itself is too much"),
+    (False, True): to_say("{c} times the bias itself is missing"),
+    (False, False): to_say("{c} times the bias itself is too much"),
+}
+"""Words for what is missing (True) or too much, of weights (True) or of biases."""
+
+
 def _describe_excess(constants: dict[bool, set[str]]) -> str:
     """Return what is missing or too much: a multiple of the weights (True), of the biases (False), or of both."""
     parts = [
-        f"{c.removeprefix('-')} times the {'weight' if of_weights else 'bias'} itself is "
-        + ("missing" if c.startswith("-") else "too much")
+        say(EXCESS[of_weights, c.startswith("-")], c=c.removeprefix("-"))
         for of_weights, found in constants.items()
         for c in found
     ]
-    return " and ".join(parts)
+    return join_ands(parts)
 
 
 def _find_excess(value: Any, right: Any, returned: Any) -> float | None:

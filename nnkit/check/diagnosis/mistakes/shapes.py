@@ -20,6 +20,7 @@ from nnkit.check.diagnosis.mistakes.claims import (
 from nnkit.check.evidence.array_gates import Pick
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.language import say, to_say
 
 
 def _transposed(r: Any, comparison: Comparison, i: int) -> Any:
@@ -47,9 +48,11 @@ def _say_unsummed(axis: int) -> Explanation:
     """Return the words for an input that has an axis of size 1 where it was copied."""
     return next(m for m in MISTAKES if m.id == "bias-not-summed").explain(
         "",
-        title=f"it was not summed over axis {axis}",
-        why=f"It was copied along axis {axis}, so the shares of these copies add; yours keeps them apart.",
-        hint=f"Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`.",
+        title=say("it was not summed over axis {axis}", axis=axis),
+        why=say(
+            "It was copied along axis {axis}, so the shares of these copies add; yours keeps them apart.", axis=axis
+        ),
+        hint=say("Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`.", axis=axis),
     )
 
 
@@ -70,7 +73,10 @@ def _has_batch(x: Any, comparison: Comparison) -> bool:
 
 
 def _sum_all(r: Any, comparison: Comparison, i: int) -> Any:
-    return np.sum(r) if np.size(r) > 1 else None
+    """Return the sum of the right gradient; None where it cancels, as with softmax, and several numbers came back: any
+    that are nearly 0 would look like it."""
+    cancels = abs(np.sum(r)) <= 1e-9 * np.sum(np.abs(r))
+    return None if np.size(r) <= 1 or (cancels and np.ptp(comparison.returned[i])) else np.sum(r)
 
 
 def _sum_all_variants(comparison: Comparison) -> Variants:
@@ -93,7 +99,7 @@ def _find_axis_of_one(right: Any) -> int | None:
 
 def _say_axis(axis: int | None) -> Key:
     """Return the words for a row or a column, which is copied along its axis of size 1."""
-    hint = f"Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`."
+    hint = say("Sum over the axis along which it was copied: `upstream.sum(axis={axis}, keepdims=True)`.", axis=axis)
     return "" if axis is None else next(m for m in MISTAKES if m.id == "sum-all").explain("", hint=hint)
 
 
@@ -126,11 +132,17 @@ def _reshaped(comparison: Comparison) -> Variants:
             continue
         name, reshaped = comparison.name(i), _is_reshaped(comparison, i)
         joined = None if reshaped else _find_joined(r, returned)
-        key, claim = RESHAPED.explain("", hint=f"Reshape at the end: `d{name}.reshape({name}.shape)`."), None
+        key, claim = (
+            RESHAPED.explain("", hint=say("Reshape at the end: `d{name}.reshape({name}.shape)`.", name=name)),
+            None,
+        )
         if joined is not None:
             key, claim = _say_joined(name, *joined), np.asarray(returned)
         elif reshaped:
-            key = replace(key, why=f"Forward reshaped {name}; its gradient must get back the shape that {name} has.")
+            key = replace(
+                key,
+                why=say("Forward reshaped {name}; its gradient must get back the shape that {name} has.", name=name),
+            )
         claim = np.reshape(r, np.shape(returned)) if claim is None else claim
         found.setdefault(key, [None] * len(comparison.right))[i] = claim
     return {key: tuple(claims) for key, claims in found.items()}
@@ -165,11 +177,24 @@ def _find_joined(right: Any, returned: Any) -> tuple[int, int] | None:
 def _say_joined(name: str, taken: int, joined: int) -> Explanation:
     return RESHAPED.explain(
         "",
-        title=f"its parts are right, but they are joined along axis {joined} in place of axis {taken}",
-        why=f"{name} has these parts beside each other along axis {taken}. A `reshape` puts them there only by chance,"
-        " where the other axis has one entry.",
-        nudge=f"Along which axis does forward take {name} apart? Which line puts the parts together again?",
-        hint=f"Join them along axis {taken}: `np.concatenate(..., axis={taken})`. Try it with more than one row.",
+        title=say(
+            "its parts are right, but they are joined along axis {joined} in place of axis {taken}",
+            joined=joined,
+            taken=taken,
+        ),
+        why=say(
+            "{name} has these parts beside each other along axis {taken}. A `reshape` puts them "
+            "there only by chance, where the other axis has one entry.",
+            name=name,
+            taken=taken,
+        ),
+        nudge=say(
+            "Along which axis does forward take {name} apart? Which line puts the parts together again?", name=name
+        ),
+        hint=say(
+            "Join them along axis {taken}: `np.concatenate(..., axis={taken})`. Try it with more than one row.",
+            taken=taken,
+        ),
     )
 
 
@@ -177,11 +202,11 @@ def _squeeze(x: Any) -> list[int]:
     return [size for size in np.shape(x) if size != 1]
 
 
-TOO_MANY = {"title": "the numbers are right, but an axis of size 1 is too many"}
+TOO_MANY = {"title": to_say("the numbers are right, but an axis of size 1 is too many")}
 MISSING = {
-    "title": "the numbers are right, but an axis of size 1 is missing",
-    "why": "A gradient has exactly its input's shape; (N,) added to (N, 1) makes an (N, N) of it.",
-    "hint": "Keep the axis that is summed, `keepdims=True`, or `reshape` to the input's shape.",
+    "title": to_say("the numbers are right, but an axis of size 1 is missing"),
+    "why": to_say("A gradient has exactly its input's shape; (N,) added to (N, 1) makes an (N, N) of it."),
+    "hint": to_say("Keep the axis that is summed, `keepdims=True`, or `reshape` to the input's shape."),
 }
 KEPT_DIMS = Mistake(
     "kept-dims",

@@ -7,11 +7,12 @@ from itertools import permutations
 
 import numpy as np
 
-from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, say
+from nnkit.check.diagnosis.mistakes.base import Mistake, Variants, reword
 from nnkit.check.evidence.array_gates import Reduce
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
 from nnkit.check.evidence.whole_gates import Mask, find_wholes
+from nnkit.language import say
 
 RTOL = 1e-6
 """Difference of two factors up to which they are the same."""
@@ -29,13 +30,13 @@ def list_axes(comparison: Comparison) -> list[Axis]:
     """Return the axes of more than one entry of all inputs."""
     shapes = zip(comparison.names, map(np.shape, comparison.inputs))
     found = [(name, axis, size) for name, shape in shapes for axis, size in enumerate(shape) if size > 1]
-    return [Axis(f"the size of axis {axis} of {name}", size) for name, axis, size in found]
+    return [Axis(say("the size of axis {axis} of {name}", axis=axis, name=name), size) for name, axis, size in found]
 
 
 def list_wholes(comparison: Comparison) -> list[Axis]:
     """Return how many entries the inputs of several axes have."""
     several = [(name, x) for name, x in zip(comparison.names, comparison.inputs) if np.ndim(x) > 1 and np.size(x) > 1]
-    return [Axis(f"the number of entries of {name}", np.size(x)) for name, x in several]
+    return [Axis(say("the number of entries of {name}", name=name), np.size(x)) for name, x in several]
 
 
 def find_ratio(comparison: Comparison, i: int) -> float | None:
@@ -50,7 +51,7 @@ def find_ratio(comparison: Comparison, i: int) -> float | None:
 
 def say_times(c: float) -> str:
     """Return a factor in words: "twice", "half of", "3 times"."""
-    return {2.0: "twice", 0.5: "half of"}.get(round(c, 9), f"{c:.4g} times")
+    return {2.0: say("twice"), 0.5: say("half of")}.get(round(c, 9), say("{c:.4g} times", c=c))
 
 
 HERE = Explanation(
@@ -67,8 +68,8 @@ HERE = Explanation(
 
 def say_here(c: float, constant: bool) -> Explanation:
     """Return the words for a factor at the sizes at hand; `constant` if it may be one."""
-    why = HERE.why if constant else "At other sizes it is another factor."
-    return replace(HERE, title=f"it is {say_times(c)} what it should be here", why=why)
+    why = HERE.why if constant else say("At other sizes it is another factor.")
+    return replace(HERE, title=say("it is {times} what it should be here", times=say_times(c)), why=why)
 
 
 def is_constant(explanation: Explanation) -> bool:
@@ -95,14 +96,21 @@ def list_factors(mistake: Mistake, comparison: Comparison) -> Variants:
     axes, found = list_axes(comparison), []
     means = _list_means(comparison)
     for axis in [*axes, *list_wholes(comparison)]:
-        n, words = axis.size, f"where n is {axis.words}"
-        once = f"the 1/n of np.mean is missing, {words}" if n in means else f"it is n times what it should be, {words}"
-        found += [(_say(mistake, once), n), (_say(mistake, f"it is 1/n times what it should be, {words}"), 1 / n)]
-        found.append((_say(mistake, f"it is √n times what it should be, {words}"), n**0.5))
-        found.append((_say(mistake, f"it is 1/√n times what it should be, {words}"), n**-0.5))
+        n, words = axis.size, say("where n is {words}", words=axis.words)
+        once = (
+            say("the 1/n of np.mean is missing, {words}", words=words)
+            if n in means
+            else say("it is n times what it should be, {words}", words=words)
+        )
+        found += [
+            (_say(mistake, once), n),
+            (_say(mistake, say("it is 1/n times what it should be, {words}", words=words)), 1 / n),
+        ]
+        found.append((_say(mistake, say("it is √n times what it should be, {words}", words=words)), n**0.5))
+        found.append((_say(mistake, say("it is 1/√n times what it should be, {words}", words=words)), n**-0.5))
     for axis, other in permutations(axes, 2):
         if other.size != axis.size:
-            root = f"the square root of {axis.words}"
+            root = say("the square root of {words}", words=axis.words)
             found.append((_say_divisor(mistake, other.words, root), axis.size**0.5 / other.size))
             found.append((_say_divisor(mistake, root, other.words), other.size / axis.size**0.5))
     fitting = {key: c for key, c in found if any(abs(c / ratio - 1) < RTOL for ratio in ratios)}
@@ -119,12 +127,12 @@ def list_masks(mistake: Mistake, comparison: Comparison) -> Variants:
     }
     found: Variants = {}
     for c in scales:
-        missing = f"the factor {c:.4g} beside the mask is missing"
-        turned = f"it is divided by {c:.4g}, the factor beside the mask, where it must be multiplied by it"
+        missing = say("the factor {c:.4g} beside the mask is missing", c=c)
+        turned = say("it is divided by {c:.4g}, the factor beside the mask, where it must be multiplied by it", c=c)
         for title, ratio in ((missing, 1 / c), (turned, 1 / c**2)):
-            why = "Forward multiplies by this factor where the mask lets something through, and so must backward."
-            nudge = "By what does forward multiply, or divide, what it keeps? And backward?"
-            words = say(mistake, title, why, nudge, "dx = upstream * mask, times the same factor as in forward.")
+            why = say("Forward multiplies by this factor where the mask lets something through, and so must backward.")
+            nudge = say("By what does forward multiply, or divide, what it keeps? And backward?")
+            words = reword(mistake, title, why, nudge, "dx = upstream * mask, times the same factor as in forward.")
             found[words] = tuple(ratio * r for r in comparison.right)
     return found
 
@@ -140,7 +148,7 @@ def _list_means(comparison: Comparison) -> set[int]:
 
 
 def _say(mistake: Mistake, title: str) -> Explanation:
-    return say(
+    return reword(
         mistake,
         title,
         "",
@@ -151,9 +159,9 @@ def _say(mistake: Mistake, title: str) -> Explanation:
 
 
 def _say_divisor(mistake: Mistake, used: str, right: str) -> Explanation:
-    return say(
+    return reword(
         mistake,
-        f"it is divided by {used} in place of {right}",
+        say("it is divided by {used} in place of {right}", used=used, right=right),
         "",
         "By which number does forward divide? Is it the same in backward?",
         "A factor that is applied in forward is applied to the gradient as it is.",

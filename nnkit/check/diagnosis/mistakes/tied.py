@@ -10,15 +10,23 @@ import numpy as np
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.language import to_say
 
-LESSON = "lecture 01, Four patterns to read gradients off a picture"
-SHARES = "A maximum has one unit to give: if all of its equal inputs grow by 1, it grows by 1, and not by their number."
-HINT = "Give it to one of them (x.argmax), or divide it: mask / mask.sum(axis=..., keepdims=True)."
+LESSON = to_say("lecture 01, Four patterns to read gradients off a picture")
+SHARES = to_say(
+    "A maximum has one unit to give: if all of its equal inputs grow by 1, it grows by 1, and not by their number. "
+    "Any shares that sum to the upstream gradient are right; those shown are equal ones."
+)
+SHARES_ONE_WAY = to_say(
+    "A maximum has one unit to give: if all of its equal inputs grow by 1, it grows by 1, and not by their number. "
+    "Any shares that sum to the upstream gradient are right; those shown are one way."
+)
+HINT = to_say("Give it to one of them (x.argmax), or divide it: mask / mask.sum(axis=..., keepdims=True).")
 
 EACH = Explanation(
     "max-to-both",
     "of several equal inputs each gets the whole upstream gradient",
-    SHARES + " Any shares that sum to the upstream gradient are right; those shown are equal ones.",
+    SHARES,
     "Where two inputs are both the largest, how many entries of your mask are true?",
     HINT,
     LESSON,
@@ -35,7 +43,7 @@ CLOSE = Explanation(
 NONE = Explanation(
     "tie-to-none",
     "of several equal inputs none gets the upstream gradient",
-    SHARES + " Any shares that sum to the upstream gradient are right; those shown are equal ones.",
+    SHARES,
     "Where two inputs are equal, which of your masks is true?",
     "Use `>=` for one of the two and `<` for the other, or take the place of the largest (x.argmax).",
     LESSON,
@@ -44,7 +52,7 @@ NONE = Explanation(
 UNEVEN = Mistake(
     "tie-shares",
     "the shares of equal inputs do not sum to the upstream gradient",
-    SHARES + " Any shares that sum to the upstream gradient are right; those shown are one way.",
+    SHARES_ONE_WAY,
     "Add up what the equal inputs get. What came down?",
     HINT,
     LESSON,

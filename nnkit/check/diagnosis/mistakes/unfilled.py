@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.check.diagnosis.mistakes.base import Mistake, Variants
 from nnkit.check.evidence.comparison import Comparison
+from nnkit.language import say
 
 ROUNDING = 1e-12
 """Share of the right gradient's largest entry up to which another one is 0."""
@@ -41,7 +42,12 @@ def _of_one_number(comparison: Comparison, wanted: Callable[[str], bool]) -> Var
 
 
 def _describe_number(number: str, scalar: bool) -> str:
-    return f"{'it is always' if scalar else 'every entry is'} {number}, as if it was never filled in"
+    return say(
+        "it is always {number}, as if it was never filled in"
+        if scalar
+        else "every entry is {number}, as if it was never filled in",
+        number=number,
+    )
 
 
 def _find_number(returned: Any) -> str:

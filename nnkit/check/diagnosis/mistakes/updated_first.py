@@ -17,25 +17,31 @@ from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.function_graph import Trace, trace_function
 from nnkit.check.evidence.shares import MAX_EDGES, list_edges, pull_back
 from nnkit.check.evidence.wire_text import Names, format_wire, name_wires
+from nnkit.language import say, to_say
+from nnkit.text import join_ands
 
 Slips = dict[type, tuple[tuple[str, Callable[[Any, Any], Any]], ...]]
 SLIPS: Slips = {
     gates.Sigmoid: (
-        ("the slope s · (1 - s) of the sigmoid at {} is left out", lambda g, z: g),
-        ("z · (1 - z) stands for the slope of the sigmoid at {}", lambda g, z: g * z * (1 - z)),
+        (to_say("the slope s · (1 - s) of the sigmoid at {name} is left out"), lambda g, z: g),
+        (to_say("z · (1 - z) stands for the slope of the sigmoid at {name}"), lambda g, z: g * z * (1 - z)),
     ),
     gates.Tanh: (
-        ("the slope 1 - a² of tanh at {} is left out", lambda g, z: g),
-        ("1 - z² stands for the slope of tanh at {}", lambda g, z: g * (1 - z**2)),
+        (to_say("the slope 1 - a² of tanh at {name} is left out"), lambda g, z: g),
+        (to_say("1 - z² stands for the slope of tanh at {name}"), lambda g, z: g * (1 - z**2)),
     ),
     gates.ReLU: (
-        ("the mask of the ReLU at {} is left out", lambda g, z: g),
-        ("the mask of the ReLU at {} is inverted", lambda g, z: g * (z < 0)),
+        (to_say("the mask of the ReLU at {name} is left out"), lambda g, z: g),
+        (to_say("the mask of the ReLU at {name} is inverted"), lambda g, z: g * (z < 0)),
     ),
 }
 """Slips in an activation that are looked for together with weights that were updated first."""
 PRODUCTS = (gates.MatMul, gates.Affine, StackedMatMul)
-SCALES = (("a factor of 2 is missing", 0.5), ("there is a factor of 2 too many", 2.0), ("the sign is turned", -1.0))
+SCALES = (
+    (to_say("a factor of 2 is missing"), 0.5),
+    (to_say("there is a factor of 2 too many"), 2.0),
+    (to_say("the sign is turned"), -1.0),
+)
 
 
 def _updated_first(comparison: Comparison) -> Variants:
@@ -105,10 +111,17 @@ def _find_rate(comparison: Comparison, changes: Sequence[Any]) -> float | None:
 def _say_moved(name: str, rate: float) -> Key:
     return UPDATED_FIRST.explain(
         "",
-        title=f"{name} was updated before the gradient went back through it",
-        why=f"It went back through {name} - {rate:.4g} * d{name}, but forward used {name} as it was.",
-        nudge=f"In which line of backward does {name} change, and which lines after it still read it?",
-        hint=f"Compute all gradients from the {name} of forward; change {name} after that, best in a step of its own.",
+        title=say("{name} was updated before the gradient went back through it", name=name),
+        why=say(
+            "It went back through {name} - {rate:.4g} * d{name}, but forward used {name} as it was.",
+            name=name,
+            rate=rate,
+        ),
+        nudge=say("In which line of backward does {name} change, and which lines after it still read it?", name=name),
+        hint=say(
+            "Compute all gradients from the {name} of forward; change {name} after that, best in a step of its own.",
+            name=name,
+        ),
     )
 
 
@@ -138,16 +151,16 @@ def _with_slips(comparison: Comparison, graph: Trace, through_new: Wrong) -> Var
                 continue
             gradients = given(graph, grads, comparison)
             if not all(same(a, b) for a, b in zip(gradients, without)):  # nothing goes back through the first layer
-                found[_say(words, " and ".join(name for name, _ in group))] = gradients
+                found[_say(words, join_ands([name for name, _ in group]))] = gradients
     return found
 
 
 def _list_slips(graph: Trace, names: Names) -> Iterator[tuple[str, list[FaultyGate], float]]:
     for place in graph.places:
         for words, slope in SLIPS.get(type(place.gate), ()):
-            yield words.format(format_wire(place.inputs[0], names)), [FaultyGate(place, _slip(slope))], 1.0
+            yield say(words, name=format_wire(place.inputs[0], names)), [FaultyGate(place, _slip(slope))], 1.0
     for words, scale in SCALES:
-        yield words, [], scale
+        yield say(words), [], scale
 
 
 def _slip(slope: Callable[[Any, Any], Any]) -> Any:
@@ -161,9 +174,13 @@ def _take(wrong: Wrong, way: int) -> Any:
 def _say(words: str, weights: str) -> Key:
     return UPDATED_FIRST.explain(
         "",
-        title=f"{UPDATED_FIRST.title}, and {words}",
-        why=f"There are two mistakes: a gradient went back through {weights} when it had changed already, and {words}.",
-        hint=f"{UPDATED_FIRST.hint} Then look at each gate on the way back: {words}.",
+        title=say("{one}, and {other}", one=say(UPDATED_FIRST.title), other=words),
+        why=say(
+            "There are two mistakes: a gradient went back through {weights} when it had changed already, and {words}.",
+            weights=weights,
+            words=words,
+        ),
+        hint=say("{hint} Then look at each gate on the way back: {words}.", hint=say(UPDATED_FIRST.hint), words=words),
     )
 
 

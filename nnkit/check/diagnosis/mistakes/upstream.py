@@ -17,6 +17,7 @@ from nnkit.check.diagnosis.mistakes.claims import (
 )
 from nnkit.check.evidence.comparison import Comparison
 from nnkit.check.evidence.finding import Explanation
+from nnkit.language import say
 
 USUAL_FACTORS = (2.0, 3.0, 4.0, 0.5, 1 / 3, 0.25)
 """Factors that are tried on top of another mistake."""
@@ -44,7 +45,10 @@ def _say_by_order(order: tuple[int, ...]) -> Explanation:
     return words.explain(
         "",
         title="each weight was moved by the gradient of another one",
-        why=f"The gradients were taken in the order {', '.join(str(i + 1) for i in order)}, not by their names.",
+        why=say(
+            "The gradients were taken in the order {order}, not by their names.",
+            order=", ".join(str(i + 1) for i in order),
+        ),
         nudge="How does the step find the gradient of a weight: by its key, or by its place?",
         hint="{key: weights[key] - step_size * gradients[key] for key in weights}.",
     )
@@ -67,15 +71,17 @@ def _factor(comparison: Comparison) -> Variants:
 
 def _say_constant(c: float) -> Explanation:
     """Return the words for a constant."""
-    return BY_NAME["factor"].explain("", title=f"it is {sizes.say_times(c)} what it should be")
+    return BY_NAME["factor"].explain("", title=say("it is {times} what it should be", times=sizes.say_times(c)))
 
 
 def _say_length(c: float) -> Explanation:
     """Return the words for a training step that is too long or too short."""
     return BY_NAME["factor"].explain(
         "",
-        title=f"the step is {'twice' if c == 2 else f'{c:.4g} times'} as long as it should be",
-        why=f"old - new is {c:.4g} · step_size · gradient.",
+        title=say(
+            "the step is {times} as long as it should be", times=say("twice") if c == 2 else say("{c:.4g} times", c=c)
+        ),
+        why=say("old - new is {c:.4g} · step_size · gradient.", c=c),
         nudge="Which factors stand before the gradient in the update?",
         hint="new = old - step_size * gradient, without another factor.",
     )
@@ -128,13 +134,13 @@ def _batch_mean(comparison: Comparison) -> Variants:
         explain("", title="there is a 1/N of the batch too many"): tuple(r / n for r in right),
     }
     axes = sizes.list_axes(comparison)
-    whole = next((axis.words for axis in axes if axis.size == n), "the number of examples")
+    whole = next((axis.words for axis in axes if axis.size == n), say("the number of examples"))
     for axis in axes:
         if axis.size != n:
-            why = "A mean over an axis has 1 over the size of that axis in its gradient."
-            title = f"it is divided by {whole} in place of {axis.words}"
+            why = say("A mean over an axis has 1 over the size of that axis in its gradient.")
+            title = say("it is divided by {whole} in place of {words}", whole=whole, words=axis.words)
             found[explain("", title=title, why=why)] = tuple(r * axis.size / n for r in right)
-            title = f"it is divided by {axis.words} in place of {whole}"
+            title = say("it is divided by {words} in place of {whole}", words=axis.words, whole=whole)
             found[explain("", title=title, why=why)] = tuple(r * n / axis.size for r in right)
     return found
 
