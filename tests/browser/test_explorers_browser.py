@@ -483,7 +483,7 @@ def test_the_explorers_in_the_dark_with_little_motion(lab: Lab) -> None:
     use_dark_theme(lab.folder, "JupyterLab Light")
 
 
-def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
+def test_an_exported_page_shows_the_figure_and_with_scripts_the_frozen_form(lab: Lab) -> None:
     path = lab.folder / "still.ipynb"
     write(path, GRAPHS[:2] + OTHERS)
     notebook = nbformat.read(path, as_version=4)
@@ -501,3 +501,11 @@ def test_a_page_without_scripts_shows_the_figure(lab: Lab) -> None:
         assert [figure.is_visible() for figure in figures.all()] == [True] * 8
         page.screenshot(path=str(PICTURES / f"explorer_still_{state}_state.png"))
         context.close()
+    page = lab.browser.new_page()
+    page.route("http*://**", lambda route: route.abort())
+    page.goto((lab.folder / "still_with.html").as_uri())
+    frozen = page.locator(".nnx-frozen .nnx-explorer")
+    press(frozen.first, "Step →", 3)
+    assert "step 3 of 5" in frozen.first.inner_text()
+    assert frozen.count() == page.locator("script[data-explorer]").count() == 6
+    page.close()

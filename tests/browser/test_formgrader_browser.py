@@ -12,7 +12,8 @@ from helpers import classes
 from helpers.browsers import PATIENCE, PICTURES
 from helpers.labs import Lab
 from nnkit_grader.course import release as courses
-from nnkit_grader.run import GradingRequest, grade_class, open_course
+from nnkit_grader.course.nbgrader_context import open_course
+from nnkit_grader.run import GradingRequest, grade_class
 
 SCRIPT = '<img src=x onerror="window.pwned = 1"><script>window.pwned = 1</script>'
 SHOWN = f"""from IPython.display import HTML, Javascript, display

@@ -6,15 +6,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
+from nbgrader.api import Gradebook
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from helpers import hubs
 from helpers.browsers import PATIENCE, PICTURES
-from nnkit_hub.exchange.receipts import RECEIPT_FILE
+from nnkit_grader.course.submission_notes import RECEIPT_FILE
 
 SECONDS = 300_000
 LEARNER = "cleo"
@@ -62,8 +64,9 @@ def test_a_class_on_a_hub(browser: Browser, demo_hub: hubs.Hub) -> None:
 
 def cycle(hub: hubs.Hub, ta: Person, learner: Person) -> None:
     """The whole of it."""
-    release(ta)
+    release(hub, ta)
     work(learner)
+    release_without_date(hub, ta)
     assert json.loads((receipt(hub)).read_text())["user"] == LEARNER
     grade(ta)
     read(learner)
@@ -74,10 +77,9 @@ GIVE_BACK = "!cd ~ && nbgrader fetch_feedback ps1 --course nnkit 2>&1 | tail -1;
 
 
 def test_a_class_on_the_oldest_hub(tmp_path: Path) -> None:
-    """The oldest that The Littlest JupyterHub 2.0 and Zero to JupyterHub 4.4.0 (5.5.0) may have: with the requests that
-    the pages make."""
-    with hubs.demo_hub(tmp_path / "hub", hubs.build_python_with("5.2.1")) as hub:
-        assert "Running JupyterHub version 5.2.1" in hub.read_log()
+    """That of Zero to JupyterHub 4.4.0: with the requests that the pages make."""
+    with hubs.demo_hub(tmp_path / "hub", hubs.build_python_with("5.5.0")) as hub:
+        assert "Running JupyterHub version 5.5.0" in hub.read_log()
         ta, learner = hub.log_in("tom"), hub.log_in("ada")
         ta.start_server(hubs.GRADER)
         learner.start_server()
@@ -91,6 +93,7 @@ def test_a_class_on_the_oldest_hub(tmp_path: Path) -> None:
         report = ta.get("/services/course-nnkit/report/ps1")
         assert (report.status_code, "mistakes" in report.text) == (200, True)
         assert learner.get("/services/course-nnkit/report/ps1").status_code == 403
+        assert max(hubs.measure_removal(hub, learner, ta).values()) < 40
 
 
 def done(answer: requests.Response) -> None:
@@ -123,8 +126,8 @@ class Person:
             page.screenshot(path=PICTURES / f"hub_{self.name}_{what}_{number}.png")
 
 
-def release(ta: Person) -> None:
-    """Open Formgrader from the course's page, generate ps1 anew and release it."""
+def release(hub: hubs.Hub, ta: Person) -> None:
+    """Open Formgrader from the course's page, generate ps1 anew and release it; it was due an hour ago."""
     ta.look("course_page")
     ta.page = ta.follow("Formgrader")
     ta.page.get_by_role("button", name="Authorize").click()
@@ -132,9 +135,26 @@ def release(ta: Person) -> None:
     press(ps1, "release")  # it is released in a demo class: take it back
     expect(ps1.locator(".status")).to_have_text("draft")
     press(ps1, "assign")
+    set_due_date(hub, datetime.now(UTC).replace(tzinfo=None) - timedelta(hours=1))
     press(ps1, "release")
     expect(ps1.locator(".status")).to_have_text("released")
     ta.look("released")
+
+
+def set_due_date(hub: hubs.Hub, date: datetime | None) -> None:
+    """Change the date in the gradebook; the exchange has it once ps1 is released again."""
+    with Gradebook(f"sqlite:///{hub.folder / 'course' / 'gradebook.db'}", hubs.COURSE) as book:
+        book.update_or_create_assignment("ps1", duedate=date)
+
+
+def release_without_date(hub: hubs.Hub, ta: Person) -> None:
+    """Release ps1 anew, due at no time: what others hand in on this hub is not late."""
+    ps1 = row(ta.page, "ps1")
+    set_due_date(hub, None)
+    press(ps1, "release")
+    expect(ps1.locator(".status")).to_have_text("draft")
+    press(ps1, "release")
+    expect(ps1.locator(".status")).to_have_text("released")
 
 
 def row(page: Page, name: str) -> Locator:
@@ -152,11 +172,13 @@ def press(row: Locator, column: str) -> None:
 
 
 def work(learner: Person) -> None:
-    """Fetch ps1, do three exercises of it, validate, hand it in."""
+    """Fetch ps1, do three exercises of it, validate, hand it in late."""
     page = learner.page
     open_list(page)
     page.get_by_role("button", name="Fetch", exact=True).click()
-    page.locator("#fetched_assignments_list .assignment-notebooks-link").click()
+    link = page.locator("#fetched_assignments_list .assignment-notebooks-link")
+    expect(link).to_have_text(re.compile(r"^ps1\s+due 20\d\d-\d\d-\d\d \d\d:\d\d UTC, 200 tries left$"))
+    link.click()
     page.locator("#fetched_assignments_list .nested_list_item a").first.click()
     page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first.wait_for()
     write(page, "class MultiplyGate", MULTIPLY)
@@ -175,7 +197,13 @@ def work(learner: Person) -> None:
     assert "MultiplyGate" not in dialog.inner_text()
     dialog.get_by_role("button", name="Ok").click()
     page.get_by_role("tab", name="Assignments").click()
-    page.locator("#fetched_assignments_list").get_by_role("button", name="Submit").click()
+    submit = page.locator("#fetched_assignments_list").get_by_role("button", name="Submit")
+    submit.click()
+    expect(dialog).to_contain_text("it would count as late")
+    learner.look("late")
+    dialog.get_by_role("button", name="Ok").click()
+    expect(page.locator("#submitted_assignments_list .nested_list_item")).to_have_count(0)
+    submit.click()
     expect(page.locator("#submitted_assignments_list .nested_list_item")).to_have_count(1)
     learner.look("submitted")
 
@@ -237,6 +265,10 @@ def read(learner: Person) -> None:
     page_body = page.frame_locator("iframe.jp-HTMLViewer, .jp-HTMLViewer iframe").locator("body")
     expect(page_body).to_contain_text(COMMENT)
     expect(page_body).to_contain_text("SubtractGate.backward: dy is wrong: the sign is wrong")
+    exercise = page_body.locator(".panel-heading code", has_text="test-subtract")
+    expect(exercise).not_to_be_in_viewport()
+    page_body.get_by_role("link", name="1.2 Subtract", exact=True).click()
+    expect(exercise).to_be_in_viewport()
     learner.look("feedback")
 
 

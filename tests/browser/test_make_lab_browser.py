@@ -39,6 +39,7 @@ def open_first_page(browser: Browser, address: str, name: str) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto(f"{address}/lab/tree/{FIRST}")
     expect(page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').first).to_be_visible()
+    expect(page.locator(".jp-Notebook .jp-CodeCell .cm-lineWrapping").first).to_be_visible()  # no code is cut off
     page.wait_for_timeout(1500)
     page.screenshot(path=str(PICTURES / f"first_screen_{name}.png"))
     assert page.locator(".Toastify__toast, .jp-toast-message, .jp-Dialog").all_inner_texts() == []
@@ -64,6 +65,6 @@ def test_make_lab_opens_the_course_without_news_or_graders_tools(browser: Browse
 def test_the_command_for_conda_opens_the_course_without_news(browser: Browser, tmp_path: Path) -> None:
     guide = (ROOT / "docs/learner.md").read_text(encoding="utf-8")
     (line,) = [line for line in guide.splitlines() if line.startswith("jupyter lab ")]
-    assert line in (ROOT / "grader/nnkit_grader/course/bundle.py").read_text(encoding="utf-8")
+    assert line in (ROOT / "README.learners.md").read_text(encoding="utf-8")
     with jupyter_lab(tmp_path, shlex.split(line)[2:], ROOT) as address:
         open_first_page(browser, address, "conda")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import json
 import re
 import shutil
@@ -13,7 +14,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from babel.messages.extract import extract_javascript
+from babel.messages.pofile import read_po
 
+from helpers.paths import ROOT
 from nnkit import Graph, view
 from nnkit.gates import (
     ELU,
@@ -40,6 +44,7 @@ from nnkit.gates import (
 )
 from nnkit.graphtext import format_value
 from nnkit.jacobian import jacobian
+from nnkit.language import speaking
 from nnkit.view.drawing.folding import Group, find_groups, fold
 from nnkit.view.explorers import api, protocol
 from nnkit.view.explorers.explore_activation import ActivationActor
@@ -48,7 +53,10 @@ from nnkit.view.explorers.explore_graph import GraphActor
 from nnkit.view.explorers.explore_jacobian import EXAMPLES, JacobianActor
 from nnkit.view.explorers.gate_source import describe_gate
 from nnkit.view.explorers.graph_sliders import build_sliders, choose_scale
-from nnkit.view.scripts import STATIC, bundle_script
+from nnkit.view.scripts import JOINT, STATIC, bundle_script, find_sentences
+
+NO_PROSE = re.compile(r"nnx-|^change:|^(Arrow|Page|Enter|Escape|Delete|Backspace)|DejaVu|^NaN")
+"""Classes, events, keys and a font in scripts."""
 
 MODULES = ("graph", "activation", "descent", "drill", "film", "jacobian", "playground", "verdict")
 
@@ -162,7 +170,7 @@ def test_arrays_have_a_slider_an_entry_and_are_described_without_a_local_gradien
     assert setup["notes"] == ["No slider for label: they hold whole numbers, or more than 6 numbers."]
     assert state["steps"][-1]["words"] == "upstream through the gate = downstream."
     _, state = actor.answer({"values": {"1:0:0": "0.5"}})
-    assert state["known"]["1"] == "[[0.5], [0. ]]"
+    assert state["known"]["1"] == "[[0.5], [0]]"
 
 
 def test_labels_have_no_gradient() -> None:
@@ -564,6 +572,33 @@ def test_a_script_is_whole_and_asks_no_network(module: str, tmp_path: Path) -> N
     if node:
         (tmp_path / "whole.mjs").write_text(text, encoding="utf-8")
         subprocess.run([node, "--check", str(tmp_path / "whole.mjs")], check=True)
+
+
+def test_every_sentence_of_the_scripts_is_looked_up_and_translated() -> None:
+    """Babel's own reading of JavaScript finds the same sentences, and no other text is shown."""
+    catalogue = read_po(io.BytesIO((ROOT / "translations/ko/nnkit.po").read_bytes()))
+    for path in sorted(STATIC.glob("*.js")):
+        text = path.read_text(encoding="utf-8")
+        sentences = list(find_sentences(text))
+        extracted = extract_javascript(io.BytesIO(text.encode()), ("say",), (), {"parse_template_string": True})
+        messages = [message if isinstance(message, str) else message[0] for _, _, message, _ in extracted]
+        assert sorted(sentences) == sorted(messages), path.name
+        assert [one for one in sentences if one not in catalogue] == [], path.name
+        code = re.sub(r"^ *(//|/?\*).*$|// .*$", "", JOINT.sub("", text), flags=re.MULTILINE)
+        literals = [json.loads(literal) for literal in re.findall(r'"(?:[^"\\\n]|\\.)*"', code)]
+        prose = [one for one in literals if re.search("[a-z] [a-z]|^[A-Z][a-z]+", one) and not NO_PROSE.search(one)]
+        assert [one for one in prose if one not in sentences] == [], path.name
+
+
+def test_a_korean_explorer_has_its_words() -> None:
+    with speaking("ko"):
+        one = view.graph_explorer(lecture())
+        widget, page = one.widget, one.page
+    assert widget.language["code"] == "ko"
+    assert widget.language["sentences"]["step {at} of {last}"] == "{at}/{last}단계"
+    assert widget.state["steps"][0]["title"] == "+ 순전파"
+    assert '"language":{"code":"ko"' in page
+    assert view.graph_explorer(lecture()).widget.language == {"code": "en", "sentences": {}}
 
 
 def test_scripts_are_short() -> None:

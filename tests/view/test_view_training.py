@@ -212,6 +212,13 @@ def test_images_are_the_pixels() -> None:
         low, high = image.get_clim()
         assert -low == high == pytest.approx(np.abs(expected).max())
     assert "3 images of 3 × 3. a, b, c" in picture.description
+    assert 'class="nnk-picture"' in picture._repr_html_()  # colours of a table: turned dark on a dark page
+
+
+def test_scans_stay_as_they_are_on_a_dark_page() -> None:
+    assert (
+        'class="nnk-picture"' not in training.images(np.eye(4), ["a", "b", "c", "d"], "Scans", columns=2)._repr_html_()
+    )
 
 
 FILMS = {

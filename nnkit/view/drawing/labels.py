@@ -7,6 +7,7 @@ from unicodedata import combining, east_asian_width
 from nnkit.arrays import get_name
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import format_formula, format_value, get_symbol
+from nnkit.language import say
 
 FONT_SIZE = 14.0
 MAX_LABEL_CHARACTERS = 30
@@ -71,16 +72,21 @@ def _estimate_ems(c: str) -> float:
 def format_title(graph: Graph) -> str:
     """Return a title that names the graph's inputs."""
     names = [node.name for node in graph.nodes if node.gate is None and not node.constant]
-    return f"Computational graph of {', '.join(names) or 'nothing yet'}"
+    return (
+        say("Computational graph of {names}", names=", ".join(names))
+        if names
+        else say("Computational graph of nothing yet")
+    )
 
 
 def describe_graph(graph: Graph) -> str:
     """Return a sentence for each node with its formula, value and gradient."""
-    return " ".join(_describe_node(node) for node in list_drawn_nodes(graph)) or "The graph is empty."
+    return " ".join(_describe_node(node) for node in list_drawn_nodes(graph)) or say("The graph is empty.")
 
 
 def _describe_node(node: Node) -> str:
-    facts = [f"{node.name} is {node.formula()}"]
-    facts += [f"value {value}"] if (value := format_value(node.value)) else []
-    facts += [f"gradient {grad}"] if (grad := format_value(node.grad)) else []
+    formula = node.formula() if node.gate is not None else say("constant" if node.constant else "input")
+    facts = [say("{name} is {formula}", name=node.name, formula=formula)]
+    facts += [say("value {value}", value=value)] if (value := format_value(node.value)) else []
+    facts += [say("gradient {gradient}", gradient=grad)] if (grad := format_value(node.grad)) else []
     return ", ".join(facts) + "."

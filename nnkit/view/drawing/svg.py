@@ -11,6 +11,7 @@ from html import escape
 from math import inf
 
 from nnkit.graph import Graph
+from nnkit.language import say
 from nnkit.text import replace_unprintable
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.geometry import (
@@ -63,7 +64,10 @@ class HtmlText(str):
 def html(graph: Graph) -> HtmlText:
     """Return the drawing for a web page, in a box that scrolls; for a graph that is too large, its table."""
     if len(graph.nodes) > MAX_DRAWN_NODES:
-        reason = f"{len(graph.nodes)} nodes are too many to draw (at most {MAX_DRAWN_NODES}), so here is the table."
+        reason = say(
+            "{count} nodes are too many to draw (at most {most}), so here is the table.",
+            count=len(graph.nodes), most=MAX_DRAWN_NODES,
+        )  # fmt: skip
         return HtmlText(f"<div><p>{reason}</p><pre>{_escape_text(str(graph))}</pre></div>")
     return HtmlText(f'<div style="overflow-x:auto;max-width:100%">{svg(graph, PAGE_WIDTH)}</div>')
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from nnkit.gates import Add, MatMul, Max, Multiply, Sigmoid, Subtract
 from nnkit.gates.base import run_backward
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import get_symbol
+from nnkit.language import say, say_count, to_say
 
 TOLERANCE = 0.006
 """The largest difference that still counts as right: answers may be rounded to two decimals."""
 
 
-NUDGES = {"gradient-for-value": "The number above the wire is its value; its gradient goes below."}
+NUDGES = {"gradient-for-value": to_say("The number above the wire is its value; its gradient goes below.")}
 """Words that fit a single wire better than those of the catalogue."""
 
 
@@ -31,13 +33,14 @@ def explain_value(node: Node, answer: Any) -> str:
     values = [x.value for x in node.inputs]
     if len(values) == 2 and not np.shape(node.value):
         x, y = values
-        others = {"+": x + y, "−": x - y, "×": x * y, "max": max(x, y), "the smaller of the two": min(x, y)}
+        others = {"+": x + y, "−": x - y, "×": x * y, "max": max(x, y)}
+        others[to_say("the smaller of the two")] = min(x, y)
         symbol = get_symbol(node.gate)
         fits = [name for name, value in others.items() if name != symbol and is_close(answer, value)]
         if fits:
-            return f"The gate is {symbol}; your number is that of {fits[0]}."
+            return say("The gate is {symbol}; your number is that of {other}.", symbol=symbol, other=say(fits[0]))
     if isinstance(node.gate, Sigmoid) and is_close(answer, node.value * (1 - node.value)):
-        return "That is the slope of σ. Its value is 1 / (1 + exp(−x))."
+        return say("That is the slope of σ. Its value is 1 / (1 + exp(−x)).")
     return _compare(answer, node.value)
 
 
@@ -51,8 +54,11 @@ def explain_gradient(graph: Graph, node: Node, answer: Any) -> str:
     if len(fits) > 1:
         fits.discard("gradient-for-value")  # a coincidence of small numbers, more often than not
     entries = [BY_ID[name] for name in sorted(fits)]
-    nudge = NUDGES.get(entries[0].id, entries[0].nudge)
-    return f"It fits this mistake: {', or '.join(entry.title for entry in entries)}. {nudge}"
+    titles = reduce(
+        lambda first, last: say("{first}, or {last}", first=first, last=last), (say(e.title) for e in entries)
+    )
+    nudge = say(NUDGES.get(entries[0].id, entries[0].nudge))
+    return f"{say('It fits this mistake: {titles}.', titles=titles)} {nudge}"
 
 
 def list_slips(graph: Graph, node: Node) -> Iterator[tuple[str, Any]]:
@@ -92,14 +98,14 @@ def _list_slips_at(user: Node, slot: int) -> Iterator[tuple[str, Any]]:
 def describe_rule(node: Node) -> str:
     """Return the rule of a gate in a few words."""
     rules = {
-        Add: "add distributes: each input gets the upstream gradient",
-        Multiply: "multiply swaps: each input gets upstream × the other",
-        Subtract: "x − y has slope 1 in x and −1 in y",
-        Max: "max routes: the larger input gets all, the other 0",
-        Sigmoid: "σ′ = σ(1 − σ), from the output",
-        MatMul: "dW = dq xᵀ and dx = Wᵀ dq",
+        Add: to_say("add distributes: each input gets the upstream gradient"),
+        Multiply: to_say("multiply swaps: each input gets upstream × the other"),
+        Subtract: to_say("x − y has slope 1 in x and −1 in y"),
+        Max: to_say("max routes: the larger input gets all, the other 0"),
+        Sigmoid: to_say("σ′ = σ(1 − σ), from the output"),
+        MatMul: to_say("dW = dq xᵀ and dx = Wᵀ dq"),
     }
-    return rules.get(type(node.gate), "each entry gets upstream × its local derivative")
+    return say(rules.get(type(node.gate), to_say("each entry gets upstream × its local derivative")))
 
 
 def _send_back(user: Node, upstream: Any) -> tuple[Any, ...]:
@@ -110,8 +116,12 @@ def _send_back(user: Node, upstream: Any) -> tuple[Any, ...]:
 
 def _compare(answer: Any, right: Any) -> str:
     if np.shape(answer) != np.shape(right):
-        return f"It has the shape {np.shape(answer)}; it must be {np.shape(right)}, like the wire's value."
+        shapes = {"own": np.shape(answer), "right": np.shape(right)}
+        return say("It has the shape {own}; it must be {right}, like the wire's value.", **shapes)
     if np.shape(right):
         wrong = int(np.sum(np.abs(np.subtract(answer, right)) > TOLERANCE))
-        return f"{wrong} of its {np.size(right)} entries {'is' if wrong == 1 else 'are'} not right."
-    return f"It is too {'large' if answer > right else 'small'}."
+        return say_count(
+            "{number} of its {size} entries is not right.", "{number} of its {size} entries are not right.", wrong,
+            size=np.size(right),
+        )  # fmt: skip
+    return say("It is too large." if answer > right else "It is too small.")

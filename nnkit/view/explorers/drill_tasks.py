@@ -9,9 +9,11 @@ import numpy as np
 
 from nnkit.gates import Add, MatMul, Max, Multiply, Sigmoid, SquaredNorm, Subtract, Sum
 from nnkit.graph import Graph, Node
+from nnkit.language import to_say
 
 LEVELS: Mapping[int, str] = {
-    1: "add and multiply", 2: "branches", 3: "minus and max", 4: "the sigmoid", 5: "matrices",
+    1: to_say("add and multiply"), 2: to_say("branches"), 3: to_say("minus and max"), 4: to_say("the sigmoid"),
+    5: to_say("matrices"),
 }  # fmt: skip
 MAX_NUMBER = 60
 MIN_FRACTION = 0.06

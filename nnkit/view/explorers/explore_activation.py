@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from nnkit.graphtext import format_value
+from nnkit.language import say
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 from nnkit.view.figures.activation_curves import SATURATED, label_gate, saturated, try_gate
 
 REACH = 6.0
 START = 2.0
 POINT_COUNT = 481
+FROZEN_POINT_COUNT = 121
 
 
 class ActivationActor:
@@ -38,11 +40,16 @@ class ActivationActor:
     def answer(self, request: Json) -> tuple[Json | None, Json]:
         x, step = (parse_number(request.get(key, last)) for key, last in zip(("x", "step"), self.point))
         if x is None or step is None:
-            raise InvalidRequest("x and the step h must be numbers.")
+            raise InvalidRequest(say("x and the step h must be numbers."))
         if not np.isfinite(x) or not step > 0 or not np.isfinite(step):
-            raise InvalidRequest("x must be a finite number, and the step h a number above 0.")
+            raise InvalidRequest(say("x must be a finite number, and the step h a number above 0."))
         self.point = x, step
         return None, self.compute_state()
+
+    def list_frozen_requests(self) -> list[Json]:
+        """Return points at equal distances, with the step of the start."""
+        points = np.linspace(-REACH, REACH, FROZEN_POINT_COUNT).round(10)
+        return [{"x": x, "step": 1e-5} for x in (START, *points.tolist())]
 
     def compute_state(self) -> Json:
         """Return the numbers at the point, and sentences on them."""
@@ -50,20 +57,28 @@ class ActivationActor:
         (out,), (slope,), failed = try_gate(self.gate, np.array([x]))
         (right, left), _, _ = try_gate(self.gate, np.array([x + step, x - step]))
         measured = (right - left) / ((x + step) - (x - step)) if x + step != x - step else np.nan
+        numbers = {"x": format_value(x), "out": format_value(out), "slope": format_value(slope)}
+        flat = say("Saturated: the slope is below {bound}.", bound=SATURATED) if abs(slope) < SATURATED else ""
         return {
             "x": x,
             "step": step,
             "point": to_json_numbers(np.array([out, slope, measured])),
-            "words": f"At x = {format_value(x)} the output is {format_value(out)} and the slope {format_value(slope)}.",
+            "words": say("At x = {x} the output is {out} and the slope {slope}.", **numbers),
             "measured": "" if np.isnan(out) else self._describe_measurement(slope, measured, step),
-            "saturated": f"Saturated: the slope is below {SATURATED}." if abs(slope) < SATURATED else "",
+            "saturated": flat,
             "error": failed,
         }
 
     @staticmethod
     def _describe_measurement(slope: float, measured: float, step: float) -> str:
         if np.isnan(measured):
-            return f"With h = {format_value(step)} nothing can be measured: x + h and x − h are the same number."
-        numerical = f"(f(x+h) − f(x−h)) / 2h with h = {format_value(step)} is {measured:.10g}"
-        away = f", which is {format_value(abs(measured - slope))} away from the slope"
-        return f"{numerical}{'' if np.isnan(slope) else away}.".replace("-", "−")
+            return say(
+                "With h = {step} nothing can be measured: x + h and x − h are the same number.", step=format_value(step)
+            )
+        text = say(
+            "(f(x+h) − f(x−h)) / 2h with h = {step} is {measured:.10g}."
+            if np.isnan(slope)
+            else "(f(x+h) − f(x−h)) / 2h with h = {step} is {measured:.10g}, which is {distance} away from the slope.",
+            step=format_value(step), measured=measured, distance=format_value(abs(measured - slope)),
+        )  # fmt: skip
+        return text.replace("-", "−")

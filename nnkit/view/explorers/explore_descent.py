@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from nnkit.graphtext import format_value
+from nnkit.language import say, to_say
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 from nnkit.view.figures.loss_surface import neuron_data, neuron_gradient, neuron_loss
 from nnkit.view.figures.plots import valley, valley_gradient
 
 MAX_UPDATES = 40
+FROZEN_STEP_SIZES = (1.0, 0.5, 1.5)
+"""Step sizes on offer without a kernel, relative to the first."""
+
 BATCH_SIZES = (20, 5, 1)
 """The batch sizes on offer beside all points."""
 
@@ -49,11 +53,11 @@ class Surface:
         lines = [(level, line) for level in self.levels for line in maker.lines(level)]
         contours = [
             {"level": format_value(level), "x": to_json_numbers(a[:, 0]), "y": to_json_numbers(a[:, 1])}
-            for level, a in lines
+            for level, a in ((level, line.round(4)) for level, line in lines)
         ]
         high, tick, first = self.step_size
         return {
-            "name": self.name,
+            "name": say(self.name),
             "x": self.x,
             "y": self.y,
             "contours": contours,
@@ -70,7 +74,7 @@ def make_surfaces() -> tuple[Surface, ...]:
     x, t = neuron_data()
     return (
         Surface(
-            "a neuron with two weights",
+            to_say("a neuron with two weights"),
             lambda W: neuron_loss(W, x, t),
             lambda W: neuron_gradient(W, x, t),
             (-2.5, 2.5),
@@ -82,7 +86,7 @@ def make_surfaces() -> tuple[Surface, ...]:
             len(t),
         ),
         Surface(
-            "a valley, W[0]² + 8 W[1]²",
+            to_say("a valley, W[0]² + 8 W[1]²"),
             valley,
             valley_gradient,
             (-3.0, 3.0),
@@ -92,7 +96,7 @@ def make_surfaces() -> tuple[Surface, ...]:
             (0.16, 0.001, 0.05),
         ),
         Surface(
-            "a narrow valley, ½ W[0]² + 50 W[1]²",
+            to_say("a narrow valley, ½ W[0]² + 50 W[1]²"),
             lambda W: W[0] ** 2 / 2 + 50 * W[1] ** 2,
             lambda W: np.array([W[0], 100 * W[1]]),
             (-3.0, 3.0),
@@ -116,13 +120,24 @@ class DescentActor:
     def answer(self, request: Json) -> tuple[Json | None, Json]:
         return None, self._compute_state(request)
 
+    def list_frozen_requests(self) -> list[Json]:
+        """Return for each surface the first step size, smaller and larger ones, each with and without momentum."""
+        return [
+            {"surface": i, "step_size": round(surface.step_size[2] * times, 6), "momentum": momentum}
+            for i, surface in enumerate(self.surfaces)
+            for times in FROZEN_STEP_SIZES
+            for momentum in (0.0, 0.9)
+        ]
+
     def _compute_state(self, request: Json) -> Json:
         surface = self.surfaces[int(request.get("surface", 0))]
         step_size = _parse_number("step_size", request.get("step_size", surface.step_size[2]))
         momentum = _parse_number("momentum", request.get("momentum", 0.0))
         start = tuple(_parse_number(f"W[{i}]", w) for i, w in enumerate(request.get("start", surface.start)))
         if step_size < 0 or not 0 <= momentum < 1:
-            raise InvalidRequest("The step size must not be negative, and the momentum must be at least 0 and below 1.")
+            raise InvalidRequest(
+                say("The step size must not be negative, and the momentum must be at least 0 and below 1.")
+            )
         batch_size = _parse_batch_size(surface, request.get("batch_size"))
         path = follow_updates(surface, step_size, momentum, start, batch_size)
         plain = follow_updates(surface, step_size, 0.0, start, batch_size) if momentum else []
@@ -171,19 +186,25 @@ def follow_updates(
 def _describe_update(path: list[PathPoint], losses: list[float], i: int, step_size: float, momentum: float) -> str:
     W, dW, velocity = path[i]
     if i == 0:
-        return f"Before the first update W is {_format_pair(W)}, and the loss {format_value(losses[0])}."
-    way = (
-        f"velocity = {format_value(momentum)} × {_format_pair(path[i - 1][2])} + dW = {_format_pair(velocity)}. "
-        if momentum
-        else ""
+        return say(
+            "Before the first update W is {W}, and the loss {loss}.", W=_format_pair(W), loss=format_value(losses[0])
+        )
+    texts = [f"dW = {_format_pair(dW)}."]
+    if momentum:
+        last = _format_pair(path[i - 1][2])
+        texts.append(f"velocity = {format_value(momentum)} × {last} + dW = {_format_pair(velocity)}.")
+    change = f"{format_value(step_size)} × {'velocity' if momentum else 'dW'}"
+    ends = {"before": _format_pair(path[i - 1][0]), "after": _format_pair(W)}
+    texts.append(say("W −= {change}, so W goes from {before} to {after}.", change=change, **ends))
+    before, after = losses[i - 1], losses[i]
+    turn = (
+        to_say("The loss falls from {before} to {after}.")
+        if after < before
+        else to_say("The loss rises from {before} to {after}.")
+        if after > before
+        else to_say("The loss stays from {before} to {after}.")
     )
-    of = "velocity" if momentum else "dW"
-    update = (
-        f"W −= {format_value(step_size)} × {of}, so W goes from {_format_pair(path[i - 1][0])} to {_format_pair(W)}"
-    )
-    way = f"dW = {_format_pair(dW)}. {way}"
-    turn = "falls" if losses[i] < losses[i - 1] else "rises" if losses[i] > losses[i - 1] else "stays"
-    return f"{way}{update}. The loss {turn} from {format_value(losses[i - 1])} to {format_value(losses[i])}."
+    return " ".join([*texts, say(turn, before=format_value(before), after=format_value(after))])
 
 
 def _format_pair(W: np.ndarray) -> str:
@@ -193,28 +214,33 @@ def _format_pair(W: np.ndarray) -> str:
 def _describe_problem(losses: list[float], steps: int) -> str:
     """Return a warning about the whole path; "" if there is nothing to warn of."""
     if not np.isfinite(losses[-1]) or losses[-1] > 10 * max(losses[0], 1.0):
-        grown = f"from {format_value(losses[0])} to {format_value(losses[-1])} in {steps} updates"
-        return f"Divergence: the loss grows {grown}. The step size is too large for this surface."
+        return say(
+            "Divergence: the loss grows from {first} to {last} in {steps} updates. The step size is too large for this "
+            "surface.",
+            first=format_value(losses[0]), last=format_value(losses[-1]), steps=steps,
+        )  # fmt: skip
     rises = sum(after > before for before, after in pairwise(losses))
     if rises > steps // 4:
-        return f"The loss rises at {rises} of {steps} updates: they jump over the lowest point."
+        return say(
+            "The loss rises at {rises} of {steps} updates: they jump over the lowest point.", rises=rises, steps=steps
+        )
     return ""
 
 
 def _parse_batch_size(surface: Surface, text: Any) -> int | None:
     """Return the batch size; None for all points."""
-    number = surface.point_count if text is None else _parse_number("The batch size", text)
+    number = surface.point_count if text is None else _parse_number(to_say("The batch size"), text)
     if surface.batch_gradient is None or number == surface.point_count:
         return None
     if not 1 <= number <= surface.point_count or number != int(number):
-        raise InvalidRequest(f"The batch size must be a whole number from 1 to {surface.point_count}.")
+        raise InvalidRequest(say("The batch size must be a whole number from 1 to {count}.", count=surface.point_count))
     return int(number)
 
 
 def _parse_number(name: str, text: Any) -> float:
     number = parse_number(text)
     if number is None:
-        raise InvalidRequest(f"{name} must be a number; {str(text)[:20]!r} is not.")
+        raise InvalidRequest(say("{name} must be a number; {text!r} is not.", name=say(name), text=str(text)[:20]))
     if not np.isfinite(number):
-        raise InvalidRequest(f"{name} must be a finite number.")
+        raise InvalidRequest(say("{name} must be a finite number.", name=say(name)))
     return number

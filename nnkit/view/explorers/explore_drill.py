@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import format_value
+from nnkit.language import say
 from nnkit.view.drawing.folding import fold
 from nnkit.view.explorers.drill_slips import describe_rule, explain_gradient, explain_value, is_close
 from nnkit.view.explorers.drill_tasks import LEVELS, make_task
@@ -93,6 +94,10 @@ class DrillActor:
             return None, self._compute_state()
         return self._build_setup(), self._compute_state()
 
+    def list_frozen_requests(self) -> list[Json]:
+        """Return none: the answers are the learner's own."""
+        return []
+
     def _judge(self, question: Question, request: Json) -> tuple[str, str]:
         """Return the outcome of a request, "right", "wrong" or "shown", and what is said of it."""
         right = f"{question.name} = {write_value(question.right)}."
@@ -107,7 +112,8 @@ class DrillActor:
         node = question.node
         why = explain_gradient(self.graph, node, given) if question.asks_gradient else explain_value(node, given)
         more = f" {_hint(question)}" if self.tries > 1 else ""
-        return "wrong", f"✗ {question.name} is not {write_value(given)}. {why}{more}"
+        wrong = say("{name} is not {number}.", name=question.name, number=write_value(given))
+        return "wrong", f"✗ {wrong} {why}{more}"
 
     def _advance(self) -> None:
         self.done, self.tries = self.done + 1, 0
@@ -122,7 +128,7 @@ class DrillActor:
             "frames": [],
             "room": self.width,
             "level": self.level,
-            "levels": {str(k): v for k, v in LEVELS.items()},
+            "levels": {str(k): say(v) for k, v in LEVELS.items()},
         }
 
     def _compute_state(self) -> Json:
@@ -162,9 +168,9 @@ def parse_answer(text: Any, shape: tuple[int, ...]) -> Any:
     rows = [row.replace(",", " ").split() for row in str(text).strip().strip("[]").replace("],", ";").split(";")]
     numbers = [[_parse_fraction(word.strip("[]")) for word in row] for row in rows]
     if not numbers[0] or any(number is None for row in numbers for number in row):
-        raise InvalidRequest(f"{_say_form(shape)}; {str(text)[:30]!r} is not.")
+        raise InvalidRequest(say("{form}; {text!r} is not.", form=_say_form(shape), text=str(text)[:30]))
     if len({len(row) for row in numbers}) > 1:
-        raise InvalidRequest("The rows must have the same number of entries.")
+        raise InvalidRequest(say("The rows must have the same number of entries."))
     array = np.array(numbers, dtype=float)
     return float(array[0, 0]) if not shape and array.size == 1 else array[0] if len(array) == 1 else array
 
@@ -178,8 +184,8 @@ def _parse_fraction(word: str) -> float | None:
 
 def _say_form(shape: tuple[int, ...]) -> str:
     if not shape:
-        return "The answer must be a number"
-    return (
+        return say("The answer must be a number")
+    return say(
         "The answer must be rows of numbers, such as 1 2; 3 4"
         if len(shape) == 2
         else "The answer must be numbers, such as 1 2"
@@ -190,11 +196,17 @@ def _ask(question: Question) -> str:
     node, shape = question.node, np.shape(question.right)
     form = f" {_say_form(shape)}." if shape else ""
     if not question.asks_gradient:
-        decimals = " Two decimals are enough." if not shape and question.right != round(question.right) else ""
-        return f"Forward: {node.name} = {node.formula()}. What is {question.name}?{form}{decimals}"
+        is_whole = bool(shape) or question.right == round(question.right)
+        decimals = "" if is_whole else f" {say('Two decimals are enough.')}"
+        equation = f"{node.name} = {node.formula()}"
+        return f"{say('Forward: {equation}. What is {name}?', equation=equation, name=question.name)}{form}{decimals}"
     users = [user for user in node.graph.nodes for x in user.inputs if x is node]
-    ways = f" It goes into {len(users)} gates' inputs." if len(users) > 1 else ""
-    return f"Backward: what is {question.name}, the gradient of f with respect to {label_wire(node)}?{ways}{form}"
+    ways = " " + say("It goes into {number} gates' inputs.", number=len(users)) if len(users) > 1 else ""
+    asked = say(
+        "Backward: what is {name}, the gradient of f with respect to {wire}?",
+        name=question.name, wire=label_wire(node),
+    )  # fmt: skip
+    return f"{asked}{ways}{form}"
 
 
 def _hint(question: Question) -> str:
@@ -203,4 +215,4 @@ def _hint(question: Question) -> str:
         return ""
     node = question.node
     rules = list(dict.fromkeys(describe_rule(u) for u in node.graph.nodes for x in u.inputs if x is node))
-    return f"Remember: {'; '.join(rules)}."
+    return say("Remember: {rules}.", rules="; ".join(rules))

@@ -8,6 +8,7 @@ from typing import Any
 
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
+from nnkit.language import say
 from nnkit.view.drawing.folding import FoldedGate, Group, find_groups, fold
 from nnkit.view.drawing.geometry import MAX_DRAWN_NODES
 from nnkit.view.drawing.labels import describe_graph, format_title
@@ -17,6 +18,9 @@ from nnkit.view.explorers.graph_scene import PAGE_WIDTH, build_svg_model, frame_
 from nnkit.view.explorers.graph_sliders import build_sliders, parse_values
 from nnkit.view.explorers.graph_steps import compute_steps
 from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure
+
+NARROW_WIDTH = 330.0
+"""The width of the graph on a phone."""
 
 MAX_TAIL_NODES = 60
 """The number of nodes shown, from the end, of a graph that is too large to be drawn."""
@@ -69,6 +73,12 @@ class GraphActor:
         needs_room = self._record_widest_labels(state)
         return (self._build_setup() if changed or needs_room else None), state
 
+    def list_frozen_requests(self) -> list[Json]:
+        """Return each group folded, all and none of them, on a wide and on a narrow page."""
+        everything = list(range(len(self.groups)))
+        folds = [[], *([i] for i in everything), *([everything] if len(everything) > 1 else [])]
+        return [{"folded": folded, "width": width} for width in (PAGE_WIDTH, NARROW_WIDTH) for folded in folds]
+
     def _run_forward(self, values: dict[str, Any]) -> None:
         before = {node.index: node.value for node in self.graph.nodes if node.gate is None}
         try:
@@ -78,7 +88,8 @@ class GraphActor:
         except Exception as error:
             for index, value in before.items():
                 self.graph.nodes[index].value = value
-            raise InvalidRequest(f"{describe_failure(error)} The picture shows the last inputs that worked.") from error
+            still = say("The picture shows the last inputs that worked.")
+            raise InvalidRequest(f"{describe_failure(error)} {still}") from error
 
     def _fold_shown(self) -> tuple[Graph, list[Node]]:
         first = max(0, len(self.graph.nodes) - MAX_TAIL_NODES) if len(self.graph.nodes) > MAX_DRAWN_NODES else 0
@@ -154,5 +165,8 @@ class GraphActor:
         if count <= MAX_DRAWN_NODES:
             return ""
         gates = sum(node.gate is not None for node in self.graph.nodes)
-        shown = f"These are the last {MAX_TAIL_NODES} nodes; the sliders act on the whole graph."
-        return f"{gates:,} gates are too many to draw. {shown}"
+        return say(
+            "{gates:,} gates are too many to draw. These are the last {count} nodes; the sliders act on the whole "
+            "graph.",
+            gates=gates, count=MAX_TAIL_NODES,
+        )  # fmt: skip

@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.graphtext import format_value
 from nnkit.jacobian import readable_bytes
+from nnkit.language import say, to_say
 from nnkit.view.explorers.jacobian_fold import fold_matmul, fold_matvec
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number, to_json_numbers
 
@@ -27,17 +28,24 @@ class LayerSizes:
     handled: Callable[..., int]
     operands: str
     """The arrays that the vector-Jacobian product reads and writes."""
+    jacobian: str
+    """The title of the matrix whose memory it is."""
 
     def describe_memory(self, sizes: Mapping[str, int]) -> str:
         """Return a sentence that compares the memory of the explicit Jacobian and of the vector-Jacobian product."""
         rows, columns, handled = (f(**sizes) for f in (self.outputs, self.inputs, self.handled))
         explicit, times = rows * columns * FLOAT32_BYTES, rows * columns / max(handled, 1)
-        less = f"{format_value(times)} times less" if times > 1.05 else "no less"
-        return (
-            f"Written out in float32, the Jacobian has {rows:,} × {columns:,} entries and takes "
-            f"{readable_bytes(explicit)}. The vector-Jacobian product handles {self.operands}: "
-            f"{readable_bytes(handled * FLOAT32_BYTES)}, {less}."
-        )
+        written = say(
+            "Written out in float32, the Jacobian {jacobian} has {rows:,} × {columns:,} entries and takes {bytes}.",
+            jacobian=self.jacobian, rows=rows, columns=columns, bytes=readable_bytes(explicit),
+        )  # fmt: skip
+        product = say(
+            "The vector-Jacobian product handles {operands}: {bytes}, about {times:,.10g} times less."
+            if times > 1.05
+            else "The vector-Jacobian product handles {operands}: {bytes}, no less.",
+            operands=say(self.operands), bytes=readable_bytes(handled * FLOAT32_BYTES), times=float(f"{times:.2g}"),
+        )  # fmt: skip
+        return f"{written} {product}"
 
 
 @dataclass(frozen=True)
@@ -86,9 +94,14 @@ def make_elementwise() -> JacobianExample:
     """Return the example of ReLU of four numbers: a diagonal matrix."""
     x, g = np.array([1.0, -2.0, 3.0, -1.0]), np.array([4.0, -1.0, 5.0, 9.0])
     J = np.diag(np.where(x > 0, 1.0, 0.0))
-    grid = _make_grid("∂out/∂x of ReLU", J, np.eye(4) == 0, _name_entries("out", 4), _name_entries("x", 4), g)
+    grid = _make_grid(say("∂out/∂x of ReLU"), J, np.eye(4) == 0, _name_entries("out", 4), _name_entries("x", 4), g)
     sizes = LayerSizes(
-        {"N": 100, "D": 4096}, lambda N, D: N * D, lambda N, D: N * D, lambda N, D: 3 * N * D, "x, upstream and dx"
+        {"N": 100, "D": 4096},
+        lambda N, D: N * D,
+        lambda N, D: N * D,
+        lambda N, D: 3 * N * D,
+        to_say("x, upstream and dx"),
+        "∂out/∂x",
     )
     return JacobianExample([grid], sizes)
 
@@ -106,9 +119,14 @@ def make_matvec() -> JacobianExample:
     ]
     puzzle = {"targets": {"dW": [m, n], "dx": [n, 1]}, "factors": {"W": [m, n], "x": [n, 1], "dq": [m, 1]}}
     sizes = LayerSizes(
-        {"M": 100, "D": 3072}, lambda M, D: M, lambda M, D: M * D, lambda M, D: 2 * M * D + D + M, "W, x, dq and dW"
+        {"M": 100, "D": 3072},
+        lambda M, D: M,
+        lambda M, D: M * D,
+        lambda M, D: 2 * M * D + D + M,
+        to_say("W, x, dq and dW"),
+        "∂q/∂W",
     )
-    return JacobianExample(grids, sizes, "a block xᵀ for each row of W", fold_matvec(x, W, g), puzzle)
+    return JacobianExample(grids, sizes, say("a block xᵀ for each row of W"), fold_matvec(x, W, g), puzzle)
 
 
 def make_matmul() -> JacobianExample:
@@ -130,9 +148,10 @@ def make_matmul() -> JacobianExample:
         lambda N, D, M: N * M,
         lambda N, D, M: N * D,
         lambda N, D, M: 2 * N * D + D * M + N * M,
-        "x, w, upstream and dx",
+        to_say("x, w, upstream and dx"),
+        "∂out/∂x",
     )
-    return JacobianExample(grids, sizes, "one for each example", fold_matmul(x, w, g), puzzle)
+    return JacobianExample(grids, sizes, say("one for each example"), fold_matmul(x, w, g), puzzle)
 
 
 def make_softmax() -> JacobianExample:
@@ -143,7 +162,12 @@ def make_softmax() -> JacobianExample:
         "∂p/∂scores", J, np.zeros((3, 3), dtype=bool), _name_entries("p", 3), _name_entries("scores", 3), g
     )
     sizes = LayerSizes(
-        {"N": 64, "C": 1000}, lambda N, C: N * C, lambda N, C: N * C, lambda N, C: 3 * N * C, "p, upstream and dscores"
+        {"N": 64, "C": 1000},
+        lambda N, C: N * C,
+        lambda N, C: N * C,
+        lambda N, C: 3 * N * C,
+        to_say("p, upstream and dscores"),
+        "∂p/∂scores",
     )
     return JacobianExample([grid], sizes)
 
@@ -174,6 +198,9 @@ class JacobianActor:
             {name: _parse_size(name, request["sizes"].get(name, n)) for name, n in self.sizes.names.items()}
         )
 
+    def list_frozen_requests(self) -> list[Json]:
+        return [{"sizes": dict(self.sizes.names)}]
+
     def _compute_state(self, sizes: Mapping[str, int]) -> Json:
         return {"sizes": dict(sizes), "words": self.sizes.describe_memory(sizes), "error": ""}
 
@@ -181,5 +208,7 @@ class JacobianActor:
 def _parse_size(name: str, text: Any) -> int:
     number = parse_number(text)
     if number is None or not 1 <= number < 10**6 + 1:
-        raise InvalidRequest(f"{name} must be a whole number from 1 to a million; {str(text)[:20]!r} is not.")
+        raise InvalidRequest(
+            say("{name} must be a whole number from 1 to a million; {text!r} is not.", name=name, text=str(text)[:20])
+        )
     return int(number)

@@ -15,6 +15,7 @@ import numpy as np
 from nnkit.arrays import get_name
 from nnkit.gates import ELU, Affine, LeakyReLU, Maxout, ReLU, Sigmoid, SoftmaxCrossEntropy, Tanh
 from nnkit.graphtext import format_value
+from nnkit.language import say, say_count, to_say
 from nnkit.mlp import MLP
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.playground_points import DATA_SETS, Points, make_points, quantise_softmax
@@ -25,6 +26,10 @@ from nnkit.view.explorers.protocol import InvalidRequest, Json, describe_failure
 ACTIVATIONS: dict[str, Any] = {
     "ReLU": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid(), "leaky ReLU": LeakyReLU(), "ELU": ELU(), "maxout": Maxout(),
 }  # fmt: skip
+CHOICES = (to_say("given"), to_say("circles"), to_say("spiral"), to_say("moons"), to_say("paint"), to_say("all"))
+"""The data sets and the largest batch size, by the words that the page sends."""
+
+PACES = (1, 5, 20, 100)
 MAX_HIDDEN_LAYERS, MAX_LAYER_UNITS = 8, 128
 """The largest network of a call: more hidden layers, or more units in one, could not be drawn."""
 
@@ -77,18 +82,23 @@ class PlaygroundActor:
         try:
             self.trainer = self._start_training(self.settings, self.points)
         except Exception as error:
-            self.failed = f"One of your gates failed, so the kit's gates are used instead. {describe_error(error)}"
+            failed = say("One of your gates failed, so the kit's gates are used instead.")
+            self.failed = f"{failed} {describe_error(error)}"
             self.affine, self.loss_gate = Affine(), SoftmaxCrossEntropy()
             self.settings = replace(self.settings, activation="ReLU")
             self.trainer = self._start_training(self.settings, self.points)
 
     def start(self) -> tuple[Json, Json]:
+        own = list(self.activations)[: len(self.activations) - len(ACTIVATIONS)]
         setup = {
             "sets": [*(["given"] if self.own_points is not None else []), *DATA_SETS],
             "activations": list(self.activations),
             "most": {"layers": MAX_SLIDER_LAYERS, "width": MAX_SLIDER_UNITS},
             "batches": ["all", 32, 8, 1],
-            "shares": {"0": "none", "0.2": "20 %", "0.5": "50 %"},
+            "shares": {"0": say("none"), "0.2": "20 %", "0.5": "50 %"},
+            "names": {name: say(name) for name in CHOICES}
+            | {name: say("{name} (yours)", name=name.removesuffix(" (yours)")) for name in own},
+            "paces": {str(n): say_count("{number} update per frame", "{number} updates per frame", n) for n in PACES},
         }
         content, buffers = self.reply({})
         return setup, {"content": content, "buffers": buffers}
@@ -172,7 +182,11 @@ class PlaygroundActor:
     def _build_model(self, settings: PlaygroundSettings, points: Points) -> MLP:
         if settings.activation not in self.activations:
             raise InvalidRequest(
-                f"There is no activation {settings.activation!r}; the page has {', '.join(self.activations)}."
+                say(
+                    "There is no activation {name!r}; the page has {names}.",
+                    name=settings.activation,
+                    names=", ".join(self.activations),
+                )
             )
         sizes = (2, *settings.hidden, points.class_count)
         return MLP(sizes, self.activations[settings.activation], self.loss_gate, self.affine)
@@ -193,6 +207,7 @@ class PlaygroundActor:
         curve = np.array(trainer.curve.points, dtype=np.float32).reshape(-1, 4)
         content = {
             "step": trainer.step,
+            "updates": say_count("{number} update", "{number} updates", trainer.step),
             "loss": _finite_or_none(metrics.loss),
             "accuracy": _finite_or_none(metrics.accuracy),
             "test_loss": _finite_or_none(metrics.test_loss),
@@ -230,36 +245,58 @@ class PlaygroundActor:
     def _describe_progress(self, metrics: Metrics) -> str:
         sizes, count = "-".join(map(str, self.trainer.model.sizes)), len(self.points.x)
         if not count:
-            return "There are no points yet: choose a class, and paint some."
-        done = f"{sizes} after {self.trainer.step:,} update{'s' * (self.trainer.step != 1)}"
-        loss = (
-            format_value(metrics.loss) if math.isfinite(metrics.loss) else f"not finite ({format_value(metrics.loss)})"
-        )
+            return say("There are no points yet: choose a class, and paint some.")
+        loss = format_value(metrics.loss)
+        if not math.isfinite(metrics.loss):
+            loss = say("not finite ({loss})", loss=loss)
         tested = len(self.trainer.test[0])
-        of = f"{count - tested:,} training points" if tested else f"{count:,} points"
-        text = f"{done}: the loss is {loss}, and {metrics.accuracy:.1%} of the {of} are classified correctly."
-        if tested:
-            text += (
-                f" Test set: loss {format_value(metrics.test_loss)}, {metrics.test_accuracy:.1%} of {tested:,} points."
-            )
-        return text
+        numbers = {"sizes": sizes, "loss": loss, "accuracy": metrics.accuracy, "count": count - tested}
+        if not tested:
+            return say_count(
+                "{sizes} after {number:,} update: the loss is {loss}, and {accuracy:.1%} of the {count:,} points are "
+                "classified correctly.",
+                "{sizes} after {number:,} updates: the loss is {loss}, and {accuracy:.1%} of the {count:,} points are "
+                "classified correctly.",
+                self.trainer.step, **numbers,
+            )  # fmt: skip
+        text = say_count(
+            "{sizes} after {number:,} update: the loss is {loss}, and {accuracy:.1%} of the {count:,} training points "
+            "are classified correctly.",
+            "{sizes} after {number:,} updates: the loss is {loss}, and {accuracy:.1%} of the {count:,} training points "
+            "are classified correctly.",
+            self.trainer.step, **numbers,
+        )  # fmt: skip
+        test = say(
+            "Test set: loss {loss}, {accuracy:.1%} of {count:,} points.",
+            loss=format_value(metrics.test_loss), accuracy=metrics.test_accuracy, count=tested,
+        )  # fmt: skip
+        return f"{text} {test}"
 
     def _list_warnings(self, metrics: Metrics) -> list[str]:
         warnings = [note for note in (self.failed, self.points.note) if note]
         if len(set(self.points.labels.tolist())) == 1:
-            warnings.append("All points are of one class, so there is nothing to learn: paint some of another class.")
+            warnings.append(
+                say("All points are of one class, so there is nothing to learn: paint some of another class.")
+            )
         if self.trainer.stopped:
             return warnings
         if self.trainer.has_silent_layers(metrics.gradients):
             warnings.append(
-                "All gradients of the hidden layers are 0: only the biases of the last layer still change. "
-                "Reset, and take a smaller step size or another activation."
+                say(
+                    "All gradients of the hidden layers are 0: only the biases of the last layer still change. "
+                    "Reset, and take a smaller step size or another activation."
+                )
             )
         counts = self.trainer.count_dead_units(metrics.gradients)
         for k, (dead, units) in enumerate(zip(counts, self.settings.hidden), start=1):
             if dead:
-                units_are = f"{dead} of {units} units {'is' if dead == 1 else 'are'} dead"
-                warnings.append(f"Hidden layer {k}: {units_are}; no point gives them a gradient.")
+                warnings.append(
+                    say_count(
+                        "Hidden layer {layer}: {number} of {units} units is dead; no point gives them a gradient.",
+                        "Hidden layer {layer}: {number} of {units} units are dead; no point gives them a gradient.",
+                        dead, layer=k, units=units,
+                    )
+                )  # fmt: skip
         return warnings
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from nnkit.check.error_map import Cell, ErrorMap, two_numbers
 from nnkit.check.verdict import Entry, Verdict, map_sentences
 from nnkit.graphtext import format_value
+from nnkit.language import say
 from nnkit.text import join_lines, replace_unprintable
 from nnkit.view.explorers.protocol import Json
 
@@ -42,13 +43,16 @@ class VerdictActor:
             "hints": [replace_unprintable(hint) for hint in verdict.hints],
             "notes": [
                 *map(replace_unprintable, (*verdict.explanation, *verdict.notes)),
-                *([f"Lesson: {replace_unprintable(verdict.lesson)}"] if verdict.lesson else []),
+                *([say("Lesson: {lesson}", lesson=replace_unprintable(verdict.lesson))] if verdict.lesson else []),
             ],
         }
         return setup, {}
 
     def answer(self, request: Json) -> tuple[Json | None, Json]:
         return None, {}
+
+    def list_frozen_requests(self) -> list[Json]:
+        return [{}]
 
 
 def _build_grid(verdict: Verdict) -> Json | None:
@@ -65,7 +69,7 @@ def _build_grid(verdict: Verdict) -> Json | None:
         return None
     row = [_describe_entry(entry) for entry in verdict.entries]
     labels = {"rows": [""], "columns": [join_lines(entry.where) for entry in verdict.entries]}
-    return {**labels, "cells": [row], "above": "The entries that differ:", "below": ""}
+    return {**labels, "cells": [row], "above": say("The entries that differ:"), "below": ""}
 
 
 def _pair_entries(error_map: ErrorMap, single: bool) -> list[tuple[float, float] | None]:
@@ -78,11 +82,12 @@ def _pair_entries(error_map: ErrorMap, single: bool) -> list[tuple[float, float]
 
 def _describe_cell(cell: Cell, pair: tuple[float, float] | None) -> Json:
     if pair is None:
-        return {"mark": cell.mark, "words": cell.words() if cell.wrong else f"{cell.where}: all correct."}
+        words = cell.words() if cell.wrong else say("{where}: all correct.", where=cell.where)
+        return {"mark": cell.mark, "words": words}
     where = join_lines(cell.where)
     if not cell.wrong:
         yours, expected = (format_value(number) for number in pair)
-        words = f"{where} is right: {yours}."
+        words = say("{where} is right: {yours}.", where=where, yours=yours)
         return {"mark": cell.mark, "yours": yours, "expected": expected, "difference": "0", "words": words}
     return {**_describe_entry(Entry(where, *pair)), "mark": cell.mark}
 
@@ -91,7 +96,13 @@ def _describe_entry(entry: Entry) -> Json:
     """Return one wrong entry: its numbers, with enough digits to tell them apart, and their difference."""
     yours, expected = (text.replace("-", "−") for text in two_numbers(entry.yours, entry.expected))
     difference = format_value(entry.yours - entry.expected)
-    words = f"{join_lines(entry.where)} is wrong: yours {yours}, expected {expected}, a difference of {difference}"
     ratio = entry.yours / entry.expected if entry.expected else math.nan
-    words += f"; yours is {format_value(ratio)} times the expected." if math.isfinite(ratio) else "."
-    return {"mark": "✗", "yours": yours, "expected": expected, "difference": difference, "words": words}
+    numbers = {"yours": yours, "expected": expected, "difference": difference}
+    words = say(
+        "{where} is wrong: yours {yours}, expected {expected}, a difference of {difference}; yours is {ratio} times "
+        "the expected."
+        if math.isfinite(ratio)
+        else "{where} is wrong: yours {yours}, expected {expected}, a difference of {difference}.",
+        where=join_lines(entry.where), ratio=format_value(ratio), **numbers,
+    )  # fmt: skip
+    return {"mark": "✗", **numbers, "words": words}

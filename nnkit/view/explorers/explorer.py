@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from nnkit.view.explorers.frozen import build_frozen_page, freeze
 from nnkit.view.explorers.protocol import Actor, StreamingActor
 
 WIDGET_MIMETYPE = "application/vnd.jupyter.widget-view+json"
@@ -24,7 +25,8 @@ class Explorer:
     """An interactive figure: Jupyter shows its live form, other pages its still form, `print` its description.
 
     Both are displayed, the figure first. The style sheet of the live form hides the figure: so there is something to
-    see in a page without scripts, without a kernel, and where anywidget is missing.
+    see in a page without scripts, without a kernel, and where anywidget is missing. A page that runs scripts and has no
+    kernel, such as a notebook exported to HTML, puts the frozen form in the figure's place.
     """
 
     def __init__(self, still: StillForm, module: str, actor: Callable[[], Actor | StreamingActor]):
@@ -42,6 +44,12 @@ class Explorer:
     def figure(self) -> Any:
         """The still form's matplotlib figure. Raises AttributeError if it is not drawn with matplotlib."""
         return self.still.figure  # type: ignore[attr-defined]
+
+    @property
+    def page(self) -> str:
+        """HTML that shows the still form and, where scripts run and no kernel does, the frozen form."""
+        frozen, still = freeze(self._actor()), self._repr_html_()
+        return build_frozen_page(self.module, frozen, still) if frozen else f'<div class="nnx-still">{still}</div>'
 
     @property
     def widget(self) -> Any:
@@ -62,8 +70,7 @@ class Explorer:
         from IPython.display import display
 
         publish: Any = display
-        page = f'<div class="nnx-still">{self._repr_html_()}</div>'
-        publish({"text/html": page, "text/plain": self.description}, raw=True)
+        publish({"text/html": self.page, "text/plain": self.description}, raw=True)
         widget = self.widget
         if widget is not None:
             # An empty text, so that a page that cannot show the live form shows nothing below the figure.

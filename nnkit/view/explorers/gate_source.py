@@ -9,6 +9,7 @@ from textwrap import dedent
 from typing import Any
 
 from nnkit.graphtext import format_value
+from nnkit.language import say
 from nnkit.view.drawing.folding import FoldedGate
 from nnkit.view.explorers.protocol import Json
 
@@ -38,7 +39,7 @@ def _read_method(gate: Any, name: str) -> str:
     try:
         source = dedent(inspect.getsource(method)).rstrip()
     except (OSError, TypeError):
-        return f"# The source of {name} cannot be found."
+        return f"# {say('The source of {name} cannot be found.', name=name)}"
     return strip_checks(source) if getattr(method, "__module__", "").startswith(KIT_PREFIX) else source
 
 
@@ -107,8 +108,9 @@ def _get_called_name(node: ast.Call) -> str:
 
 def _list_folded_gates(gate: FoldedGate) -> Json:
     lines = [f"{type(inner).__name__}({', '.join(map(_format_operand, inputs))})" for inner, inputs in gate.steps]
-    return {"forward": "\n".join(lines), "backward": "\n".join(f"backward of {line}" for line in reversed(lines))}
+    backward = [say("backward of {line}", line=line) for line in reversed(lines)]
+    return {"forward": "\n".join(lines), "backward": "\n".join(backward)}
 
 
 def _format_operand(x: Any) -> str:
-    return f"wire {x}" if isinstance(x, int) else format_value(x)
+    return say("wire {number}", number=x) if isinstance(x, int) else format_value(x)

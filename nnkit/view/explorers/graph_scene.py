@@ -8,6 +8,7 @@ from math import inf
 
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import get_symbol
+from nnkit.language import say
 from nnkit.view.drawing import layout
 from nnkit.view.drawing.folding import FoldedGate, Group
 from nnkit.view.drawing.geometry import MARGIN, NodeBox, draw_route_paths, draw_wire_paths, lay_out
@@ -88,14 +89,15 @@ def _build_box_model(box: NodeBox, at: layout.Position) -> Json:
         "prefix": box.name,
         "middle": (at.x + width + at.end) / 2,
         "end": at.end,
-        "label": _describe_box(node),
+        "label": _describe_box(node, box.lines),
         "inputs": [x.index for x in box.wired_inputs],
         "output": node is node.graph.output,
     }
 
 
-def _describe_box(node: Node) -> str:
-    """Return the text of a box for screen readers."""
+def _describe_box(node: Node, lines: Sequence[str]) -> str:
+    """Return the text of a box for screen readers; it has what can be read in the box, `+ 1` with its constant."""
     if node.gate is None:
-        return f"{'constant' if node.constant else 'input'} {label_wire(node)}"
-    return f"gate {get_symbol(node.gate)}, which computes {label_wire(node)}"
+        return say("constant {wire}" if node.constant else "input {wire}", wire=label_wire(node))
+    symbol = lines[0] if len(lines) == 1 else get_symbol(node.gate)
+    return say("gate {symbol}, which computes {wire}", symbol=symbol, wire=label_wire(node))

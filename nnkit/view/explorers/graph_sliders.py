@@ -10,6 +10,7 @@ import numpy as np
 
 from nnkit.arrays import is_integers
 from nnkit.graph import Graph, Node
+from nnkit.language import say
 from nnkit.view.explorers.graph_steps import label_wire
 from nnkit.view.explorers.protocol import InvalidRequest, Json, parse_number
 
@@ -27,12 +28,16 @@ def build_sliders(graph: Graph) -> tuple[list[Json], str]:
     inputs = [node for node in graph.nodes if node.gate is None and not node.constant]
     without = [node for node in inputs if is_integers(node.value) or np.size(node.value) > MAX_INPUT_NUMBERS]
     found = [slider for node in inputs if node not in without for slider in _build_entry_sliders(node)]
-    note = f"No slider for {', '.join(map(label_wire, without[:6]))}{', …' if len(without) > 6 else ''}: "
-    note += f"they hold whole numbers, or more than {MAX_INPUT_NUMBERS} numbers." if without else ""
-    note = note if without else ""
+    notes = []
+    if without:
+        names = f"{', '.join(map(label_wire, without[:6]))}{', …' if len(without) > 6 else ''}"
+        notes.append(
+            say("No slider for {names}: they hold whole numbers, or more than {count} numbers.",
+                names=names, count=MAX_INPUT_NUMBERS)
+        )  # fmt: skip
     if len(found) > MAX_SLIDERS:
-        note += f" Sliders for the first {MAX_SLIDERS} of {len(found)} numbers."
-    return found[:MAX_SLIDERS], note.strip()
+        notes.append(say("Sliders for the first {count} of {all} numbers.", count=MAX_SLIDERS, all=len(found)))
+    return found[:MAX_SLIDERS], " ".join(notes)
 
 
 def _build_entry_sliders(node: Node) -> Iterator[Json]:
@@ -77,7 +82,9 @@ def parse_values(graph: Graph, texts: dict[str, Any]) -> dict[int, Any]:
         node = graph.nodes[index]
         number = parse_number(text)
         if number is None:
-            raise InvalidRequest(f"{label_wire(node)} must be a number; {str(text)[:20]!r} is not.")
+            raise InvalidRequest(
+                say("{name} must be a number; {text!r} is not.", name=label_wire(node), text=str(text)[:20])
+            )
         if not entry:
             values[index] = number
         else:

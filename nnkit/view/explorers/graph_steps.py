@@ -10,6 +10,7 @@ import numpy as np
 from nnkit.arrays import Array
 from nnkit.graph import Graph, Node
 from nnkit.graphtext import Step, format_formula, format_value, get_symbol
+from nnkit.language import say
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.protocol import Json
 
@@ -30,7 +31,7 @@ def compute_steps(graph: Graph, upstream: Array | None = None) -> Json:
     except Exception as error:  # from a learner's gate, or from the graph about it
         error_text = _describe_failure(graph, steps, error)
     if not steps and not error_text:
-        error_text = "The graph has no gate, so there is nothing to step through."
+        error_text = say("The graph has no gate, so there is nothing to step through.")
     return {"known": known, "steps": steps, "error": error_text, "warning": _find_non_finite(graph)}
 
 
@@ -39,7 +40,7 @@ def label_wire(node: Node) -> str:
     if node.name and (node.constant or node.name != f"#{node.index}"):
         return node.name
     if node.gate is None:
-        return f"input {node.index}"
+        return say("input {number}", number=node.index)
     short = _format_formula(node, "({})")
     return short if len(short) <= MAX_FORMULA_CHARACTERS else format_value(node.value) or node.name
 
@@ -57,7 +58,7 @@ def _describe_forward(step: Step) -> Json:
         "phase": "forward",
         "node": step.node.index,
         "value": format_value(step.value),
-        "title": f"Forward through {get_symbol(step.node.gate)}",
+        "title": say("Forward through {gate}", gate=get_symbol(step.node.gate)),
         "words": f"{words} = {format_value(step.value)}.",
         "rows": [],
     }
@@ -69,10 +70,14 @@ def _describe_seed(step: Step) -> Json:
         "phase": "start",
         "node": step.node.index,
         "grads": {str(step.node.index): gradient},
-        "title": "Backward begins at the output",
-        "words": f"The gradient of {label_wire(step.node)} with respect to itself is {gradient}."
-        if not np.shape(step.upstream)
-        else f"The upstream gradient of {label_wire(step.node)} is {gradient}.",
+        "title": say("Backward begins at the output"),
+        "words": say(
+            "The upstream gradient of {wire} is {gradient}."
+            if np.shape(step.upstream)
+            else "The gradient of {wire} with respect to itself is {gradient}.",
+            wire=label_wire(step.node),
+            gradient=gradient,
+        ),
         "rows": [],
     }
 
@@ -87,13 +92,13 @@ def _describe_backward(step: Step) -> Json:
         for x, _, downstream, total in ports
         if downstream is not None
     }
-    rule = "upstream × local = downstream" if scalar else "upstream through the gate = downstream"
+    rule = say("upstream × local = downstream." if scalar else "upstream through the gate = downstream.")
     return {
         "phase": "backward",
         "node": step.node.index,
         "grads": {i: g for i, g in grads.items() if not step.node.graph.nodes[int(i)].constant},
-        "title": f"Backward through {get_symbol(step.node.gate)}",
-        "words": f"{rule}.",
+        "title": say("Backward through {gate}", gate=get_symbol(step.node.gate)),
+        "words": rule,
         "rows": rows,
     }
 
@@ -116,12 +121,13 @@ def _describe_failure(graph: Graph, steps: list[Json], error: Exception) -> str:
     gates = [node for node in graph.nodes if node.gate is not None]
     missing = [node for node in gates if node.value is None]
     if missing:
-        return f"The forward of {get_symbol(missing[0].gate)} failed. {describe_error(error)}"
+        return f"{say('The forward of {gate} failed.', gate=get_symbol(missing[0].gate))} {describe_error(error)}"
     pending = [n for n in reversed(gates) if n.grad is not None and n.index not in done]
     if not pending:
-        return f"There is no backward pass. {describe_error(error)}"
+        return f"{say('There is no backward pass.')} {describe_error(error)}"
     _add_seed(steps, pending[0], graph)
-    return f"The backward of {get_symbol(pending[0].gate)} failed, so the steps end before it. {describe_error(error)}"
+    failed = say("The backward of {gate} failed, so the steps end before it.", gate=get_symbol(pending[0].gate))
+    return f"{failed} {describe_error(error)}"
 
 
 def _add_seed(steps: list[Json], failing: Node, graph: Graph) -> None:
@@ -136,6 +142,11 @@ def _find_non_finite(graph: Graph) -> str:
         if node.value is None:
             break
         if not np.all(np.isfinite(np.asarray(node.value, dtype=float))):
-            how = "is an input" if node.gate is None else f"is the output of {_format_formula(node)}"
-            return f"{label_wire(node)} holds a number that is not finite ({format_value(node.value)}): it {how}."
+            numbers = {"wire": label_wire(node), "value": format_value(node.value)}
+            if node.gate is None:
+                return say("{wire} holds a number that is not finite ({value}): it is an input.", **numbers)
+            return say(
+                "{wire} holds a number that is not finite ({value}): it is the output of {formula}.",
+                formula=_format_formula(node), **numbers,
+            )  # fmt: skip
     return ""

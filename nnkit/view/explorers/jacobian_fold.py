@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from nnkit.graphtext import format_value
+from nnkit.language import say
 from nnkit.view.explorers.protocol import Json
 
 
@@ -19,21 +20,23 @@ def fold_matvec(x: np.ndarray, W: np.ndarray, dq: np.ndarray) -> Json:
         total[k] = dq[k] * x
         terms = " + ".join(f"W[{k}, {j}] · x[{j}]" for j in range(n))
         product = f"{format_value(dq[k])} · {_format_row(x)} = {_format_row(total[k])}"
-        words = (
-            f"q[{k}] = {terms} uses row {k} of W alone: ∂q[{k}]/∂W[i, j] is x[j] where i = {k}, and 0 elsewhere. "
-            f"Weighted by dq[{k}], its block is {product}: row {k} of dW."
-        )
+        words = say(
+            "q[{k}] = {terms} uses row {k} of W alone: ∂q[{k}]/∂W[i, j] is x[j] where i = {k}, and 0 elsewhere. "
+            "Weighted by dq[{k}], its block is {product}: row {k} of dW.",
+            k=k, terms=terms, product=product,
+        )  # fmt: skip
         moves = [((k, k * n + j), (k, j)) for j in range(n)]
         steps.append(_make_step(words, total, moves, dq, x))
     start = _make_step(
-        "dW has a place for each entry of W. Each step takes one row of the right table, weights it, and lays it down.",
+        say("dW has a place for each entry of W. Each step takes one row of the right table, weights it, and lays it "
+            "down."),
         np.full(W.shape, np.nan), [], dq, x,
     )  # fmt: skip
     end = _make_step(
-        "Each block has a row of its own, so nothing is added. Row i of dW is dq[i] · xᵀ, so dW = dq xᵀ.",
+        say("Each block has a row of its own, so nothing is added. Row i of dW is dq[i] · xᵀ, so dW = dq xᵀ."),
         total, [], dq, x,
     )  # fmt: skip
-    return _make_fold("The fold: dW = dq xᵀ", "W", W, "dW", "dq", "x", [start, *steps, end])
+    return _make_fold(say("The fold: {result}", result="dW = dq xᵀ"), "W", W, "dW", "dq", "x", [start, *steps, end])
 
 
 def fold_matmul(x: np.ndarray, w: np.ndarray, upstream: np.ndarray) -> Json:
@@ -43,23 +46,25 @@ def fold_matmul(x: np.ndarray, w: np.ndarray, upstream: np.ndarray) -> Json:
     total = np.zeros(w.shape)
     for n in range(count):
         total = total + np.outer(x[n], upstream[n])
-        added = ", and is added to what lies there" if n else ""
-        words = (
-            f"Example {n}: out[{n}, m] = Σ x[{n}, d] · w[d, m] uses all of w. Its strip, weighted by upstream[{n}], "
-            f"has x[{n}, d] · upstream[{n}, m] for w[d, m]: an outer product. It covers all of dw{added}."
+        words = say(
+            "Example {n}: out[{n}, m] = Σ x[{n}, d] · w[d, m] uses all of w. Its strip, weighted by upstream[{n}], "
+            "has x[{n}, d] · upstream[{n}, m] for w[d, m]: an outer product.",
+            n=n,
         )
+        words += " " + say("It covers all of dw, and is added to what lies there." if n else "It covers all of dw.")
         moves = [((n * m + j, i * m + j), (i, j)) for i in range(d) for j in range(m)]
         steps.append(_make_step(words, total, moves, x[n], upstream[n]))
     start = _make_step(
-        "dw has a place for each entry of w. Each step weights the strip of one example, and lays it down.",
+        say("dw has a place for each entry of w. Each step weights the strip of one example, and lays it down."),
         np.full(w.shape, np.nan), [],
     )  # fmt: skip
     end = _make_step(
-        "All strips cover the same entries, so the examples add up: dw[d, m] = Σ x[n, d] · upstream[n, m], summed over "
-        "the examples n, so dw = xᵀ @ upstream.",
+        say("All strips cover the same entries, so the examples add up: dw[d, m] = Σ x[n, d] · upstream[n, m], summed "
+            "over the examples n, so dw = xᵀ @ upstream."),
         total, [],
     )  # fmt: skip
-    return _make_fold("The fold: dw = xᵀ @ upstream", "w", w, "dw", "x[n]", "upstream[n]", [start, *steps, end])
+    title = say("The fold: {result}", result="dw = xᵀ @ upstream")
+    return _make_fold(title, "w", w, "dw", "x[n]", "upstream[n]", [start, *steps, end])
 
 
 def _make_fold(

@@ -9,6 +9,7 @@ import numpy as np
 
 from nnkit import data
 from nnkit.arrays import is_integers
+from nnkit.language import say
 from nnkit.view.explorers.protocol import InvalidRequest
 
 DATA_SETS = ("circles", "spiral", "moons", "paint")
@@ -51,10 +52,16 @@ class Points:
         """Return the points and one more. Raises InvalidRequest for an invalid point, and if there are too many."""
         if not (np.isfinite([x, y]).all() and label in range(MAX_CLASSES)):
             raise InvalidRequest(
-                f"A point has two numbers and a class from 0 to {MAX_CLASSES - 1}; got ({x}, {y}) of class {label}."
+                say(
+                    "A point has two numbers and a class from 0 to {last}; got ({x}, {y}) of class {label}.",
+                    last=MAX_CLASSES - 1,
+                    x=x,
+                    y=y,
+                    label=label,
+                )
             )
         if len(self.x) >= MAX_POINTS:
-            raise InvalidRequest(f"There is room for {MAX_POINTS:,} points: erase some.")
+            raise InvalidRequest(say("There is room for {count:,} points: erase some.", count=MAX_POINTS))
         return replace(self, x=np.concatenate([self.x, [[x, y]]]), labels=np.append(self.labels, label))
 
     def without_near(self, x: float, y: float) -> Points:
@@ -105,10 +112,13 @@ def check_points(x: Any, labels: Any) -> Points:
     finite = np.isfinite(x).all(axis=1)
     notes = []
     if not finite.all():
-        notes.append(f"{np.sum(~finite)} of {len(x)} points are not finite (NaN or infinity), and are left out.")
+        notes.append(
+            say("{count} of {all} points are not finite (NaN or infinity), and are left out.",
+                count=np.sum(~finite), all=len(x))
+        )  # fmt: skip
     x, labels = x[finite], labels[finite].astype(int)
     if len(x) > MAX_POINTS:
-        notes.append(f"A random sample of {MAX_POINTS:,} of the {len(x):,} points is used.")
+        notes.append(say("A random sample of {count:,} of the {all:,} points is used.", count=MAX_POINTS, all=len(x)))
         chosen = np.random.default_rng(0).choice(len(x), MAX_POINTS, replace=False)
         x, labels = x[chosen], labels[chosen]
     return replace(_with_margin(x, labels), note=" ".join(notes))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nnkit.language import say
 from nnkit.view.errors import describe_error
 from nnkit.view.explorers.playground_points import Points
 from nnkit.view.explorers.playground_trainer import Trainer
@@ -24,7 +25,7 @@ def draw_training(trainer: Trainer, points: Points, updates: int, note: str = ""
                 trainer.advance(UPDATES_PER_POINT)
             trainer.measure()
     except Exception as error:  # a learner's gate may raise anything
-        failed = f"Then a gate failed. {describe_error(error)}"
+        failed = f"{say('Then a gate failed.')} {describe_error(error)}"
     figure, (plane, curves) = create_panels(1, 2, (8.4, 3.8))
     steps, losses, shares, _ = np.array(trainer.curve.points or [(0, np.nan, np.nan, np.nan)]).T
     if len(points.x) and not failed:
@@ -41,12 +42,19 @@ def draw_training(trainer: Trainer, points: Points, updates: int, note: str = ""
 
 
 def _describe_training(sizes: str, points: Points, steps: np.ndarray, losses: np.ndarray, shares: np.ndarray) -> str:
-    subject = f"The plane divided among {points.class_count} classes by a network {sizes}"
-    texts = [f"{subject} trained on {len(points.x)} points."]
+    texts = [
+        say(
+            "The plane divided among {classes} classes by a network {sizes} trained on {count} points.",
+            classes=points.class_count, sizes=sizes, count=len(points.x),
+        )
+    ]  # fmt: skip
     if len(points.x):
         chosen = np.unique(np.linspace(0, len(steps) - 1, 5).astype(int))
-        texts.append(f"After {format_numbers(steps[chosen])} updates the loss was {format_numbers(losses[chosen])},")
         texts.append(
-            f"and {', '.join(f'{share:.1%}' for share in shares[chosen])} of the points lay in their class's region."
-        )
+            say(
+                "After {steps} updates the loss was {losses}, and {shares} of the points lay in their class's region.",
+                steps=format_numbers(steps[chosen]), losses=format_numbers(losses[chosen]),
+                shares=", ".join(f"{share:.1%}" for share in shares[chosen]),
+            )
+        )  # fmt: skip
     return " ".join(texts)

@@ -24,6 +24,9 @@ class Actor(Protocol):
     def answer(self, request: Json) -> tuple[Json | None, Json]:
         """Return a new setup, or None if it is unchanged, and the state for a request."""
 
+    def list_frozen_requests(self) -> list[Json]:
+        """Return the requests that a page without a kernel can make, the first for the start; none: it has no use."""
+
 
 @runtime_checkable
 class StreamingActor(Protocol):

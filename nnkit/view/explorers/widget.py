@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 
 from nnkit.view.explorers.protocol import Actor, Json, StreamingActor, describe_failure
-from nnkit.view.scripts import bundle_script, read_style
+from nnkit.view.scripts import bundle_script, read_style, translate_script
 
 MIN_FRAME_SECONDS = 1 / 40
 """The shortest time from one frame of a streaming actor to the next."""
@@ -21,6 +21,7 @@ MIN_FRAME_SECONDS = 1 / 40
 class ExplorerWidget(anywidget.AnyWidget):
     """The widget whose traits the page and the kernel share; see `nnkit.view.explorers.protocol`."""
 
+    language = traitlets.Dict().tag(sync=True)
     setup = traitlets.Dict().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     request = traitlets.Dict().tag(sync=True)
@@ -33,7 +34,7 @@ class ExplorerWidget(anywidget.AnyWidget):
         widget_class = type(f"{module.title()}Widget", (cls,), {"_esm": bundle_script(module), "_css": read_style()})
         with np.errstate(all="ignore"):  # the page shows numbers that are not finite
             setup, state = actor.start()
-        widget: ExplorerWidget = widget_class(setup=setup, state=state)
+        widget: ExplorerWidget = widget_class(language=translate_script(module), setup=setup, state=state)
         if isinstance(actor, StreamingActor):
             stream = FrameStream(actor, widget.send)
             widget.on_msg(lambda _, message, __: stream.receive(message))

@@ -13,6 +13,7 @@ from nnkit.arrays import get_name
 from nnkit.gates import ELU, LeakyReLU, Maxout, ReLU, Sigmoid, Tanh
 from nnkit.gates.base import run_forward
 from nnkit.jacobian import vjp
+from nnkit.language import ENGLISH, say, speaking
 from nnkit.view.errors import describe_error
 from nnkit.view.figures.picture import (
     BLUE,
@@ -61,8 +62,9 @@ def try_gate(gate: Any, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, str]:
     try:
         out = run_forward(gate, x)[0]
     except Exception:
-        return nothing, nothing, f"The forward of {label_gate(gate)} failed. {text}"
-    return out, nothing, f"The backward of {label_gate(gate)} failed, so there is no slope. {text}"
+        return nothing, nothing, f"{say('The forward of {gate} failed.', gate=label_gate(gate))} {text}"
+    failed = say("The backward of {gate} failed, so there is no slope.", gate=label_gate(gate))
+    return out, nothing, f"{failed} {text}"
 
 
 def maxout_lines(pieces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,7 +80,8 @@ def curve_and_slope(gate: Any, at: float | None = None, reach: float = 6.0) -> P
     """
     figure, (above, below) = create_panels(2, 1, (7.0, 4.4), sharex=True)
     x = np.linspace(-reach, reach, 800)
-    out, slope, failed = try_gate(gate, x)
+    with speaking(ENGLISH):  # the picture has no font for anything else
+        out, slope, failed = try_gate(gate, x)
     above.plot(x, out, color=BLUE, label="output")
     below.plot(x, slope, color=ORANGE, linestyle="--", label="slope")
     for side in saturated(gate, reach):

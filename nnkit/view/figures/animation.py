@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from nnkit.view.figures.picture import DARK_STYLE, encode_figure
-from nnkit.view.scripts import bundle_script, read_style
+from nnkit.view.scripts import bundle_script, read_style, translate_script
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -30,7 +30,9 @@ def build_animation(
         draw_frame(number)
         frames.append(encode_figure(figure))
     place = f"nnx-film-{uuid4().hex}"  # the same film may be on a page twice
-    film = json.dumps({"frames": frames, "description": description, "pause": interval}).replace("</", "<\\/")
+    film = json.dumps(
+        {"frames": frames, "description": description, "pause": interval, "language": translate_script("film")}
+    ).replace("</", "<\\/")
     script = f'{bundle_script("film")}\nshowFilm("{place}", {film});'
     return HTML(  # type: ignore[no-untyped-call]
         f'<div id="{place}"><img class="nnk-picture" alt="{escape(description)}" src="{frames[-1]}" '

@@ -39,6 +39,8 @@ class Picture:
 
     figure: Figure
     description: str
+    is_photograph: bool = False
+    """True for images of real things, such as scans of digits: they stay as they are on a dark page."""
 
     def __str__(self) -> str:
         return self.description
@@ -47,7 +49,8 @@ class Picture:
 
     def _repr_html_(self) -> str:
         source = f'alt="{escape(self.description)}" src="{encode_figure(self.figure)}"'
-        return f'<img {source} class="nnk-picture" style="max-width:100%"><style>{DARK_STYLE}</style>'
+        kind = "nnk-photograph" if self.is_photograph else "nnk-picture"
+        return f'<img {source} class="{kind}" style="max-width:100%"><style>{DARK_STYLE}</style>'
 
 
 def encode_figure(figure: Figure) -> str:

@@ -98,12 +98,9 @@ def update_step(step_size: float = 0.1, start: float = 0.0, steps: int = 5) -> P
     axes.plot(path, square_loss(path), "o", color=ORANGE, label="W after 0, 1, 2, ... updates")
     for i in (0, len(path) - 1):
         axes.annotate(f"{i}", (path[i], square_loss(path[i])), textcoords="offset points", xytext=(8, 6))
-    dW = float(square_loss_gradient(path[0]))
-    axes.set(
-        xlabel="W",
-        ylabel="loss",
-        title=f"first update: W = {path[0]:.4g} − {step_size:.4g} × ({dW:.4g}) = {path[0] - step_size * dW:.4g}",
-    )
+    first, dW = path[0], square_loss_gradient(path[0])
+    start_text, size, slope, next_text = map(format_number, (first, step_size, dW, first - step_size * dW))
+    axes.set(xlabel="W", ylabel="loss", title=f"first update: W = {start_text} − {size} × ({slope}) = {next_text}")
     axes.legend()
     text = f"The loss (W − 3)², and the updates of step_size {format_number(step_size)}: W is {format_numbers(path)}"
     return Picture(figure, f"{text}; the loss is {format_numbers(square_loss(path))}.")
@@ -159,6 +156,7 @@ def loss_curves(step_sizes: Sequence[float] = (0.05, 0.3, 1.02), start: float = 
     for (step_size, losses), colour, marker in styles:
         axes.plot(losses, color=colour, marker=marker, markersize=4, label=f"step_size = {step_size:.4g}")
     axes.set(xlabel="updates", ylabel="loss (log scale)", yscale="log", ylim=(1e-6, None), title="Three step sizes")
+    axes.locator_params(axis="x", integer=True)
     axes.legend()
     every = max(1, steps // 4)
     text = "; ".join(
@@ -187,7 +185,7 @@ def animate_update(step_size: float = 0.1, start: float = 0.0, steps: int = 8) -
         trail.set_data(path[:i], square_loss(path[:i]))
         ball.set_data([before], [square_loss(before)])
         line.set_data(nearby, square_loss(before) + dW * (nearby - before))
-        text = f"W = {before:.3f}, dW = {dW:.3f}"
+        text = f"W = {before:.3f}, dW = {dW:.3f}".replace("-", "−")
         axes.set_title(f"after {i} updates: {text}   (next: W −= {step_size:.4g} × dW)")
         return trail, ball, line
 

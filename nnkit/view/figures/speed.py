@@ -182,7 +182,8 @@ def share(overhead: float = 100.0, work: float = 10.0, faster: float = 50.0) -> 
         )
     axes.set_yticks(range(len(rows)), rows)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the time before", xlim=(0, 1.7), title=f"Arithmetic {faster:g} times as fast")
+    title = f"Arithmetic {faster:g} times as fast"
+    axes.set(xlabel="share of the time before", xlim=(0, 1.7), xticks=np.linspace(0, 1, 6), title=title)
     axes.legend(loc="center right")
     return Picture(figure, f"Overhead {overhead:g} µs a step, arithmetic {faster:g} times as fast. {'; '.join(texts)}.")
 

@@ -74,12 +74,15 @@ def _draw_cell(axes: Axes, x: float, y: float, value: float, absent: bool, scale
     from matplotlib.patches import Rectangle
 
     opacity = 0.0 if absent else 0.12 + 0.48 * abs(value) / scale if value else 0.0
-    box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=ORANGE if value > 0 else BLUE, alpha=opacity, linewidth=0)
+    colour = (ORANGE if value > 0 else BLUE, opacity)
+    box = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=colour, edgecolor="#bbbbbb", linewidth=0.6)
+    box.set_in_layout(False)  # it lies within the axes, and the layout would measure each cell
     axes.add_patch(box)
-    axes.add_patch(Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor="#bbbbbb", linewidth=0.6))
     text = "·" if absent else _format_entry(value)
     size = 9 if len(text) <= 4 else 7.5 if len(text) <= 5 else 6.5
-    axes.text(x, y, text, ha="center", va="center", fontsize=size, gid="cell", color=GREY if absent else "black")
+    colour_of_text = GREY if absent else "black"
+    label = axes.text(x, y, text, ha="center", va="center", fontsize=size, gid="cell", color=colour_of_text)
+    label.set_in_layout(False)
 
 
 def draw_product(

@@ -214,6 +214,8 @@ def curves(
         axes.set_yscale("log")
     if names is not None:
         axes.set_xticks(range(len(names)), names)
+    elif x is None:
+        axes.locator_params(axis="x", integer=True)  # nothing happens at update 2.5
     axes.legend()
     return Picture(figure, f"{title}: {ylabel} over {xlabel}. {'; '.join(texts)}.")
 
@@ -293,7 +295,7 @@ def animate_regions(snapshots: Mapping[str, Predict], x: np.ndarray, labels: np.
 def images(pixels: np.ndarray, titles: Sequence[str], title: str, columns: int = 10, signed: bool = False) -> Picture:
     """Draw small square images (N, side²) in rows, each with its title.
 
-    With `signed`, colours run from blue (negative) over white to orange (positive).
+    With `signed`, colours run from blue (negative) over white to orange (positive). Without, they are scans.
     """
     import matplotlib.pyplot as plt
     from matplotlib.colors import LinearSegmentedColormap
@@ -312,4 +314,5 @@ def images(pixels: np.ndarray, titles: Sequence[str], title: str, columns: int =
         )
         axes.set_title(name, fontsize=9)
     figure.suptitle(title, fontsize=11)
-    return Picture(figure, f"{title}: {len(pixels)} images of {side} × {side}. {', '.join(filter(None, titles))}.")
+    text = f"{title}: {len(pixels)} images of {side} × {side}. {', '.join(filter(None, titles))}."
+    return Picture(figure, text, is_photograph=not signed)

@@ -1,6 +1,6 @@
 // The activation explorer: a curve, its slope, and at one point the tangent and the numerical derivative.
 
-import { connectKernel, formatNumber, makeHtml, makeId, makeRoot, makeSlider, makeSvg, setText } from "./shared.js";
+import { connectKernel, formatNumber, makeHtml, makeId, makeRoot, makeSlider, makeSvg, say, setText, speak } from "./shared.js";
 import { Plane, fitRange } from "./plot.js";
 
 const [WIDE, HIGH] = [760, 440];
@@ -9,7 +9,7 @@ class ActivationExplorer {
   constructor(model, el) {
     this.model = model;
     this.setup = model.get("setup");
-    this.root = makeRoot(el, `Activation explorer: ${this.setup.name}`);
+    this.root = makeRoot(el, say("Activation explorer: {gate}", { gate: this.setup.name }));
     this.root.classList.add("nnx-activation");
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
@@ -21,15 +21,16 @@ class ActivationExplorer {
 
   build() {
     const { name, reach } = this.setup;
-    const label = "The point x. Left and right arrow move it.";
+    const label = say("The point x. Left and right arrow move it.");
     this.svg = makeSvg("svg", {
       class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "slider", tabindex: 0, "aria-label": label,
       "aria-valuemin": -reach, "aria-valuemax": reach, "aria-valuenow": 0,
     });
     this.planes();
     const key = (kind, words) => makeHtml("span", { class: "nnx-legend" }, makeHtml("i", { class: `nnx-line ${kind}` }), words);
-    const legend = makeHtml("div", { class: "nnx-bar" }, makeHtml("strong", {}, name), key("nnx-solid", "output"),
-      key("nnx-dashed", "slope"), key("nnx-dotted", "tangent"), key("nnx-hatched", "saturated: the slope is below 0.01"));
+    const legend = makeHtml("div", { class: "nnx-bar" }, makeHtml("strong", {}, name), key("nnx-solid", say("output")),
+      key("nnx-dashed", say("slope")), key("nnx-dotted", say("tangent")),
+      key("nnx-hatched", say("saturated: the slope is below 0.01")));
     this.words = makeHtml("div");
     this.measured = makeHtml("div");
     this.flat = makeHtml("strong");
@@ -37,11 +38,13 @@ class ActivationExplorer {
       this.measured, this.flat);
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
     const { x, step } = this.model.get("state");
-    this.x = makeSlider({ label: "x", low: -reach, high: reach, step: 0.05, value: x }, (text) => this.ask({ x: text }));
+    this.tick = this.setup.frozen ? 2 * reach / (this.model.ticks("x").length - 1) : 0.05;
+    this.x = makeSlider({ label: "x", low: -reach, high: reach, step: this.tick, value: x, fixed: this.setup.frozen },
+      (text) => this.ask({ x: text }));
     this.step = makeSlider({ label: "h = 10^", low: -17, high: 0, step: 0.5, value: Math.log10(step) },
       (text) => this.ask({ step: 10 ** Number(text) }));
     this.root.append(legend, this.svg, sentence, this.error, this.busy,
-      makeHtml("div", { class: "nnx-sliders" }, this.x.element, this.step.element));
+      makeHtml("div", { class: "nnx-sliders" }, this.x.element, this.setup.frozen ? null : this.step.element));
     this.listen();
   }
 
@@ -62,7 +65,7 @@ class ActivationExplorer {
     this.dots = ["circle", "circle"].map((tag) => makeSvg(tag, { class: "nnx-point", r: 6 }));
     this.cross = makeSvg("path", { class: "nnx-cross" });
     this.svg.append(makeSvg("defs", {}, clip, makeSvg("pattern", hatch, lines)), ...shades,
-      ...this.above.axes(null, "output"), ...this.below.axes("x", "slope; ×: numerical slope"),
+      ...this.above.axes(null, say("output")), ...this.below.axes("x", say("slope; ×: numerical slope")),
       this.above.curve("nnx-solid", x, out), this.below.curve("nnx-dashed", x, slope), this.at, this.tangent,
       ...this.dots, this.cross);
   }
@@ -74,7 +77,7 @@ class ActivationExplorer {
 
   to(x) {
     const { reach } = this.setup;
-    const near = Math.min(reach, Math.max(-reach, Math.round(x * 20) / 20));
+    const near = Math.min(reach, Math.max(-reach, Number((Math.round(x / this.tick) * this.tick).toFixed(2))));
     this.x.set(String(near));
     this.ask({ x: near });
   }
@@ -121,6 +124,7 @@ class ActivationExplorer {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     const explorer = new ActivationExplorer(model, el);
     return () => explorer.dispose();
   },

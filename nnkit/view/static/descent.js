@@ -1,6 +1,6 @@
 // The descent explorer: updates on a loss surface, seen from above, and the loss over the updates.
 
-import { connectKernel, makeHtml, makeRoot, makeSlider, makeSvg, setText } from "./shared.js";
+import { connectKernel, makeHtml, makeRoot, makeSlider, makeSvg, say, setText, speak } from "./shared.js";
 import { StepPlayer } from "./player.js";
 import { Plane, fitRange } from "./plot.js";
 
@@ -11,7 +11,7 @@ class DescentExplorer {
     this.model = model;
     this.setup = model.get("setup");
     this.request = { surface: 0, ...model.get("request") };
-    this.root = makeRoot(el, "Descent explorer");
+    this.root = makeRoot(el, say("Descent explorer"));
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
     const last = () => model.get("state").path.length - 1;
@@ -25,21 +25,21 @@ class DescentExplorer {
 
   createParts() {
     const names = this.setup.surfaces.map(({ name }, i) => makeHtml("option", { value: i }, name));
-    this.choice = makeHtml("select", { "aria-label": "Surface", change: () => this.choose() }, ...names);
+    this.choice = makeHtml("select", { "aria-label": say("Surface"), change: () => this.choose() }, ...names);
     this.choice.value = this.request.surface;
-    this.batch = makeHtml("select", { "aria-label": "Batch size", change: () => this.ask({ batch_size: this.batch.value }) });
-    this.batchField = makeHtml("label", { class: "nnx-field nnx-right" }, "batch size ", this.batch);
+    this.batch = makeHtml("select", { "aria-label": say("Batch size"), change: () => this.ask({ batch_size: this.batch.value }) });
+    this.batchField = makeHtml("label", { class: "nnx-field nnx-right" }, say("batch size"), " ", this.batch);
     this.svg = makeSvg("svg", {
       class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", tabindex: 0,
-      "aria-label": "The loss surface. Left and right arrow step, space plays.",
+      "aria-label": say("The loss surface. Left and right arrow step, space plays."),
     });
-    const about = "The loss up to now, over the updates";
+    const about = say("The loss up to now, over the updates");
     this.curve = makeSvg("svg", { class: "nnx-plot", viewBox: `0 0 320 ${HIGH}`, role: "img", "aria-label": about });
     const plots = makeHtml("div", { class: "nnx-two nnx-unequal" }, this.svg, this.curve);
     this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
     this.warning = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
-    this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" });
+    this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": say("Settings") });
     this.root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, this.batchField, this.choice), plots, this.words,
       this.warning, this.error, this.busy, this.sliders);
     this.root.addEventListener("keydown", (event) => this.player.key(event));
@@ -72,6 +72,7 @@ class DescentExplorer {
 
   /** Move the start to the pointer. */
   drag(event) {
+    if (this.setup.frozen) return;
     const [x, y] = this.plane.locate(event);
     const inside = (at, [low, high]) => at >= low && at <= high;
     if (!inside(x, this.plane.x) || !inside(y, this.plane.y)) return;
@@ -99,19 +100,32 @@ class DescentExplorer {
     this.svg.replaceChildren(...this.plane.axes("W[0]", ""), ...lines, ...names, this.moving,
       makeSvg("text", { x: 48, y: 15 }, "W[1]"));
     const { batches } = surface;
-    this.batchField.hidden = !batches.length;
-    this.batch.replaceChildren(...batches.map((n, i) => makeHtml("option", { value: n }, i ? n : `all ${n}`)));
+    this.batchField.hidden = !batches.length || this.setup.frozen;
+    this.batch.replaceChildren(...batches.map((n, i) => makeHtml("option", { value: n }, i ? n : say("all {number}", { number: n }))));
     if (this.request.batch_size) this.batch.value = this.request.batch_size;
-    const size = { label: "step_size", low: 0, high, step: tick, value: this.request.step_size ?? first };
-    const drag = { label: "momentum", low: 0, high: 0.99, step: 0.01, value: this.request.momentum ?? 0 };
+    const { frozen } = this.setup;
+    const [size, drag] = frozen ? this.chooseTicks(number) : [
+      { label: "step_size", low: 0, high, step: tick, value: this.request.step_size ?? first },
+      { label: say("momentum"), low: 0, high: 0.99, step: 0.01, value: this.request.momentum ?? 0 },
+    ];
     const bars = [makeSlider(size, (text) => this.ask({ step_size: text })),
       makeSlider(drag, (text) => this.ask({ momentum: text }))];
     const ends = [surface.x, surface.y];
     this.starts = ends.map(([low, top], i) => makeSlider(
-      { label: `start W[${i}]`, low, high: top, step: 0.05, value: start[i] },
+      { label: say("start {weight}", { weight: `W[${i}]` }), low, high: top, step: 0.05, value: start[i] },
       (text) => this.move((this.request.start ?? start).map((old, j) => (i === j ? text : old))),
     ));
-    this.sliders.replaceChildren(...[...bars, ...this.starts].map((bar) => bar.element));
+    this.sliders.replaceChildren(...[...bars, ...(frozen ? [] : this.starts)].map((bar) => bar.element));
+  }
+
+  /** Return sliders on which every position was computed in advance. */
+  chooseTicks(number) {
+    return [["step_size", "step_size"], ["momentum", say("momentum")]].map(([name, label]) => {
+      const values = this.model.ticks(name, { surface: number });
+      const [low, high] = [values[0], values[values.length - 1]];
+      const value = this.request[name] ?? (name === "momentum" ? 0 : this.setup.surfaces[number].first);
+      return { label, low, high, step: (high - low) / (values.length - 1), value, fixed: true };
+    });
   }
 
   update() {
@@ -137,7 +151,7 @@ class DescentExplorer {
     const outside = last[0] !== x || last[1] !== y;
     const ball = { class: `nnx-point ${outside ? "nnx-outside" : ""}`, cx: this.plane.px(x), cy: this.plane.py(y), r: 8 };
     const [sx, sy] = [this.plane.px(near(first[0], this.plane.x)), this.plane.py(near(first[1], this.plane.y))];
-    const beyond = outside ? [makeSvg("text", { x: 474, y: 340, "text-anchor": "end" }, "outside the picture")] : [];
+    const beyond = outside ? [makeSvg("text", { x: 474, y: 340, "text-anchor": "end" }, say("outside the picture"))] : [];
     this.moving.replaceChildren(
       this.plane.curve("nnx-dashed", held.map((p) => p[0]), held.map((p) => p[1])), ...dots,
       makeSvg("rect", { class: "nnx-point", x: sx - 6, y: sy - 6, width: 12, height: 12 }), makeSvg("circle", ball), ...beyond,
@@ -151,8 +165,8 @@ class DescentExplorer {
       y: fitRange([...seen, ...without], [0]) });
     const steps = losses.map((_, i) => i);
     const ends = [[seen, "nnx-solid"], [without, "nnx-dotted"]].map(([ys, kind]) => plane.curve(kind, steps.slice(0, ys.length), ys));
-    const legend = without.length > 1 ? [makeSvg("text", { x: 300, y: 15, "text-anchor": "end" }, "dotted: without momentum")] : [];
-    this.curve.replaceChildren(...plane.axes("updates", "loss"), ...ends, ...legend,
+    const legend = without.length > 1 ? [makeSvg("text", { x: 300, y: 15, "text-anchor": "end" }, say("dotted: without momentum"))] : [];
+    this.curve.replaceChildren(...plane.axes(say("updates"), say("loss")), ...ends, ...legend,
       makeSvg("circle", { class: "nnx-point", cx: plane.px(at), cy: plane.py(losses[at] ?? plane.y[1]), r: 6 }));
   }
 
@@ -169,6 +183,7 @@ function label(level, x, y) {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     const explorer = new DescentExplorer(model, el);
     return () => explorer.dispose();
   },

@@ -1,6 +1,6 @@
 // The drill: a random graph, whose values and gradients are typed in wire by wire.
 
-import { connectKernel, makeButton, makeHtml, makeRoot, setText } from "./shared.js";
+import { connectKernel, makeButton, makeHtml, makeRoot, say, setText, speak } from "./shared.js";
 import { GraphCanvas } from "./graph_canvas.js";
 
 const STORE = "nnkit-drill"; // where the browser keeps the streak
@@ -8,7 +8,7 @@ const STORE = "nnkit-drill"; // where the browser keeps the streak
 class Drill {
   constructor(model, el) {
     Object.assign(this, { model, asked: false });
-    this.root = makeRoot(el, "Drill");
+    this.root = makeRoot(el, say("Drill"));
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
     this.createParts();
@@ -21,7 +21,7 @@ class Drill {
   createParts() {
     const { levels } = this.model.get("setup");
     const names = Object.entries(levels).map(([level, name]) => makeHtml("option", { value: level }, `${level}: ${name}`));
-    this.level = makeHtml("select", { "aria-label": "Level", change: () => this.ask({ level: this.level.value }) }, ...names);
+    this.level = makeHtml("select", { "aria-label": say("Level"), change: () => this.ask({ level: this.level.value }) }, ...names);
     this.place = makeHtml("span", { class: "nnx-count" });
     this.streak = makeHtml("span", { class: "nnx-count nnx-streak", role: "status" });
     this.holder = makeHtml("div", { class: "nnx-stage" });
@@ -29,13 +29,13 @@ class Drill {
     this.feedback = makeHtml("p", { class: "nnx-feedback", role: "status" });
     this.error = makeHtml("p", { class: "nnx-error", role: "alert" });
     this.field = makeHtml("input", {
-      type: "text", size: 14, autocomplete: "off", "aria-label": "Your answer",
+      type: "text", size: 14, autocomplete: "off", "aria-label": say("Your answer"),
       keydown: (event) => event.key === "Enter" && this.enter(),
     });
     this.name = makeHtml("span", { class: "nnx-slider-name" });
-    this.check = makeButton("Check", "Check the answer (Enter)", () => this.enter());
-    this.show = makeButton("Show", "Show this answer; the streak ends", () => this.ask({ show: true }));
-    this.next = makeButton("New graph", "Go on with another graph", () => this.ask({ next: true }));
+    this.check = makeButton(say("Check"), say("Check the answer (Enter)"), () => this.enter());
+    this.show = makeButton(say("Show"), say("Show this answer; the streak ends"), () => this.ask({ show: true }));
+    this.next = makeButton(say("New graph"), say("Go on with another graph"), () => this.ask({ next: true }));
     this.form = makeHtml("div", { class: "nnx-bar nnx-answer" }, this.name, this.field, this.check, this.show, this.next);
     this.root.append(makeHtml("div", { class: "nnx-bar" }, this.level, this.place, this.streak), this.holder, this.question,
       this.form, this.feedback, this.error, this.busy);
@@ -64,8 +64,9 @@ class Drill {
       now: question && { node: question.node, phase: question.gradient ? "start" : "forward" },
     });
     this.level.value = setup.level;
-    setText(this.place, `graph ${graph}, wire ${Math.min(done + 1, count)} of ${count}`);
-    setText(this.question, question ? question.words : "Done: every value and every gradient. Press Enter for a new graph.");
+    const wire = Math.min(done + 1, count);
+    setText(this.place, say("graph {graph}, wire {wire} of {count}", { graph, wire, count }));
+    setText(this.question, question ? question.words : say("Done: every value and every gradient. Press Enter for a new graph."));
     setText(this.name, question ? `${question.name} =` : "");
     setText(this.feedback, error ? "" : feedback);
     this.feedback.dataset.outcome = outcome;
@@ -85,7 +86,7 @@ class Drill {
     const { streak = 0, best = 0 } = load();
     const now = change < 0 ? 0 : streak + change;
     save({ streak: now, best: Math.max(best, now) });
-    setText(this.streak, `${now} right in a row (best: ${Math.max(best, now)})`);
+    setText(this.streak, say("{number} right in a row (best: {best})", { number: now, best: Math.max(best, now) }));
   }
 
   dispose() {
@@ -113,6 +114,7 @@ function save(streak) {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     const drill = new Drill(model, el);
     return () => drill.dispose();
   },

@@ -1,6 +1,6 @@
 // A film: pictures one after the other, with the buttons and keys of the explorers and a slider.
 
-import { makeHtml, makeRoot } from "./shared.js";
+import { makeHtml, makeRoot, say, speak } from "./shared.js";
 import { StepPlayer } from "./player.js";
 
 /** The part of a widget's model that a player uses, in the page alone. */
@@ -28,10 +28,10 @@ class Film {
     this.player = new StepPlayer(new PageModel(() => this.show()), () => frames.length - 1, { pause });
     this.image = makeHtml("img", { class: "nnk-picture", alt: description });
     this.bar = makeHtml("input", {
-      type: "range", min: 0, max: frames.length - 1, value: 0, "aria-label": "Frame",
+      type: "range", min: 0, max: frames.length - 1, value: 0, "aria-label": say("Frame"),
       input: () => this.player.go(Number(this.bar.value)),
     });
-    const root = makeRoot(el, "Film");
+    const root = makeRoot(el, say("Film"));
     root.append(makeHtml("div", { class: "nnx-bar" }, ...this.player.parts), this.bar, this.image);
     root.classList.add("nnx-film");
     root.addEventListener("keydown", (event) => this.player.key(event));
@@ -53,6 +53,7 @@ export function showFilm(id, film) {
     setTimeout(() => showFilm(id, film), 200);
     return;
   }
+  speak(film.language);
   el.replaceChildren();
   new Film(el, film);
 }

@@ -1,6 +1,6 @@
 // The graph explorer: step through both passes, move the inputs, look into gates, fold groups.
 
-import { connectKernel, makeButton, makeHtml, makeRoot, makeSlider, setText } from "./shared.js";
+import { connectKernel, makeButton, makeHtml, makeRoot, makeSlider, say, setText, speak } from "./shared.js";
 import { StepPlayer } from "./player.js";
 import { GraphCanvas } from "./graph_canvas.js";
 
@@ -8,9 +8,9 @@ class GraphExplorer {
   constructor(model, el) {
     this.model = model;
     this.player = new StepPlayer(model, () => model.get("state").steps.length, { reset: () => this.reset() });
-    this.root = makeRoot(el, "Graph explorer");
+    this.root = makeRoot(el, say("Graph explorer"));
     this.kernel = connectKernel(model, (words) => setText(this.busy, words));
-    const keys = "The graph. Left and right arrow step, space plays, tab goes to the gates.";
+    const keys = say("The graph. Left and right arrow step, space plays, tab goes to the gates.");
     this.holder = makeHtml("div", { class: "nnx-stage", tabindex: 0, role: "group", "aria-label": keys });
     this.createParts();
     this.canvas = new GraphCanvas(this.holder, {
@@ -25,10 +25,10 @@ class GraphExplorer {
   }
 
   createParts() {
-    const zooms = makeHtml("span", { class: "nnx-zoom", role: "group", "aria-label": "Zoom" },
-      makeButton("−", "Zoom out", () => this.canvas.scale(0.8)),
-      makeButton("+", "Zoom in", () => this.canvas.scale(1.25)),
-      makeButton("Whole", "Show the whole graph", () => this.canvas.showAll()));
+    const zooms = makeHtml("span", { class: "nnx-zoom", role: "group", "aria-label": say("Zoom") },
+      makeButton("−", say("Zoom out"), () => this.canvas.scale(0.8)),
+      makeButton("+", say("Zoom in"), () => this.canvas.scale(1.25)),
+      makeButton(say("Whole"), say("Show the whole graph"), () => this.canvas.showAll()));
     const bar = makeHtml("div", { class: "nnx-bar" }, ...this.player.parts, zooms);
     this.title = makeHtml("strong", { class: "nnx-title" });
     this.words = makeHtml("span", { class: "nnx-words" });
@@ -39,8 +39,8 @@ class GraphExplorer {
     this.warning = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     this.notes = makeHtml("div", { class: "nnx-notes" });
-    this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Inputs" });
-    this.detail = makeHtml("div", { class: "nnx-detail", role: "region", "aria-label": "The chosen gate", tabindex: -1 });
+    this.sliders = makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": say("Inputs") });
+    this.detail = makeHtml("div", { class: "nnx-detail", role: "region", "aria-label": say("The chosen gate"), tabindex: -1 });
     this.detail.hidden = true;
     this.root.append(this.notes, bar, this.holder, sentence, this.error, this.warning, this.busy, this.sliders,
       this.detail);
@@ -72,7 +72,7 @@ class GraphExplorer {
     if (!first) return;
     this.values = {};
     this.request = {};
-    this.fields = setup.sliders.map((one) => makeSlider(one, (text) => {
+    this.fields = (setup.frozen ? [] : setup.sliders).map((one) => makeSlider(one, (text) => {
       this.values[one.key] = text;
       this.ask();
     }));
@@ -110,8 +110,8 @@ class GraphExplorer {
   }
 
   describe(now) {
-    setText(this.title, now ? `${now.title}.` : "Only the inputs are known.");
-    setText(this.words, now ? now.words : "Step, or press the right arrow, to run the first gate.");
+    setText(this.title, now ? `${now.title}.` : say("Only the inputs are known."));
+    setText(this.words, now ? now.words : say("Step, or press the right arrow, to run the first gate."));
     this.words.classList.toggle("nnx-rule", now?.phase === "backward");
     const rows = (now?.rows ?? []).map((row) => line(row));
     const text = rows.map((row) => row.textContent).join();
@@ -121,8 +121,10 @@ class GraphExplorer {
 
   reset() {
     const moved = Object.keys(this.values).length;
-    for (const one of this.setup.sliders) this.put(one.key, one.value);
-    if (moved) this.ask();
+    if (moved) {
+      for (const one of this.setup.sliders) this.put(one.key, one.value);
+      this.ask();
+    }
     this.values = {};
     this.step();
   }
@@ -138,7 +140,7 @@ class GraphExplorer {
     this.chosen = box;
     const code = this.setup.sources[box.source];
     const names = box.group == null ? [] : [this.folding(box)];
-    const closeButton = makeButton("Close", "Close (escape)", () => this.close());
+    const closeButton = makeButton(say("Close"), say("Close (escape)"), () => this.close());
     const heading = makeHtml("div", { class: "nnx-bar" }, makeHtml("strong", {}, capital(box.label)), ...names, closeButton);
     this.detail.replaceChildren(heading, ...(code.about ? [makeHtml("p", {}, code.about)] : []),
       makeHtml("div", { class: "nnx-code" }, ...["forward", "backward"].map((pass) =>
@@ -151,7 +153,7 @@ class GraphExplorer {
   folding(box) {
     const folded = this.setup.folded.includes(box.group);
     const symbol = this.setup.symbols[box.group];
-    const name = folded ? `Unfold ${symbol} into its gates` : `Fold into ${symbol}`;
+    const name = folded ? say("Unfold {symbol} into its gates", { symbol }) : say("Fold into {symbol}", { symbol });
     return makeButton(name, name, () => this.toggle(box.group));
   }
 
@@ -185,8 +187,8 @@ class GraphExplorer {
 function line({ to, upstream, local, down, total }) {
   const part = (name, text) => makeHtml("b", { class: `nnx-${name}` }, text);
   const product = local ? [part("up", upstream), " × ", part("local", local), " = "] : [];
-  const sum = total ? [` Added to the gradient from other branches: ${total}.`] : [];
-  return makeHtml("span", { class: "nnx-row" }, `To ${to}: `, ...product, part("down", down), ". ", ...sum);
+  const sum = total ? [" ", say("Added to the gradient from other branches: {total}.", { total })] : [];
+  return makeHtml("span", { class: "nnx-row" }, say("To {wire}:", { wire: to }), " ", ...product, part("down", down), ". ", ...sum);
 }
 
 function capital(words) {
@@ -195,6 +197,7 @@ function capital(words) {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     const explorer = new GraphExplorer(model, el);
     return () => explorer.dispose();
   },

@@ -1,6 +1,6 @@
 // The graph of the graph explorer: boxes, wires, numbers; zoom and pan.
 
-import { makeSvg, reducedMotion } from "./shared.js";
+import { countColumns, makeSvg, reducedMotion, say } from "./shared.js";
 
 const MIN_ZOOM = 0.9; // a graph that would have to shrink further is wrapped into lines
 const MAX_HEIGHT = 720; // a graph that is higher is panned
@@ -68,7 +68,7 @@ export class GraphCanvas {
     if (!this.opened) return makeSvg("g", {}, makeSvg("rect", shape), ...rim, ...lines);
     return makeSvg("g", {
       class: "nnx-key", role: "button", tabindex: 0, "data-key": `gate-${box.id}`,
-      "aria-label": `${box.label}: its forward and backward`, click: open, keydown: open,
+      "aria-label": say("{gate}: its forward and backward", { gate: box.label }), click: open, keydown: open,
     }, makeSvg("rect", shape), ...rim, ...lines);
   }
 
@@ -79,8 +79,8 @@ export class GraphCanvas {
       event.stopPropagation();
       this.fold(group);
     };
-    const name = `fold into ${symbol}`;
-    const wide = 16 + 7.5 * name.length;
+    const name = say("fold into {symbol}", { symbol });
+    const wide = 16 + 7.5 * countColumns(name);
     const button = makeSvg("g", {
       class: "nnx-key nnx-fold", role: "button", tabindex: 0, "data-key": `fold-${group}`, click: fold, keydown: fold,
     }, makeSvg("rect", { class: "nnx-box", x: x + 6, y: y - 12, width: wide, height: 22, rx: 6 }),

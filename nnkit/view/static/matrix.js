@@ -1,6 +1,6 @@
 // A matrix as a table: an entry is chosen by pointer or arrow keys; frames; the upstream gradient and the product.
 
-import { makeHtml } from "./shared.js";
+import { makeHtml, say } from "./shared.js";
 
 /** Calls `chosen(sentence)` for the entry that is pointed at. */
 export class MatrixTable {
@@ -11,9 +11,9 @@ export class MatrixTable {
     this.cells = entries.map((row, i) => row.map((_, j) => this.cell(i, j)));
     this.rows = rows.map((text, i) => makeHtml("tr", {}, makeHtml("td", { class: "nnx-up" }, `${upstream[i]} ·`),
       makeHead("row", text), ...this.cells[i]));
-    const foot = makeHtml("tr", { class: "nnx-product" }, makeHtml("td"), makeHtml("th", { scope: "row" }, "sum"),
+    const foot = makeHtml("tr", { class: "nnx-product" }, makeHtml("td"), makeHtml("th", { scope: "row" }, say("sum")),
       ...product.map((value) => makeHtml("td", { class: "nnx-down" }, value)));
-    const about = `${name}: a row per output, a column per input. Arrow keys go from entry to entry.`;
+    const about = say("{name}: a row per output, a column per input. Arrow keys go from entry to entry.", { name });
     this.element = makeHtml("table", { class: "nnx-matrix", "aria-label": about, keydown: (event) => this.key(event) },
       makeHtml("caption", {}, makeHtml("strong", {}, name)),
       makeHtml("tbody", {}, head, ...this.rows, foot));
@@ -68,12 +68,16 @@ export class MatrixTable {
   describe(i, j) {
     const { rows, columns, entries, absent, upstream, product } = this.grid;
     const entry = `∂${rows[i]}/∂${columns[j]}`;
+    const [output, input] = [rows[i], columns[j]];
     const meaning = absent[i][j]
-      ? `${entry} is 0 whatever the values: ${rows[i]} does not depend on ${columns[j]}.`
-      : `${entry} = ${entries[i][j]}: it connects the output ${rows[i]} to the input ${columns[j]}.`;
+      ? say("{entry} is 0 whatever the values: {output} does not depend on {input}.", { entry, output, input })
+      : say("{entry} = {value}: it connects the output {output} to the input {input}.",
+        { entry, value: entries[i][j], output, input });
     const live = rows.map((_, k) => k).filter((k) => !absent[k][j]);
     const terms = live.map((k) => `${upstream[k]} · ${entries[k][j]}`);
-    return `${meaning} Its column gives the gradient d${columns[j]} = ${terms.join(" + ") || 0} = ${product[j]}.`;
+    const equation = `d${input} = ${terms.join(" + ") || 0} = ${product[j]}`;
+    const sum = say("Its column gives the gradient {equation}.", { equation });
+    return `${meaning} ${sum}`;
   }
 }
 

@@ -1,6 +1,6 @@
 // Buttons that step through the steps of an explorer (reset, back, play, step), and their keys.
 
-import { makeButton, makeHtml, setText } from "./shared.js";
+import { makeButton, makeHtml, say, setText } from "./shared.js";
 
 const STEP_PERIOD = 1100; // milliseconds from one step to the next while it plays
 
@@ -8,10 +8,10 @@ export class StepPlayer {
   /** `last()` is the number of the last step; `reset()` is called before the first is shown again. */
   constructor(model, last, { pause = STEP_PERIOD, reset = () => {} } = {}) {
     Object.assign(this, { model, last, pause, timer: 0 });
-    this.play = makeButton("Play", "Play the steps one after the other (space)", () => this.toggle());
-    this.back = makeButton("← Back", "One step back (left arrow)", () => this.go(this.at - 1));
-    this.next = makeButton("Step →", "One step forward (right arrow)", () => this.go(this.at + 1));
-    this.again = makeButton("Reset", "Back to the start, with the original inputs", () => {
+    this.play = makeButton(say("Play"), say("Play the steps one after the other (space)"), () => this.toggle());
+    this.back = makeButton(say("← Back"), say("One step back (left arrow)"), () => this.go(this.at - 1));
+    this.next = makeButton(say("Step →"), say("One step forward (right arrow)"), () => this.go(this.at + 1));
+    this.again = makeButton(say("Reset"), say("Back to the start, with the original inputs"), () => {
       this.stop();
       reset();
       this.go(0);
@@ -34,7 +34,7 @@ export class StepPlayer {
   /** Enable the buttons that can be used now; `moved` enables Reset before the first step too. */
   show(moved) {
     const [at, last] = [this.at, this.last()];
-    setText(this.count, `step ${at} of ${last}`);
+    setText(this.count, say("step {at} of {last}", { at, last }));
     this.again.disabled = !at && !moved;
     this.back.disabled = !at;
     this.next.disabled = at >= last;
@@ -46,14 +46,14 @@ export class StepPlayer {
     if (this.timer) return this.stop();
     if (this.at >= this.last()) this.go(0);
     this.timer = setInterval(() => this.go(this.at + 1), this.pause);
-    setText(this.play, "Pause");
+    setText(this.play, say("Pause"));
     this.go(this.at + 1);
   }
 
   stop() {
     clearInterval(this.timer);
     this.timer = 0;
-    setText(this.play, "Play");
+    setText(this.play, say("Play"));
   }
 
   /** Handle arrows and space, unless a field or (for space) a button uses them. */

@@ -1,6 +1,6 @@
 // The playground: a network, watched while it learns. The kernel trains as long as this page requests frames.
 
-import { WAITING, formatNumber, makeButton, makeHtml, makeRoot, makeSlider, reducedMotion, setText } from "./shared.js";
+import { formatNumber, makeButton, makeHtml, makeRoot, makeSlider, reducedMotion, say, sayWaiting, setText, speak } from "./shared.js";
 import { TrainingCurves } from "./playground_curves.js";
 import { PointsPlane } from "./playground_points.js";
 import { NetworkDrawing } from "./playground_network.js";
@@ -10,13 +10,12 @@ const GRANTED_FRAMES = 24; // frames that the kernel may send before the page gr
 const SENTENCE_PERIOD = 5000; // milliseconds between two sentences of the live region while it plays
 const CAPTION_PERIOD = 500; // milliseconds between two changes of the numbers below the layers
 const REDUCED_MOTION_PERIOD = 1000; // milliseconds between two frames where reduced motion is preferred
-const PACES = [1, 5, 20, 100];
 const WAITING_DELAY = 1500; // milliseconds until the page says that it waits for the kernel
 
 class Playground {
   constructor(model, el) {
     Object.assign(this, { model, setup: model.get("setup"), playing: false, granted: 0, visible: true, spoken: 0, captioned: 0 });
-    this.root = makeRoot(el, "Playground");
+    this.root = makeRoot(el, say("Playground"));
     this.build();
     this.hear = (content, buffers) => this.receive(content, buffers);
     model.on("msg:custom", this.hear);
@@ -28,11 +27,11 @@ class Playground {
   }
 
   build() {
-    this.play = makeButton("Play", "Train (space)", () => this.toggle());
-    this.stepper = makeButton("Step →", "One update (right arrow)", () => this.step());
-    this.again = makeButton("Reset", "The same network before its first update", () => this.change({ reset: true }));
-    const paces = PACES.map((n) => makeHtml("option", { value: n }, `${n} update${n > 1 ? "s" : ""} per frame`));
-    this.pace = makeHtml("select", { "aria-label": "Pace" }, ...paces);
+    this.play = makeButton(say("Play"), say("Train (space)"), () => this.toggle());
+    this.stepper = makeButton(say("Step →"), say("One update (right arrow)"), () => this.step());
+    this.again = makeButton(say("Reset"), say("The same network before its first update"), () => this.change({ reset: true }));
+    const paces = Object.entries(this.setup.paces).map(([n, name]) => makeHtml("option", { value: n }, name));
+    this.pace = makeHtml("select", { class: "nnx-pace", "aria-label": say("Pace") }, ...paces);
     this.pace.value = 5;
     this.count = makeHtml("span", { class: "nnx-count nnx-running" });
     this.plane = new PointsPlane((request) => this.change(request));
@@ -46,38 +45,45 @@ class Playground {
     this.busy = makeHtml("p", { class: "nnx-warning", role: "status" });
     const bar = makeHtml("div", { class: "nnx-bar" }, this.again, this.play, this.stepper, this.pace, this.count);
     const plots = makeHtml("div", { class: "nnx-two" }, this.plane.element, this.curves.element);
-    this.root.append(this.choices(), bar, plots, this.words, this.stopped, this.error, this.warnings, this.busy,
-      this.network.element, this.layers.element, this.sliders());
+    const { frozen } = this.setup;
+    const [choices, sliders] = [this.choices(), this.sliders()];
+    if (frozen) {
+      this.pace.remove();
+      this.stepper.title = say("The next frame (right arrow)");
+      this.plane.freeze();
+    }
+    this.root.append(...(frozen ? [] : [choices]), bar, plots, this.words, this.stopped, this.error, this.warnings, this.busy,
+      this.network.element, this.layers.element, ...(frozen ? [] : [sliders]));
     this.root.addEventListener("keydown", (event) => this.key(event));
   }
 
   choices() {
-    const choice = (name, label, options, names = {}) => {
+    const choice = (name, label, options, names = this.setup.names) => {
       const made = options.map((option) => makeHtml("option", { value: option }, names[option] ?? option));
       const select = makeHtml("select", { "aria-label": label, change: () => this.set({ [name]: select.value }) }, ...made);
       this[name] = select;
       return makeHtml("label", { class: "nnx-field" }, `${label} `, select);
     };
-    return makeHtml("div", { class: "nnx-bar nnx-choices" }, choice("data", "data", this.setup.sets),
-      choice("activation", "activation", this.setup.activations), choice("batch_size", "batch", this.setup.batches),
-      choice("test_share", "test set", Object.keys(this.setup.shares), this.setup.shares));
+    return makeHtml("div", { class: "nnx-bar nnx-choices" }, choice("data", say("data"), this.setup.sets),
+      choice("activation", say("activation"), this.setup.activations), choice("batch_size", say("batch"), this.setup.batches),
+      choice("test_share", say("test set"), Object.keys(this.setup.shares), this.setup.shares));
   }
 
   sliders() {
     const { layers, width } = this.setup.most;
     this.bars = {
-      layers: { label: "hidden layers", low: 0, high: layers, step: 1 },
-      width: { label: "width", low: 1, high: width, step: 1 },
+      layers: { label: say("hidden layers"), low: 0, high: layers, step: 1 },
+      width: { label: say("width"), low: 1, high: width, step: 1 },
       step_size: { label: "step_size", low: 0, high: 3, step: 0.01 },
-      weight_decay: { label: "weight decay λ", low: 0, high: 0.1, step: 0.0005 },
-      noise: { label: "noise", low: 0, high: 0.5, step: 0.01 },
-      seed: { label: "seed", low: 0, high: 20, step: 1 },
+      weight_decay: { label: say("weight decay λ"), low: 0, high: 0.1, step: 0.0005 },
+      noise: { label: say("noise"), low: 0, high: 0.5, step: 0.01 },
+      seed: { label: say("seed"), low: 0, high: 20, step: 1 },
     };
     for (const [name, bar] of Object.entries(this.bars)) {
       this.bars[name] = makeSlider({ ...bar, value: 0 }, (text) => this.set({ [name]: text }));
     }
     const parts = Object.values(this.bars).map((bar) => bar.element);
-    return makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": "Settings" }, ...parts);
+    return makeHtml("div", { class: "nnx-sliders", role: "group", "aria-label": say("Settings") }, ...parts);
   }
 
   // -- requests ---------------------------------------------------------------------------------
@@ -86,7 +92,7 @@ class Playground {
     this.model.send(request);
     clearTimeout(this.late);
     this.late = setTimeout(() => {
-      setText(this.busy, WAITING);
+      setText(this.busy, sayWaiting());
     }, WAITING_DELAY);
   }
 
@@ -122,7 +128,7 @@ class Playground {
   toggle() {
     if (this.playing) return this.pause();
     Object.assign(this, { playing: true, granted: 0, spoken: 0 });
-    setText(this.play, "Pause");
+    setText(this.play, say("Pause"));
     this.tick();
   }
 
@@ -134,7 +140,7 @@ class Playground {
     this.model.send({ frames: 0 });
     this.ask({ look: true }); // the maps as they are now
     this.spoken = 0;
-    setText(this.play, "Play");
+    setText(this.play, say("Play"));
     this.draw();
   }
 
@@ -172,10 +178,14 @@ class Playground {
   draw() {
     const [content, buffers] = this.frame;
     this.fresh = false;
-    const { step, loss, accuracy, test_loss, error, stopped, settings } = content;
-    const tested = test_loss == null ? "" : `, test loss ${formatNumber(test_loss)}`;
-    const known = accuracy == null ? "" : `, accuracy ${(100 * accuracy).toFixed(1)}%`;
-    setText(this.count, `${step} update${step === 1 ? "" : "s"}, loss ${loss == null ? "unknown" : formatNumber(loss)}${tested}${known}`);
+    const { updates, loss, accuracy, test_loss, error, stopped, settings } = content;
+    const counts = [
+      updates,
+      loss == null ? say("loss unknown") : say("loss {loss}", { loss: formatNumber(loss) }),
+      test_loss == null ? "" : say("test loss {loss}", { loss: formatNumber(test_loss) }),
+      accuracy == null ? "" : say("accuracy {percent}%", { percent: (100 * accuracy).toFixed(1) }),
+    ];
+    setText(this.count, counts.filter(Boolean).join(", "));
     this.plane.draw(content, buffers[0]);
     const now = performance.now();
     const readable = !this.playing || now - this.captioned > CAPTION_PERIOD;
@@ -184,8 +194,8 @@ class Playground {
     this.layers.draw(content, buffers[1], readable);
     this.curves.draw(buffers[2]);
     setText(this.error, error ? `✗ ${error}` : "");
-    setText(this.stopped, stopped ? `✗ ${stopped} Reset starts again.` : "");
-    this.speak(content);
+    setText(this.stopped, stopped ? `✗ ${stopped} ${say("Reset starts again.")}` : "");
+    this.describe(content);
     if (!content.trained && settings) this.settle(settings);
   }
 
@@ -193,7 +203,7 @@ class Playground {
    * Update the sentences, only every few seconds while it plays, so that they can be heard and read. What is said of the
    * network is out of date by then: it is seen only at rest, when it agrees with the count above.
    */
-  speak({ words, warnings }) {
+  describe({ words, warnings }) {
     this.words.classList.toggle("nnx-only-heard", this.playing);
     this.warn(warnings);
     const now = performance.now();
@@ -230,6 +240,7 @@ class Playground {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     const playground = new Playground(model, el);
     return () => playground.dispose();
   },

@@ -1,13 +1,13 @@
 // The curves of the playground: loss and accuracy over the updates.
 
-import { makeSvg } from "./shared.js";
+import { makeSvg, say } from "./shared.js";
 import { Plane } from "./plot.js";
 
 const [WIDE, HIGH] = [460, 384];
 
 export class TrainingCurves {
   constructor() {
-    const label = "Curves of the loss and the accuracy over the updates";
+    const label = say("Curves of the loss and the accuracy over the updates");
     this.svg = makeSvg("svg", { class: "nnx-plot", viewBox: `0 0 ${WIDE} ${HIGH}`, role: "img", "aria-label": label });
     this.lines = ["nnx-solid", "nnx-dashed", "nnx-dotted"].map((kind) => makeSvg("path", { class: `nnx-curve ${kind}` }));
     this.axes = makeSvg("g", {});
@@ -22,7 +22,9 @@ export class TrainingCurves {
     numbers.forEach((number, i) => columns[i % 4].push(Number.isFinite(number) ? number : null));
     const [steps, losses, shares, tests] = columns;
     const [powers, tested] = [losses, tests].map((all) => all.map((loss) => (loss > 0 ? Math.log10(loss) : null)));
-    this.name = `loss, on a log scale${tests.some((loss) => loss !== null) ? " (dotted: test set)" : ""}`;
+    this.name = tests.some((loss) => loss !== null)
+      ? say("loss, on a log scale (dotted: test set)")
+      : say("loss, on a log scale");
     this.scale(roundUp(steps[steps.length - 1] ?? 1), fitDecades([...powers, ...tested].filter((power) => power !== null)));
     this.lines[0].setAttribute("d", this.loss.path(steps, powers));
     this.lines[1].setAttribute("d", this.share.path(steps, shares));
@@ -36,7 +38,7 @@ export class TrainingCurves {
     const place = { left: 52, width: WIDE - 70, height: 140, x: [0, most] };
     this.loss = new Plane(this.svg, { ...place, top: 22, y: decades, logarithmic: true });
     this.share = new Plane(this.svg, { ...place, top: 198, y: [0, 1.05] });
-    this.axes.replaceChildren(...this.loss.axes(null, this.name), ...this.share.axes("updates", "accuracy"));
+    this.axes.replaceChildren(...this.loss.axes(null, this.name), ...this.share.axes(say("updates"), say("accuracy")));
   }
 }
 

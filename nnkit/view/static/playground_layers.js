@@ -1,15 +1,15 @@
 // The weights and gradients of the playground's network as images: a column per unit, the bias as the last row.
 
-import { formatNumber, makeHtml, setText } from "./shared.js";
+import { formatNumber, makeHtml, say, setText } from "./shared.js";
 
-const LEGEND = "Weights W and gradients dW, a column per unit, the bias as the last row. Orange is positive, blue "
-  + "negative. Point at an entry to read it.";
+const sayLegend = () => say("Weights W and gradients dW, a column per unit, the bias as the last row. Orange is positive, "
+  + "blue negative. Point at an entry to read it.");
 export const [ORANGE, BLUE] = [[213, 94, 0], [0, 114, 178]];
 
 export class LayerImages {
   constructor() {
     this.sheet = makeHtml("div", { class: "nnx-layers" });
-    this.reading = makeHtml("p", { class: "nnx-rule" }, LEGEND);
+    this.reading = makeHtml("p", { class: "nnx-rule" }, sayLegend());
     this.element = makeHtml("div", { class: "nnx-part" }, this.sheet, this.reading);
   }
 
@@ -61,7 +61,7 @@ export class LayerImages {
     if (!captions) return;
     const title = name.replace("#", "W");
     const known = entries.every((entry) => Number.isFinite(entry));
-    const text = known ? `|${title}| ≤ ${formatNumber(largest)}` : `${title} has NaN or ∞`;
+    const text = known ? `|${title}| ≤ ${formatNumber(largest)}` : say("{name} has NaN or ∞", { name: title });
     setText(words, text);
     canvas.setAttribute("aria-label", text);
   }
@@ -77,7 +77,7 @@ export class LayerImages {
 
   leave() {
     this.at = null;
-    setText(this.reading, LEGEND);
+    setText(this.reading, sayLegend());
   }
 
   describe({ name, from, rows, columns }, row, column) {

@@ -1,6 +1,6 @@
 // The network of the playground: a map of the plane for each unit, and its weights as lines.
 
-import { makeHtml } from "./shared.js";
+import { makeHtml, say } from "./shared.js";
 import { BLUE, ORANGE } from "./playground_layers.js";
 
 const [MAX_WIDTH, MAP_SIDE, UNIT, GAP, TOP] = [800, 16, 22, 5, 18]; // the second as in explore_playground.py
@@ -9,8 +9,8 @@ const MAX_LINE = 4; // width of the largest weight of a layer
 export class NetworkDrawing {
   constructor() {
     this.canvas = makeHtml("canvas", { class: "nnx-network", role: "img", width: MAX_WIDTH, height: 10 });
-    const words = "Each square is the plane as one unit sees it: orange where its output is positive, blue where it is negative. "
-      + "The wider a line, the larger the weight.";
+    const words = say("Each square is the plane as one unit sees it: orange where its output is positive, blue where it is "
+      + "negative. The wider a line, the larger the weight.");
     this.element = makeHtml("div", { class: "nnx-part" }, this.canvas, makeHtml("p", { class: "nnx-notes" }, words));
     this.maps = new Int8Array();
   }
@@ -33,8 +33,9 @@ export class NetworkDrawing {
     ]));
     this.lines(pen, places, shapes, numbers);
     this.units(pen, places, sizes);
-    const hidden = sizes.slice(1, -1).join(", ") || "none";
-    this.canvas.setAttribute("aria-label", `The network: 2 inputs, hidden units in each layer: ${hidden}, ${sizes.at(-1)} scores`);
+    const hidden = sizes.slice(1, -1).join(", ") || say("none");
+    this.canvas.setAttribute("aria-label", say(
+      "The network: 2 inputs, hidden units in each layer: {hidden}, {scores} scores", { hidden, scores: sizes.at(-1) }));
   }
 
   lines(pen, places, shapes, numbers) {
@@ -67,7 +68,10 @@ export class NetworkDrawing {
     pen.imageSmoothingEnabled = false;
     let from = 0;
     places.forEach((layer, k) => {
-      const name = k === 0 ? "inputs" : k === places.length - 1 ? "scores" : sizes[k] > layer.length ? `${layer.length} of ${sizes[k]}` : `layer ${k}`;
+      const name = k === 0 ? say("inputs")
+        : k === places.length - 1 ? say("scores")
+        : sizes[k] > layer.length ? say("{shown} of {all}", { shown: layer.length, all: sizes[k] })
+        : say("layer {number}", { number: k });
       pen.textAlign = k === 0 ? "left" : k === places.length - 1 ? "right" : "center";
       pen.fillText(name, layer[0][0] + (k === 0 ? 0 : k === places.length - 1 ? UNIT : UNIT / 2), 12);
       for (const [x, y] of layer) {

@@ -1,6 +1,6 @@
 // The plane of the playground: the class regions of the network, and points that can be painted.
 
-import { makeButton, makeHtml, setText } from "./shared.js";
+import { makeButton, makeHtml, say, setText } from "./shared.js";
 
 const [SIZE, GRID_SIDE, CONFIDENCE_LEVELS, NO_NUMBER, TEST_OFFSET] = [384, 64, 50, 255, 10]; // as in playground_points.py
 const PIXELS = SIZE / 2; // side of the regions' image, scaled up by two
@@ -17,7 +17,7 @@ export class PointsPlane {
     this.under = makeHtml("canvas", { width: PIXELS, height: PIXELS, "aria-hidden": "true" });
     this.over = makeHtml("canvas", {
       class: "nnx-points", width: SIZE, height: SIZE, tabindex: 0, role: "application",
-      "aria-label": "The plane with its points. Arrows move a cursor, Enter paints a point, Delete erases.",
+      "aria-label": say("The plane with its points. Arrows move a cursor, Enter paints a point, Delete erases."),
     });
     this.place = makeHtml("p", { class: "nnx-rule", "aria-live": "polite" });
     this.pixels = this.under.getContext("2d").createImageData(PIXELS, PIXELS);
@@ -27,14 +27,22 @@ export class PointsPlane {
   }
 
   tools() {
-    const brush = (name, number) => makeButton(name, `Paint points of class ${number}`, () => this.choose(number));
+    const brush = (name, number) => makeButton(name, say("Paint points of class {number}", { number }), () => this.choose(number));
     this.brushes = NAMES.slice(0, 3).map(brush);
-    this.eraser = makeButton("Erase", "Erase points", () => this.choose(null));
+    this.eraser = makeButton(say("Erase"), say("Erase points"), () => this.choose(null));
     this.brushes.push(this.eraser);
-    const clear = makeButton("Clear", "Erase all points", () => this.ask({ clear: true }));
-    const parts = makeHtml("div", { class: "nnx-bar", role: "group", "aria-label": "Paint" }, "paint", ...this.brushes, clear);
+    const clear = makeButton(say("Clear"), say("Erase all points"), () => this.ask({ clear: true }));
+    this.bar = makeHtml("div", { class: "nnx-bar", role: "group", "aria-label": say("Paint") }, say("paint"), ...this.brushes, clear);
     this.choose(0);
-    return parts;
+    return this.bar;
+  }
+
+  /** Show the points of a recorded training, which cannot be painted. */
+  freeze() {
+    this.bar.remove();
+    this.over.replaceWith((this.over = this.over.cloneNode()));
+    for (const name of ["tabindex", "role"]) this.over.removeAttribute(name);
+    this.over.setAttribute("aria-hidden", "true");
   }
 
   choose(brush) {
@@ -87,7 +95,8 @@ export class PointsPlane {
 
   point(at) {
     this.cursor = at;
-    setText(this.place, at ? `Cursor at ${this.numbers(at).map((n) => n.toFixed(2).replace("-", "−")).join(", ")}` : "");
+    const place = at && this.numbers(at).map((n) => n.toFixed(2).replace("-", "−")).join(", ");
+    setText(this.place, at ? say("Cursor at {place}", { place }) : "");
     this.drawPoints();
   }
 

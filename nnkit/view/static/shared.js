@@ -4,10 +4,24 @@
 // packet until the browser has acknowledged the first (Nagle), which an idle browser does 40 ms late (delayed ACK).
 const NUDGE_DELAY = 10;
 
-export const WAITING = "Waiting for the kernel: it is busy with another cell, or it has stopped. If it has, run this cell "
-  + "again.";
-
 const SVG = "http://www.w3.org/2000/svg";
+
+let language = { code: "en", sentences: {} };
+
+/** Speak a language from now on: {code, sentences}, each English sentence of the scripts with its translation. */
+export function speak(chosen) {
+  language = chosen;
+}
+
+/** Return a sentence in that language, its named placeholders filled. It is a literal: Python collects them. */
+export function say(sentence, values = {}) {
+  const words = language.sentences[sentence] ?? sentence;
+  return words.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+}
+
+export function sayWaiting() {
+  return say("Waiting for the kernel: it is busy with another cell, or it has stopped. If it has, run this cell again.");
+}
 
 /** Create an HTML element with attributes (functions are listeners) and children. */
 export function makeHtml(tag, attributes = {}, ...children) {
@@ -39,6 +53,12 @@ export function setText(element, text) {
   element.hidden = !text;
 }
 
+/** Return how many columns a text takes, where a Korean or Chinese character takes two. */
+export function countColumns(text) {
+  const isWide = (letter) => /[\u1100-\u11ff\u2e80-\ud7ff\uf900-\ufaff\uff00-\uff60]/.test(letter);
+  return [...text].reduce((sum, letter) => sum + (isWide(letter) ? 2 : 1), 0);
+}
+
 /** Return a number as the kernel writes it: four digits and a true minus sign. */
 export function formatNumber(x) {
   if (Number.isNaN(x)) return "NaN";
@@ -67,14 +87,14 @@ export function connectKernel(model, waiting) {
   return {
     ask(request) {
       number = Math.max(number, model.get("request").number || 0) + 1;
-      model.set("request", { ...request, number });
-      model.save_changes();
       clearTimeout(timer);
       clearTimeout(nudge);
       nudge = setTimeout(() => model.send({ nudge: number }), NUDGE_DELAY);
       timer = setTimeout(() => {
-        waiting(WAITING);
+        waiting(sayWaiting());
       }, 1500);
+      model.set("request", { ...request, number });
+      model.save_changes(); // a page without a kernel has answered by then
     },
     close() {
       clearTimeout(timer);
@@ -84,11 +104,15 @@ export function connectKernel(model, waiting) {
   };
 }
 
-/** Create a labelled slider with a field for exact numbers; calls `changed(text)` when either changes. */
-export function makeSlider({ label, low, high, step, value }, changed) {
+/**
+ * Create a labelled slider with a field for exact numbers, which can only be read if the slider is `fixed` to its steps;
+ * calls `changed(text)` when either changes.
+ */
+export function makeSlider({ label, low, high, step, value, fixed }, changed) {
   const bar = makeHtml("input", { type: "range", min: low, max: high, step, value, "aria-label": label });
   const field = makeHtml("input", {
-    type: "text", inputmode: "decimal", size: 7, value: minus(value), "aria-label": `${label}, as a number`,
+    type: "text", inputmode: "decimal", size: 7, value: minus(value), readonly: fixed,
+    "aria-label": say("{label}, as a number", { label }),
   });
   let last = String(value);
   bar.addEventListener("input", () => {
@@ -128,7 +152,7 @@ export function makeButton(name, title, pressed) {
 
 /** Create the root element of an explorer. */
 export function makeRoot(el, label) {
-  const section = makeHtml("section", { class: "nnx-explorer", "aria-label": label });
+  const section = makeHtml("section", { class: "nnx-explorer", lang: language.code, "aria-label": label });
   el.append(section);
   return section;
 }
@@ -137,7 +161,7 @@ export function makeRoot(el, label) {
 export class Scroller {
   constructor(content) {
     this.box = makeHtml("div", { class: "nnx-sheet" }, content);
-    this.cue = makeHtml("p", { class: "nnx-cue", "aria-hidden": "true" }, "More columns → scroll, or go on with the arrow keys");
+    this.cue = makeHtml("p", { class: "nnx-cue", "aria-hidden": "true" }, say("More columns → scroll, or go on with the arrow keys"));
     this.element = makeHtml("div", { class: "nnx-scroller" }, this.box, this.cue);
     this.sizes = new ResizeObserver(() => (this.cue.hidden = this.box.scrollWidth <= this.box.clientWidth));
     this.sizes.observe(this.box);

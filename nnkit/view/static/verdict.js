@@ -1,34 +1,44 @@
 // The verdict explorer: a verdict entry by entry, as marks or as numbers; hints open one after the other.
 
-import { makeButton, makeHtml, makeRoot, setText } from "./shared.js";
+import { makeButton, makeHtml, makeRoot, say, setText, speak } from "./shared.js";
 
-const WAYS = { mark: "Marks", yours: "Yours", expected: "Expected", difference: "Difference" };
+/** Return the ways to show an entry, each with the name and the title of its button. */
+function listWays() {
+  return {
+    mark: [say("Marks"), say("Show marks")],
+    yours: [say("Yours"), say("Show yours")],
+    expected: [say("Expected"), say("Show expected")],
+    difference: [say("Difference"), say("Show difference")],
+  };
+}
 
 class VerdictExplorer {
   constructor(model, el) {
     this.setup = model.get("setup");
     const { headline, grid, notes } = this.setup;
-    this.root = makeRoot(el, "Verdict");
+    this.root = makeRoot(el, say("Verdict"));
     this.root.append(makeHtml("strong", {}, headline), ...(grid ? this.evidence(grid) : []),
       ...notes.map((note) => makeHtml("p", { class: "nnx-notes" }, note)), this.hints());
     if (grid) this.choose(grid.cells.flat().every((cell) => cell.yours) && grid.cells.length === 1 ? "yours" : "mark");
   }
 
   evidence({ rows, columns, cells, above, below }) {
-    const ways = cells.flat().every((cell) => cell.yours) ? Object.keys(WAYS) : ["mark"];
-    this.ways = Object.fromEntries(ways.map((way) => [way, makeButton(WAYS[way], `Show ${WAYS[way].toLowerCase()}`,
+    const names = listWays();
+    const ways = cells.flat().every((cell) => cell.yours) ? Object.keys(names) : ["mark"];
+    this.ways = Object.fromEntries(ways.map((way) => [way, makeButton(...names[way],
       () => this.choose(way))]));
-    const next = makeButton("Next wrong →", "Go to the next wrong entry", () => this.next());
+    const next = makeButton(say("Next wrong →"), say("Go to the next wrong entry"), () => this.next());
     this.cells = cells.map((row, i) => row.map((cell, j) => this.cell(cell, i, j)));
     this.at = [0, 0];
     const head = makeHtml("tr", {}, makeHtml("td"), ...columns.map((name) => makeHtml("th", { scope: "col" }, name)));
     const body = rows.map((name, i) => makeHtml("tr", {}, makeHtml("th", { scope: "row" }, name), ...this.cells[i]));
     const table = makeHtml("table", {
-      class: "nnx-matrix", "aria-label": `${above}. Arrow keys go from entry to entry.`, keydown: (event) => this.key(event),
+      class: "nnx-matrix", "aria-label": say("{title}. Arrow keys go from entry to entry.", { title: above }),
+      keydown: (event) => this.key(event),
     }, makeHtml("tbody", {}, head, ...body));
     this.words = makeHtml("div", { class: "nnx-sentence", "aria-live": "polite" });
-    setText(this.words, "Point at an entry, or go to it with the arrow keys.");
-    const bar = makeHtml("div", { class: "nnx-bar", role: "group", "aria-label": "What to show" },
+    setText(this.words, say("Point at an entry, or go to it with the arrow keys."));
+    const bar = makeHtml("div", { class: "nnx-bar", role: "group", "aria-label": say("What to show") },
       ...(ways.length > 1 ? Object.values(this.ways) : []), next);
     return [makeHtml("p", {}, above), bar, makeHtml("div", { class: "nnx-sheet" }, table),
       below ? makeHtml("p", { class: "nnx-notes" }, below) : null, this.words].filter(Boolean);
@@ -80,9 +90,9 @@ class VerdictExplorer {
   /** A button that shows one more hint at each press. */
   hints() {
     const hints = makeHtml("div", { "aria-live": "polite" });
-    const more = makeButton("Hint", "Show a hint", () => {
+    const more = makeButton(say("Hint"), say("Show a hint"), () => {
       hints.append(makeHtml("p", { class: "nnx-hint" }, this.setup.hints[hints.children.length]));
-      setText(more, "Another hint");
+      setText(more, say("Another hint"));
       more.hidden = hints.children.length === this.setup.hints.length;
     });
     more.hidden = !this.setup.hints.length;
@@ -92,6 +102,7 @@ class VerdictExplorer {
 
 export default {
   render({ model, el }) {
+    speak(model.get("language"));
     new VerdictExplorer(model, el);
   },
 };
