@@ -14,7 +14,7 @@ from nnkit.gates.base import Gate
 from nnkit.graph import Graph
 from nnkit.renderers import register_renderer
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Gate", "Graph", "ShapeError", "check", "gates", "graph", "jacobian", "view"]
 
 _SUBMODULES = ("check", "data", "gates", "graph", "jacobian", "jax_path", "mlp", "numerical", "train", "view")

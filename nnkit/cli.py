@@ -1,4 +1,4 @@
-"""The `nnkit` command. The verbs `check` and `doctor` are here; other packages add theirs by entry points.
+"""The `nnkit` command. Its verbs `check`, `start`, `lab` and `doctor` are here; others come by entry points.
 
 A package with verbs of its own declares a function in the entry point group `nnkit.commands`. The function is given
 the object that `argparse`'s `add_subparsers` returns, and calls `add_verb` for each verb, with a function that takes
@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import codecs
 import gc
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
+import nnkit
 from nnkit.plugins import VERBS_ELSEWHERE, describe_missing_verb, find_install_command, load_plugins
 
 DISTRIBUTIONS = {
@@ -28,6 +32,12 @@ DISTRIBUTIONS = {
     "nbgrader": "nnkit-grader",
 }
 """Module → distribution, with its extra, that installs it; all others come with nnkit[learn]."""
+UNIX_MODULES = ("fcntl", "resource")
+"""Modules that come with Python, but not on Windows."""
+
+
+PLAIN = {"✓": "+", "✗": "x", "○": "o", "−": "-", "×": "x", "·": "*", "→": "->", "≥": ">=", "≤": "<=", "…": "..."}
+"""Characters of messages, as they are written in an encoding that lacks them."""
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -42,12 +52,30 @@ def check(args: argparse.Namespace) -> int:
     """Run the visible tests of an assignment notebook and show which exercises pass."""
     import json
 
-    from nnkit.check.notebook import command
+    from nnkit.check.notebook import cells, command
+    from nnkit.language import choose_language, speaking
 
-    report = command.check_notebook(args.notebook, args.time_limit)
-    chosen = [report.find(args.exercise)] if args.exercise else report.visible
-    print(json.dumps(report.to_dict(), indent=1) if args.json else command.summary(report, args.exercise))
+    with speaking(choose_language(cells.load_notebook(args.notebook).get("metadata", {}))):
+        report = command.check_notebook(args.notebook, args.time_limit)
+        chosen = [report.find(args.exercise)] if args.exercise else report.visible
+        print(json.dumps(report.to_dict(), indent=1) if args.json else command.summary(report, args.exercise))
     return 0 if all(result.passed or result.status == "when graded" for result in chosen) else 1
+
+
+def start(args: argparse.Namespace) -> int:
+    """Lay the lectures and assignments into a folder; files that are there stay as they are."""
+    from nnkit import course_folder
+
+    started = course_folder.start_course(args.folder, f"nnkit[learn] @ {args.colab}" if args.colab else "")
+    print(course_folder.describe_start(args.folder, started))
+    return 0
+
+
+def lab(args: argparse.Namespace) -> int:
+    """Open JupyterLab on the first lecture of a folder made by `nnkit start`."""
+    from nnkit import course_folder
+
+    return course_folder.open_lab(args.folder)
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, set[str]]:
@@ -57,7 +85,10 @@ def build_parser() -> tuple[argparse.ArgumentParser, set[str]]:
     """
     top = argparse.ArgumentParser(prog="nnkit", description="Learn backpropagation by writing it.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    top.add_argument("--version", action="version", version=f"nnkit {nnkit.__version__}")
     _add_check(verbs)
+    _add_start(verbs)
+    add_verb(verbs, lab).add_argument("folder", type=Path, nargs="?", default=Path(), help="default: the current one")
     add_verb(verbs, doctor)
     functions, errors = load_plugins()
     for add_commands in functions.values():
@@ -83,6 +114,22 @@ def add_course(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--course", type=Path, default=Path(), help="course folder (default: the current one)")
 
 
+def make_number_type(lowest: float, highest: float = math.inf, whole: bool = True) -> Callable[[str], float]:
+    """Return a type for an option of `argparse`: a number in these bounds, which is whole or finite."""
+    bounds = f"of at least {lowest:g}" if highest == math.inf else f"from {lowest:g} to {highest:g}"
+
+    def parse_number(text: str) -> float:
+        try:
+            number = int(text) if whole else float(text)
+        except ValueError:
+            number = math.nan
+        if not (lowest <= number <= highest and number < math.inf):
+            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if whole else ''}number {bounds}")
+        return number
+
+    return parse_number
+
+
 def _add_check(verbs: Any) -> None:
     sub = add_verb(verbs, check)
     sub.add_argument("notebook", type=Path, help="your copy of an assignment (a file that ends in .ipynb)")
@@ -93,9 +140,39 @@ def _add_check(verbs: Any) -> None:
     )
 
 
+def _add_start(verbs: Any) -> None:
+    sub = add_verb(verbs, start)
+    sub.add_argument("folder", type=Path, help="the folder, which is made if it does not exist")
+    sub.add_argument(
+        "--colab",
+        default="",
+        metavar="ADDRESS",
+        help="begin each notebook with a cell that installs nnkit where it is missing, from this address "
+        "(of a wheel, or git+https://… of a repository)",
+    )
+
+
+def _replace_letters(error: UnicodeError) -> tuple[str, int]:
+    """Return plain letters for those that an encoding lacks, and where to go on."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(PLAIN.get(letter, "?") for letter in error.object[error.start : error.end]), error.end
+
+
+def _describe(error: Exception) -> str:
+    """Return what an error says; of one of the system's, the file and the reason, without its number."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+    return str(error)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command. An error that the user can fix prints one line on stderr and returns exit status 2."""
     words = sys.argv[1:] if argv is None else list(argv)
+    codecs.register_error("nnkit.plain", _replace_letters)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="nnkit.plain")  # a pipe on Windows has a code page, without ✓
     parser, verbs = build_parser()
     if words and words[0] not in verbs and words[0] in VERBS_ELSEWHERE:
         print(f"nnkit: {describe_missing_verb(words[0])}", file=sys.stderr)
@@ -105,14 +182,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         code: int = args.run(args)
         return code
-    except (FileNotFoundError, ValueError, RuntimeError) as error:
-        print(f"nnkit: {error}", file=sys.stderr)
+    except (OSError, ValueError, RuntimeError) as error:
+        if isinstance(error, OSError) and not (error.filename or isinstance(error, FileNotFoundError)):
+            raise
+        print(f"nnkit: {_describe(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("nnkit: interrupted.", file=sys.stderr)
         return 130
     except ModuleNotFoundError as missing_module:
         name = str(missing_module.name)
+        if name in UNIX_MODULES:
+            print("nnkit: this works on Linux and macOS; on Windows, run it in WSL 2 (wsl --install).", file=sys.stderr)
+            return 2
         wanted = DISTRIBUTIONS.get(name.partition(".")[0], "nnkit[learn]")
         print(f"nnkit: {name} is not installed: {find_install_command(wanted)}", file=sys.stderr)
         return 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +30,13 @@ device = jax.devices()[0]
 print(jax.__version__, device.platform, device.device_kind, sep="|")
 """
 
+FONTS = {"ko": ("Korean", "fonts-noto-cjk")}
+"""Language → its name, and Debian's package of a font that has its letters."""
+DNF_NAMES = {"fonts-dejavu-core": "dejavu-sans-fonts", "fonts-noto-cjk": "google-noto-sans-cjk-fonts"}
+"""Debian's name of a package → Fedora's."""
+
+SANDBOX_PROBE = "from nnkit_grader.sandbox.detect import choose_sandbox; print(choose_sandbox(preload=()).kind)"
+"""Program that prints the sandbox which grading would use; it fails if there is none, or no grader is installed."""
 FONT_PROBE = """
 from matplotlib import font_manager
 font_manager.findfont("DejaVu Sans", fallback_to_default=False)
@@ -179,19 +188,40 @@ def _find_mac_browser() -> str | None:
 
 
 def _check_sandbox() -> MachineFinding:
-    """Check that bubblewrap is installed and may create namespaces, by running it."""
+    """Check that bubblewrap is installed and may create namespaces, by running it; if not, name what grading uses."""
     if platform.system() != "Linux":
-        fix = "run the grader on Linux: in a virtual machine, or under WSL"
-        return MachineFinding("sandbox", False, "bubblewrap is for Linux only", fix, "TAs, admins, tests")
+        return _check_container()
     bwrap = shutil.which("bwrap")
-    if not bwrap:
-        return MachineFinding(
-            "sandbox", False, "no bubblewrap", _get_install_command(apt="bubblewrap"), "TAs, admins, tests"
+    if bwrap:
+        fix, (_, fault) = (
+            _get_namespace_command(),
+            _run_program([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"]),
         )
-    _, fault = _run_program([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"])
-    if fault:
-        return MachineFinding("sandbox", False, fault, _get_namespace_command(), "TAs, admins, tests")
-    return MachineFinding("sandbox", True, "bubblewrap runs without network", "", "TAs, admins, tests")
+    else:
+        fix, fault = _get_install_command(apt="bubblewrap"), "no bubblewrap"
+    if not fault:
+        return MachineFinding("sandbox", True, "grading uses bubblewrap, without network", "", "TAs, admins, tests")
+    kind, missing = _run_program([sys.executable, "-c", SANDBOX_PROBE])
+    if kind == "kernel" and "KUBERNETES_SERVICE_HOST" in os.environ:
+        detail = f"grading uses the kernel's own (Landlock and seccomp), as it should in a pod: {fault}"
+        return MachineFinding("sandbox", True, detail, "", "TAs, admins, tests")
+    if "ModuleNotFoundError" not in missing:  # on a machine with the grader
+        used = "the kernel's own (Landlock and seccomp)" if kind == "kernel" else "none, and refuses to run submissions"
+        fault += f"; grading uses {used}"
+    return MachineFinding("sandbox", False, fault, fix, "TAs, admins, tests")
+
+
+def _check_container() -> MachineFinding:
+    """Check that the grader can use Docker or Podman, on a system where nothing else keeps submissions apart."""
+    if platform.system() == "Windows":
+        fix = "run the grader in WSL 2 (wsl --install)"
+        return MachineFinding("sandbox", False, "grading needs Linux or macOS", fix, "TAs, admins")
+    kind, fault = _run_program([sys.executable, "-c", SANDBOX_PROBE])
+    if kind == "container":
+        return MachineFinding("sandbox", True, "grading uses a container, without network", "", "TAs, admins")
+    detail = "no nnkit-grader" if "ModuleNotFoundError" in fault else "no container that works"
+    fix = "install and start Docker or Podman, then: make sandbox-image"
+    return MachineFinding("sandbox", False, detail, fix, "TAs, admins")
 
 
 def _get_namespace_command() -> str:
@@ -210,7 +240,19 @@ def _check_fonts() -> MachineFinding:
     if answer == "0":
         fix = _get_install_command(apt="fonts-dejavu-core", brew="--cask font-dejavu")
         return MachineFinding("fonts", False, "none for the browser", fix, "learners, tests")
+    language = _get_language()
+    if language in FONTS and platform.system() == "Linux":
+        name, package = FONTS[language]
+        families, fault = _run_program(["fc-list", f":lang={language}", "family"])
+        if fault or not families:
+            return MachineFinding("fonts", False, f"none for {name}", _get_install_command(apt=package), "learners")
     return MachineFinding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
+
+
+def _get_language() -> str:
+    """Return the code of the language that the environment asks for: NNKIT_LANG, else the system's."""
+    wanted = (os.environ.get(name, "") for name in ("NNKIT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))
+    return re.split("[_.@-]", next(filter(None, wanted), ""))[0].lower()
 
 
 def _get_install_command(apt: str, brew: str = "") -> str:
@@ -218,7 +260,7 @@ def _get_install_command(apt: str, brew: str = "") -> str:
     if brew and platform.system() == "Darwin":
         return f"brew install {brew}"
     if shutil.which("dnf") and not shutil.which("apt-get"):
-        return f"sudo dnf install {apt.replace('fonts-dejavu-core', 'dejavu-sans-fonts')}"
+        return f"sudo dnf install {DNF_NAMES.get(apt, apt)}"
     return f"sudo apt-get install {apt}"
 
 

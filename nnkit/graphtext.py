@@ -28,9 +28,9 @@ def format_value(value: Array) -> str:
             return f"{float(value) + 0.0:.4g}".replace("-", "−")  # + 0.0: there is one zero, 0
         if np.size(value) > 6:
             return f"array {shape}"
-        array = np.asarray(value)
-        array = array + 0.0 if array.dtype.kind == "f" else array
-        return np.array2string(array, precision=3, separator=", ").replace("\n", "").replace("-", "−")
+        numbers = {"bool": str, "int_kind": str, "float_kind": lambda number: f"{number + 0.0:.4g}"}
+        text = np.array2string(np.asarray(value), separator=", ", formatter=numbers)  # type: ignore[arg-type]
+        return " ".join(text.split()).replace("-", "−")
     except TypeError:  # under jax.jit there are no numbers to show yet
         return f"traced {shape}"
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -11,8 +13,11 @@ from typing import Any
 COMMANDS_GROUP = "nnkit.commands"
 
 VERBS_ELSEWHERE = {
-    **dict.fromkeys(("autograde", "bundle", "demo", "demo-class", "release", "report"), "nnkit-grader"),
-    **dict.fromkeys(("hub", "receipt"), "nnkit-hub"),
+    **dict.fromkeys(
+        ("autograde", "bundle", "demo", "demo-class", "init-course", "release", "report", "translate", "verify"),
+        "nnkit-grader",
+    ),
+    **dict.fromkeys(("hub", "receipt", "roster"), "nnkit-hub"),
 }
 """Verb → distribution that adds it, for the message of an installation without it."""
 
@@ -43,6 +48,13 @@ def find_install_command(wanted: str) -> str:
     if own == wanted:
         return f"pip install {shlex.quote(wanted)}"
     return "pip install " + " ".join(f"-e {shlex.quote(folder)}" for folder in (*others, own + bracket + extra))
+
+
+def find_own_command() -> str:
+    """Return how a shell calls this environment's `nnkit`: by its name where it finds that one, else by its path."""
+    own = Path(sys.executable).with_name("nnkit")
+    found = shutil.which("nnkit")
+    return "nnkit" if not own.exists() or (found and Path(found).parent == own.parent) else shlex.quote(str(own))
 
 
 def describe_missing_verb(verb: str) -> str:

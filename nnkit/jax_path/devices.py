@@ -77,7 +77,7 @@ def explain_missing_gpu() -> str:
 def _read_driver_version() -> str:
     """Return the version of the NVIDIA driver, "" if there is none."""
     version = Path("/proc/driver/nvidia/version")
-    found = re.search(r"(\d+\.\d+[.\d]*)", version.read_text()) if version.exists() else None
+    found = re.search(r"(\d+\.\d+[.\d]*)", version.read_text(encoding="utf-8")) if version.exists() else None
     return found[1] if found else ""
 
 
@@ -134,8 +134,8 @@ def measure_free_memory(device: Any) -> int:
         return int(0.8 * (stats["bytes_limit"] - stats.get("bytes_in_use", 0)))
     free = [os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if hasattr(os, "sysconf") else [2**32]
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-    if limit.exists() and used.exists() and limit.read_text().strip().isdigit():
-        free.append(int(limit.read_text()) - int(used.read_text()))
+    if limit.exists() and used.exists() and limit.read_text(encoding="utf-8").strip().isdigit():
+        free.append(int(limit.read_text(encoding="utf-8")) - int(used.read_text(encoding="utf-8")))
     return max(min(free) // 2, 2**20)
 
 

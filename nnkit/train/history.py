@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nnkit.arrays import Array
+from nnkit.language import say
 
 PER_EPOCH = ("epoch_ends", "train_accuracy", "val_loss", "val_accuracy")
 LARGE_WEIGHT = 1e4
@@ -83,27 +84,41 @@ def explain_stop(loss: float, losses: list[float], parameters: Mapping[str, Arra
 
     Only the arguments are used, so that a resumed training gives the same explanation.
     """
-    start = f"Stopped at step {len(losses)}, since the loss is {loss:g}"
+    stop: dict[str, Any] = {"step": len(losses), "loss": loss}
     examples = _describe_not_finite(x)
     if examples is not None:
-        return f"{start}: x holds {examples}."
+        return say("Stopped at step {step}, since the loss is {loss:g}: x holds {examples}.", **stop, examples=examples)
     if not losses:
-        return (
-            f"{start} before any update: look for an overflow, a log(0) or a division by zero in the gates' forward, "
-            "or start from smaller weights."
+        return say(
+            "Stopped at step {step}, since the loss is {loss:g} before any update: look for an overflow, a log(0) or a "
+            "division by zero in the gates' forward, or start from smaller weights.",
+            **stop,
         )
     sizes = {name: _find_largest(p) for name, p in parameters.items()}
     name = max(sizes, key=lambda key: math.inf if math.isnan(sizes[key]) else sizes[key])
-    top, smaller = max(losses), "" if rate is None else f" than {rate:g}, as {rate / 10:g}"
+    top = max(losses)
     if top > LARGE_RISE * abs(losses[0]) or sizes[name] > LARGE_WEIGHT:
-        rose = f"it rose from {losses[0]:.3g} to {top:.3g}"
-        grown = f"{name} grew to {sizes[name]:.3g}" if sizes[name] > LARGE_WEIGHT else rose
-        return f"{start}: {grown} and overflowed, so the step size is too large; try a smaller one{smaller}."
+        grown = say(
+            "Stopped at step {step}, since the loss is {loss:g}: {name} grew to {size:.3g} and overflowed, so the step "
+            "size is too large; "
+            if sizes[name] > LARGE_WEIGHT
+            else "Stopped at step {step}, since the loss is {loss:g}: it rose from {first:.3g} to {top:.3g} and "
+            "overflowed, so the step size is too large; ",
+            **stop, name=name, size=sizes[name], first=losses[0], top=top,
+        )  # fmt: skip
+        if rate is None:
+            return grown + say("try a smaller one.")
+        return grown + say("try a smaller one than {rate:g}, such as {smaller:g}.", rate=rate, smaller=rate / 10)
     if math.isnan(sizes[name]):
-        return f"{start}: {name} holds NaN since the last update, so look for 0/0 or an overflow in a gate's backward."
-    return (
-        f"{start}, though neither it nor the parameters had grown: the step size is not to blame; look for a log(0), "
-        "a 0/0 or an overflow in a gate's forward."
+        return say(
+            "Stopped at step {step}, since the loss is {loss:g}: {name} holds NaN since the last update, so look for "
+            "0/0 or an overflow in a gate's backward.",
+            **stop, name=name,
+        )  # fmt: skip
+    return say(
+        "Stopped at step {step}, since the loss is {loss:g}, though neither it nor the parameters had grown: the step "
+        "size is not to blame; look for a log(0), a 0/0 or an overflow in a gate's forward.",
+        **stop,
     )
 
 
@@ -117,4 +132,9 @@ def _describe_not_finite(x: Any) -> str | None:
     if array.dtype.kind != "f" or np.isfinite(array).all():
         return None
     index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-    return f"{'NaN' if np.isnan(array[index]) else 'infinity'} (first at {list(index)} of this batch)"
+    return say(
+        "NaN (first at {place} of this batch)"
+        if np.isnan(array[index])
+        else "infinity (first at {place} of this batch)",
+        place=list(index),
+    )

@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from helpers.paths import ROOT
 from nnkit import cli, plugins
 
-OWN_VERBS = {"check", "doctor"}
+OWN_VERBS = {"check", "doctor", "lab", "start"}
 PLUGIN = '''
 def add_commands(verbs):
     from nnkit.cli import add_verb
@@ -166,3 +166,59 @@ def test_importing_nnkit_loads_nothing_but_numpy_and_the_standard_library(python
     )
     done = subprocess.run([python, "-c", program], capture_output=True, text=True, check=True)
     assert {name for name in done.stdout.split() if not name.startswith("_")} == {"nnkit", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["hub", "--port", "99999999"], "argument --port: '99999999' is not a whole number from 1 to 65535"),
+        (["hub", "--port", "0"], "argument --port: '0' is not a whole number from 1 to 65535"),
+        (["hub", "--port", "http"], "argument --port: 'http' is not a whole number from 1 to 65535"),
+        (["demo-class", "ps1", "-n", "-3"], "argument -n/--number: '-3' is not a whole number of at least 1"),
+        (["demo-class", "ps1", "-n", "0"], "argument -n/--number: '0' is not a whole number of at least 1"),
+        (["demo", "-n", "2.5"], "argument -n/--number: '2.5' is not a whole number of at least 1"),
+        (["autograde", "ps1", "-j", "0"], "argument -j/--jobs: '0' is not a whole number of at least 1"),
+        (["autograde", "ps1", "--seed", "-1"], "argument --seed: '-1' is not a whole number of at least 0"),
+        *(
+            (
+                ["roster", "extend", "ada", "ps1", "--course", ".", "--days", days],
+                f"--days: '{days}' is not a number from",
+            )
+            for days in ("nan", "inf", "1e9", "two")
+        ),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused_with_its_bounds(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err
+
+
+def test_numbers_within_the_bounds_are_taken() -> None:
+    assert [cli.make_number_type(1, 65535)(text) for text in ("1", "65535")] == [1, 65535]
+    assert cli.make_number_type(-1, 1, whole=False)("-0.5") == -0.5
+
+
+def test_a_file_that_cannot_be_opened_is_named_without_the_systems_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, reason in ((tmp_path / "nosuch.json", "no such file or directory"), (tmp_path, "is a directory")):
+        assert cli.main(["receipt", str(path)]) == 2
+        assert capsys.readouterr() == ("", f"nnkit: {path}: {reason}.\n")
+
+
+def test_a_command_is_named_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After `make`, the environment is not activated."""
+    environment = tmp_path / "my env" / "bin"
+    environment.mkdir(parents=True)
+    for name in ("python", "nnkit"):
+        (environment / name).write_text("#!/bin/sh\n")
+        (environment / name).chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(environment / "python"))
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert plugins.find_own_command() == f"'{environment / 'nnkit'}'"
+    monkeypatch.setenv("PATH", str(environment))
+    assert plugins.find_own_command() == "nnkit"

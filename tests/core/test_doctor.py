@@ -49,6 +49,35 @@ def test_the_report_fits_one_screen_and_says_ok_in_words(here: list[MachineFindi
     assert "\x1b" not in report(here)
 
 
+@pytest.mark.parametrize(
+    ("environ", "families", "fix"),
+    [
+        ({"LANG": "ko_KR.UTF-8"}, "", "sudo apt-get install fonts-noto-cjk"),
+        ({"LANG": "ko"}, "Noto Sans CJK KR", ""),
+        ({"NNKIT_LANG": "ko", "LANG": "en_US.UTF-8"}, "", "sudo apt-get install fonts-noto-cjk"),
+        ({"NNKIT_LANG": "en", "LANG": "ko_KR.UTF-8"}, "", ""),
+        ({"LC_ALL": "C.UTF-8", "LANG": "ko_KR.UTF-8"}, "", ""),
+    ],
+)
+def test_a_font_for_korean_is_asked_for_by_those_who_read_korean(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environ: dict[str, str], families: str, fix: str
+) -> None:
+    for name in ("NNKIT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    listing = tmp_path / "fc-list"
+    listing.write_text(f"#!/bin/sh\n[ \"$1\" = :lang=ko ] && printf '%s' '{families}'\n")
+    listing.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(doctor, "FONT_PROBE", "print(7)")  # DejaVu Sans is there, among 7 fonts
+    monkeypatch.setattr(doctor.shutil, "which", lambda name: None)  # no dnf: Debian
+    finding = doctor._check_fonts()
+    assert (finding.ok, finding.fix) == (not fix, fix)
+    assert ("Korean" in finding.detail) is bool(fix)
+
+
 def test_with_nothing_on_the_path_browser_and_sandbox_are_missing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -72,8 +101,30 @@ def test_a_sandbox_that_is_installed_but_forbidden_is_missing(monkeypatch: pytes
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
     finding = doctor._check_sandbox()
     assert not finding.ok
-    assert finding.detail == "bwrap: setting up uid map: Permission denied"
+    fault = "bwrap: setting up uid map: Permission denied"
+    assert finding.detail == f"{fault}; grading uses the kernel's own (Landlock and seccomp)"
     assert "sysctl" in finding.fix
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "10.0.0.1")
+    in_a_pod = doctor._check_sandbox()
+    assert (in_a_pod.ok, in_a_pod.fix) == (True, "")
+    assert fault in in_a_pod.detail
+
+
+@pytest.mark.parametrize(
+    ("system", "probe", "ok", "fix"),
+    [
+        ("Darwin", "print('container')", True, ""),
+        ("Darwin", "exit(1)", False, "install and start Docker or Podman, then: make sandbox-image"),
+        ("Windows", "print('container')", False, "run the grader in WSL 2 (wsl --install)"),
+    ],
+)
+def test_elsewhere_than_on_linux_grading_needs_a_container(
+    monkeypatch: pytest.MonkeyPatch, system: str, probe: str, ok: bool, fix: str
+) -> None:
+    monkeypatch.setattr(doctor.platform, "system", lambda: system)
+    monkeypatch.setattr(doctor, "SANDBOX_PROBE", probe)
+    finding = doctor._check_sandbox()
+    assert (finding.ok, finding.fix) == (ok, fix)
 
 
 def test_a_python_that_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -302,7 +302,7 @@ ONE_OF_A_KIND = tuple({type(row.gate): row for row in ROWS if type(row.gate) not
 
 
 @pytest.mark.parametrize("row", ONE_OF_A_KIND, ids=lambda row: repr(row.gate))
-@settings(max_examples=5)
+@settings(max_examples=3)
 @given(data=st.data())
 def test_every_other_gate_is_that_of_jax_at_any_shape(row: Row, data: st.DataObject) -> None:
     kind = type(row.gate)

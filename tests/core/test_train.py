@@ -278,7 +278,7 @@ def test_steps_that_are_too_large_are_reported() -> None:
     assert not np.isfinite(history.loss[-1])
     assert np.isfinite(history.loss[:-1]).all()
     assert history.stopped.startswith(f"Stopped at step {step}, since the loss is ")
-    assert "so the step size is too large; try a smaller one than 0.5, as 0.05." in history.stopped
+    assert "so the step size is too large; try a smaller one than 0.5, such as 0.05." in history.stopped
     assert history.stopped in repr(Result(parameters, history))
     assert len(history.epoch_ends) == step
     verdict = check_training(history.loss)

@@ -258,8 +258,16 @@ def ufuncs_with_options(x: Any) -> Any:
 @pytest.mark.parametrize(
     "function",
     [
-        through_other_views, where_a_mask_is, where_other_entries_go, ufuncs_with_options, written, through_a_view,
-        through_a_copy, numbers_stay, added_at, many_functions,
+        through_other_views,
+        where_a_mask_is,
+        where_other_entries_go,
+        ufuncs_with_options,
+        written,
+        through_a_view,
+        through_a_copy,
+        numbers_stay,
+        added_at,
+        many_functions,
     ],
     ids=lambda f: f.__name__,
 )
