@@ -21,20 +21,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psutil
 from hostile import course, honest
 
+from helpers.sandboxes import FOR_EVER, SITUATIONS, list_processes
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
-from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_submission, repair_notebook
+from nnkit_grader.intake.open_submission import open_submission
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, repair_notebook
 from nnkit_grader.rpc.connection import Connection
-from nnkit_grader.sandbox import Limits, Sandbox
+from nnkit_grader.sandbox import Limits
 from nnkit_grader.sandbox.sandbox import Child
 
-SECONDS = TimeLimits(cell=2.0, whole=15.0)
+SECONDS = TimeLimits(cell=1.0, whole=12.0)
 """For attacks: what never ends is given up soon."""
 PATIENT = TimeLimits(cell=120.0, whole=600.0)
 """For honest submissions, also on a busy machine."""
-LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24)
+LIMITS = Limits(memory=2**30, cpu=20, files=48, file_size=4 * 2**20, disk=8 * 2**20, threads=24, turn=FOR_EVER)
 LATE = 120.0
 """Seconds beyond all limits after which grading one submission counts as stuck."""
 MEMORY = 700 * 2**20
@@ -146,9 +147,10 @@ def _importable() -> list[Path]:
 class Arena:
     """One warm sandbox, with a neighbour that runs beside each attack."""
 
-    def __init__(self, kind: str, ground: Ground):
-        self.ground = ground
-        self.sandbox = Sandbox(kind)
+    def __init__(self, situation: str, ground: Ground):
+        self.situation, self.ground = situation, ground
+        make, kind = SITUATIONS[situation]
+        self.sandbox = make(kind)
         self.child = self.sandbox.start(LIMITS)
         self.neighbour = Connection(self.child.channel)
         self.neighbour.run_cell(1, f"open('answer', 'w').write({ground.secret!r})")
@@ -178,8 +180,8 @@ class Arena:
             time.sleep(0.01)
         return len(self._processes()) == self.processes
 
-    def _processes(self) -> list[psutil.Process]:
-        return psutil.Process(self.sandbox._process.pid).children(recursive=True)
+    def _processes(self) -> set[int]:
+        return list_processes(self.sandbox)
 
     def grade(self, folder: Path, seconds: TimeLimits = SECONDS) -> Fork:
         """Begin to grade what lies in `folder`."""

@@ -81,12 +81,12 @@ LIMIT_ATTACKS = [
     Attack("exit", "Ends the process in its cell, as if all were well.", "import os; os._exit(0)"),
     Attack(
         "output flood",
-        "Prints a gigabyte, in large and in small pieces, on both streams.",
+        "Prints half a gigabyte, in large and in small pieces, on both streams.",
         """
         import sys
-        for _ in range(200):
+        for _ in range(100):
             print("x" * 5_000_000)
-        for i in range(100_000):
+        for i in range(50_000):
             print(i, file=sys.stdout if i % 2 else sys.stderr)
         """,
     ),

@@ -220,6 +220,19 @@ tell(lambda: os.mkfifo("/tmp/nnkit_attack_fifo"))
 """,
     ),
     Attack(
+        "holding up others",
+        "Takes a lease on its files, fills pipes with the kernel's memory, and writes out every disk, over and over.",
+        NATIVE
+        + """
+import fcntl, time
+tell(lambda: fcntl.fcntl(open("leased", "w"), 1024, fcntl.F_WRLCK) == 0 and print("GOT a lease"))
+tell(lambda: fcntl.fcntl(os.pipe()[1], 1031, 2**20) and print("GOT the kernel's memory"))
+until = time.monotonic() + 0.3
+while time.monotonic() < until:
+    libc.sync(); libc.syncfs(1)
+""",
+    ),
+    Attack(
         "planted modules",
         "Writes files named like modules to the scratch and wherever Python looks, then has the process started anew.",
         """

@@ -57,7 +57,7 @@ PROTOCOL_ATTACKS = [
             "square": """
             class SquareGate:
                 def forward(self, x):
-                    time.sleep(2.3)
+                    time.sleep(1.3)
                     return x**2, x
                 backward = forward
             """
@@ -70,7 +70,7 @@ PROTOCOL_ATTACKS = [
         + """
 class Slow:
     def recv(self, count):
-        time.sleep(1.9)
+        time.sleep(0.9)
         return channel.recv(min(count, 1000))
     def __getattr__(self, name):
         return getattr(channel, name)

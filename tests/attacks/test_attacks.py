@@ -1,11 +1,14 @@
 """Hostile submissions of ps1: none gains points, reaches a target, or harms other submissions.
 
-Attacks on the sandbox run in both kinds of sandbox, the others in one of them, in turn.
+Attacks on the sandbox run in both kinds of sandbox, each followed by an honest exercise. The others run in one of them,
+in turn; honest submissions follow them all. With NNKIT_ATTACKS=every, each runs in both kinds, started by root and by
+an ordinary user; NNKIT_ATTACKS=container,container-bare names others.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +19,15 @@ from hostile import HONEST, Attack, honest, written
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.examiner.examiner import examine_submission
-from nnkit_grader.intake.submission import Submission, SubmittedCell
+from nnkit_grader.intake.submission import Submission
+from nnkit_grader.intake.submitted_cell import SubmittedCell
 
 pytestmark = pytest.mark.escape
-KINDS = ("bwrap", "kernel")
+WANTED = os.environ.get("NNKIT_ATTACKS", "").replace("every", "bwrap,kernel,bwrap-ordinary,kernel-ordinary")
+EVERY = bool(WANTED)
+KINDS = tuple(WANTED.split(",")) if EVERY else ("bwrap", "kernel")
 CASES = [(attack, KINDS) for attack in ON_THE_SANDBOX]
-CASES += [(attack, (KINDS[number % 2],)) for number, attack in enumerate(ON_THE_TESTS)]
+CASES += [(attack, KINDS if EVERY else (KINDS[number % 2],)) for number, attack in enumerate(ON_THE_TESTS)]
 
 
 @pytest.fixture(scope="module")
@@ -42,17 +48,17 @@ def arenas(ground: Ground) -> Iterator[list[Arena]]:
 def test_an_attack_gains_nothing_and_costs_nobody_anything(
     arenas: list[Arena], attack: Attack, kinds: tuple[str, ...], tmp_path: Path
 ) -> None:
-    arenas = [arena for arena in arenas if arena.sandbox.kind in kinds]
-    begun = [arena.grade(handed_in(attack, arena, tmp_path / arena.sandbox.kind)) for arena in arenas]
+    arenas = [arena for arena in arenas if arena.situation in kinds]
+    begun = [arena.grade(handed_in(attack, arena, tmp_path / arena.situation)) for arena in arenas]
     for arena, graded in [(arena, fork.graded()) for arena, fork in zip(arenas, begun)]:
         complaints = gained(attack, graded) + arena.ground.complaints(graded.seen())
-        assert complaints == [], arena.sandbox.kind
-        assert arena.neighbour_is_well(), arena.sandbox.kind
-
-    following = [arena.grade_an_honest_exercise() for arena in arenas]
-    for arena, after in [(arena, fork.graded()) for arena, fork in zip(arenas, following)]:
-        assert (after.score, after.events()) == (HONEST, []), arena.sandbox.kind
-        assert arena.is_alone_with_its_neighbour(), arena.sandbox.kind
+        assert complaints == [], arena.situation
+        assert arena.neighbour_is_well(), arena.situation
+    if attack in ON_THE_SANDBOX:
+        for arena, fork in [(arena, arena.grade_an_honest_exercise()) for arena in arenas]:
+            after = fork.graded()
+            assert (after.score, after.events()) == (HONEST, []), arena.situation
+    assert all(arena.is_alone_with_its_neighbour() for arena in arenas)
 
 
 def gained(attack: Attack, graded: Graded) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnkit_grader.sandbox import visible_paths
 
-_KEPT_CAPABILITIES = ("SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "FOWNER")
+KEPT_CAPABILITIES = ("SETUID", "SETGID", "KILL", "DAC_OVERRIDE", "FOWNER", "SYS_NICE")
 """Capabilities that root keeps inside, to make each child an ordinary user and to clean up; a child keeps none."""
 
 
@@ -27,7 +27,7 @@ def build_command(readable: list[Path], environment: Mapping[str, str]) -> list[
     words += ["--hostname", "sandbox", "--die-with-parent", "--new-session", "--clearenv"]
     words += [word for name, value in environment.items() for word in ("--setenv", name, value)]
     words += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
-    words += [word for name in _KEPT_CAPABILITIES for word in ("--cap-add", f"CAP_{name}") if os.geteuid() == 0]
+    words += [word for name in KEPT_CAPABILITIES for word in ("--cap-add", f"CAP_{name}") if os.geteuid() == 0]
     links = dict(visible_paths.list_links(readable))
     folders = {folder for path in readable for folder in path.parents} - {Path("/"), Path("/tmp")}
     for folder in sorted(folders):  # otherwise only root could pass through some of them

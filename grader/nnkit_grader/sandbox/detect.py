@@ -6,16 +6,18 @@ import contextlib
 import platform
 from collections.abc import Sequence
 
-from nnkit_grader.sandbox import bwrap, landlock, system
+from nnkit_grader.sandbox import bwrap, container, landlock, system
 from nnkit_grader.sandbox.sandbox import PRELOADABLE_MODULES, Sandbox, SandboxError
 
-KINDS = ("bwrap", "kernel", "none")
+KINDS = ("bwrap", "kernel", "container", "none")
 """The kinds of sandbox, from the strongest to no protection at all."""
 
 ADVICE = (
-    "Use a Linux machine with kernel 5.13 or later and install bubblewrap (sudo apt-get install bubblewrap), or let "
-    "submissions read your files and use your network: --sandbox none."
+    "Use a Linux machine with kernel 5.13 or later and install bubblewrap (sudo apt-get install bubblewrap), or "
+    "install Docker or Podman and run make sandbox-image, or let submissions read your files and use your network: "
+    "--sandbox none."
 )
+CONTAINER_ADVICE = "Install and start Docker or Podman, and build the image for submissions: make sandbox-image."
 
 
 def choose_sandbox(wanted: str = "auto", preload: Sequence[str] = PRELOADABLE_MODULES) -> Sandbox:
@@ -26,7 +28,7 @@ def choose_sandbox(wanted: str = "auto", preload: Sequence[str] = PRELOADABLE_MO
     if wanted not in (*KINDS, "auto"):
         raise SandboxError(f"There is no sandbox {wanted!r}: choose auto, {', '.join(KINDS[:-1])} or {KINDS[-1]}.")
     reasons = []
-    for kind in ("bwrap", "kernel") if wanted == "auto" else (wanted,):
+    for kind in KINDS[:-1] if wanted == "auto" else (wanted,):
         reason = find_missing(kind)
         if not reason:
             try:
@@ -34,13 +36,16 @@ def choose_sandbox(wanted: str = "auto", preload: Sequence[str] = PRELOADABLE_MO
             except SandboxError as error:
                 reason = str(error).rstrip(".")
         reasons.append(reason)
-    raise SandboxError(f"No sandbox works here: {'; '.join(dict.fromkeys(reasons))}. {ADVICE}")
+    advice = ADVICE if platform.system() == "Linux" and wanted != "container" else CONTAINER_ADVICE
+    raise SandboxError(f"No sandbox works here: {'; '.join(dict.fromkeys(reasons))}. {advice}")
 
 
 def find_missing(kind: str) -> str:
     """Return what this kind of sandbox needs and the machine lacks, as a clause; "" if nothing is missing."""
+    if kind == "container":
+        return container.find_missing()
     if platform.system() != "Linux":
-        return f"a sandbox needs Linux, and this is {platform.system()}"
+        return f"without a container, a sandbox needs Linux, and this is {platform.system()}"
     if system.find_column() is None:
         return f"the sandbox supports {' and '.join(system.MACHINES)}, and not {platform.machine()}"
     if kind == "bwrap" and bwrap.find_program() is None:

@@ -49,6 +49,7 @@ def _serve_channel(
             lockdown.send_message(leash, json.dumps({"trouble": f"{type(trouble).__name__}: {trouble}"}).encode())
             os._exit(EXIT_NOT_LOCKED)
         walls = {"namespaces": confinement.namespaces, "own_disk": confinement.own_disk, "counted": confinement.counted}
+        walls["landlock"] = confinement.landlock
         lockdown.send_message(leash, json.dumps({"pid": os.getpid(), **walls}).encode())
         leash.close()
         importlib.import_module(serves).serve(channel, confinement.scratch)

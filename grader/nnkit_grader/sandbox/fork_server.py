@@ -29,12 +29,10 @@ from nnkit_grader.compat import freeze_heap
 from nnkit_grader.sandbox import fork_child, lockdown, mounts, usage, visible_paths
 from nnkit_grader.sandbox.limits import Limits
 
-ALWAYS_PRELOADED = ("numpy", "IPython.core.interactiveshell", "nnkit", "nnkit.check")
+ALWAYS_PRELOADED = ("numpy", "IPython.core.interactiveshell", "nnkit", "nnkit.check", "nnkit.guesses")
 """Modules imported before the first fork, besides those of the settings."""
 CHECK_SECONDS = 0.05
 """Time between two checks of what the children have used."""
-YIELD_CPU_SECONDS = 0.5
-"""Computing time after which a child yields to the others: most likely it is in a loop."""
 USERS = range(60_600, 61_100)
 """User ids for children if the server runs as root: outside the ranges of distributions and systemd."""
 
@@ -122,9 +120,13 @@ class ForkServer:
     def start_child(self, limits: dict[str, Any], channel: int, leash: socket.socket) -> None:
         """Fork a child with these limits."""
         scratch = self.base / f"learner-{secrets.token_hex(8)}"
-        confinement = lockdown.Confinement(
-            scratch, Limits.from_json(limits), next(self.users), self.settings.kind != "none"
-        )
+        kind = self.settings.kind
+        confinement = lockdown.Confinement(scratch, Limits.from_json(limits), next(self.users), kind != "none")
+        if kind == "container":  # where the kernel may not keep children from writing beside their folders
+            confinement.contained = True
+            scratch.mkdir(mode=0o700)
+            if confinement.user is not None:
+                os.chown(scratch, confinement.user, confinement.user)
         number, group = fork_child.start_child(
             confinement, channel, leash.fileno(), self.readable, self.settings.serves
         )
@@ -176,7 +178,7 @@ class ForkServer:
         for number, running in self.running.items():
             if reason := usage.find_excess(running.confinement, number):
                 self.kill(number, reason)
-            elif not running.yielding and usage.read_cpu_seconds(number) > YIELD_CPU_SECONDS:
+            elif not running.yielding and 1000 * usage.read_cpu_seconds(number) > running.confinement.limits.turn:
                 running.yielding = usage.yield_to_others(number, running.group)
 
 

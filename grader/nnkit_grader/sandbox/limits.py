@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 GIB = 2**30
@@ -17,6 +18,8 @@ class Limits:
 
     memory: int = 4 * GIB
     """Address space in bytes (RLIMIT_AS)."""
+    resident: int = 4 * GIB
+    """Memory in bytes; watched from outside."""
     cpu: int = 120
     """Computing time of all threads together, in seconds."""
     files: int = 64
@@ -27,11 +30,18 @@ class Limits:
     """Size of all files together in bytes."""
     threads: int = 64
     """Number of threads, the first one included."""
+    turn: int = 500
+    """Computing time in milliseconds after which it leaves the machine to others: most likely it is in a loop."""
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ValueError(f"The limit {name} must be a whole number from 1 on, not {value!r}.")
+
+    def make_room(self, files: Mapping[str, bytes]) -> Limits:
+        """Return these limits for a process that gets files of the course besides its own."""
+        sizes = [len(content) for content in files.values()]
+        return replace(self, file_size=max(self.file_size, *sizes, 1), disk=self.disk + sum(sizes))
 
     @property
     def entries(self) -> int:

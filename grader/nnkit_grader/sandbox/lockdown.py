@@ -39,6 +39,9 @@ class Confinement:
     """True if the kernel counts its threads."""
     own_disk: bool = False
     """True if the kernel counts its bytes and files."""
+    landlock: bool = False
+    contained: bool = False
+    """True in a container of its own, which stands in for Landlock where the kernel has none."""
 
 
 def drop_identity(confinement: Confinement) -> None:
@@ -58,7 +61,7 @@ def drop_identity(confinement: Confinement) -> None:
 
 def make_home(confinement: Confinement) -> None:
     """Make a scratch folder, the only writable one, as home and working folder, and clean the environment."""
-    confinement.scratch.mkdir(mode=0o700)
+    confinement.scratch.mkdir(mode=0o700, exist_ok=confinement.contained)
     if confinement.namespaces:
         with contextlib.suppress(OSError):
             system.mount("", "/", flags=system.MS_REC | system.MS_PRIVATE)
@@ -109,18 +112,24 @@ def raise_walls(confinement: Confinement, readable: list[Path]) -> None:
     system.drop_capabilities()
     own = Path(os.path.realpath("/proc/self"))  # by number: this process's folder and no other's
     about_itself = [own / name for name in ("maps", "stat", "statm", "status")]
-    landlock.restrict(
-        [*readable, *visible_paths.DEVICES, *visible_paths.MACHINE_INFO, *about_itself],
-        [confinement.scratch, Path("/dev/null")],
-    )
+    confinement.landlock = landlock.read_version() > 0
+    if confinement.contained and not confinement.landlock:
+        if confinement.user is None:
+            raise PermissionError("this kernel has no Landlock, and the container no users to tell submissions apart")
+    else:
+        landlock.restrict(
+            [*readable, *visible_paths.DEVICES, *visible_paths.MACHINE_INFO, *about_itself],
+            [confinement.scratch, Path("/dev/null")],
+        )
     system.prctl(system.PR_SET_DUMPABLE, 0)  # no process reads its memory, even as the same user
     seccomp.install_filter()
-    _test_walls()
+    _test_walls(confinement)
 
 
-def _test_walls() -> None:
+def _test_walls(confinement: Confinement) -> None:
     """Raise PermissionError if the kernel accepts the calls above but does not act on them, as some do."""
-    for forbidden in (lambda: os.listdir("/"), lambda: socket.socket().close(), os.fork):
+    look = (lambda: os.listdir("/")) if confinement.landlock else (lambda: os.mkdir(confinement.scratch.parent / "new"))
+    for forbidden in (look, lambda: socket.socket().close(), os.fork):
         try:
             forbidden()
         except PermissionError:

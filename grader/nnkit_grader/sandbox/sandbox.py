@@ -12,12 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from nnkit_grader.sandbox import bwrap, visible_paths
+from nnkit_grader.sandbox import bwrap, container, visible_paths
 from nnkit_grader.sandbox.limits import Limits
+from nnkit_grader.sandbox.usage import ThreadWaits
 
 SERVER_MODULE = "nnkit_grader.rpc.server"
 MAX_WARM_UP_SECONDS = 120.0
@@ -30,9 +32,13 @@ MAX_KILL_SECONDS = 10.0
 """Time in which a killed child must have ended."""
 LOST_SANDBOX = "lost its sandbox"
 """The end of a child whose fork server has died."""
-PROGRAM = (
+FORK_SERVER_PROGRAM = (
     "import sys, json; sys.path.extend(json.loads(sys.argv.pop())); "
     "from nnkit_grader.sandbox import fork_server; fork_server.main()"
+)
+RELAY_PROGRAM = (
+    "import sys, json; sys.path.extend(json.loads(sys.argv.pop())); "
+    "from nnkit_grader.sandbox import relay; relay.serve_host()"
 )
 
 
@@ -51,10 +57,11 @@ class Child:
         self.channel = channel
         """Our end of the stream that the process serves; blocking."""
         self.walls = walls
-        """Walls around it that not every machine supports: "namespaces", "own_disk", "counted"."""
+        """Walls around it that not every machine supports: "namespaces", "own_disk", "counted", "landlock"."""
         self._leash: socket.socket | None = leash
         self._ended: str | None = None
         self._number = number
+        self._waits = ThreadWaits(number) if number else None
         self._waited = 0.0
 
     def check_end(self) -> str | None:
@@ -63,10 +70,11 @@ class Child:
         return self._ended
 
     def measure_wait(self) -> float:
-        """Return the seconds for which it waited for a busy machine; 0 if the system does not say."""
-        if self._leash is not None:  # otherwise its process id may be in use again
-            with contextlib.suppress(OSError, ValueError, IndexError), open(f"/proc/{self._number}/schedstat") as file:
-                self._waited = int(file.read().split()[1]) / 1e9
+        """Return the seconds for which it waited for a busy machine (`ThreadWaits`); 0 if the system does not say."""
+        if self._waits is None:
+            self._listen(0)
+        elif self._leash is not None:  # otherwise its process id may be in use again
+            self._waited = self._waits.measure()
         return self._waited
 
     def kill(self) -> None:
@@ -79,11 +87,15 @@ class Child:
         self.channel.close()
 
     def _listen(self, seconds: float) -> None:
-        if self._leash is None:
-            return
-        message = _receive(self._leash, seconds)
-        if message is not None:
-            self._hang_up(json.loads(message)["ended"] if message else LOST_SANDBOX)
+        until = time.monotonic() + seconds
+        while self._leash is not None:
+            message = _receive(self._leash, max(0.0, until - time.monotonic()))
+            if message is None:
+                return
+            news = json.loads(message) if message else {"ended": LOST_SANDBOX}
+            self._waited = float(news.get("waited", self._waited))  # reported where it cannot be measured from here
+            if "ended" in news:
+                self._hang_up(news["ended"])
 
     def _hang_up(self, how: str) -> None:
         if self._leash is not None:
@@ -111,7 +123,7 @@ class Sandbox:
         self._preload = list(preload)
         self._serves = serves
         self._modules = [str(folder.absolute()) for folder in modules]
-        self._namespaces = False
+        self._namespaces = self._landlock = False
         self._base: str | None
         self._owner = os.getpid()
         self._lock = threading.Lock()
@@ -120,11 +132,12 @@ class Sandbox:
     @property
     def description(self) -> str:
         """A sentence on what keeps submissions from doing harm."""
-        inside = "a bubblewrap sandbox, " if self.kind == "bwrap" else ""
+        if self.kind == "none":
+            return "WARNING: submissions run UNPROTECTED: they can read your files, use the network and forge grades."
+        inside = {"bwrap": "a bubblewrap sandbox, ", "container": "a container without network, "}.get(self.kind, "")
+        walls = "Landlock and seccomp" if self._landlock else "seccomp, each as a user of its own"
         more = ", in their own namespaces" if self._namespaces else ""
-        if self.kind != "none":
-            return f"Submissions run inside {inside}the kernel's Landlock and seccomp{more}."
-        return "WARNING: submissions run UNPROTECTED: they can read your files, use the network and forge grades."
+        return f"Submissions run inside {inside}the kernel's {walls}{more}."
 
     def __enter__(self) -> Sandbox:
         return self
@@ -156,12 +169,15 @@ class Sandbox:
     def _request_child(self, control: socket.socket, request: bytes) -> Child:
         with contextlib.ExitStack() as undo:
             channel, theirs = map(undo.enter_context, socket.socketpair())
-            leash, their_leash = map(undo.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
-            leash.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+            leash, their_leash = map(undo.enter_context, self._make_pair())
+            if self.kind != "container":
+                leash.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
             socket.send_fds(control, [request], [theirs.fileno(), their_leash.fileno()])
             their_leash.close()
             theirs.close()
-            message, number = _receive_first(leash)
+            message, number = (
+                (_receive(leash, MAX_START_SECONDS), 0) if self.kind == "container" else receive_first(leash)
+            )
             if message == b"":
                 raise ConnectionResetError("the fork server has died")
             answer = json.loads(message) if message else {"trouble": f"no answer within {MAX_START_SECONDS:g} seconds"}
@@ -169,7 +185,7 @@ class Sandbox:
                 reason = answer.get("trouble") or answer.get("ended")
                 raise SandboxError(f"A process for a submission could not be started: {reason}.")
             undo.pop_all()
-            self._namespaces = bool(answer["namespaces"])
+            self._namespaces, self._landlock = bool(answer["namespaces"]), bool(answer["landlock"])
             return Child(channel, leash, number, answer)
 
     def _reopen(self, dead: socket.socket) -> None:
@@ -181,10 +197,10 @@ class Sandbox:
 
     def _open(self) -> None:
         self._base = None
-        if self.kind != "bwrap":
+        if self.kind in ("kernel", "none"):
             self._base = tempfile.mkdtemp(prefix="nnkit-sandbox-")
             os.chmod(self._base, 0o1733)
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._control, theirs = self._make_pair()
         with theirs, tempfile.TemporaryFile() as stderr:
             self._process = self._launch(theirs.fileno(), stderr)
             theirs.close()
@@ -194,7 +210,40 @@ class Sandbox:
                 lines = stderr.read().decode(errors="replace").strip().splitlines() or ["it gave no reason"]
                 raise SandboxError(f"The sandbox ({self.kind}) does not start: {lines[-1]}.")
 
+    def _make_pair(self) -> tuple[socket.socket, socket.socket]:
+        """Return a pair of sockets for messages: lines of a stream on systems where only the container is there."""
+        kind = socket.SOCK_STREAM if self.kind == "container" else socket.SOCK_SEQPACKET
+        return socket.socketpair(socket.AF_UNIX, kind)
+
     def _launch(self, control: int, stderr: IO[bytes]) -> subprocess.Popen[bytes]:
+        roots = [*visible_paths.list_library_folders(), *map(str, visible_paths.list_import_roots()), *self._modules]
+        if self.kind == "container":
+            command, environment = self._container_command(control), dict(os.environ)
+        else:
+            command, environment = self._fork_server_command(control)
+        return subprocess.Popen(
+            [*command, json.dumps(roots)],
+            env=environment,
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            pass_fds=[control],
+            start_new_session=True,  # Ctrl-C is for the grader's main process
+        )
+
+    def _container_command(self, control: int) -> list[str]:
+        """Return the command of the relay that runs the fork server in a container. Raises SandboxError."""
+        engine = container.find_engine()
+        if engine is None:
+            raise SandboxError("Neither Docker nor Podman answers.")
+        settings = {"serves": self._serves, "preload": self._preload, "modules": self._modules}
+        run = container.build_command(engine, container.make_environment(), self._modules, [json.dumps(settings)])
+        return [sys.executable, "-I", "-c", RELAY_PROGRAM, str(control), json.dumps(run)]
+
+    def _fork_server_command(self, control: int) -> tuple[list[str], dict[str, str]]:
+        """Return the command of the fork server within its walls, without the folders it imports from, and its
+        environment."""
         readable = [*visible_paths.list_readable(), *map(Path, self._modules)]
         base = self._base or "/tmp"  # a new folder inside bubblewrap
         environment = visible_paths.make_environment(Path(base))
@@ -208,18 +257,8 @@ class Sandbox:
                 "preload": self._preload,
             }
         )
-        roots = [*visible_paths.list_library_folders(), *map(str, visible_paths.list_import_roots()), *self._modules]
-        command = [sys.executable, "-I", "-c", PROGRAM, settings, json.dumps(roots)]
-        return subprocess.Popen(
-            [*self._wall_command(readable, environment), *command],
-            env=environment,
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=stderr,
-            pass_fds=[control],
-            start_new_session=True,  # Ctrl-C is for the grader's main process
-        )
+        command = [sys.executable, "-I", "-c", FORK_SERVER_PROGRAM, settings]
+        return [*self._wall_command(readable, environment), *command], environment
 
     def _wall_command(self, readable: list[Path], environment: dict[str, str]) -> list[str]:
         """Return the program, with its arguments, that runs the fork server."""
@@ -230,6 +269,9 @@ def _receive(leash: socket.socket, seconds: float, flags: int = 0) -> bytes | No
     """Return the next message; b"" if the other end is closed, None if none came within `seconds`."""
     leash.settimeout(seconds)
     try:
+        if leash.type == socket.SOCK_STREAM:
+            seen = leash.recv(65536, socket.MSG_PEEK)
+            return leash.recv(seen.find(b"\n") + 1 or len(seen)).rstrip()
         return leash.recv(65536, flags)
     except (TimeoutError, BlockingIOError):
         return None
@@ -237,7 +279,7 @@ def _receive(leash: socket.socket, seconds: float, flags: int = 0) -> bytes | No
         return b""
 
 
-def _receive_first(leash: socket.socket) -> tuple[bytes | None, int]:
+def receive_first(leash: socket.socket) -> tuple[bytes | None, int]:
     """Return a child's first message, as from `_receive`, and its process id as seen from here."""
     message = _receive(leash, MAX_START_SECONDS, socket.MSG_PEEK)
     ancillary: list[tuple[int, int, bytes]] = []

@@ -1,4 +1,6 @@
-"""seccomp: the kernel refuses system calls by their number and arguments, for this process and for good.
+"""seccomp: the kernel allows system calls by their number and arguments, for this process and for good.
+
+A call that is on no list is refused: one of a newer kernel, or one that no library here needs.
 
 https://docs.kernel.org/userspace-api/seccomp_filter.html. The filter is a program for the kernel's small BPF
 machine: it reads the machine, number and arguments of a call, and its return value decides about the call.
@@ -12,14 +14,15 @@ import os
 import socket
 import struct
 from collections.abc import Iterable
+from itertools import groupby
 
 from nnkit_grader.sandbox import system
-from nnkit_grader.sandbox.syscalls import BY_ARGUMENT, DENIED, LAST_KNOWN
+from nnkit_grader.sandbox.syscalls import ALLOWED, BY_ARGUMENT, DENIED
 
 Program = list[tuple[int, int, int, int]]
 """Instructions: code, steps to jump if true, steps to jump if false, operand."""
 
-_LOAD, _EQUAL, _GREATER, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _EQUAL, _GREATER, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x06
 _NUMBER, _MACHINE, _ARGUMENTS = 0, 4, 16  # offsets in `struct seccomp_data`
 _AUDIT_NAMES = (0xC000003E, 0xC00000B7)  # AUDIT_ARCH_X86_64, AUDIT_ARCH_AARCH64
 _X32 = 0x40000000  # set in numbers of x86_64's other set of calls
@@ -33,6 +36,8 @@ _CLONE_THREAD = 0x00010000
 _CLONE_NEW = 0x7E020080  # namespaces of every kind
 _FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX, _TCGETS, _TIOCGWINSZ = 0x541B, 0x5421, 0x5450, 0x5451, 0x5401, 0x5413
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_NOTIFY = 8, 10, 15, 1026  # these send signals to others, or watch folders
+_F_SETLEASE, _F_SETPIPE_SZ = 1024, 1031  # these delay others who open a file, and take the kernel's memory
+_REFUSED_FCNTL = (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_NOTIFY, _F_SETLEASE, _F_SETPIPE_SZ)
 _PLAIN_PAIRS = [socket.SOCK_STREAM | more for more in (0, 0o4000, 0o2000000, 0o2004000)]  # NONBLOCK, CLOEXEC
 
 
@@ -48,7 +53,7 @@ def build_filter(pid: int) -> Program:
         (_RETURN, 0, 0, _KILL),
         (_LOAD, 0, 0, _NUMBER),
         *_decide_if(_GREATER, _X32 - 1, _KILL),
-        *_decide_if(_GREATER, LAST_KNOWN, _UNKNOWN),
+        *_allow_ranges(numbers[column] for numbers in ALLOWED.values()),
         *(step for name in DENIED if number[name] is not None for step in _decide_if(_EQUAL, number[name], _DENY)),
         # A new thread, never a new process. clone3 hides its flags behind a pointer; without it glibc uses clone.
         *_decide_if(_EQUAL, number["clone3"], _UNKNOWN),
@@ -63,9 +68,9 @@ def build_filter(pid: int) -> Program:
         *_decide_by_argument(
             number["ioctl"], 1, _allow_only([_FIONREAD, _FIONBIO, _FIONCLEX, _FIOCLEX, _TCGETS, _TIOCGWINSZ])
         ),
-        *_decide_by_argument(number["fcntl"], 1, _deny_only([_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_NOTIFY])),
+        *_decide_by_argument(number["fcntl"], 1, _deny_only(_REFUSED_FCNTL)),
         *_decide_by_argument(number["prctl"], 0, _deny_only([system.PR_SET_PDEATHSIG, system.PR_SET_DUMPABLE])),
-        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _UNKNOWN),
     ]
 
 
@@ -85,6 +90,16 @@ def install_filter(pid: int | None = None) -> None:
 def _decide_if(test: int, operand: int | None, decision: int) -> Program:
     assert operand is not None
     return [(test, 0, 1, operand), (_RETURN, 0, 0, decision)]
+
+
+def _allow_ranges(numbers: Iterable[int | None]) -> Program:
+    """Return steps that allow these calls, with one comparison for each range of numbers."""
+    steps: Program = []
+    ordered = sorted(number for number in numbers if number is not None)
+    for _, group in groupby(enumerate(ordered), lambda pair: pair[1] - pair[0]):
+        (_, first), *_, (_, last) = 2 * list(group)
+        steps += [(_AT_LEAST, 0, 2, first), (_GREATER, 1, 0, last), (_RETURN, 0, 0, _ALLOW)]
+    return steps
 
 
 def _decide_by_argument(number: int | None, argument: int, rest: Program) -> Program:

@@ -70,5 +70,6 @@ def make_environment(home: Path) -> dict[str, str]:
         "OMP_NUM_THREADS": "1",
         "JAX_PLATFORMS": "cpu",
         "PYTHONDONTWRITEBYTECODE": "1",
+        "NBGRADER_EXECUTION": "autograde",  # as nbgrader's kernel has it
         **kept,
     }
