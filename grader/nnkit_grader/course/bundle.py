@@ -16,6 +16,9 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from nnkit_grader.course.config import require_course
+from nnkit_grader.course.layout import CourseLayout
+
 TOP_FOLDER = "nnkit-course"
 """The folder that unpacking the zip makes."""
 
@@ -26,59 +29,16 @@ SINGLE_FILES = (
 WHOLE_FOLDERS = ("notebooks", "nnkit", ".jupyter/learner")
 
 GRADERS_TARGETS = (
-    *("demo", "hub", "hub-clean", "test", "test-fast", "test-nightly", "release", "bundle", "lock"),
-    *("$(VENV)/.dev", "$(VENV)/.hub"),
+    *("demo", "hub", "hub-clean", "test", "test-fast", "test-nightly", "ci", "test-term", "release", "bundle", "site"),
+    *("dist", "smoke", "sandbox-image", "lock", "$(VENV)/.dev", "$(VENV)/.hub", "$(VENV)/.site", "$(IN).built"),
 )
 """Targets of the Makefile that need what is not in the zip."""
 
 Files = dict[str, bytes]
 """Path in the zip, below its top folder → content."""
 
-LEARNERS_README = """# nnkit
-
-Learn backpropagation by writing it: lectures to play with, and assignments in which each derivative that you write is
-checked at once.
-
-## Start
-
-With Python 3.11 or later and make, in this folder:
-
-```
-make lab
-```
-
-With conda:
-
-```
-conda env create -f environment.yml
-conda activate nnkit
-jupyter lab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyter/learner/labconfig notebooks/00_start_here.ipynb
-```
-
-With neither make nor conda (on Windows, write `.venv\\Scripts` for `.venv/bin`):
-
-```
-python3 -m venv .venv
-.venv/bin/pip install -c requirements.lock -e ".[learn]"
-.venv/bin/jupyter lab --ServerApp.root_dir=. --LabApp.app_settings_dir=.jupyter/learner/labconfig notebooks/00_start_here.ipynb
-```
-
-Each installs what the course needs, which takes a few minutes and the network, and opens the first lecture. If
-something does not work, `make doctor` (or `nnkit doctor`) shows what is missing and the command that fixes it.
-
-## Go on
-
-| folder | holds |
-|---|---|
-| `notebooks/` | the lectures, numbered in reading order |
-| `assignments/` | the assignments; work in these files, they are yours |
-| `nnkit/` | the package that the lectures and the assignments use |
-
-`nnkit check assignments/ps1/ps1.ipynb` (after `make lab`: `.venv/bin/nnkit check ...`) shows which exercises pass.
-[docs/learner.md](docs/learner.md) has the rest: how to do an assignment, and how to read the result of a check.
-
-BSD 3-Clause for the code, CC BY 4.0 for the lessons: see [LICENSE](LICENSE).
-"""  # noqa: E501
+LEARNERS_README = "README.learners.md"
+"""The file that is README.md in the zip."""
 
 
 def write_bundle(course: Path, to: Path) -> list[str]:
@@ -92,18 +52,33 @@ def write_bundle(course: Path, to: Path) -> list[str]:
 
 def collect_files(course: Path) -> Files:
     """Return the files of the zip. Its assignments come from a fresh release, so no work in assignments/ gets in."""
+    if not (course / "assignments").is_dir():
+        _require_parts(course)
     files = read_fresh_release(course)
-    if not files or files != _read_folder(course, "assignments"):
+    if not files or files != read_folder(course, "assignments"):
         raise ValueError("assignments/ is not what solutions/ make: run `make release`, and look at what changed.")
+    _require_parts(course)
     for folder in WHOLE_FOLDERS:
-        files |= _read_folder(course, folder)
+        files |= read_folder(course, folder)
     lectures = [name for name in files if name.startswith("notebooks/") and name.endswith(".ipynb")]
     files |= {name: strip_outputs(files[name]) for name in lectures}
     files |= {name: (course / name).read_bytes() for name in SINGLE_FILES}
-    files["README.md"] = LEARNERS_README.encode()
+    files["README.md"] = (course / LEARNERS_README).read_bytes()
     files["environment.yml"] = trim_environment((course / "environment.yml").read_text(encoding="utf-8")).encode()
     files["Makefile"] = trim_makefile((course / "Makefile").read_text(encoding="utf-8")).encode()
     return files
+
+
+def _require_parts(course: Path) -> None:
+    """Raise FileNotFoundError for a folder that is no course, and ValueError for a course without nnkit's lectures."""
+    require_course(course)
+    parts = (*WHOLE_FOLDERS, *SINGLE_FILES, LEARNERS_README, "environment.yml", "Makefile")
+    if missing := [name for name in parts if not (course / name).exists()]:
+        release = CourseLayout.from_course(course).release
+        raise ValueError(
+            f"{course.resolve()} has no {missing[0]}: `nnkit bundle` packs nnkit's own course, with its lectures. Of a "
+            f"course of your own, `nnkit release` writes what learners get into {release}/: hand that out."
+        )
 
 
 def read_fresh_release(course: Path) -> Files:
@@ -112,10 +87,10 @@ def read_fresh_release(course: Path) -> Files:
 
     with tempfile.TemporaryDirectory() as scratch:
         release_assignments(course, Path(scratch) / "assignments")
-        return _read_folder(Path(scratch), "assignments")
+        return read_folder(Path(scratch), "assignments")
 
 
-def _read_folder(course: Path, folder: str) -> Files:
+def read_folder(course: Path, folder: str) -> Files:
     """Return the files of a folder, without caches and hidden files."""
     return {path.relative_to(course).as_posix(): path.read_bytes() for path in _list_files(course / folder)}
 

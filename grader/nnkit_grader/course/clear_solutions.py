@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-from nnkit_grader.course.config import read_settings
 
 
 @dataclass(frozen=True)
@@ -25,11 +22,8 @@ class ClearSettings:
     scheme_delimiters: tuple[str, str] = ("BEGIN MARK SCHEME", "END MARK SCHEME")
 
     @classmethod
-    def from_course(cls, course: Path) -> ClearSettings:
-        """Read the settings of a course folder; the defaults if it has no nbgrader_config.py."""
-        if not (course / "nbgrader_config.py").exists():
-            return cls()
-        config = read_settings(course)
+    def from_config(cls, config: Any) -> ClearSettings:
+        """Read the settings from a course's configuration."""
         solutions, tests, scheme = config.ClearSolutions, config.ClearHiddenTests, config.ClearMarkScheme
         return cls(
             dict(solutions.get("code_stub", {})).get("python", cls.code_stub),

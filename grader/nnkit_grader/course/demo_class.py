@@ -15,10 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from nnkit.check.notebook.cells import load_notebook
-from nnkit_grader.course.planted_answers import PlantedAnswer, read_answers
+from nnkit_grader.course.assignment import require_assignment
+from nnkit_grader.course.layout import CourseLayout
+from nnkit_grader.course.planted_answers import PlantedAnswer, list_wrong_names, read_answers
 
 OTHER_KINDS = ("perfect", "partial", "blank", "crashing", "looping")
 """Kinds of the students who make none of the planted mistakes, in turn."""
+
+USUAL_COUNT = 30
+"""Number of students in a class, unless it takes more to make every planted mistake once."""
 
 EXERCISES_LEFT_OUT = 3
 """Number of exercises that a partial submission leaves out."""
@@ -34,24 +39,38 @@ class DemoStudent:
     """The expected autograded score."""
 
 
-def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) -> list[DemoStudent]:
+def make_class(
+    course: Path,
+    assignment: str,
+    count: int | None = None,
+    seed: int = 0,
+    others: Sequence[str] = OTHER_KINDS,
+    mistaken: bool = True,
+) -> list[DemoStudent]:
     """Write `count` submissions of `assignment` below `course`/submitted, and a manifest beside them.
 
-    Raises FileNotFoundError with the command to run first if the release or the answers are missing.
+    Without a count there are 30, or enough to make every planted mistake once. `others` are the kinds of those who make
+    none of the planted mistakes; unless `mistaken` is set, there are no other students.
+    Raises FileNotFoundError with what to do if the assignment, its release or the answers are missing, and ValueError
+    if the answers do not fit the assignment.
     """
-    released = _read_notebook(course / "assignments" / assignment / f"{assignment}.ipynb", "run `nnkit release` first")
-    solved = _read_notebook(
-        course / "solutions" / assignment / f"{assignment}.ipynb", "is the assignment's name right?"
-    )
-    answers = locate_answers(course, assignment)
+    layout, file = CourseLayout.from_course(course), f"{assignment}.ipynb"
+    require_assignment(course, layout, assignment)
+    solved = _read_notebook(layout.source_folder(assignment) / file, "a class hands in this one notebook")
+    released = _read_notebook(layout.release_folder(assignment) / file, "run `nnkit release` first")
+    answers = locate_answers(layout, assignment)
     if not answers.exists():
         raise FileNotFoundError(f"There is no {answers}: a class needs answers to hand in (see docs/author.md).")
     maker = _SubmissionMaker(released, _read_solutions(solved), read_answers(answers), random.Random(seed))
+    for wrong in list_wrong_names(maker.answers, maker.solutions, maker.points, answers):
+        raise ValueError(f"{wrong}.")
     manifest_file = course / f"demo_class_{assignment}.json"
     _delete_earlier_class(course, assignment, manifest_file)
     mistakes = itertools.cycle(maker.mistakes)
     students = []
-    for number, kind in enumerate(_deal_kinds(count, len(maker.mistakes), maker.rng)):
+    if count is None:
+        count = max(USUAL_COUNT, len(maker.mistakes) + len(others))
+    for number, kind in enumerate(_deal_kinds(count, len(maker.mistakes) if mistaken else None, others, maker.rng)):
         student = DemoStudent(f"student{number + 1:02}", kind)
         dealt = [next(mistakes)] if student.kind == "mistaken" else []
         notebook = maker.make_submission(student, dealt)
@@ -64,22 +83,22 @@ def make_class(course: Path, assignment: str, count: int = 30, seed: int = 0) ->
     return students
 
 
-def locate_answers(course: Path, assignment: str) -> Path:
+def locate_answers(layout: CourseLayout, assignment: str) -> Path:
     """Return the path of the answers that a class hands in."""
-    return course / "solutions" / f"{assignment}_answers.py"
+    return layout.source_root / f"{assignment}_answers.py"
 
 
-def _deal_kinds(count: int, mistakes: int, rng: random.Random) -> list[str]:
+def _deal_kinds(count: int, mistakes: int | None, others: Sequence[str], rng: random.Random) -> list[str]:
     """Return the kind of each student; the first is perfect.
 
     At least half make a mistake, and enough of them to make every mistake once, if the class is large enough to
-    have one student of each other kind too.
+    have one student of each other kind too. With None in place of the number of mistakes, no one makes one.
     """
-    mistaken = min(max(count // 2, mistakes), max(count - len(OTHER_KINDS), count // 2))
-    others = list(itertools.islice(itertools.cycle(OTHER_KINDS), count - mistaken))
-    rest = [*others[1:], *["mistaken"] * mistaken]
+    mistaken = 0 if mistakes is None else min(max(count // 2, mistakes), max(count - len(others), count // 2))
+    dealt = list(itertools.islice(itertools.cycle(others), count - mistaken))
+    rest = [*dealt[1:], *["mistaken"] * mistaken]
     rng.shuffle(rest)
-    return [*others[:1], *rest]
+    return [*dealt[:1], *rest]
 
 
 def _delete_earlier_class(course: Path, assignment: str, manifest: Path) -> None:

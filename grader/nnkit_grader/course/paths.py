@@ -27,6 +27,11 @@ class CoursePaths:
         """Return the folder of a graded submission."""
         return self._format_path(self.coursedir.autograded_directory, student)
 
+    def find_feedback_time(self) -> float:
+        """Return when the newest feedback on the assignment was written, in seconds since 1970; 0 if there is none."""
+        pages = self._format_path(self.coursedir.feedback_directory, "*")
+        return max((os.path.getmtime(path) for path in glob.glob(f"{pages}/*.html")), default=0.0)
+
     @property
     def file_mode(self) -> int:
         """Permissions of graded files, as nbgrader sets them."""
@@ -58,12 +63,16 @@ class CoursePaths:
         return f" (there are submissions of {', '.join(sorted(names)[:5])})" if names else ""
 
     def _find_all_students(self) -> set[str]:
+        """Return the students with a folder for the assignment, or with its notebook where that folder should be."""
+        return self._find_students_with(self.assignment) | self._find_students_with(f"{self.assignment}.ipynb")
+
+    def _find_students_with(self, name: str) -> set[str]:
         step = self.coursedir.submitted_directory
         structure = self.coursedir.directory_structure
-        within = structure.format(nbgrader_step=step, student_id="*", assignment_id=glob.escape(self.assignment))
+        within = structure.format(nbgrader_step=step, student_id="*", assignment_id=glob.escape(name))
         found = glob.glob(os.path.join(glob.escape(str(self.root)), within))
         form = re.compile(
-            self.coursedir.format_path(step, "(?P<student>.*)", f"(?P<name>{re.escape(self.assignment)})", escape=True),
+            self.coursedir.format_path(step, "(?P<student>.*)", f"(?P<name>{re.escape(name)})", escape=True),
             re.DOTALL,
         )
         return {match["student"] for path in found if (match := form.fullmatch(path))}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 
-from nnkit_grader.course.assignment import CourseCell
+from nnkit_grader.course.assignment import CourseCell, normalise_source
 from nnkit_grader.intake.parse_notebook import RawCell
 
 CellMatches = dict[int, int]
@@ -27,8 +27,8 @@ MatchRule = tuple[Callable[[CourseCell], Hashable], Callable[[RawCell], Hashable
 def match_cells(course: Sequence[CourseCell], raw: Sequence[RawCell]) -> CellMatches:
     """Match each course cell with at most one submitted cell.
 
-    In order of preference: both ids equal, nbgrader's id equal, the cell's id equal, and for cells without an id
-    the source unchanged. Of several candidates, the first behind the previous course cell's match is taken.
+    In order of preference: both ids equal, nbgrader's id equal, the cell's id equal, the source unchanged, and the
+    heading of a text. Of several candidates, the first behind the previous course cell's match is taken.
     """
     found: CellMatches = {}
     taken: set[int] = set()
@@ -55,13 +55,20 @@ def _list_rules(known: set[str]) -> Iterator[MatchRule]:
     yield (lambda c: c.id), (lambda r: r.id or None)
     yield (
         (lambda c: (c.cell_type, normalise_source(c.released))),
-        (lambda r: None if r.id else (r.cell_type, normalise_source(r.source))),
+        (lambda r: (r.cell_type, normalise_source(r.source)) if r.grade_id not in known else None),
     )
+    yield (lambda c: read_heading(c.released) if c.kind == "text" else None), (lambda r: read_heading(r.source))
 
 
-def normalise_source(source: str) -> str:
-    """Undo what editors change by themselves: line ends, and blank lines around the source."""
-    return source.replace("\r\n", "\n").strip()
+def read_heading(source: str) -> str | None:
+    """Return the heading with which a text begins; None if it begins otherwise."""
+    first = source.strip().partition("\n")[0].strip()
+    return first if first.startswith("#") else None
+
+
+def is_edited(cell: CourseCell, source: str) -> bool:
+    """Return True if a cell is not as it was released."""
+    return normalise_source(cell.released) != normalise_source(source)
 
 
 def find_unmoved(claimed: Mapping[int, int]) -> set[int]:

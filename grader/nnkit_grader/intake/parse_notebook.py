@@ -6,37 +6,15 @@ and nbgrader's metadata as found, nothing else. No input raises anything but `Un
 
 from __future__ import annotations
 
-import codecs
-import json
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import accumulate
 from typing import Any
 
+from nnkit_grader.intake.read_json import UnreadableNotebook, read_json
 from nnkit_grader.sanitize.text import quote_value, replace_unstorable
 
-MAX_FILE_BYTES = 20_000_000
 MAX_NOTEBOOK_CELLS = 2_000
 MAX_CELL_CHARACTERS = 1_000_000
-MAX_NESTED_BRACKETS = 100
-"""Depth of nesting; a notebook with interactive plots has about 20."""
-MAX_LISTS_AND_OBJECTS = 500_000
-"""Lists and objects in the whole file: each takes memory, even an empty one."""
-MAX_INTEGER_DIGITS = 18
-"""Longer integers are read as infinity: no field of a notebook that matters has more digits."""
-
-ENCODINGS = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose byte order mark begins this one
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
-
-
-class UnreadableNotebook(ValueError):
-    """A file that is not a usable notebook; the message is a sentence for the learner."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +37,21 @@ class RawCell:
         return found if isinstance(found, str) else ""
 
 
-def parse_notebook(raw: bytes) -> tuple[list[RawCell], list[str]]:
-    """Return the cells of a notebook, and sentences on what was repaired. Raises UnreadableNotebook."""
-    notebook = _parse_json(_decode_text(raw))
-    cells, repairs = _find_cell_list(notebook)
+@dataclass(frozen=True)
+class ParsedNotebook:
+    """The cells of a notebook file."""
+
+    cells: list[RawCell]
+    repairs: list[str]
+    """Sentences on what was repaired."""
+    doubt: str = ""
+    """A sentence, if the file may hold more than was read."""
+
+
+def parse_notebook(raw: bytes) -> ParsedNotebook:
+    """Return the cells of a notebook, and what was repaired. Raises UnreadableNotebook."""
+    read = read_json(raw)
+    cells, repairs = _find_cell_list(read.value)
     if len(cells) > MAX_NOTEBOOK_CELLS:
         raise UnreadableNotebook(f"The notebook has {len(cells)} cells; at most {MAX_NOTEBOOK_CELLS} are read.")
     objects = [cell for cell in cells if isinstance(cell, dict)]
@@ -72,50 +61,7 @@ def parse_notebook(raw: bytes) -> tuple[list[RawCell], list[str]]:
     strange = sum(not _is_text(cell.get("source", cell.get("input", ""))) for cell in objects)
     if strange:
         repairs.append(f"Cells whose source is not text were read as empty ({strange} times).")
-    return found, repairs
-
-
-def _decode_text(raw: bytes) -> str:
-    if len(raw) > MAX_FILE_BYTES:
-        raise UnreadableNotebook(f"The notebook is larger than {MAX_FILE_BYTES // 1_000_000} MB.")
-    mark, encoding = next((pair for pair in ENCODINGS if raw.startswith(pair[0])), (b"", "utf-8"))
-    try:
-        text = raw[len(mark) :].decode(encoding)
-    except UnicodeDecodeError as fault:
-        named = encoding.upper().removesuffix("-LE").removesuffix("-BE")
-        raise UnreadableNotebook(f"The notebook is not text in {named} (at byte {fault.start + len(mark)}).") from None
-    if not text.strip():
-        raise UnreadableNotebook("The notebook is empty.")
-    return text
-
-
-def _parse_json(text: str) -> Any:
-    _require_shallow(text)
-    try:
-        return json.loads(text, strict=False, parse_int=_parse_integer)
-    except json.JSONDecodeError as fault:
-        raise UnreadableNotebook(f"The notebook is not JSON (line {fault.lineno}): was it cut off?") from None
-    except (RecursionError, MemoryError):
-        raise UnreadableNotebook("The notebook is nested too deeply.") from None
-
-
-def _require_shallow(text: str) -> None:
-    """Refuse deep or numerous brackets before the JSON is parsed, since they cost recursion and memory."""
-    # Backslashes occur in strings only, so without escaped quotes every second piece between quotes is a string.
-    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
-    brackets = re.sub(r"[^][{}]+", "", outside)
-    if len(brackets) > 2 * MAX_LISTS_AND_OBJECTS:
-        raise UnreadableNotebook(f"The notebook has more than {MAX_LISTS_AND_OBJECTS} lists and objects.")
-    steps = {"[": 1, "{": 1, "]": -1, "}": -1}
-    if max(accumulate(map(steps.__getitem__, brackets)), default=0) > MAX_NESTED_BRACKETS:
-        raise UnreadableNotebook(
-            f"The notebook is nested too deeply: more than {MAX_NESTED_BRACKETS} brackets within one another."
-        )
-
-
-def _parse_integer(digits: str) -> int | float:
-    """Read an integer, a very long one as infinity: Python takes quadratic time, and refuses over 4300 digits."""
-    return int(digits) if len(digits) <= MAX_INTEGER_DIGITS else float("inf")
+    return ParsedNotebook(found, [*read.repairs, *repairs], read.doubt)
 
 
 def _find_cell_list(notebook: Any) -> tuple[list[Any], list[str]]:

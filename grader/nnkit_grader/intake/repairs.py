@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
+from nnkit.check.notebook.cells import NotebookCell
 from nnkit.text import format_count
 from nnkit_grader.course.assignment import CourseCell
-from nnkit_grader.intake.match_cells import find_unmoved, normalise_source
+from nnkit_grader.intake.match_cells import find_unmoved, is_edited
 from nnkit_grader.intake.parse_notebook import RawCell
-from nnkit_grader.sanitize.text import quote_value
+from nnkit_grader.intake.submitted_cell import SubmittedCell
+from nnkit_grader.sanitize.text import list_values, quote_value
 
 MAX_NAMED_CELLS = 5
 """Cells that a sentence names before it counts the rest."""
@@ -20,20 +22,22 @@ FLAGS = ("grade", "solution", "locked", "task")
 Pair = tuple[CourseCell, RawCell]
 
 
-def describe_repairs(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]) -> Iterator[str]:
-    """Yield what was repaired, a sentence for each kind of fault."""
+def describe_repairs(
+    course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int], found: Mapping[int, int]
+) -> Iterator[str]:
+    """Yield what was repaired, a sentence for each kind of fault. `found` has the answers that no id names."""
     pairs = [(course[number], raw[index]) for number, index in sorted(claimed.items())]
-    missing = [cell for number, cell in enumerate(course) if number not in claimed]
+    missing = [cell for number, cell in enumerate(course) if number not in claimed and number not in found]
     kept = find_unmoved(claimed)
-    yield from _format_sentence(
-        "{} missing: no answer was handed in there.", [c.id for c in missing if _asks_for_answer(c)]
-    )
+    yield from _format_sentence("{} missing.", [c.id for c in missing if _asks_for_answer(c)])
+    lost = [course[number].id for number in sorted(found) if number not in claimed]
+    yield from _format_sentence("{} found by what stands there, without an id.", lost)
     yield from _format_sentence("{} missing and put back.", [c.id for c in missing if not _asks_for_answer(c)])
     yield from _format_sentence(
         "{} moved and put back in place.", [course[n].id for n in sorted(claimed) if n not in kept]
     )
     yield from _format_sentence(
-        "{} edited: the course's version counts.", [c.id for c, r in pairs if c.locked and _is_edited(c, r)]
+        "{} edited: the course's version counts.", [c.id for c, r in pairs if c.locked and is_edited(c, r.source)]
     )
     yield from _format_sentence(
         "{} changed to another type: the course's type counts.", [c.id for c, r in pairs if c.cell_type != r.cell_type]
@@ -41,52 +45,104 @@ def describe_repairs(course: Sequence[CourseCell], raw: Sequence[RawCell], claim
     yield from _format_sentence(
         "{} renamed: the course's id counts.", [c.id for c, r in pairs if r.id not in ("", c.id)]
     )
-    yield from _format_sentence("{} duplicated: only one copy counts.", sorted(_find_copied(course, raw, claimed)))
+    copied = _find_copied(course, raw, {*claimed.values(), *found.values()})
+    yield from _format_sentence("{} duplicated: only one copy counts.", sorted(copied))
     damaged = [c.id for c, r in pairs if c.grade_id and not isinstance(r.mark, dict)]
     yield from _format_sentence("{} handed in without nbgrader's metadata: the course's metadata counts.", damaged)
+    gone = [c.grade_id for c in _find_unknown(course, raw, claimed) if _is_as_released(c)]
+    yield from _format_sentence("{} of another version of the assignment: no points are given there.", gone)
     yield from _format_sentence(
         "{} handed in with changed nbgrader metadata: the course's metadata counts.",
         [c.id for c, r in _find_forged(pairs)],
     )
 
 
+def describe_code_repairs(cells: Sequence[SubmittedCell]) -> Iterator[str]:
+    """Yield what was left out of the learner's code."""
+    if stubs := sum(cell.repaired == "" for cell in cells):
+        one = stubs == 1
+        yield f"{format_count(stubs, 'stub')} {'was' if one else 'were'} not run: {'its' if one else 'their'} " + (
+            "answer stands above it." if one else "answers stand above them."
+        )
+    yield from _format_sentence(
+        "{} run without a stub, or without merge markers, beside the answer.", [c.id for c in cells if c.repaired]
+    )
+
+
+def describe_moved(
+    course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int], found: Mapping[int, int]
+) -> dict[str, str]:
+    """Return a sentence by nbgrader's id of the test on each answer that runs in its place but stood elsewhere."""
+    owners = {index: course[number] for number, index in claimed.items()}
+    moved = {}
+    for number, index in sorted(found.items()):
+        test = next((n for n in range(number, len(course)) if course[n].kind == "test"), None)
+        if course[number].kind != "answer" or test is None:
+            continue
+        if index in owners:
+            place = f"in the cell {owners[index].id!r}"
+        elif raw[index].cell_type != "code":
+            place = "in a text cell"
+        elif index > claimed.get(test, len(raw)) and raw[index].grade_id != course[number].grade_id:
+            place = "below its test"
+        else:
+            continue
+        moved[course[test].grade_id] = f"The answer to {course[number].id!r} stood {place}: it was run in its place."
+    return moved
+
+
 def describe_tampering(
     course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]
 ) -> Iterator[str]:
-    """Yield sentences on nbgrader's metadata that was changed or invented, which does not happen by accident."""
+    """Yield sentences on nbgrader's metadata that was changed or invented, which does not happen by accident.
+
+    Cells of another release of the assignment are no sign of it: nbgrader's checksum shows that they are as released.
+    """
     pairs = [(course[number], raw[index]) for number, index in sorted(claimed.items())]
-    for cell, other in list(_find_forged(pairs))[:MAX_NAMED_CELLS]:
+    older = any(map(_is_as_released, _find_unknown(course, raw, claimed)))
+    forged = [(cell, other) for cell, other in _find_forged(pairs) if not _is_from_release(other, older)]
+    for cell, other in forged[:MAX_NAMED_CELLS]:
         changes = ", ".join(
             f"{key} is {quote_value(value)}" for key, value in list(_find_changes(cell, other.mark or {}))[:3]
         )
         yield f"nbgrader's metadata of {cell.id!r} was changed: {changes}."
-    known = {cell.grade_id for cell in course if cell.grade_id}
-    added = [cell for index, cell in enumerate(raw) if index not in set(claimed.values())]
-    made_up = [cell for cell in added if cell.mark and cell.mark.get("grade") and cell.grade_id not in known]
+    made_up = [cell for cell in _find_unknown(course, raw, claimed) if not _is_from_release(cell, older)]
     if made_up:
         claim = "claims" if len(made_up) == 1 else "claim"
         yield f"{format_count(len(made_up), 'cell')} that the course does not have {claim} points."
 
 
+def _find_unknown(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]) -> list[RawCell]:
+    """Return the cells with points that the course does not have."""
+    known = {cell.grade_id for cell in course if cell.grade_id}
+    used = set(claimed.values())
+    added = [cell for index, cell in enumerate(raw) if index not in used]
+    return [cell for cell in added if cell.mark and cell.mark.get("grade") and cell.grade_id not in known]
+
+
+def _is_as_released(cell: RawCell) -> bool:
+    """Return True if nbgrader's checksum says that the cell is as some release had it."""
+    return NotebookCell(cell.cell_type, cell.source, cell.mark or {}).changed is False
+
+
+def _is_from_release(cell: RawCell, older: bool) -> bool:
+    """Return True for a cell of a release; `older` says that others of another release are there, too."""
+    return _is_as_released(cell) or (older and bool((cell.mark or {}).get("solution")))
+
+
 def _format_sentence(sentence: str, names: Sequence[str]) -> Iterator[str]:
     if names:
-        listed = ", ".join(repr(name) for name in names[:MAX_NAMED_CELLS])
-        more = f" and {len(names) - MAX_NAMED_CELLS} more" if len(names) > MAX_NAMED_CELLS else ""
         many = len(names) > 1
-        yield f"The cell{'s' if many else ''} {listed}{more} " + sentence.format("were" if many else "was")
+        listed = list_values(names, MAX_NAMED_CELLS)
+        yield f"The cell{'s' if many else ''} {listed} " + sentence.format("were" if many else "was")
 
 
 def _asks_for_answer(cell: CourseCell) -> bool:
     return cell.kind in ("answer", "written")
 
 
-def _is_edited(cell: CourseCell, raw: RawCell) -> bool:
-    return normalise_source(cell.released) != normalise_source(raw.source)
-
-
-def _find_copied(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]) -> set[str]:
+def _find_copied(course: Sequence[CourseCell], raw: Sequence[RawCell], used: Set[int]) -> set[str]:
     names = {name: cell.id for cell in course for name in (cell.grade_id, cell.id) if name}
-    used = set(claimed.values())
     added = [cell for index, cell in enumerate(raw) if index not in used]
     return {names[name] for cell in added for name in (cell.id, cell.grade_id) if name in names}
 

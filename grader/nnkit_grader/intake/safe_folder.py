@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
 from nnkit_grader.course.submission_notes import MAX_TIMESTAMP_BYTES, TIMESTAMP_FILE, parse_timestamp
-from nnkit_grader.intake.parse_notebook import MAX_FILE_BYTES
+from nnkit_grader.intake.read_json import MAX_FILE_BYTES
 from nnkit_grader.sanitize.text import quote_value
 
 MAX_FOLDER_NAMES = 10_000
+MAX_FOLDER_DEPTH = 3
+
+CHECKPOINT = "-checkpoint."
+"""Part of the names of the copies that Jupyter makes by itself."""
 
 LINK_ERRORS = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR}
 FILE_TYPES = (
@@ -21,6 +28,7 @@ FILE_TYPES = (
     (stat.S_ISFIFO, "a pipe"),
     (stat.S_ISSOCK, "a socket"),
 )
+UNKNOWN_TIME = "So the time of submission is not known, and it does not count as late."
 
 
 class UnreadableSubmission(ValueError):
@@ -56,27 +64,28 @@ class SafeFolder:
                 raise UnreadableSubmission("The submission's folder is a link or a file.") from None
             raise UnreadableSubmission(f"The submission's folder cannot be opened: {fault.strerror}.") from None
 
-    def find_notebook(self, wanted: str) -> tuple[str, list[str]]:
-        """Return the name of the notebook to grade, and sentences on others. Raises UnreadableSubmission."""
-        right = f"{wanted}.ipynb"
-        others = sorted(name for name in self._list_names() if name.lower().endswith(".ipynb") and name != right)
-        listed = ", ".join(quote_value(name) for name in others[:3]) + (
-            f" and {len(others) - 3} more" if others[3:] else ""
-        )
-        if self.contains(right):
-            return right, [f"Only {right} counts, not {listed}."] if others else []
-        if not others:
-            raise UnreadableSubmission(f"There is no {right} in the submission.")
-        if len(others) > 1:
-            raise UnreadableSubmission(f"There is no {right} in the submission, but several other notebooks: {listed}.")
-        return others[0], [f"The notebook is called {listed}; it was read as {right}."]
+    def find_notebooks(self, wanted: str) -> list[str]:
+        """Return the names of the notebooks, the one with the wanted name first; none of an editor's own copies."""
+        names = [name for name in sorted(self.list_names()) if name[0] != "." and CHECKPOINT not in name]
+        found = [name for name in names if name.lower().endswith(".ipynb")]
+        found = found or [name for name in names if ".ipynb" in name.lower() or name == f"{wanted}.json"]
+        return sorted(found, key=lambda name: name != f"{wanted}.ipynb")
 
-    def _list_names(self) -> list[str]:
-        names = []
+    def find_folders(self) -> list[str]:
+        """Return the names of the folders in which a notebook may lie."""
+        names = (name for name in sorted(self.list_names()) if not name.startswith((".", "__")))
+        return [name for name in names if self._is_folder(name)]
+
+    def _is_folder(self, name: str) -> bool:
+        try:
+            return stat.S_ISDIR(os.stat(name, dir_fd=self.fd, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
+
+    def list_names(self) -> list[str]:
+        """Return the names of all that is in the folder, or of its first 10,000 entries."""
         with os.scandir(self.fd) as entries:
-            for entry, _ in zip(entries, range(MAX_FOLDER_NAMES)):
-                names.append(entry.name)
-        return names
+            return [entry.name for entry in islice(entries, MAX_FOLDER_NAMES)]
 
     def contains(self, name: str) -> bool:
         """Return True if there is an entry of this name, of any type."""
@@ -85,6 +94,35 @@ class SafeFolder:
         except OSError:
             return False
         return True
+
+    def list_files(self, depth: int = MAX_FOLDER_DEPTH) -> Iterator[str]:
+        """Yield the paths of plain files in this folder and below; what begins with a dot is left out."""
+        for name in sorted(self.list_names()):
+            if name.startswith("."):
+                continue
+            if not self._is_folder(name):
+                yield name
+            elif depth:
+                with contextlib.suppress(UnreadableSubmission), self.open_folder(name) as inner:
+                    yield from (f"{name}/{path}" for path in inner.list_files(depth - 1))
+
+    @contextlib.contextmanager
+    def open_folder(self, name: str) -> Iterator[SafeFolder]:
+        """Context manager with a folder in this one. Raises UnreadableSubmission if it is a link, or gone."""
+        inner = SafeFolder(self.path / name)
+        inner.fd = self._open_folder(Path(name), self.fd)
+        try:
+            yield inner
+        finally:
+            os.close(inner.fd)
+
+    def read_path(self, path: str, most: int) -> bytes:
+        """Return the content of a plain file in this folder or below. Raises UnreadableSubmission."""
+        first, _, rest = path.partition("/")
+        if not rest:
+            return self.read_file(first, most)
+        with self.open_folder(first) as inner:
+            return inner.read_path(rest, most)
 
     def read_file(self, name: str, most: int = MAX_FILE_BYTES) -> bytes:
         """Return the content of a plain file. Raises UnreadableSubmission if it is no plain file, or too large."""
@@ -116,10 +154,14 @@ class SafeFolder:
                 raise UnreadableSubmission(f"{quote_value(name)} is larger than {size}.")
         return bytes(content)
 
-    def read_timestamp(self) -> str | None:
-        """Return the time of submission as nbgrader noted it; None if the note is missing or malformed."""
+    def read_timestamp(self) -> tuple[str | None, str]:
+        """Return the time of submission, or None and a sentence on why its note cannot be read ("" without a note)."""
+        if not self.contains(TIMESTAMP_FILE):
+            return None, ""
         try:
-            content = self.read_file(TIMESTAMP_FILE, most=MAX_TIMESTAMP_BYTES) if self.contains(TIMESTAMP_FILE) else b""
-        except UnreadableSubmission:
-            return None
-        return parse_timestamp(content)
+            content = self.read_file(TIMESTAMP_FILE, most=MAX_TIMESTAMP_BYTES)
+        except UnreadableSubmission as fault:
+            return None, f"{fault} {UNKNOWN_TIME}"
+        time = parse_timestamp(content)
+        said = quote_value(content.decode("utf-8", "replace").strip())
+        return time, "" if time else f"{TIMESTAMP_FILE} says {said}, which is no full date and time. {UNKNOWN_TIME}"

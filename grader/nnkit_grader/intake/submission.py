@@ -1,46 +1,37 @@
-"""A learner's submission, made safe to work with: a file that may be anything → Submission, or RefusedSubmission.
+"""A learner's notebook, made safe to work with: bytes that may be anything → Submission, or RefusedSubmission.
 
-    submitted/STUDENT/ASSIGNMENT → open_submission (files) → repair_notebook (bytes)
-        → parse_notebook → match_cells → order_cells → Submission
+    parse_notebook → match_cells → find_answers → order_cells → Submission
 
 Nothing here runs or renders anything. Each fault gets a sentence: a repair where that is safe, else a refusal.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nnkit_grader.course.assignment import Assignment, CourseCell
-from nnkit_grader.course.submission_notes import NBGRADER_NOTES
-from nnkit_grader.intake.match_cells import match_cells, order_cells
-from nnkit_grader.intake.parse_notebook import RawCell, UnreadableNotebook, parse_notebook
-from nnkit_grader.intake.repairs import describe_repairs, describe_tampering
-from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
+from nnkit_grader.intake.doubts import PlacedCell, doubt_all, find_doubts
+from nnkit_grader.intake.find_answers import find_answers
+from nnkit_grader.intake.match_cells import CellPair, is_edited, match_cells, order_cells
+from nnkit_grader.intake.parse_notebook import RawCell, parse_notebook
+from nnkit_grader.intake.read_json import UnreadableNotebook
+from nnkit_grader.intake.repair_code import disarm_stubs
+from nnkit_grader.intake.repairs import (
+    describe_code_repairs,
+    describe_moved,
+    describe_repairs,
+    describe_tampering,
+)
+from nnkit_grader.intake.stub_code import read_code
+from nnkit_grader.intake.submitted_cell import SubmittedCell
 from nnkit_grader.sanitize.images import clean_attachments
 
-MAX_NOTE_BYTES = 10_000
+MAX_SEARCHED_NOTEBOOK_CHARACTERS = 500_000
+"""Characters of a notebook's cells in which answers, stubs and names are looked for, which takes a second."""
 CELL_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-
-
-@dataclass(frozen=True)
-class SubmittedCell:
-    """One cell as it will run: the learner's or the course's."""
-
-    id: str
-    """The course's id for its cells; a unique one for added cells."""
-    kind: Literal["given", "answer", "test", "written", "text", "added"]
-    cell_type: str
-    """code or markdown; raw only if the course's cell is raw."""
-    source: str
-    """The learner's text, or the course's for test cells and locked cells; "" for a missing answer."""
-    attachments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Images in Markdown: name → type → base64; PNG and JPEG only."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +44,12 @@ class Submission:
     """Sentences on what was repaired."""
     needs_review: tuple[str, ...] = ()
     """Sentences on why a grader should review it."""
+    moved: Mapping[str, str] = field(default_factory=dict)
+    """Sentences on answers that run in their place but stood elsewhere, by nbgrader's id of the graded cell."""
+    doubts: Mapping[str, str] = field(default_factory=dict)
+    """Sentences on answers that may stand elsewhere, by nbgrader's id of the graded cell."""
     files: Mapping[str, bytes] = field(default_factory=dict)
-    """The files that the assignment lists: the learner's version if there is one, else the course's."""
+    """The files that the assignment lists, in the learner's version if there is one, and pictures that code opens."""
     digest: str = ""
     """SHA-256 of the notebook's bytes and the learner's files."""
     timestamp: str | None = None
@@ -70,62 +65,62 @@ class RefusedSubmission:
     timestamp: str | None = None
 
 
-def open_submission(folder: Path, assignment: Assignment) -> Submission | RefusedSubmission:
-    """Read submitted/STUDENT/ASSIGNMENT. Never raises, whatever a learner puts there."""
-    try:
-        with SafeFolder(folder) as opened:
-            name, notes = opened.find_notebook(assignment.notebook)
-            raw = opened.read_file(name)
-            files = {listed: opened.read_file(listed) for listed in assignment.files if opened.contains(listed)}
-            timestamp = opened.read_timestamp()
-    except UnreadableSubmission as fault:
-        return RefusedSubmission(str(fault), _hash_submission(str(fault).encode(), {}))
-    read = repair_notebook(raw, assignment)
-    digest = _hash_submission(raw, files)
-    if isinstance(read, RefusedSubmission):
-        return replace(read, digest=digest, timestamp=timestamp)
-    return replace(
-        read,
-        repairs=(*notes, *read.repairs),
-        files={**assignment.files, **files},
-        digest=digest,
-        timestamp=timestamp,
-    )
-
-
-def open_with_notes(folder: Path, assignment: Assignment) -> tuple[Submission | RefusedSubmission, dict[str, bytes]]:
-    """Return a submission and nbgrader's notes beside it: everything in the folder that a remote worker needs."""
-    notes = {}
-    with contextlib.suppress(UnreadableSubmission), SafeFolder(folder) as opened:
-        for name in NBGRADER_NOTES:
-            with contextlib.suppress(UnreadableSubmission):
-                if opened.contains(name):
-                    notes[name] = opened.read_file(name, most=MAX_NOTE_BYTES)
-    return open_submission(folder, assignment), notes
-
-
 def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedSubmission:
     """Turn the bytes of a notebook into a submission. Never raises, whatever they are."""
-    digest = _hash_submission(raw, {})
+    digest = hash_submission(raw, {})
     try:
-        cells, notes = parse_notebook(raw)
+        parsed = parse_notebook(raw)
     except UnreadableNotebook as fault:
         return RefusedSubmission(str(fault), digest)
-    course = assignment.cells
+    course, cells = assignment.cells, parsed.cells
     claimed = match_cells(course, cells)
-    places = order_cells(course, claimed, len(cells))
+    is_short = sum(len(cell.source) for cell in cells) <= MAX_SEARCHED_NOTEBOOK_CHARACTERS
+    found = find_answers(course, cells, claimed) if is_short else {}
+    matches = {**claimed, **found}
+    doubt = parsed.doubt or _doubt_match(course, cells, matches)
+    places = list(_keep_edited_texts(course, cells, order_cells(course, matches, len(cells))))
     ids = _choose_ids(assignment, cells, [index for number, index in places if number is None and index is not None])
-    built = [_make_cell(course, cells, ids, number, index) for number, index in places]
+    built = tuple(_make_cell(course, cells, ids, number, index) for number, index in places)
+    given = {cell.id: cell.released for cell in course if cell.kind == "given"}
+    built = tuple(disarm_stubs(built, given)) if is_short else built
+    placed = [_make_placed(course, cells, number, index) for number, index in places]
+    doubts = find_doubts(course, placed) if is_short else doubt_all(course, "The notebook is too long to be searched.")
+    moved = describe_moved(course, cells, claimed, found)
+    repairs = *describe_repairs(course, cells, claimed, found), *moved.values()
     return Submission(
-        tuple(built),
-        (*notes, *describe_repairs(course, cells, claimed)),
+        built,
+        (*parsed.repairs, *repairs, *describe_code_repairs(built)),
         tuple(describe_tampering(course, cells, claimed)),
+        moved,
+        {**doubt_all(course, doubt), **doubts},
         dict(assignment.files),
         digest,
     )
 
 
-def _hash_submission(raw: bytes, files: Mapping[str, bytes]) -> str:
+def _doubt_match(course: Sequence[CourseCell], cells: Sequence[RawCell], matches: Mapping[int, int]) -> str:
+    """Return a doubt about a notebook that has no cell of the assignment; a text may be any notebook's."""
+    known = any(course[number].kind != "written" for number in matches)
+    return "" if known or not cells else "None of the notebook's cells is one of the assignment's."
+
+
+def _keep_edited_texts(
+    course: Sequence[CourseCell], cells: Sequence[RawCell], places: Sequence[CellPair]
+) -> Iterator[CellPair]:
+    """Yield the places, and below a locked text that the learner edited their version of it: it may hold an answer."""
+    for number, index in places:
+        yield number, index
+        own = course[number] if number is not None and index is not None else None
+        if own and index is not None and own.locked and own.cell_type == "markdown" and _is_edited(own, cells[index]):
+            yield None, index
+
+
+def _is_edited(own: CourseCell, raw: RawCell) -> bool:
+    return bool(raw.source.strip()) and is_edited(own, raw.source)
+
+
+def hash_submission(raw: bytes, files: Mapping[str, bytes]) -> str:
+    """Return SHA-256 of a notebook's bytes and the files beside it."""
     total = hashlib.sha256(raw)
     for name, content in sorted(files.items()):
         total.update(f"\0{name}\0{len(content)}\0".encode() + content)
@@ -151,7 +146,17 @@ def _make_cell(
     if own.locked:
         return SubmittedCell(own.id, own.kind, own.cell_type, own.released)
     attached = clean_attachments(raw.attachments) if own.cell_type == "markdown" else {}
-    return SubmittedCell(own.id, own.kind, own.cell_type, raw.source, attached)
+    source = read_code(raw.cell_type, raw.source) if own.cell_type == "code" else raw.source
+    return SubmittedCell(own.id, own.kind, own.cell_type, source, attached)
+
+
+def _make_placed(
+    course: Sequence[CourseCell], cells: Sequence[RawCell], number: int | None, index: int | None
+) -> PlacedCell:
+    own = course[number] if number is not None else None
+    if index is None:
+        return PlacedCell(own, own.cell_type if own else "", None)
+    return PlacedCell(own, cells[index].cell_type, cells[index].source)
 
 
 def _make_added_cell(id: str, raw: RawCell) -> SubmittedCell:

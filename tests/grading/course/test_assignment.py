@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
 
-from helpers.made import ANSWER, TEST, WORDS, cell, made
+from helpers.made import ANSWER, CONFIG, TEST, WORDS, cell, made
 from helpers.paths import ROOT
 from nnkit_grader.course import release
-from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit_grader.course.assignment import Assignment, load_assignment, load_assignments
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.course.clear_solutions import ClearSettings, clear_source
 
@@ -78,7 +80,7 @@ def test_the_real_assignments_are_read_whole(name: str) -> None:
 
 
 def test_a_course_may_have_stubs_and_delimiters_of_its_own(tmp_path: Path) -> None:
-    settings = 'c = get_config()\nc.ClearSolutions.code_stub = {"python": "..."}\n'
+    settings = CONFIG + 'c.ClearSolutions.code_stub = {"python": "..."}\n'
     settings += 'c.ClearSolutions.begin_solution_delimeter = "{{"\nc.ClearSolutions.end_solution_delimeter = "}}"\n'
     (tmp_path / "nbgrader_config.py").write_text(settings, encoding="utf-8")
     answer = cell("a = 1\n# {{\nb = 2\n# }}", "a", solution=True)
@@ -163,22 +165,67 @@ def test_a_cell_is_found_by_either_id(tmp_path: Path) -> None:
 
 def test_a_name_that_is_no_assignment(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"There is no notebook in .*ps9: is the assignment's name right\?"):
-        load_assignment(tmp_path, "ps9")
+        load_assignment(made(tmp_path, *CELLS), "ps9")
 
 
-def test_more_than_one_notebook(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_course(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "nowhere", Path(__file__)):
+        with pytest.raises(
+            FileNotFoundError, match=rf"^{folder} is not a course folder: it has no nbgrader_config\.py"
+        ):
+            load_assignment(folder, "ps9")
+
+
+def test_an_assignment_may_have_several_notebooks_with_files_beside_them(tmp_path: Path) -> None:
     made(tmp_path, *CELLS)
-    (tmp_path / "solutions/hw/more.ipynb").write_text("{}", encoding="utf-8")
-    told = r"has 2 notebooks \(hw.ipynb, more.ipynb\): nnkit grades assignments with one notebook\.$"
-    with pytest.raises(ValueError, match=told):
+    folder = tmp_path / "solutions/hw"
+    (folder / "hw.ipynb").rename(folder / "first.ipynb")
+    assert load_assignment(tmp_path, "hw").label == "hw"
+    (folder / "second.ipynb").write_bytes((folder / "first.ipynb").read_bytes())
+    (folder / "data").mkdir()
+    for name in ("data/x.csv", "helpers.py", ".hidden", "old.pyc"):
+        (folder / name).write_text("x")
+    first, second = load_assignments(tmp_path, "hw")
+    assert (first.label, first.siblings, second.notebook) == ("hw/first", ("second",), "second")
+    assert first.course_files == {"data/x.csv": b"x", "helpers.py": b"x"}
+    assert Assignment.from_json(json.loads(json.dumps(second.to_json()))) == second
+    with pytest.raises(ValueError, match=r"hw has 2 notebooks \(first\.ipynb, second\.ipynb\)"):
         load_assignment(tmp_path, "hw")
 
 
-def test_a_notebook_that_is_not_called_as_its_folder(tmp_path: Path) -> None:
-    made(tmp_path, *CELLS)
-    (tmp_path / "solutions/hw/hw.ipynb").rename(tmp_path / "solutions/hw/other.ipynb")
-    with pytest.raises(ValueError, match=r"must be called hw\.ipynb"):
-        load_assignment(tmp_path, "hw")
+def test_folders_and_surroundings_are_those_of_the_configuration(tmp_path: Path) -> None:
+    config = """
+c = get_config()
+c.CourseDirectory.root = "course"
+c.CourseDirectory.source_directory = "masters"
+c.CourseDirectory.directory_structure = "{nbgrader_step}/all/{student_id}/{assignment_id}"
+c.IncludeHeaderFooter.header = "header.ipynb"
+"""
+    made(tmp_path / "made", *CELLS)
+    made(tmp_path / "head", cell("NAME = ''", "f"))
+    (tmp_path / "course/masters").mkdir(parents=True)
+    shutil.move(tmp_path / "made/solutions", tmp_path / "course/masters/all")
+    shutil.move(tmp_path / "head/solutions/hw/hw.ipynb", tmp_path / "course/header.ipynb")
+    (tmp_path / "nbgrader_config.py").write_text(config)
+    assert release.list_assignments(tmp_path) == ["hw"]
+    assert [cell.source for cell in load_assignment(tmp_path, "hw").cells][:2] == ["NAME = ''", "# Title"]
+
+
+@pytest.mark.parametrize("where", ["comment", "tag", "cell", "notebook", "course"])
+def test_a_test_may_be_marked_to_run_inside(tmp_path: Path, where: str) -> None:
+    test = copy.deepcopy(TEST)
+    test["source"] = "### nnkit: inside\n" * (where == "comment") + test["source"]
+    test["metadata"] |= {"tag": {"tags": ["nnkit: inside"]}, "cell": {"nnkit": {"inside": True}}}.get(where, {})
+    made(tmp_path, *CELLS[:3], test, WORDS, nnkit={"inside": where == "notebook"})
+    if where == "course":
+        with (tmp_path / "nbgrader_config.py").open("a") as config:
+            config.write("c.SandboxedAutograde.inside = True\n")
+    assert [cell.id for cell in load_assignment(tmp_path, "hw").cells if cell.inside] == ["t"]
+
+
+def test_a_notebook_in_another_language_is_nbgraders(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="is in R: nnkit grades notebooks in Python"):
+        load_assignment(made(tmp_path, *CELLS, kernelspec={"language": "R", "name": "ir"}), "hw")
 
 
 @pytest.mark.parametrize(
@@ -190,12 +237,104 @@ def test_a_notebook_that_is_not_called_as_its_folder(tmp_path: Path) -> None:
         ((cell("### BEGIN SOLUTION\n### END SOLUTION", "s"),), "cell 1: it has a solution, but is not marked"),
         ((cell("### BEGIN HIDDEN TESTS\n### END HIDDEN TESTS", "h"),), "it has hidden tests, but is not marked"),
         ((cell("### BEGIN SOLUTION\n### BEGIN SOLUTION", "s", solution=True),), "a second BEGIN SOLUTION"),
-        ((cell("def f(:", "s", solution=True),), r"cell s: it is not Python \(line 1\)"),
+        ((cell("### HASHED AUTOTEST f(2)", "t", grade=True, points=1),), "nnkit does not make tests from ### HASHED"),
+        ((cell("x = 1", "s", solution=True, schema_version=1),), "made for an old nbgrader: run `nbgrader update"),
+        ((cell("y = 1", "", solution=True),), "the cell that begins 'y = 1' is marked for nbgrader, but has no id"),
+        ((cell("x = 1", "s", solution=True, schema_version=4),), "made for a newer nbgrader"),
+        ((cell("def f(:", "s", solution=True),), r"cell s: it is not Python \(line 1: invalid syntax\)"),
+        ((cell("x = 1\nassert f(1", "t", grade=True, points=1),), r"cell t: it is not Python \(line 2: '\(' was never"),
+        ((cell("x = 1\n  y = 2", "t", grade=True, points=1),), r"cell t: it is not Python \(line 2: unexpected indent"),
+        ((cell("x = 1\nreturn x", "t", grade=True, points=1),), r"cell t: it is not Python \(line 2: 'return' outside"),
+        ((cell("await f()", "t", grade=True, points=1),), r"cell t: it is not Python \(line 1: 'await' outside"),
+        (
+            (cell("%%timeit\nassert f(2", "t", grade=True, points=1),),
+            r"cell t: it is not Python \(line 2: '\(' was never",
+        ),
+        (
+            (cell("%%bash\nls -l | wc", "t", grade=True, points=1),),
+            "cell t: it begins with %%bash, but tests must be Python",
+        ),
+        (
+            (
+                cell(
+                    "for x in 1, 2:\n### BEGIN HIDDEN TESTS\n    f(x)\n### END HIDDEN TESTS", "t", grade=True, points=1
+                ),
+            ),
+            r"cell t: without its hidden tests, as learners get it, it is not Python \(line 1: expected an ",
+        ),
     ],
 )
 def test_a_notebook_that_cannot_be_graded(tmp_path: Path, cells: tuple[dict[str, Any], ...], told: str) -> None:
     with pytest.raises(ValueError, match=told):
         load_assignment(made(tmp_path, *cells), "hw")
+
+
+@pytest.mark.parametrize(
+    "source", ["# nnkit: inside\nawait f()", "%%time\nassert f(1)", "%matplotlib inline\nassert f(1)", '"\\d"', ""]
+)
+def test_a_test_may_have_magics_and_await_where_ipython_runs_it(tmp_path: Path, source: str) -> None:
+    assert load_assignment(made(tmp_path, cell(source, "t", grade=True, points=1)), "hw").cells[0].source == source
+
+
+@pytest.mark.parametrize(
+    ("cell_type", "changes", "told"),
+    [
+        ("code", {"grade": True}, "cell t: it is graded, but has no points"),
+        ("markdown", {"grade": True, "solution": True}, "cell t: it is graded, but has no points"),
+        *(
+            ("code", {"grade": True, "points": points}, f"its points are {shown}, and must be a number of at least 0")
+            for points, shown in [
+                (-2, "-2"),
+                ("two", "'two'"),
+                ("2", "'2'"),
+                (None, "None"),
+                (True, "True"),
+                ([1], r"\[1\]"),
+            ]
+        ),
+        ("code", {"solution": True, "points": -1}, "its points are -1, and must be a number of at least 0"),
+        ("markdown", {"grade": True, "points": 1}, "it is a text cell and graded: mark it as a manually graded answer"),
+        ("markdown", {"solution": True}, "it is a text cell and an answer: mark it as a manually graded answer"),
+        ("code", {"task": True, "points": 1}, "a task must be a text cell"),
+        ("code", {"grade": "yes", "points": 1}, "'grade' is 'yes' in its nbgrader metadata, and must be true or false"),
+        ("code", {"grade": True, "points": 1, "grade_id": "my test"}, "its id 'my test' must consist of letters"),
+        ("code", {"grade": True, "points": 1, "remove": False}, "nbgrader does not know 'remove' in its metadata"),
+        (
+            "code",
+            {"locked": True, "grade_id": ""},
+            "the cell that begins 'x = 1' is marked for nbgrader, but has no id",
+        ),
+        ("code", {"solution": True, "locked": ...}, "its nbgrader metadata does not say 'locked'"),
+        ("code", {"grade": True, "points": 0}, ""),
+        ("code", {"solution": True}, ""),
+        ("code", {"locked": True}, ""),
+        ("markdown", {"task": True, "points": 1.5}, ""),
+        ("markdown", {"grade": True, "solution": True, "points": 1, "cell_type": "markdown"}, ""),
+    ],
+)
+def test_metadata_that_nbgrader_refuses_is_refused_with_the_cell(
+    tmp_path: Path, cell_type: str, changes: dict[str, Any], told: str
+) -> None:
+    from nbgrader.nbgraderformat import MetadataValidator, ValidationError
+
+    one = cell("x = 1", "t", cell_type, locked=False)
+    own = one["metadata"]["nbgrader"]
+    own |= changes
+    for key in [key for key, value in own.items() if value is ...]:
+        del own[key]
+    refused = pytest.raises(ValueError, match=told) if told else contextlib.nullcontext()
+    with refused:
+        load_assignment(made(tmp_path, one), "hw")
+    with pytest.raises(ValidationError) if told else contextlib.nullcontext():
+        MetadataValidator().validate_nb(nbformat.from_dict({"cells": [one], "metadata": {}}))
+
+
+@pytest.mark.parametrize("points", ["NaN", "Infinity"])
+def test_points_are_finite(tmp_path: Path, points: str) -> None:
+    path = made(tmp_path, TEST) / "solutions/hw/hw.ipynb"
+    path.write_text(path.read_text().replace('"points": 3', f'"points": {points}'))
+    with pytest.raises(ValueError, match=r"hw\.ipynb, cell t: its points are (nan|inf), and must be a number"):
+        load_assignment(tmp_path, "hw")
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b"\xff\xfe", b'{"cells": 3}'])
