@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnkit.text import format_count
+from nnkit.text import format_count, replace_unprintable
 from nnkit_grader.compat import skip_rfc3987_grammar
+from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.record.journal import JOURNAL_FOLDER, AssignmentBusy
-from nnkit_grader.run import GradingRequest, grade_class, open_course
-from nnkit_grader.workers.scheduler import RunSummary
+from nnkit_grader.run import GradingRequest, grade_class
+from nnkit_grader.workers.run_summary import RunSummary
 from nnkit_grader.workers.worker_client import CannotStart
 
 EXIT_INFRASTRUCTURE = 3
@@ -56,28 +57,36 @@ def _describe_fault(fault: Exception) -> str:
 
 def _describe_kept(tally: RunSummary) -> str:
     return (
-        f"{tally.graded + tally.unchanged} of {tally.total} submissions are graded and kept in {JOURNAL_FOLDER}/: "
+        f"{tally.graded + tally.unchanged} of {tally.total} {tally.unit}s are graded and kept in {JOURNAL_FOLDER}/: "
         "the same command continues from there."
     )
 
 
 def format_summary(assignment: str, tally: RunSummary, course: Path) -> str:
-    """Format the summary of a run."""
+    """Format the summary of a run, without codes that a terminal would obey."""
     speed = f" ({60 * tally.graded / tally.seconds:.0f} a minute)" if tally.graded else ""
-    lines = [f"{assignment}: {format_count(tally.graded, 'submission')} graded in {tally.seconds:.1f} s{speed}."]
+    lines = [f"{assignment}: {format_count(tally.graded, tally.unit)} graded in {tally.seconds:.1f} s{speed}."]
     if tally.unchanged:
-        unchanged = format_count(tally.unchanged, "submission")
+        unchanged = format_count(tally.unchanged, tally.unit)
         lines.append(f"{unchanged} already graded by the same tests (--regrade grades them again).")
+    if tally.recalled:
+        known = f"{tally.recalled} of {tally.tests} tests ({tally.recalled / tally.tests:.0%})"
+        size = f"{tally.remembered_bytes / 1e6:.1f} MB of memory"
+        lines.append(f"{known} did not run: their replies had been judged before ({size}).")
     lines += [tally.sandbox] if tally.sandbox else []
-    lines += _format_list("not run, so 0 points by tests", tally.refused)
+    lines += _format_list("handed in, but not run: 0 points until a grader has looked", tally.refused)
     lines += _format_list("need review", {who: " ".join(why) for who, why in tally.needs_review.items()})
     lines += _format_list("of the course's tests ended with a value that gives no points", _describe_bad_values(tally))
     lines += _format_list("NOT GRADED, through no fault of theirs", tally.ungraded)
+    lines += _format_list("timestamp.txt could not be read", tally.unknown_times)
+    if tally.penalty_changes:
+        count = format_count(len(tally.penalty_changes), "change")
+        lines += [f"{count} of late penalties:", *(f"  {change}" for change in tally.penalty_changes)]
     if tally.score_changes:
         changes = (_indent(str(change)) for change in tally.score_changes)
         lines += [f"{format_count(len(tally.score_changes), 'score')} changed:", *changes]
     lines.append(f"A log of each submission is in {course / JOURNAL_FOLDER / assignment / 'logs'}.")
-    return "\n".join(lines)
+    return replace_unprintable("\n".join(lines))
 
 
 def _describe_bad_values(tally: RunSummary) -> dict[str, str]:
@@ -116,7 +125,7 @@ class Progress:
 
         self.tally = tally
         if self.bar is None:
-            self.bar = tqdm(total=tally.total, desc=self.assignment, unit="submission", disable=None)
+            self.bar = tqdm(total=tally.total, desc=self.assignment, unit=tally.unit, disable=None)
         counts = {"refused": len(tally.refused), "need review": len(tally.needs_review), "trouble": len(tally.ungraded)}
         self.bar.set_postfix_str(", ".join(f"{n} {what}" for what, n in counts.items() if n), refresh=False)
         self.bar.initial = tally.unchanged  # so that they do not count for the speed
@@ -126,4 +135,4 @@ class Progress:
         """Write a line on stderr, above the bar."""
         from tqdm import tqdm
 
-        tqdm.write(f"nnkit: {sentence}", file=sys.stderr)
+        tqdm.write(f"nnkit: {replace_unprintable(sentence)}", file=sys.stderr)

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from nnkit_grader import autograde, report
 from nnkit_grader.course import release
+from nnkit_grader.course.assignment import require_assignment
 from nnkit_grader.course.demo_class import DemoStudent, locate_answers, make_class
+from nnkit_grader.course.layout import CourseLayout
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.run import GradingRequest
 
@@ -19,11 +21,12 @@ DEMO_SECONDS = "4"
 """Seconds that a check may take in the demo, in which some answers never end. No score depends on it."""
 
 
-def run_demo(course: Path, assignment: str, number: int, seed: int) -> int:
+def run_demo(course: Path, assignment: str, number: int | None, seed: int) -> int:
     """Release, make a class of `number`, grade it, write feedback, a report and grades.csv, all in build/demo.
 
     Returns the exit status: 1 if a score differs from the planted one, or feedback could not be written.
     """
+    require_assignment(course, CourseLayout.from_course(course), assignment)
     folder = (course / "build" / "demo").resolve()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -62,7 +65,8 @@ def _print_demo(folder: Path, assignment: str, students: Sequence[DemoStudent], 
     agreeing = sum(scored[student.id] == student.score for student in students)
     print(f"{agreeing} of {len(students)} scores are as planted.")
     print(f"Full marks are {by_tests + by_hand:g} points: {by_tests:g} by tests, {by_hand:g} by hand.")
-    mistakes = {(a.cell, a.label) for a in read_answers(locate_answers(folder, assignment)) if a.kind == "mistake"}
+    planted = read_answers(locate_answers(CourseLayout.from_course(folder), assignment))
+    mistakes = {(a.cell, a.label) for a in planted if a.kind == "mistake"}
     made = mistakes & {(p["cell"], p["label"]) for student in students for p in student.planted}
     print(f"{len(made)} of the {len(mistakes)} planted mistakes of {assignment} were made at least once.")
     for what, name in (

@@ -9,9 +9,11 @@ from nnkit.check import Verdict, WrongDerivative
 from nnkit_grader.examiner.run_cell import CellTimeout
 from nnkit_grader.rpc.connection import ProcessLost
 
+MAX_TROUBLE_CHARACTERS = 500
+
 
 def format_outputs(
-    verdicts: list[Verdict], printed: str, fault: BaseException | None, value: str, count: int
+    verdicts: list[Verdict], printed: str, fault: BaseException | None, value: str
 ) -> Iterator[dict[str, Any]]:
     """Yield a test cell's outputs: lines for checks that passed, what was printed, a card for each other, the error."""
     for verdict in verdicts:
@@ -30,8 +32,14 @@ def format_outputs(
             "output_type": "execute_result",
             "data": {"text/plain": value},
             "metadata": {},
-            "execution_count": count,
+            "execution_count": None,
         }
+
+
+def describe_error_output(outputs: list[dict[str, Any]]) -> str:
+    """Return the error with which a cell's outputs end, in a line; "" if there is none."""
+    found = [output for output in outputs if output.get("output_type") == "error"]
+    return f"{found[-1].get('ename', '')}: {found[-1].get('evalue', '')}"[:MAX_TROUBLE_CHARACTERS] if found else ""
 
 
 def _describe_error(fault: BaseException) -> list[str]:

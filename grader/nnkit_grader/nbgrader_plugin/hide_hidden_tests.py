@@ -11,7 +11,6 @@ import html
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nbconvert.filters import strip_ansi
 from nbgrader import utils
 from nbgrader.preprocessors import ClearHiddenTests
 from traitlets import List
@@ -23,7 +22,9 @@ MIN_LINE_CHARACTERS = 10
 
 
 class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
-    """Preprocessor that folds each hidden region to one line with its length, and removes its lines from outputs.
+    """Preprocessor that folds each hidden region to one line with its length, and removes its lines from the output.
+
+    Outputs of learners' cells stay as they are: a line that is replaced there would say that a guess was right.
 
     An exception in a test cell shrinks to its last line, since a traceback quotes the cell. A verdict stays as it
     is. The delimiters are those of `c.ClearHiddenTests`.
@@ -40,9 +41,9 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
         secrets = [line.strip() for line in hidden if len(line.strip()) >= MIN_LINE_CHARACTERS]
         for cell in tests:
             cell.source = self.fold_hidden_regions(cell.source)
-        for cell in nb.cells:
+        for cell in tests:
             for output in cell.get("outputs", ()):
-                _clean_output(output, secrets, cell in tests)
+                _clean_output(output, secrets)
         return nb, resources
 
     def fold_hidden_regions(self, source: str) -> str:
@@ -71,13 +72,11 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
                 yield line, inside
 
 
-def _clean_output(output: Any, secrets: Sequence[str], in_test: bool) -> None:
-    """Remove hidden lines from one output of a cell."""
+def _clean_output(output: Any, secrets: Sequence[str]) -> None:
+    """Remove hidden lines from one output of a test cell."""
     if output.output_type == "error":
         output.evalue = _replace_hidden_lines(output.evalue, secrets)
-        traceback = strip_ansi("\n".join(output.traceback))  # type: ignore[no-untyped-call]
-        if in_test or _replace_hidden_lines(traceback, secrets) != traceback:
-            output.traceback = [_format_last_line(output)]
+        output.traceback = [_format_last_line(output)]
     elif output.output_type == "stream":
         output.text = _replace_hidden_lines(output.text, secrets)
     else:

@@ -2,7 +2,7 @@
 
     .nnkit/ASSIGNMENT/results/STUDENT.json    a JournalEntry, written atomically as soon as there is a result
     .nnkit/ASSIGNMENT/logs/STUDENT.log        what happened, one paragraph for each run
-    .nnkit/ASSIGNMENT/run.json                the seed of the tests' random numbers
+    .nnkit/ASSIGNMENT/run.json                the seed of the tests' random numbers, and those before feedback went out
     .nnkit/ASSIGNMENT/recorded.json           which entries the gradebook has
     .nnkit/ASSIGNMENT/lock                    held by the grader that is running
 
@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nnkit.atomic_files import remove_unfinished, replace_file
+from nnkit.text import replace_unprintable
 from nnkit_grader.record.results import Result
 
 JOURNAL_FOLDER = ".nnkit"
@@ -51,6 +52,8 @@ class Journal:
     def __init__(self, root: Path, assignment: str):
         self.folder = root / JOURNAL_FOLDER / assignment
         self.assignment = assignment
+        self.earlier_seeds: list[int] = []
+        """Seeds of what was graded before feedback was written."""
         self._recorded: dict[str, str] = self._read_object(self.folder / "recorded.json") or {}
 
     @contextlib.contextmanager
@@ -67,13 +70,23 @@ class Journal:
             remove_unfinished(self.folder)
             yield
 
-    def choose_seed(self, wanted: int | None = None) -> int:
-        """Return and keep the seed of this assignment's tests: `wanted`, else that of the last run, else a new one."""
-        path = self.folder / "run.json"
-        last = (self._read_object(path) or {}).get("seed")
-        seed = wanted if wanted is not None else last if isinstance(last, int) else secrets.randbits(32)
-        if seed != last:
-            replace_file(path, json.dumps({"seed": seed}) + "\n")
+    def choose_seed(self, wanted: int | None = None, feedback: float = 0.0) -> int:
+        """Return and keep the seed of this assignment's tests: `wanted`, else that of the last run, else a new one.
+
+        `feedback` is when the newest feedback was written. If that was after the last seed was chosen, the next is new:
+        feedback may show the numbers that a test asked about. What was graded before it counts as current.
+        """
+        last = self._read_object(self.folder / "run.json") or {}
+        known, seed = last.get("seed"), wanted
+        self.earlier_seeds = [] if wanted not in (None, known) else list(last.get("earlier", []))
+        if seed is None and isinstance(known, int):
+            shown = feedback > last.get("feedback", 0.0)
+            self.earlier_seeds += [known] if shown else []
+            seed = None if shown else known
+        seed = secrets.randbits(32) if seed is None else seed
+        run = {"seed": seed, "earlier": self.earlier_seeds, "feedback": feedback}
+        if run != last:
+            replace_file(self.folder / "run.json", json.dumps(run) + "\n")
         return seed
 
     def write_entry(self, student: str, result: Result, timestamp: str | None) -> JournalEntry:
@@ -116,12 +129,13 @@ class Journal:
         return self.folder / "logs" / f"{student}.log"
 
     def log(self, student: str, lines: Iterable[str]) -> None:
-        """Add a paragraph to a submission's log."""
+        """Add a paragraph to a submission's log, without codes that a terminal would obey."""
         path = self.log_path(student)
         path.parent.mkdir(parents=True, exist_ok=True)
         now = time.strftime("%Y-%m-%d %H:%M:%S %z")
+        clean = (replace_unprintable(line).replace("\n", " ") for line in lines)
         with path.open("a", encoding="utf-8", errors="backslashreplace") as file:
-            file.write("\n".join([now, *(f"  {line}" for line in lines)]) + "\n")
+            file.write("\n".join([now, *(f"  {line}" for line in clean)]) + "\n")
 
     def _entry_path(self, student: str) -> Path:
         return self.folder / "results" / f"{student}.json"

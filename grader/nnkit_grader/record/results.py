@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-FORMAT = 3
+FORMAT = 4
 """Version of the JSON form and of the rule for points; a journal of another version is graded again."""
 
 
@@ -36,6 +36,11 @@ class CellResult:
     seconds: float = 0.0
     execution_count: int | None = None
 
+    def describe_loss(self) -> str:
+        """Return why a test cell gave too few points, in a line without its full stop: its error, or a verdict's."""
+        verdicts = (f"{one['subject']}: {one['headline']}".removeprefix(": ") for one in self.verdicts)
+        return (self.trouble or next(verdicts, "")).strip().partition("\n")[0].rstrip(".: ")
+
 
 @dataclass
 class Result:
@@ -53,6 +58,8 @@ class Result:
     repairs: tuple[str, ...] = ()
     needs_review: tuple[str, ...] = ()
     """Reasons why a grader should look at it."""
+    doubts: dict[str, str] = field(default_factory=dict)
+    """Reasons why exercises may deserve more points than they got, by nbgrader's id of the graded cell."""
     seconds: float = 0.0
     refused: str = ""
     """Reason why it was not run."""
@@ -66,6 +73,10 @@ class Result:
     def scores(self) -> dict[str, float]:
         """Return the points by test cell."""
         return {cell.grade_id: cell.score for cell in self.cells if cell.score is not None}
+
+    def list_reasons(self) -> tuple[str, ...]:
+        """Return the reasons for a review, each once; none for a submission that was not run."""
+        return () if self.refused else tuple(dict.fromkeys([*self.needs_review, *self.doubts.values()]))
 
     def to_json(self) -> dict[str, Any]:
         """Return the result as plain data, without copying it (`asdict` copies, which takes milliseconds)."""

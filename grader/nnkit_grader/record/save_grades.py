@@ -6,8 +6,7 @@ by hand is marked for review when its submission is graded again.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from nbgrader.api import Assignment as NbgraderAssignment
@@ -25,8 +24,10 @@ from nbgrader.utils import parse_utc
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
-from nnkit_grader.course.assignment import Assignment
+from nnkit_grader.course.assignment import Assignment, CourseCell, normalise_source
 from nnkit_grader.record.journal import JournalEntry
+from nnkit_grader.record.lateness import read_lateness
+from nnkit_grader.record.score_changes import PenaltyChange
 
 Penalty = Callable[[str, float, float], float | None]
 """Function of student, score and seconds late that returns the points to take off; None for no penalty."""
@@ -45,13 +46,13 @@ class AssignmentGrades:
     def __init__(self, session: Session, assignment: Assignment):
         self.session, self.assignment = session, assignment
         found = session.execute(
-            select(NbgraderAssignment.id, NbgraderAssignment.duedate, Notebook.id)
+            select(NbgraderAssignment.id, Notebook.id)
             .join(Notebook, Notebook.assignment_id == NbgraderAssignment.id)
             .where(NbgraderAssignment.name == assignment.name, Notebook.name == assignment.notebook)
         ).one_or_none()
         if found is None:
             raise LookupError(f"The gradebook has no assignment {assignment.name}.")
-        self.id, self.duedate, self.notebook_id = found
+        self.id, self.notebook_id = found
         cells = session.execute(
             select(BaseCell.id, BaseCell.name, BaseCell.type).where(BaseCell.notebook_id == self.notebook_id)
         ).all()
@@ -75,7 +76,7 @@ class AssignmentGrades:
     def save(self, entries: Sequence[JournalEntry], penalty: Penalty | None = None) -> None:
         """Write the results of these students; each student may appear once."""
         self._add_students(entry.student for entry in entries)
-        submitted = self._add_submissions(entries)
+        submitted = self._add_submissions({entry.student: entry.timestamp for entry in entries})
         notebooks = self._add_notebooks(submitted.values())
         by_notebook = {notebooks[submitted[entry.student]]: entry for entry in entries}
         self._save_grades(by_notebook)
@@ -83,30 +84,52 @@ class AssignmentGrades:
         self.session.flush()
         self._save_penalties(submitted, notebooks, penalty)
 
+    def update_times(self, times: Mapping[str, str | None], penalty: Penalty | None = None) -> list[PenaltyChange]:
+        """Write the times of submissions that are recorded already, by student, and compute their penalties anew: a due
+        date, an extension, a time or the plug-in may have changed. Return the penalties that did.
+        """
+        submitted = self._add_submissions(times)
+        notebooks = self._add_notebooks(submitted.values())
+        self.session.flush()
+        before = self._read_penalties(notebooks.values())
+        self._save_penalties(submitted, notebooks, penalty)
+        after = self._read_penalties(notebooks.values())
+        late = read_lateness(self.session, self.assignment.name, submitted)
+        ids = {student: notebooks[submission] for student, submission in submitted.items()}
+        return [
+            PenaltyChange(student, before[id], after[id], late.get(student, 0.0))
+            for student, id in sorted(ids.items())
+            if before[id] != after[id]
+        ]
+
+    def _read_penalties(self, notebooks: Iterable[str]) -> dict[str, float]:
+        columns = SubmittedNotebook.id, SubmittedNotebook.late_submission_penalty
+        found = self.session.execute(select(*columns).where(SubmittedNotebook.id.in_(set(notebooks))))
+        return {id: off or 0.0 for id, off in found}
+
     def _add_students(self, students: Iterable[str]) -> None:
         wanted = set(students)
         known = set(self.session.scalars(select(Student.id).where(Student.id.in_(wanted))))
         self._insert(Student, [{"id": student} for student in sorted(wanted - known)])
 
-    def _add_submissions(self, entries: Sequence[JournalEntry]) -> dict[str, str]:
+    def _add_submissions(self, times: Mapping[str, str | None]) -> dict[str, str]:
         """Add the submissions that are missing, update the timestamps, and return the ids by student."""
-        students = [entry.student for entry in entries]
         known = self.session.execute(
             select(SubmittedAssignment.student_id, SubmittedAssignment.id).where(
-                SubmittedAssignment.assignment_id == self.id, SubmittedAssignment.student_id.in_(students)
+                SubmittedAssignment.assignment_id == self.id, SubmittedAssignment.student_id.in_(set(times))
             )
         )
         ids: dict[str, str] = {student: id for student, id in known}
         new: Rows = []
         changed: Rows = []
-        for entry in entries:
-            timestamp = _parse_time(entry.timestamp)
-            if entry.student not in ids:
-                ids[entry.student] = new_uuid()
-                row = {"id": ids[entry.student], "assignment_id": self.id, "student_id": entry.student}
+        for student, time in times.items():
+            timestamp = _parse_time(time)
+            if student not in ids:
+                ids[student] = new_uuid()
+                row = {"id": ids[student], "assignment_id": self.id, "student_id": student}
                 new.append({**row, "timestamp": timestamp})
             elif timestamp is not None:
-                changed.append({"id": ids[entry.student], "timestamp": timestamp})
+                changed.append({"id": ids[student], "timestamp": timestamp})
         self._insert(SubmittedAssignment, new)
         self._update(SubmittedAssignment, changed)
         return ids
@@ -137,14 +160,14 @@ class AssignmentGrades:
         new: Rows = []
         changed: Rows = []
         for notebook, entry in by_notebook.items():
-            scores = collect_scores(entry, self.assignment)
+            scores, doubts = collect_scores(entry, self.assignment), entry.result.doubts
             for name, cell in self.graded.items():
                 id, manual = known.get((notebook, cell), (None, None))
                 if id is None:
                     row = {"id": new_uuid(), "notebook_id": notebook, "cell_id": cell}
-                    new.append({**row, **_grade_row(scores.get(name), None)})
+                    new.append({**row, **_grade_row(scores.get(name), None, name in doubts)})
                 elif name in scores:
-                    changed.append({"id": id, **_grade_row(scores[name], manual)})
+                    changed.append({"id": id, **_grade_row(scores[name], manual, name in doubts)})
         self._insert(Grade, new)
         self._update(Grade, changed)
 
@@ -168,28 +191,16 @@ class AssignmentGrades:
 
     def _save_penalties(self, submitted: dict[str, str], notebooks: dict[str, str], penalty: Penalty | None) -> None:
         """Write the late penalties of nbgrader's plug-in; submissions in time have none."""
-        late = self._seconds_late(submitted) if self.duedate else {}
+        late = read_lateness(self.session, self.assignment.name, submitted)
         rows: Rows = []
         for student, submission in submitted.items():
             notebook, off = notebooks[submission], None
-            if late.get(student, 0) > 0 and penalty:
+            if student in late and penalty:
                 score = self.session.scalar(select(SubmittedNotebook.score).where(SubmittedNotebook.id == notebook))
                 off = penalty(student, score or 0.0, late[student])
                 off = None if off is None else min(max(off, 0.0), score or 0.0)
             rows.append({"id": notebook, "late_submission_penalty": off})
         self._update(SubmittedNotebook, rows)
-
-    def _seconds_late(self, submitted: dict[str, str]) -> dict[str, float]:
-        rows = self.session.execute(
-            select(SubmittedAssignment.student_id, SubmittedAssignment.timestamp, SubmittedAssignment.extension).where(
-                SubmittedAssignment.id.in_(submitted.values()), SubmittedAssignment.timestamp.is_not(None)
-            )
-        )
-        late: dict[str, float] = defaultdict(float)
-        for student, timestamp, extension in rows:
-            due = self.duedate + extension if extension else self.duedate
-            late[student] = (timestamp - due).total_seconds()
-        return late
 
     def _insert(self, model: Any, rows: Rows) -> None:
         if rows:
@@ -208,12 +219,15 @@ def _parse_time(text: str | None) -> Any:
         return None
 
 
-def _grade_row(score: float | None, manual: float | None) -> dict[str, Any]:
-    return {"auto_score": score, "needs_manual_grade": manual is not None or score is None}
+def _grade_row(score: float | None, manual: float | None, doubted: bool = False) -> dict[str, Any]:
+    return {"auto_score": score, "needs_manual_grade": manual is not None or score is None or doubted}
 
 
 def collect_scores(entry: JournalEntry, assignment: Assignment) -> dict[str, float | None]:
-    """Return the scores by graded cell; None if a grader must give one. A missing written answer scores 0."""
+    """Return the scores by graded cell; None if a grader must give one.
+
+    A written answer scores 0 by itself only if its cell is as it was released, and no text stands near it.
+    """
     blank = find_unanswered(entry, assignment)
     scores: dict[str, float | None] = {}
     for cell in entry.result.cells:
@@ -225,7 +239,17 @@ def collect_scores(entry: JournalEntry, assignment: Assignment) -> dict[str, flo
 
 
 def find_unanswered(entry: JournalEntry, assignment: Assignment) -> set[str]:
-    """Return the answer cells that are empty or unchanged since the release."""
-    released = {cell.grade_id: cell.released for cell in assignment.cells if cell.metadata.get("solution")}
-    mine = (cell for cell in entry.result.cells if cell.grade_id in released)
-    return {cell.grade_id for cell in mine if cell.source.strip() in ("", released[cell.grade_id].strip())}
+    """Return the answer cells that are as they were released, of exercises without points or doubts."""
+    result = entry.result
+    hopeless = {cell.grade_id for cell in result.cells if not cell.score} - set(result.doubts)
+    sources = {cell.grade_id: normalise_source(cell.source) for cell in result.cells}
+    return {
+        cell.grade_id
+        for cell, graded in assignment.pair_answers()
+        if graded.grade_id in hopeless and sources.get(cell.grade_id) in _blank_sources(cell)
+    }
+
+
+def _blank_sources(cell: CourseCell) -> set[str]:
+    """Return the sources of a cell without an answer. A written answer that was deleted is for a grader to see."""
+    return {normalise_source(cell.released)} | ({""} if cell.kind == "answer" else set())

@@ -1,4 +1,4 @@
-"""Score changes: whose score changed when a submission was graded again, and why."""
+"""Score changes: whose score changed when a submission was graded again, or its late penalty, and why."""
 
 from __future__ import annotations
 
@@ -22,6 +22,20 @@ class ScoreChange:
 
     def __str__(self) -> str:
         return "\n".join([f"{self.student}: {self.before:g} → {self.after:g} ({self.cause})", *self.cells])
+
+
+@dataclass(frozen=True)
+class PenaltyChange:
+    """The change of one student's late penalty."""
+
+    student: str
+    before: float
+    after: float
+    seconds_late: float
+
+    def __str__(self) -> str:
+        late = f"{self.seconds_late / 3600:.1f} h late" if self.seconds_late > 0 else "not late"
+        return f"{self.student}: {self.before:g} → {self.after:g} points off ({late})"
 
 
 def compare_results(student: str, old: Result, new: Result) -> ScoreChange | None:

@@ -16,6 +16,7 @@ from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
 from nnkit_grader.record.journal import Journal, JournalEntry
 from nnkit_grader.record.results import Result
 from nnkit_grader.record.save_grades import AssignmentGrades, Penalty, collect_scores
+from nnkit_grader.record.score_changes import PenaltyChange
 
 BATCH_RESULTS = 25
 """Results that fill a transaction."""
@@ -57,8 +58,9 @@ class ResultWriter:
         student, result = answer["student"], Result.from_json(answer["result"])
         folder = self.paths.autograded_folder(student)
         remove_unfinished(folder)
-        for name, content in answer["files"].items():
-            replace_file(folder / name, base64.b64decode(content), self.paths.file_mode, lasting=False)
+        files = {name: base64.b64decode(content) for name, content in answer["files"].items()}
+        for name, content in {**files, **self.assignment.course_files}.items():
+            replace_file(folder / name, content, self.paths.file_mode, lasting=False)
         replace_file(self._notebook_path(student), answer["notebook"], self.paths.file_mode)
         self.journal.log(student, _describe_result(result, answer["sandbox"]["kind"]))
         entry = self.journal.write_entry(student, result, answer["timestamp"])
@@ -77,9 +79,9 @@ class ResultWriter:
                 self.queue(entry)
 
     def find_current(self, student: str, seed: int) -> JournalEntry | None:
-        """Return a student's entry if the same tests with the same seed gave it, and its notebook exists."""
-        entry = self.journal.read_entry(student)
-        if entry is None or (entry.result.tests, entry.result.seed) != (self.assignment.digest, seed):
+        """Return a student's entry if the same tests gave it, with a seed that counts, and its notebook exists."""
+        entry, seeds = self.journal.read_entry(student), {seed, *self.journal.earlier_seeds}
+        if entry is None or entry.result.tests != self.assignment.digest or entry.result.seed not in seeds:
             return None
         return entry if self._notebook_path(student).exists() else None
 
@@ -110,6 +112,16 @@ class ResultWriter:
         self.journal.mark_recorded(entries)
         self.pending.clear()
 
+    def update_times(self, times: Mapping[str, str | None]) -> list[PenaltyChange]:
+        """Record the times of submissions that were not graded in this run, and return the late penalties that changed.
+
+        Raises GradebookUnavailable.
+        """
+        self.registration.result()
+        return self.gradebook.run_transaction(
+            lambda session: AssignmentGrades(session, self.assignment).update_times(times, self.penalty)
+        )
+
     def _notebook_path(self, student: str) -> Any:
         return self.paths.autograded_folder(student) / f"{self.assignment.notebook}.ipynb"
 
@@ -121,7 +133,7 @@ def _describe_result(result: Result, kind: str) -> Iterator[str]:
         ("refused", (result.refused,) if result.refused else ()),
         ("put right", result.repairs),
         ("happened", result.events),
-        ("needs review", result.needs_review),
+        ("needs review", result.list_reasons()),
     ):
         yield from (f"{head}: {sentence}" for sentence in sentences)
     for cell in result.cells:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from nnkit_grader.report.elements import Markup, escape_text, join_markup, make_element
 from nnkit_grader.report.statistics import HistogramBar, ScoreSpread
 
-CHART_WIDTH, CHART_HEIGHT, FOOT_HEIGHT, TOP_HEIGHT, SIDE_WIDTH = 680, 230, 40, 34, 12
+CHART_WIDTH, CHART_HEIGHT, FOOT_HEIGHT, TOP_HEIGHT, SIDE_WIDTH = 680, 248, 40, 52, 12
 """Sizes of the histogram and its margins, in pixels."""
 BAR_STATES = ("full", "part", "none", "blank", "waiting")
 """States in a stacked bar, from left to right; each has its own pattern in the style sheet."""
@@ -36,8 +36,8 @@ def draw_histogram(bars: Sequence[HistogramBar], spread: ScoreSpread) -> Markup:
     parts.append(_draw_text(CHART_WIDTH / 2, CHART_HEIGHT - 4, "points", "soft"))
     at = SIDE_WIDTH + spread.median * scale
     parts += [
-        _draw_line(at, 16, at, ground, "median"),
-        _draw_text(at, 11, f"median {spread.median:g}", anchor=_choose_anchor(at)),
+        _draw_line(at, 24, at, ground, "median"),
+        _draw_text(at, 18, f"median {spread.median:g}", anchor=_choose_anchor(at)),
     ]
     label = "Histogram of points: " + ", ".join(f"{format_range(bar, bar is bars[-1])}: {bar.count}" for bar in bars)
     box = f"0 0 {CHART_WIDTH} {CHART_HEIGHT}"

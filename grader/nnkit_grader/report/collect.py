@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from nnkit.check.notebook import cells as notebook_cells
-from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit.check.notebook.cells import NotebookCell
+from nnkit_grader.course.assignment import Assignment, load_assignment, normalise_source
+from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.course.paths import CoursePaths
-from nnkit_grader.intake.match_cells import normalise_source
-from nnkit_grader.record.journal import JOURNAL_FOLDER, Journal
+from nnkit_grader.record.journal import Journal
 from nnkit_grader.record.results import CellResult, Result
+from nnkit_grader.report.exercise_titles import name_exercises
 from nnkit_grader.report.manual_grades import ManualGrades, read_manual_grades
-from nnkit_grader.run import open_course
+from nnkit_grader.report.roster import UNKNOWN, Member, read_roster
 
 STATES = ("full", "part", "none", "blank", "waiting", "not run")
 """States of a student's exercise: all points; some; none; not attempted; waits for points by hand; the submission was
 refused."""
-POINTS_IN_TITLE = re.compile(r"\s*\([^()]*\bpoints?\b[^()]*\)\s*$")
-"""End of a heading: (4 points, in two halves)."""
-NUMBER = re.compile(r"\d+(\.\d+)*")
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,9 @@ class SubmissionResults:
     """The graded notebook; None if there is none."""
     feedback: Path | None
     """The feedback page; None if there is none."""
+    member: Member = UNKNOWN
+    """Name and section."""
+    seconds_late: float = 0.0
 
     @property
     def total(self) -> float:
@@ -84,6 +84,8 @@ class ClassResults:
     """Students who handed in but have no result."""
     stale: tuple[str, ...] = ()
     """Students whose result comes from an older version of the tests."""
+    absent: Mapping[str, Member] = field(default_factory=dict)
+    """The students of the course who have handed in nothing, by id."""
 
     @property
     def ran(self) -> list[SubmissionResults]:
@@ -133,49 +135,61 @@ class ClassResults:
             return "waiting"
         if score >= exercise.points:
             return "full"
-        return "part" if score > 0 else "blank" if self.is_blank(row, exercise) else "none"
+        if score > 0:
+            return "part"
+        if self.is_blank(row, exercise):
+            return "waiting" if exercise.id in row.result.doubts else "blank"
+        return "none"
 
 
 def collect_results(course: Path, name: str, url: str = "") -> ClassResults:
-    """Collect the results of a class. Raises FileNotFoundError or ValueError with a sentence if there are none."""
+    """Collect the results of a class on an assignment, or on one of its notebooks ("ps1/problem2").
+
+    Raises FileNotFoundError or ValueError with a sentence if there are none.
+    """
     assignment = load_assignment(course, name)
     coursedir = open_course(course, url).coursedir
-    rooms = CoursePaths(coursedir, name)
-    entries = sorted(Journal(rooms.root, name).read_entries(), key=lambda entry: make_natural_key(entry.student))
+    rooms = CoursePaths(coursedir, assignment.name)
+    journal = Journal(rooms.root, assignment.label)
+    entries = sorted(journal.read_entries(), key=lambda entry: make_natural_key(entry.student))
     if not entries:
         raise FileNotFoundError(
-            f"Nothing in {name} has been graded: there are no results in {rooms.root / JOURNAL_FOLDER / name}. "
-            f"Run `nnkit autograde {name}` first."
+            f"Nothing in {name} has been graded: there are no results in {journal.folder}. "
+            f"Run `nnkit autograde {assignment.name}` first."
         )
     marks = read_manual_grades(coursedir, assignment)
     exercises = tuple(list_exercises(assignment))
-    rows = tuple(_make_row(entry.student, entry.result, exercises, marks, rooms, assignment) for entry in entries)
-    graded = {row.student for row in rows}
+    roster = read_roster(rooms.root, marks.names)
+    rows = tuple(
+        _make_row(entry.student, entry.result, exercises, marks, rooms, assignment, roster.get(entry.student, UNKNOWN))
+        for entry in entries
+    )
+    graded, handed_in = {row.student for row in rows}, _list_students(rooms)
     return ClassResults(
         assignment,
         exercises,
         rows,
-        tuple(student for student in _list_students(rooms) if student not in graded),
+        tuple(student for student in handed_in if student not in graded),
         tuple(row.student for row in rows if row.result.tests != assignment.digest),
+        {
+            student: roster[student]
+            for student in sorted(roster, key=make_natural_key)
+            if student not in graded and student not in handed_in
+        },
     )
 
 
 def list_exercises(assignment: Assignment) -> Iterator[Exercise]:
     """Yield the exercises, each named after the last heading above it."""
-    cells = [notebook_cells.NotebookCell(cell.cell_type, cell.released, cell.metadata) for cell in assignment.cells]
-    found = notebook_cells.exercises(cells)
-    headings = Counter(exercise.title for exercise in found)
-    for exercise in found:
-        graded = assignment.cells[exercise.cell]
-        title = POINTS_IN_TITLE.sub("", exercise.title)
-        alone = headings[exercise.title] == 1
-        number = NUMBER.match(title) if alone else None
-        answers = [assignment.cells[index].id for index in exercise.answers]
+    cells = [NotebookCell(cell.cell_type, cell.released, cell.metadata) for cell in assignment.cells]
+    for named in name_exercises(cells):
+        graded = assignment.cells[named.exercise.cell]
+        answers = [assignment.cells[index].id for index in named.exercise.answers]
         yield Exercise(
             graded.grade_id,
-            number[0] if number else exercise.id,
-            title if alone else f"{title}: {exercise.id}",
-            exercise.points,
+            named.number,
+            named.title,
+            named.exercise.points,
             graded.kind != "test",
             (*answers, *([graded.id] if graded.kind == "written" else [])),
         )
@@ -188,6 +202,7 @@ def _make_row(
     marks: ManualGrades,
     rooms: CoursePaths,
     assignment: Assignment,
+    member: Member,
 ) -> SubmissionResults:
     tested, entered = result.scores(), marks.scores.get(student, {})
     return SubmissionResults(
@@ -197,6 +212,8 @@ def _make_row(
         marks.penalties.get(student, 0.0),
         _find_file(rooms.autograded_folder(student) / f"{assignment.notebook}.ipynb"),
         _find_file(_find_feedback_folder(rooms, student) / f"{assignment.notebook}.html"),
+        member,
+        marks.late.get(student, 0.0),
     )
 
 

@@ -18,6 +18,10 @@ class Markup(str):
         return Markup(super().__add__(escape_text(other)))
 
 
+SPACE = Markup(" ")
+"""A space beside an element, which `escape_text` would take away."""
+
+
 def escape_text(words: object) -> Markup:
     """Return words as HTML: escaped, on one line, unless they are Markup already."""
     return words if isinstance(words, Markup) else Markup(escape(join_lines(str(words))))
@@ -53,9 +57,13 @@ def make_bullets(parts: Iterable[object]) -> Markup:
     return make_element("ul", join_markup(make_element("li", part) for part in parts))
 
 
-def make_row(head: object, cells: Sequence[object]) -> Markup:
-    """Return a table row, named by its first cell. What is not a <td> yet becomes one, numbers right-aligned."""
-    return make_element("tr", make_element("th", head, scope="row") + join_markup(make_cell(cell) for cell in cells))
+def make_row(head: object, cells: Sequence[object], words: str = "") -> Markup:
+    """Return a table row, named by its first cell. What is not a <td> yet becomes one, numbers right-aligned.
+
+    `words` are others under which a search finds the row.
+    """
+    inner = make_element("th", head, scope="row") + join_markup(make_cell(cell) for cell in cells)
+    return make_element("tr", inner, data_words=words.strip())
 
 
 def make_cell(content: object) -> Markup:

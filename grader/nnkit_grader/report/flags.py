@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nnkit.text import join_words
 from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
-from nnkit_grader.report.finite_differences import has_finite_difference
-from nnkit_grader.report.similarity import SimilarPair
+from nnkit_grader.report.shortcuts import ShortcutFinder
+from nnkit_grader.report.similarity import SimilarPair, SolutionCopy, find_solution_copies
 from nnkit_grader.report.statistics import is_error
 
 FLAG_TITLES = {
     "not run": "Not run",
     "stopped": "Stopped, or took too long",
+    "doubts": "Answers that may stand elsewhere",
     "forged": "Forged metadata",
-    "numerical": "Numerical instead of analytic derivatives",
+    "numerical": "Derivatives by differences or by a library",
     "alike": "Identical answers, up to renaming",
+    "solution": "Answers like the course's own solution",
     "put right": "Repaired before it was run",
 }
 """Kinds of flags, the most urgent first; the last is for information."""
@@ -39,17 +42,20 @@ class Flag:
 def find_flags(results: ClassResults, pairs: Sequence[SimilarPair]) -> list[Flag]:
     """Return the flags of a class, by kind, then by student."""
     found = []
+    finder = ShortcutFinder(results)
     for row in results.rows:
         result = row.result
         sentences_by_kind = {
             "not run": [result.refused] if result.refused else [],
             "stopped": list(_describe_stop(results, row)),
+            "doubts": [] if result.refused else list(dict.fromkeys(result.doubts.values())),
             "forged": list(result.needs_review),
-            "numerical": list(_describe_numerical(results, row)),
+            "numerical": list(_describe_numerical(results, row, finder.find_shortcuts(row))),
             "put right": list(result.repairs),
         }
         found += [Flag(row, kind, tuple(sentences)) for kind, sentences in sentences_by_kind.items() if sentences]
     found += _flag_similar(results, pairs)
+    found += [Flag(copy.row, "solution", (_describe_copy(results, copy),)) for copy in find_solution_copies(results)]
     return sorted(found, key=lambda finding: list(FLAG_TITLES).index(finding.kind))
 
 
@@ -70,21 +76,16 @@ def _describe_stop(results: ClassResults, row: SubmissionResults) -> Iterator[st
             yield f"{exercise.title}: {describe_fault(cell)}"
 
 
-def _describe_numerical(results: ClassResults, row: SubmissionResults) -> Iterator[str]:
-    """Yield exercises with finite differences, found by a check or in the source, if the course's has none."""
+def _describe_numerical(
+    results: ClassResults, row: SubmissionResults, shortcuts: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Yield exercises with derivatives that are not the learner's own, by a check's verdict or by the source."""
     for exercise in results.exercises:
         cell = row.find_cell(exercise.id)
         if cell and any(NUMERICAL_MISTAKE in verdict["mistakes"] for verdict in cell.verdicts):
             yield f"{exercise.title}: the check found that it uses finite differences."
-        elif any(_looks_numerical(results, row, id) for id in exercise.answers):
-            points = _describe_points(row, exercise)
-            yield f"{exercise.title}: the answer has a difference quotient, and {points}."
-
-
-def _looks_numerical(results: ClassResults, row: SubmissionResults, id: str) -> bool:
-    own = results.assignment.find_cell(id)
-    answer = results.find_answer(row, id) if own.cell_type == "code" else ""
-    return bool(answer) and has_finite_difference(answer) and not has_finite_difference(own.source)
+        elif phrases := shortcuts.get(exercise.id):
+            yield f"{exercise.title}: the answer {join_words(phrases)}, and {_describe_points(row, exercise)}."
 
 
 def _describe_points(row: SubmissionResults, exercise: Exercise) -> str:
@@ -106,6 +107,13 @@ def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterat
     for pair in pairs:
         if not pair.same_file:
             yield Flag(pair.one, "alike", (_describe_pair(pair, titles),), (pair.other,))
+
+
+def _describe_copy(results: ClassResults, copy: SolutionCopy) -> str:
+    numbers = {id: exercise.number for exercise in results.exercises for id in exercise.answers}
+    named = ", ".join(numbers.get(cell, cell) for cell in copy.cells)
+    whole = f"of {copy.answered} longer answers"
+    return f"Equal to the course's solution up to renaming, and rare in this class: {named} ({whole})."
 
 
 def _describe_pair(pair: SimilarPair, titles: dict[str, str]) -> str:

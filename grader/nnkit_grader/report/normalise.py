@@ -64,9 +64,9 @@ class _NameNumberer(ast.NodeTransformer):
         self.asked = asked
         self.keys: dict[str, str] = {}
         own = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and _is_bound(node)}
-        own |= {name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for name in _find_bound(node)}
+        own |= {name for node in ast.walk(tree) if isinstance(node, ast.ClassDef) for name in list_bound_names(node)}
         self.attributes = dict.fromkeys(own - asked, "")
-        self.scopes = [dict.fromkeys(_find_bound(tree), "")]
+        self.scopes = [dict.fromkeys(list_bound_names(tree), "")]
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
         """Drop docstrings, and strings that serve as comments."""
@@ -76,7 +76,7 @@ class _NameNumberer(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         node.name = self.number_name(node.name)
-        self.scopes.append(dict.fromkeys(_find_bound(node), ""))
+        self.scopes.append(dict.fromkeys(list_bound_names(node), ""))
         self.generic_visit(node)
         self.scopes.pop()
         return node
@@ -92,7 +92,7 @@ class _NameNumberer(ast.NodeTransformer):
         return self.number_scope(node)
 
     def number_scope(self, node: Function) -> ast.AST:
-        self.scopes.append(dict.fromkeys(_find_bound(node), ""))
+        self.scopes.append(dict.fromkeys(list_bound_names(node), ""))
         self.generic_visit(node)
         self.scopes.pop()
         return node
@@ -154,7 +154,7 @@ def _number_name(names: dict[str, str], name: str, head: str) -> str:
     return names.get(name, name)
 
 
-def _find_bound(scope: ast.AST) -> Iterator[str]:
+def list_bound_names(scope: ast.AST) -> Iterator[str]:
     """Yield the names that a function, class or cell binds itself, without those that functions in it bind."""
     if isinstance(scope, Function):
         yield from (node.arg for node in ast.walk(scope.args) if isinstance(node, ast.arg))

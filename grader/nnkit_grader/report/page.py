@@ -8,6 +8,7 @@ from pathlib import Path
 from nnkit_grader.report import charts, statistics
 from nnkit_grader.report.collect import ClassResults
 from nnkit_grader.report.elements import (
+    SPACE,
     Markup,
     escape_text,
     join_markup,
@@ -30,6 +31,7 @@ SECTIONS = {
     "look": "Needs review",
     "heat": "Students and exercises",
 }
+MAX_LISTED_STUDENTS, MAX_LISTED_ABSENT = 20, 200
 STATE_LEGEND = {
     "full": "all points",
     "part": "some points",
@@ -40,15 +42,19 @@ STATE_LEGEND = {
 
 
 def render_page(
-    results: ClassResults, findings: Sequence[Flag], pairs: Sequence[SimilarPair], address: Callable[[Path], str]
+    results: ClassResults,
+    findings: Sequence[Flag],
+    pairs: Sequence[SimilarPair],
+    address: Callable[[Path], str],
+    before: ClassResults | None = None,
 ) -> str:
-    """Return the whole page; `address` turns a path into the address of a link."""
-    name = results.assignment.name
+    """Return the whole page; `address` turns a path into the address of a link, `before` are another year's results."""
+    name = results.assignment.label
     linked = StudentLinks(address)
     made = statistics.count_mistakes(results)
     contents = {
         "scores": _render_scores(results),
-        "exercises": _render_exercises(results),
+        "exercises": _render_exercises(results, before),
         "mistakes": render_mistakes(results, made, linked),
         "look": render_flags(findings, linked),
         "heat": render_heat_map(results, findings, linked),
@@ -68,11 +74,22 @@ def render_page(
     nav = make_element("nav", links, aria_label="Sections")
     body = charts.PATTERNS + make_element("a", "Skip to the report", href="#report", class_="skip")
     body += make_element("main", top + nav + main, id="report", tabindex=-1)
+    return render_document(f"Report on {name}", body)
+
+
+def render_index(assignment: str, links: Sequence[tuple[str, str]]) -> str:
+    """Return a page with links, (title, address), to the reports on an assignment's notebooks."""
+    bullets = make_bullets(make_element("a", title, href=address) for title, address in links)
+    return render_document(f"Report on {assignment}", make_element("main", make_heading(1, assignment) + bullets))
+
+
+def render_document(title: str, body: Markup) -> str:
+    """Return a whole page with this body."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{make_policy()}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape_text(f'Report on {name}')}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<title>{escape_text(title)}</title>\n<style>{STYLE}</style>\n</head>\n"
         f"<body>\n{body}\n<script>{SCRIPT}</script>\n</body>\n</html>\n"
     )
 
@@ -109,12 +126,30 @@ def _render_warnings(results: ClassResults) -> list[Markup]:
     if results.stale:
         who = _format_students(results.stale)
         sentences.append(f"Graded by an older version of the tests: {who}. `nnkit autograde {name}` grades them again.")
-    return [make_paragraph(sentence, "warning") for sentence in sentences]
+    inside = [exercise.title for exercise in results.exercises if results.assignment.find_cell(exercise.id).inside]
+    if inside:
+        sentences.append(
+            f"Tests that ran beside the learner's code, so that their scores are only as safe as nbgrader's: "
+            f"{', '.join(inside)}."
+        )
+    parts = [make_paragraph(sentence, "warning") for sentence in sentences]
+    if results.absent:
+        named = [_render_member(id, member.name) for id, member in list(results.absent.items())[:MAX_LISTED_ABSENT]]
+        more = len(results.absent) - len(named)
+        rest = SPACE + f"and {more} more." if more else "."
+        head = escape_text(f"Handed in nothing ({len(results.absent)}):") + SPACE
+        parts.append(make_paragraph(head + join_markup(named, ", ") + rest))
+    return parts
 
 
-def _format_students(students: Sequence[str], most: int = 20) -> str:
-    more = f" and {len(students) - most} more" if len(students) > most else ""
-    return ", ".join(students[:most]) + more
+def _render_member(id: str, name: str) -> Markup:
+    """Return a name and an id that keep their order, whichever way the name is written."""
+    return make_element("bdi", name) + SPACE + f"({id})" if name else make_element("bdi", id)
+
+
+def _format_students(students: Sequence[str]) -> str:
+    left = len(students) - MAX_LISTED_STUDENTS
+    return ", ".join(students[:MAX_LISTED_STUDENTS]) + (f" and {left} more" if left > 0 else "")
 
 
 def _render_scores(results: ClassResults) -> Markup:
@@ -147,17 +182,22 @@ def _describe_left_out(results: ClassResults) -> str:
     return "".join(sentences)
 
 
-def _render_exercises(results: ClassResults) -> Markup:
-    """Return a table with a row per exercise, the hardest first."""
+def _render_exercises(results: ClassResults, before: ClassResults | None) -> Markup:
+    """Return a table with a row per exercise, the hardest first; with another year's shares if there are some."""
     found = statistics.rank_exercises(results)
     states = [state for state in STATE_LEGEND if state != "waiting" or any(one.counts[state] for one in found)]
-    numbered = ["points", "mean", "share", *(STATE_LEGEND[state] for state in states)]
+    earlier = statistics.find_earlier_shares(results, before) if before else {}
+    shares = ["share", "share before"] if before else ["share"]
+    numbered = ["points", "mean", *shares, "discrimination", "seconds", *(STATE_LEGEND[state] for state in states)]
     head = ["exercise", *(make_element("th", words, scope="col", class_="number") for words in numbered), "outcomes"]
     rows = []
     for one in found:
         mean = "–" if one.mean is None else f"{one.mean:.2f}"
         share = "–" if one.share is None else f"{one.share:.0%}"
-        numbers = [make_element("td", words, class_="number") for words in (f"{one.exercise.points:g}", mean, share)]
+        sharp = "–" if one.discrimination is None else f"{one.discrimination:.2f}".replace("-", "−")
+        last = [f"{earlier[one.exercise.id]:.0%}" if one.exercise.id in earlier else "–"] if before else []
+        words = (f"{one.exercise.points:g}", mean, share, *last, sharp, f"{one.seconds:.2f}")
+        numbers = [make_element("td", word, class_="number") for word in words]
         counts = [one.counts[state] for state in states]
         rows.append(make_row(one.exercise.title, [*numbers, *counts, charts.draw_stack(one.counts)]))
     legend = make_element(
@@ -166,4 +206,12 @@ def _render_exercises(results: ClassResults) -> Markup:
         class_="legend",
     )
     caption = f"Outcomes of the {len(results.ran)} submissions that ran, the hardest exercise first"
-    return legend + make_table(caption, head, [rows], "sortable")
+    note = make_paragraph(
+        "Discrimination is the correlation of the points in an exercise with those in all others: near 0, or below, "
+        "its points say little about the rest. Seconds are the median time that an answer and its tests ran.",
+        "soft",
+    )
+    if before:
+        count = len(before.ran)
+        note += make_paragraph(f"Share before: among the {count} submissions of the course compared with.", "soft")
+    return legend + note + make_table(caption, head, [rows], "sortable")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
+from urllib.parse import quote
 
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
 from nnkit_grader.report.elements import (
+    SPACE,
     Markup,
     fold_list,
     join_markup,
@@ -27,16 +29,19 @@ FLAG_NOTES = {
     "not run": "The file could not be read, so it has 0 points.",
     "stopped": "Other cells keep their points. An endless loop is a common mistake; a process that died may be more.",
     "forged": "Changing nbgrader's metadata has no effect on the score, but it does not happen by accident.",
-    "numerical": "The slope is measured with finite differences where the exercise asks for the derivative. Answers "
-    "that passed the tests are listed too if their source has a difference quotient.",
+    "numerical": "The exercise asks for the learner's own derivative, and the course's solution has no such thing. "
+    "Only what the asked-for functions need is looked at: a quotient that is printed beside an answer does not count. "
+    "Answers that passed the tests are listed too.",
     "alike": "The comparison ignores names, comments, docstrings and layout. Short answers, the course's own "
     "solutions and answers that many in this class gave do not count. Similarity is a reason to look, not a proof.",
+    "solution": "A right answer may well look like the course's. Listed are those who have more such answers, in forms "
+    "that few others gave, than one in the class has by chance.",
+    "doubts": "Points were lost where an answer may stand elsewhere, or where something that it needs is not here.",
     "put right": "For information: where a submission changed something that belongs to the course, the course's "
     "version counts.",
 }
 STATE_MARKS = {"blank": "○", "waiting": "…", "not run": "–"}
 STATE_WORDS = {"blank": "not attempted", "waiting": "waits for points by hand", "not run": "not run"}
-SPACE = Markup(" ")
 HEAT_SHADES = 4
 """Number of shades in the heat map, besides none."""
 
@@ -49,9 +54,18 @@ class StudentLinks:
 
     def link_notebook(self, row: SubmissionResults) -> Markup:
         """Return the name, which links to the graded notebook."""
-        if row.notebook is None:
-            return make_element("span", row.student)
-        return make_element("a", row.student, href=self.address(row.notebook))
+        return self._link(row, row.notebook, "")
+
+    def link_exercise(self, row: SubmissionResults, exercise: Exercise) -> Markup:
+        """Return the name, which links to the exercise on the feedback page, or to the graded notebook."""
+        return self._link(row, row.feedback or row.notebook, f"#{quote(exercise.id)}" if row.feedback else "")
+
+    def _link(self, row: SubmissionResults, path: Path | None, anchor: str) -> Markup:
+        name = make_element("bdi", row.member.name or row.student)
+        id = SPACE + make_element("small", row.student, class_="soft") if row.member.name else Markup()
+        if path is None:
+            return name + id
+        return make_element("a", name, href=self.address(path) + anchor) + id
 
     def link_notebook_and_feedback(self, row: SubmissionResults) -> Markup:
         """Return the name, and a link to the feedback page if there is one."""
@@ -91,7 +105,9 @@ def _render_mistake(one: MistakeCount, ran: int, linked: StudentLinks) -> Markup
         what += [make_paragraph(f"“{sentence}” ({count})", "soft") for sentence, count in said]
         what += [make_paragraph(f"and {more} other sentences", "soft")] if more else []
     share = make_element("td", f"{len(one.rows)} ({len(one.rows) / ran:.0%})", class_="number")
-    who = make_element("td", fold_list([linked.link_notebook(row) for row in one.rows], "students"), class_="words")
+    who = make_element(
+        "td", fold_list([linked.link_exercise(row, one.exercise) for row in one.rows], "students"), class_="words"
+    )
     name = make_element("code", one.head) if one.named or one.described else one.head
     return make_row(name, [share, make_element("td", join_markup(what), class_="words"), who])
 
@@ -110,6 +126,7 @@ def render_flags(findings: Sequence[Flag], linked: StudentLinks) -> Markup:
                 FLAG_TITLES[kind],
                 head,
                 [(_render_flag(finding, linked) for finding in rows[:MAX_SHOWN_FLAGS])],
+                "groups",
                 seen=False,
             )
         )
@@ -132,13 +149,16 @@ def _render_flag(finding: Flag, linked: StudentLinks) -> Markup:
 def render_heat_map(results: ClassResults, findings: Sequence[Flag], linked: StudentLinks) -> Markup:
     """Return a table of students × exercises; the stronger a cell's colour, the more points are missing."""
     looked = list_flagged(findings)
-    head = ["student", *(_render_column_head(exercise) for exercise in results.exercises), "late", "total"]
-    if not any(row.penalty for row in results.rows):
-        head.remove("late")
-    rows = [_render_heat_row(results, row, row.student in looked, "late" in head, linked) for row in results.rows]
+    extra = {
+        "hours late": any(row.seconds_late for row in results.rows),
+        "penalty": any(row.penalty for row in results.rows),
+    }
+    shown = [name for name, has in extra.items() if has]
+    head = ["student", *(_render_column_head(exercise) for exercise in results.exercises), *shown, "total"]
+    rows = [_render_heat_row(results, row, row.student in looked, shown, linked) for row in results.rows]
     legend = make_element("ul", join_markup(_render_legend()), class_="legend")
     caption = f"Points of each student in each exercise; {results.max_points:g} in all"
-    return legend + make_table(caption, head, [rows], "heat sortable")
+    return legend + make_table(caption, head, [rows], "heat sortable filtered")
 
 
 def _render_column_head(exercise: Exercise) -> Markup:
@@ -150,13 +170,21 @@ def _render_column_head(exercise: Exercise) -> Markup:
 
 
 def _render_heat_row(
-    results: ClassResults, row: SubmissionResults, look: bool, late: bool, linked: StudentLinks
+    results: ClassResults, row: SubmissionResults, look: bool, extra: Sequence[str], linked: StudentLinks
 ) -> Markup:
     cells = [_render_heat_cell(results, row, exercise) for exercise in results.exercises]
-    cells += [make_element("td", f"−{row.penalty:g}" if row.penalty else "", data_key=-row.penalty)] if late else []
+    hours, penalty = row.seconds_late / 3600, row.penalty
+    more = {
+        "hours late": make_element("td", f"{hours:.1f}" if hours else "", data_key=hours),
+        "penalty": make_element("td", f"−{penalty:g}" if penalty else "", data_key=-penalty),
+    }
+    cells += [more[name] for name in extra]
     cells += [make_element("td", f"{row.total:g}", class_="total", data_key=row.total)]
     mark = make_element("a", "review", href="#look", aria_label=f"why {row.student} needs review") if look else Markup()
-    return make_row(linked.link_notebook_and_feedback(row) + SPACE + make_element("small", mark), cells)
+    words = "late" if hours > 0 else ""
+    section = make_element("small", row.member.section, class_="soft") + SPACE if row.member.section else Markup()
+    head = linked.link_notebook_and_feedback(row) + SPACE + section + make_element("small", mark)
+    return make_row(head, cells, words)
 
 
 def _render_heat_cell(results: ClassResults, row: SubmissionResults, exercise: Exercise) -> Markup:

@@ -63,6 +63,34 @@ def find_similar(results: ClassResults) -> list[SimilarPair]:
     return sorted(pairs, key=lambda pair: (-pair.same_file, -pair.share, -pair.bits))
 
 
+@dataclass(frozen=True)
+class SolutionCopy:
+    """A submission whose answers equal the course's own, where few in the class gave that form."""
+
+    row: SubmissionResults
+    cells: tuple[str, ...]
+    """The cells that count, the rarest first."""
+    answered: int
+    """Number of answers that are long enough."""
+
+
+def find_solution_copies(results: ClassResults) -> list[SolutionCopy]:
+    """Return the submissions with more of the course's own answers than one in the class has by chance."""
+    answers = [_normalise_answers(results, row) for row in results.ran]
+    solution = _find_course_forms(results.assignment)
+    given = Counter((cell, form.digest) for forms in answers for cell, form in forms.items())
+    answered = Counter(cell for forms in answers for cell in forms)
+    wanted = math.log2(max(1, len(answers))) + MARGIN_BITS
+    found = []
+    for row, forms in zip(results.ran, answers):
+        same = {cell: (cell, form.digest) for cell, form in forms.items() if (cell, form.digest) in solution}
+        bits = {cell: math.log2(answered[cell] / given[key]) for cell, key in same.items()}
+        rare = {cell: value for cell, value in bits.items() if value >= MARGIN_BITS}  # one in eight gave it, at most
+        if sum(rare.values()) >= wanted:
+            found.append(SolutionCopy(row, tuple(sorted(rare, key=lambda cell: -rare[cell])), len(forms)))
+    return found
+
+
 def _normalise_answers(results: ClassResults, row: SubmissionResults) -> dict[str, NormalForm]:
     """Return the normal forms of a student's answers that are long enough."""
     found = {}

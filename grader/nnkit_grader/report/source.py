@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 
-from nnkit_grader.course.bound_names import MAGIC_LINE
+from nnkit.check.notebook.code_text import MAGIC_LINE
 
 MAX_CELL_CHARACTERS = 20_000
 """Longer cells are not parsed: an answer written by hand is much shorter."""

@@ -72,6 +72,10 @@ class Difficulty:
     """State → number of submissions."""
     mean: float | None
     """Mean points; None if no points have been given yet."""
+    discrimination: float | None
+    """Correlation of its points with those of the other exercises, −1 to 1; None if either are all equal."""
+    seconds: float
+    """Median of the seconds that answer and tests ran."""
 
     @property
     def share(self) -> float | None:
@@ -85,11 +89,35 @@ def rank_exercises(results: ClassResults) -> list[Difficulty]:
     return sorted(found, key=lambda one: (one.share is None, one.counts["waiting"] > 0, one.share or 0.0))
 
 
+def find_earlier_shares(results: ClassResults, before: ClassResults) -> dict[str, float]:
+    """Return exercise → share of its points in another year: that of the same id, else of the same title."""
+    ranked = [one for one in rank_exercises(before) if one.share is not None]
+    by_title = {one.exercise.title: one.share or 0.0 for one in ranked}
+    by_id = {one.exercise.id: one.share or 0.0 for one in ranked}
+    known = {each.id: by_id.get(each.id, by_title.get(each.title)) for each in results.exercises}
+    return {id: share for id, share in known.items() if share is not None}
+
+
 def _measure_difficulty(results: ClassResults, exercise: Exercise) -> Difficulty:
     states = Counter(results.find_state(row, exercise) for row in results.ran)
     given = [score for row in results.ran if (score := row.scores[exercise.id]) is not None]
     mean = statistics.fmean(given) if given and exercise in results.scored else None
-    return Difficulty(exercise, {state: states[state] for state in STATES}, mean)
+    discrimination = None if mean is None else _correlate_with_rest(results, exercise)
+    seconds = statistics.median(_measure_seconds(row, exercise) for row in results.ran) if results.ran else 0.0
+    return Difficulty(exercise, {state: states[state] for state in STATES}, mean, discrimination, seconds)
+
+
+def _correlate_with_rest(results: ClassResults, exercise: Exercise) -> float | None:
+    others = [other.id for other in results.scored if other != exercise]
+    given = [row for row in results.ran if row.scores[exercise.id] is not None]
+    points = [row.scores[exercise.id] or 0.0 for row in given]
+    rest = [sum(row.scores[id] or 0.0 for id in others) for row in given]
+    return statistics.correlation(points, rest) if len(set(points)) > 1 and len(set(rest)) > 1 else None
+
+
+def _measure_seconds(row: SubmissionResults, exercise: Exercise) -> float:
+    cells = (row.find_cell(id) for id in {exercise.id, *exercise.answers})
+    return sum(cell.seconds for cell in cells if cell)
 
 
 @dataclass
@@ -163,7 +191,7 @@ def find_faults(results: ClassResults, row: SubmissionResults, exercise: Exercis
     ids = {id: verdict["headline"] for verdict in cell.verdicts for id in verdict["explained_as"]}
     ids |= {id: "" for verdict in cell.verdicts for id in verdict["mistakes"]}
     if results.is_blank(row, exercise):
-        ids = {BLANK: ""}
+        ids = {} if exercise.id in row.result.doubts else {BLANK: ""}
     elif not ids:
         ids = {ERROR if is_error(cell) else UNNAMED: describe_fault(cell)}
     yield from ids.items()

@@ -41,7 +41,7 @@ tbody th { min-width: 9rem; max-width: 24rem; }
 tbody + tbody::before { content: ""; display: block; height: .8rem; }
 th.group { font-weight: 600; padding-top: .3rem; background: var(--band); padding-left: .4rem; }
 .number, thead th.number { text-align: right; white-space: nowrap; }
-thead th.number { white-space: normal; max-width: 6rem; }
+thead th.number { white-space: normal; max-width: 8rem; }
 td.words { min-width: 16rem; max-width: 44rem; }
 td.words p, td ul { margin: 0; }
 td.who { min-width: 9rem; }
@@ -50,9 +50,10 @@ details { display: inline; }
 summary { display: inline; cursor: pointer; color: var(--link); text-decoration: underline; padding: 0 .3rem; }
 .heat th, .heat td { padding: .12rem .45rem; border: 1px solid var(--line); }
 .heat td { text-align: right; white-space: nowrap; min-width: 2.2rem; }
-.heat thead th { text-align: right; white-space: nowrap; }
+.heat thead th { text-align: right; } .heat thead .soft { white-space: nowrap; }
 .heat thead th:first-child, .heat tbody th, .heat tfoot th { text-align: left; }
-.heat tbody th { position: sticky; left: 0; background: var(--page); max-width: 20rem; }
+.heat tbody th { position: sticky; left: 0; background: var(--page);
+  max-width: 20rem; min-width: 11rem; overflow-wrap: break-word; }
 .heat .total { font-weight: 600; }
 .l1 { background: rgba(var(--lost), .10); } .l2 { background: rgba(var(--lost), .20); }
 .l3 { background: rgba(var(--lost), .30); } .l4 { background: rgba(var(--lost), .42); }
@@ -72,6 +73,18 @@ svg .bar { fill: var(--link); } svg .median { stroke: var(--ink); stroke-dasharr
 #part rect, #waiting rect { fill: var(--page); stroke: none; } #waiting circle { fill: var(--soft); }
 #part path { stroke: var(--part); stroke-width: 3; }
 .key { display: inline-block; vertical-align: -.15em; width: 1.4rem; height: .95rem; margin-right: .35rem; }
+.filter input { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--line);
+  padding: .1rem .4rem; width: 22rem; max-width: 100%; }
+@media screen and (max-width: 40rem) {
+  body { padding: 0 .7rem 3rem; }
+  caption { position: sticky; left: 0; width: min-content; min-width: min(80vw, 22rem); }
+  .heat tbody th { min-width: 8rem; max-width: 8rem; font-size: .85rem; overflow-wrap: anywhere; }
+  tbody th { min-width: 7rem; overflow-wrap: break-word; } td.words { min-width: 13rem; }
+  .groups, .groups tbody, .groups tr, .groups th, .groups td { display: block; min-width: 0; max-width: none; }
+  .groups thead { display: none; } .groups th:not(.group), .groups td { border: 0; text-align: left; padding: .1rem 0; }
+  .groups caption { display: block; } .groups tr { border-bottom: 1px solid var(--line); padding: .2rem 0; }
+  svg text { font-size: 22px; } svg .soft { font-size: 20px; }
+}
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.3rem; list-style: none; padding: 0; max-width: none; }
 .legend i { display: inline-block; min-width: 2rem; padding: 0 .4rem; text-align: right; border: 1px solid var(--line);
   font-style: normal; margin-right: .35rem; }
@@ -94,6 +107,20 @@ svg .bar { fill: var(--link); } svg .median { stroke: var(--ink); stroke-dasharr
 """
 
 SCRIPT = """
+for (const table of document.querySelectorAll("table.filtered")) {
+  const [bar, label, box, count] = ["p", "label", "input", "span"].map((name) => document.createElement(name));
+  const rows = [...table.tBodies[0].rows];
+  const texts = rows.map((row) => `${row.cells[0].textContent} ${row.dataset.words ?? ""}`.toLowerCase());
+  bar.className = "filter screen"; box.type = "search"; count.className = "soft"; count.setAttribute("role", "status");
+  label.append("Show only ", box); bar.append(label, " ", count); table.parentElement.before(bar);
+  box.placeholder = "name, id, section, late, review";
+  box.addEventListener("input", () => {
+    const words = box.value.toLowerCase().split(/\\s+/).filter(Boolean);
+    const fits = texts.map((text) => words.every((word) => text.includes(word)));
+    rows.forEach((row, k) => { row.hidden = !fits[k]; });
+    count.textContent = words.length ? `${fits.filter(Boolean).length} of ${rows.length}` : "";
+  });
+}
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells], body = table.tBodies[0], rows = [...body.rows];
   const key = (row, k) => {

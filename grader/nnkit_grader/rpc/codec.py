@@ -35,6 +35,8 @@ NAMED, FLOAT64 = 13, 14
 _CODES = ("?", *np.typecodes["AllInteger"], *np.typecodes["Float"], *np.typecodes["Complex"])
 DTYPES = {np.dtype(code).str: np.dtype(code) for code in _CODES}
 """Element types of arrays that may be sent, by name."""
+LONG_DOUBLE_BYTES = 10 if np.finfo(np.longdouble).nmant == 63 else np.dtype(np.longdouble).itemsize
+"""Bytes of a long double that hold its value; x86 pads them with whatever was in memory."""
 PLAIN = frozenset((type(None), bool, int, float, str, bytes))
 """Types that msgpack encodes by itself."""
 
@@ -95,7 +97,9 @@ def encode(value: Any, table: ObjectTable, log: ArgumentLog | None = None, depth
     if kind is tuple:
         return [TUPLE, *[encode(part, table, log, depth + 1) for part in value]]
     if isinstance(value, np.generic):
-        return [SCALAR, value.dtype.str, value.tobytes()] if value.dtype.str in DTYPES else _encode_other(value, table)
+        return (
+            [SCALAR, value.dtype.str, read_bytes(value)] if value.dtype.str in DTYPES else _encode_other(value, table)
+        )
     if isinstance(value, list | tuple | Mapping | Set | range):
         return _encode_container(value, table, log, depth)
     return [COMPLEX, value.real, value.imag] if kind is complex else _encode_other(value, table)
@@ -115,13 +119,24 @@ def _encode_array(array: np.ndarray, table: ObjectTable, log: ArgumentLog | None
     dtype = array.dtype.str
     if dtype not in DTYPES:
         return _encode_other(array, table)
-    raw = array.tobytes()
+    raw = read_bytes(array)
     if log is not None:
         log.arrays.append((array, raw))
     number = table.find_number(array, raw)
     if number is not None:
         return [KNOWN, number]
     return [ARRAY, dtype, list(array.shape), raw, table.number_array(array, raw)]
+
+
+def read_bytes(value: np.ndarray | np.generic) -> bytes:
+    """Return the bytes of an array or NumPy number, in C order; the padding of long doubles is zero."""
+    raw = value.tobytes()
+    width = np.dtype(np.longdouble).itemsize
+    if value.dtype.char not in "gG" or width == LONG_DOUBLE_BYTES:
+        return raw
+    numbers = np.frombuffer(bytearray(raw), np.uint8).reshape(-1, width)
+    numbers[:, LONG_DOUBLE_BYTES:] = 0
+    return numbers.tobytes()
 
 
 def _encode_container(value: Any, table: ObjectTable, log: ArgumentLog | None, depth: int) -> list[Any]:
@@ -145,6 +160,17 @@ def _encode_other(value: Any, table: ObjectTable) -> list[Any]:
         return [ELLIPSIS] if value is Ellipsis else [NOT_IMPLEMENTED]
     tree = table.encode_object(value)
     return _refuse(value) if tree is None else tree
+
+
+def read_array(value: Any) -> np.ndarray | None:
+    """Return an array of JAX or PyTorch, a masked array, a matrix ... as NumPy's; None for anything else."""
+    if isinstance(value, type) or not hasattr(value, "__array__") or not hasattr(value, "dtype"):
+        return None
+    try:
+        array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    except Exception:
+        return None
+    return array if type(array) is np.ndarray and array.dtype.str in DTYPES else None
 
 
 def _refuse(value: Any) -> Any:
@@ -246,6 +272,7 @@ class _Decoder:
     def decode_array(self, parts: list[Any]) -> np.ndarray:
         dtype, shape, raw, number = _check_parts(parts, str, list, bytes, int)
         array = _build_array(dtype, shape, raw)
+        raw = read_bytes(array)  # the other side may fill the padding of long doubles
         self.table.add_array(array, number, raw)
         if self.log is not None:
             self.log.arrays.append((array, raw))
@@ -255,7 +282,7 @@ class _Decoder:
         (number,) = _check_parts(parts, int)
         array = self.table.find_array(number)
         if self.log is not None:
-            self.log.arrays.append((array, np.asarray(array).tobytes()))
+            self.log.arrays.append((array, read_bytes(np.asarray(array))))
         return array
 
 

@@ -6,19 +6,24 @@ an exception is raised again here, as its nearest built-in kind.
 
 from __future__ import annotations
 
+import gc
 import socket
+import sys
 import time
 from collections import OrderedDict, namedtuple
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
 from nnkit.check.remote import FLOAT_FAULTS, Call, CallResult, ResultRef
 from nnkit_grader.rpc import codec
-from nnkit_grader.rpc.framing import BadReply, FrameStream, StreamClosed
+from nnkit_grader.rpc.framing import BadReply, StreamClosed
+from nnkit_grader.rpc.operations import RESULT_TYPES
 from nnkit_grader.rpc.proxies import RemoteIterator, RemoteProxy
+from nnkit_grader.rpc.recorded_stream import RecordedStream
 from nnkit_grader.rpc.signatures import make_identifier, parse_method, rebuild_exception
 
 MAX_REMEMBERED_ARRAYS = 256
@@ -27,7 +32,7 @@ MAX_CLASSES = 1000
 MAX_FIELDS = 100
 MAX_METHODS = 500
 
-CALLBACK_REQUESTS = ("call", "calls", "get", "set")
+CALLBACK_REQUESTS = ("call", "calls", "get", "set", "operate")
 """Requests during which the learner's code may call functions of a test cell: those of a test, whose time is
 limited."""
 
@@ -42,8 +47,18 @@ class ProcessLost(BaseException):
 class Connection:
     """The connection to one learner's process; after `ProcessLost` it is of no more use."""
 
-    def __init__(self, channel: socket.socket, clock: Callable[[], float] = time.monotonic):
-        self.stream = FrameStream(channel, clock)
+    def __init__(
+        self,
+        channel: socket.socket,
+        clock: Callable[[], float] = time.monotonic,
+        operators: Set[str] = frozenset(),
+        listens: Callable[[], bool] = lambda: False,
+    ):
+        self.stream = RecordedStream(channel, clock)
+        self.operators = operators
+        """Special methods of the course's own classes, as "__add__": operators that tests may use."""
+        self._listens = listens
+        """Function that returns whether a test listens to what a call prints."""
         self.closed = False
         """True if it was lost because the process closed its end."""
         self.lost = ""
@@ -53,8 +68,12 @@ class Connection:
         """Classes made for the learner's named tuples, by number."""
         self._callbacks: list[Callable[..., Any]] = []
         self._callback_numbers: dict[int, int] = {}
+        self.has_forgotten = True
+        """True if the numbers of objects began anew after the last test."""
         self._watching: list[Any] | None = None
         self.seen_measuring = False
+        self._proxies: WeakValueDictionary[int, RemoteProxy] = WeakValueDictionary()
+        """The learner's objects that are in use here, by number: one object there is one object here."""
 
     # ---- requests
 
@@ -90,6 +109,25 @@ class Connection:
                 raise BadReply("outputs that are not a list of outputs.")
             return listed
 
+    def find_missing(self, names: Sequence[str]) -> set[str]:
+        """Return those of these names that the learner's cells have not defined."""
+        with self._distrust():
+            word, missing = self.request("missing", list(names))
+            if word != "done" or type(missing) is not list or not all(type(name) is str for name in missing):
+                raise BadReply("missing names that are not a list of names.")
+            return set(names) & set(missing)
+
+    def run_test(self, count: int, source: str, points: float) -> tuple[float, list[dict[str, Any]]]:
+        """Run a test cell among the learner's and return the score and the outputs that it claims to have."""
+        with self._distrust():
+            word, score, outputs = self.request("test", count, source, points)
+            listed = codec.decode_plain(outputs, self)
+            if word != "done" or type(listed) is not list or not all(type(output) is dict for output in listed):
+                raise BadReply("outputs that are not a list of outputs.")
+            if type(score) is not float or not 0 <= score <= points:
+                raise BadReply("a score that is none.")
+            return score, listed
+
     @contextmanager
     def _distrust(self) -> Iterator[None]:
         """Context manager in which an inconsistent reply ends the connection."""
@@ -97,15 +135,26 @@ class Connection:
             yield
         except Exception as fault:
             reply = fault if isinstance(fault, BadReply) else BadReply("a reply with the wrong parts.")
-            self.lost = _describe_loss(reply)
-            raise ProcessLost(self.lost) from None
+            raise ProcessLost(self._lose(reply)) from None
+
+    def _lose(self, reply: BadReply) -> str:
+        """Give the connection up; return the reason."""
+        self.lost = _describe_loss(reply)
+        return self.lost
 
     def call(self, target: list[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Call the function that `target` names; return its value, or raise what it raised."""
         log = codec.ArgumentLog()
         tree = [codec.encode(tuple(args), self, log), codec.encode(kwargs, self, log) if kwargs else None]
         watched = None if self._watching is None else codec.encode(self._watching, self)
-        return self._read_outcome(self.request("call", target, *tree, watched), log)
+        if not self._listens():
+            return self._read_outcome(self.request("call", target, *tree, watched), log)
+        reply = self.request("call", target, *tree, watched, True)
+        word, printed = self.request("printed")
+        if word != "done" or type(printed) is not str:
+            raise ProcessLost(self._lose(BadReply("printed text that is no text.")))
+        sys.stdout.write(printed)
+        return self._read_outcome(reply, log)
 
     def call_batch(self, calls: Sequence[Call]) -> list[CallResult] | None:
         """Make these calls in one message and return the results; None if a function is not the learner's."""
@@ -142,6 +191,22 @@ class Connection:
         """Set an attribute of an object in the learner's process, or raise what that raised."""
         self._read_outcome(self.request("set", number, name, codec.encode(value, self)), codec.ArgumentLog())
 
+    def operate(self, name: str, *args: Any) -> Any:
+        """Return the value of an operation on learner's objects (`operations`), or raise what it raised."""
+        value = self._read_outcome(self.request("operate", name, codec.encode(args, self)), codec.ArgumentLog())
+        kind = RESULT_TYPES.get(name)
+        if kind is not None and type(value) is not kind:
+            raise TypeError(f"the learner's {name} should give a {kind.__name__}")
+        return value
+
+    def bind(self, name: str, value: Any) -> None:
+        """Have a name stand for this function or object in the learner's process."""
+        self.request("bind", name, codec.encode(value, self))
+
+    def unbind(self, name: str) -> None:
+        """Delete a name in the learner's process."""
+        self.request("unbind", name)
+
     def _read_outcome(self, reply: list[Any], log: codec.ArgumentLog) -> Any:
         with self._distrust():
             word, tree, changes, *seen = reply
@@ -152,7 +217,10 @@ class Connection:
             value = codec.decode(tree, self)
             fault = rebuild_exception(value) if word == "raised" else None
         if fault is not None:
-            raise fault
+            try:
+                raise fault
+            finally:
+                del fault  # with it this frame and the exception would hold each other, and what the caller holds
         return value
 
     def _apply_changes(self, changes: Any, log: codec.ArgumentLog) -> None:
@@ -178,10 +246,35 @@ class Connection:
             self._watching = None
 
     def forget_arrays(self) -> None:
-        """Have both sides let go of the arrays that were sent."""
+        """Have both sides let go of the arrays that were sent, and of the objects too if none is in use here.
+
+        The numbers of either then begin anew: they do not tell how much was sent before.
+        """
         self._arrays.clear()
         self.stream.reset_received()
-        self.request("forget")
+        self.has_forgotten = not self.holds_objects()
+        self.request("forget", self.has_forgotten)
+
+    def holds_objects(self) -> bool:
+        """Return whether objects of the process are in use here."""
+        if self._proxies:
+            gc.collect()  # what a test that failed has left may be in a cycle with its traceback
+        return bool(self._proxies)
+
+    @property
+    def has_no_past(self) -> bool:
+        """True if nothing that came from the process before is in use here, so that no number refers to it."""
+        return self.has_forgotten and not (self._proxies or self._arrays or self._classes)
+
+    @property
+    def has_classes(self) -> bool:
+        """True if named tuples have come from the process: their classes are known here by number."""
+        return bool(self._classes)
+
+    @property
+    def functions_given(self) -> int:
+        """The number of functions of test cells that the process was given, and may keep."""
+        return len(self._callbacks)
 
     # ---- callbacks: functions of a test cell that were passed to the learner's code
 
@@ -208,6 +301,9 @@ class Connection:
     def encode_object(self, value: Any) -> list[Any] | None:
         if isinstance(value, RemoteProxy):
             return [codec.OBJECT, value._number, value._path] if value._connection is self else None
+        array = codec.read_array(value)
+        if array is not None:
+            return codec.encode(array, self)  # type: ignore[no-any-return]
         if callable(value):
             number = self._callback_numbers.setdefault(id(value), len(self._callbacks))
             if number == len(self._callbacks):
@@ -244,9 +340,14 @@ class Connection:
             raise BadReply("an object of an unknown kind.")
         if type(methods) is not list or len(methods) > MAX_METHODS:
             raise BadReply("an object of the wrong form.")
+        known = self._proxies.get(number)
+        if known is not None:
+            return known
         base = RemoteIterator if kind == "iterator" else RemoteProxy
-        made = type(make_identifier(name, "object"), (base,), {"__slots__": ()})
-        return made(self, number, kind, make_identifier(name, kind), dict(map(parse_method, methods)))  # type: ignore[no-any-return]
+        made = type(make_identifier(name, "object"), (base,), {"__slots__": (), "__doc__": base.documentation})
+        proxy = made(self, number, kind, make_identifier(name, kind), dict(map(parse_method, methods)))
+        self._proxies[number] = proxy
+        return proxy  # type: ignore[no-any-return]
 
 
 def _copy_into(mine: Any, new: Any) -> None:

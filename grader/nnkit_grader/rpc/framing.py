@@ -56,6 +56,8 @@ class FrameStream:
         self._packer = msgpack.Packer()
         self._buffer = bytearray()
         self._deadline: float | None = None
+        self._in_time_until = 0.0
+        """A time of time.monotonic() before which the deadline cannot pass; a look at `clock` costs more."""
         self._received = 0
 
     @property
@@ -70,7 +72,7 @@ class FrameStream:
     def deadline(self, deadline: float | None) -> None:
         if deadline != self._deadline:
             self._deadline = deadline
-            self._set_timeout(0.0 if deadline is None else max(1e-3, deadline - self.clock()))
+            self._set_timeout(0.0 if deadline is None else max(1e-3, self._measure_left(deadline)))
 
     def _set_timeout(self, left: float) -> None:
         """Have the kernel end a call of the channel after this many seconds; 0 for never."""
@@ -85,6 +87,10 @@ class FrameStream:
             raise CannotSend(
                 f"{len(payload) / 1e6:.0f} MB are more than can be sent at once ({MAX_FRAME_BYTES >> 20} MB)."
             )
+        self.send_payload(payload)
+
+    def send_payload(self, payload: bytes) -> None:
+        """Write one frame that has been encoded. Raises StreamClosed and TimeoutError."""
         frame, sent = memoryview(len(payload).to_bytes(4, "big") + payload), 0
         while sent < len(frame):
             self._check_deadline()
@@ -97,28 +103,24 @@ class FrameStream:
 
     def receive(self) -> Any:
         """Read one frame. Raises StreamClosed, TimeoutError, BadReply."""
+        return _decode_payload(self.receive_payload())
+
+    def receive_payload(self) -> bytes:
+        """Read one frame and return its bytes. Raises StreamClosed, BadReply, and TimeoutError.
+
+        After TimeoutError it may be called again, and goes on with the same frame.
+        """
         self._read_until(4)
         length = int.from_bytes(self._buffer[:4], "big")
         if length > MAX_FRAME_BYTES:
             raise BadReply(f"a reply of {length} bytes is larger than {MAX_FRAME_BYTES}.")
-        self._received += length
-        if self._received > MAX_RECEIVED_BYTES:
+        if self._received + length > MAX_RECEIVED_BYTES:
             raise BadReply(f"its replies are larger than {MAX_RECEIVED_BYTES >> 20} MB in all.")
         self._read_until(4 + length)
+        self._received += length
         payload = bytes(memoryview(self._buffer)[4 : 4 + length])
         del self._buffer[: 4 + length]
-        try:
-            return msgpack.unpackb(
-                payload,
-                list_hook=_PartCounter().list if length > MAX_FRAME_PARTS else None,  # fewer bytes are fewer parts
-                max_array_len=min(MAX_FRAME_PARTS, length),
-                max_map_len=0,
-                max_ext_len=0,
-                max_str_len=1 << 20,
-                max_bin_len=MAX_FRAME_BYTES,
-            )
-        except Exception as fault:  # msgpack raises half a dozen kinds, ValueError and RecursionError among them
-            raise BadReply(f"a reply that is not msgpack ({type(fault).__name__}).") from None
+        return payload
 
     def reset_received(self) -> None:
         """Start counting received bytes anew: the receiver has let go of what came before."""
@@ -126,11 +128,18 @@ class FrameStream:
 
     def _check_deadline(self) -> None:
         """Raise TimeoutError if the deadline has passed, else give the kernel the time that is left."""
-        if self._deadline is None or time.monotonic() < self._deadline:
+        if self._deadline is None or time.monotonic() < self._in_time_until:
             return
-        if (left := self._deadline - self.clock()) <= 0:
+        if (left := self._measure_left(self._deadline)) <= 0:
             raise TimeoutError
         self._set_timeout(max(1e-3, left))
+
+    def _measure_left(self, deadline: float) -> float:
+        """Return the seconds until a deadline."""
+        now = time.monotonic()
+        left = deadline - self.clock()
+        self._in_time_until = now + left
+        return left
 
     def _read_until(self, count: int) -> None:
         """Read until this many bytes have arrived."""
@@ -146,3 +155,20 @@ class FrameStream:
             if not part:
                 raise StreamClosed
             self._buffer += part
+
+
+def _decode_payload(payload: bytes) -> Any:
+    """Return the tree in the bytes of a frame. Raises BadReply."""
+    length = len(payload)
+    try:
+        return msgpack.unpackb(
+            payload,
+            list_hook=_PartCounter().list if length > MAX_FRAME_PARTS else None,  # fewer bytes are fewer parts
+            max_array_len=min(MAX_FRAME_PARTS, length),
+            max_map_len=0,
+            max_ext_len=0,
+            max_str_len=1 << 20,
+            max_bin_len=MAX_FRAME_BYTES,
+        )
+    except Exception as fault:  # msgpack raises half a dozen kinds, ValueError and RecursionError among them
+        raise BadReply(f"a reply that is not msgpack ({type(fault).__name__}).") from None

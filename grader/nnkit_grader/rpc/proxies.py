@@ -7,15 +7,21 @@ this process.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from typing import Any, Protocol
 
 from nnkit.check.remote import RemoteObject
-from nnkit_grader.rpc import codec
+from nnkit_grader.rpc import codec, operations
 
 
 class RemoteAccess(codec.ObjectTable, Protocol):
     """The requests of a proxy to the learner's process."""
+
+    operators: Set[str]
+    """Special methods of the course's own classes, as "__add__": operators that tests may use."""
+
+    def operate(self, name: str, *args: Any) -> Any:
+        """Return the value of an operation on learner's objects (`operations`), or raise what it raised."""
 
     def call(self, target: list[Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Call the function that `target` names; return its value, or raise what it raised."""
@@ -30,7 +36,8 @@ class RemoteAccess(codec.ObjectTable, Protocol):
 class RemoteProxy(RemoteObject):
     """A learner's function, class or object, as a test cell holds it."""
 
-    __slots__ = ("__name__", "_connection", "_kind", "_methods", "_number", "_path")
+    __slots__ = ("__name__", "__weakref__", "_connection", "_kind", "_methods", "_number", "_path")
+    __array_ufunc__ = None  # an array leaves an operator to the object
 
     def __init__(
         self, connection: RemoteAccess, number: int, kind: str, name: str, methods: dict[str, Any], path: str = ""
@@ -65,8 +72,44 @@ class RemoteProxy(RemoteObject):
         length = self._connection.get(["length", self._number])
         return length if type(length) is int and length >= 0 else 0
 
+    def _has(self, *names: str) -> bool:
+        """Return whether a class of the course's own has one of these operators."""
+        return any(f"__{name}__" in self._connection.operators for name in names)
+
     def __bool__(self) -> bool:
-        return True  # like any plain object; what the learner's own method says must decide nothing
+        return not self._has("bool") or bool(self._connection.operate("bool", self))  # else like any plain object
+
+    def __contains__(self, item: Any) -> bool:
+        if self._has("contains"):
+            return bool(self._connection.operate("contains", self, item))
+        return any(item is own or item == own for own in self)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._connection.operate("setitem", self, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._connection.operate("delitem", self, key)
+
+    def __instancecheck__(self, thing: Any) -> bool:
+        return bool(self._connection.operate("isinstance", thing, self))
+
+    def __subclasscheck__(self, kind: Any) -> bool:
+        return isinstance(kind, RemoteProxy) and bool(self._connection.operate("issubclass", kind, self))
+
+    def __enter__(self) -> Any:
+        return self._connection.call([self._number, "__enter__"], (), {})
+
+    def __exit__(self, *_: object) -> Any:
+        return self._connection.call([self._number, "__exit__"], (None, None, None), {})
+
+    def __str__(self) -> str:
+        return self._connection.operate("str", self) if self._has("str", "repr") else repr(self)
+
+    @property
+    def documentation(self) -> str | None:
+        """The docstring that the learner wrote."""
+        text = self._connection.operate("doc", self)
+        return text if isinstance(text, str) else None
 
     def __iter__(self) -> Iterator[Any]:
         iterator = self._connection.get(["iterator", self._number])
@@ -78,6 +121,8 @@ class RemoteProxy(RemoteObject):
             yield step[0]
 
     def __repr__(self) -> str:
+        if self._has("repr"):
+            return self._connection.operate("repr", self)  # type: ignore[no-any-return]
         return f"<the learner's {self._kind} {getattr(self, '__name__', type(self).__name__)}>"
 
 
@@ -94,3 +139,62 @@ class RemoteIterator(RemoteProxy):
         if type(step) is not tuple or len(step) != 1:
             raise StopIteration
         return step[0]
+
+
+def _make_binary(name: str) -> dict[str, Callable[..., Any]]:
+    """Return the methods of a binary operator, for an object on the left and on the right."""
+
+    def on_left(self: RemoteProxy, other: Any) -> Any:
+        return self._connection.operate(name, self, other) if self._has(name, f"r{name}") else NotImplemented
+
+    def on_right(self: RemoteProxy, other: Any) -> Any:
+        return self._connection.operate(name, other, self) if self._has(f"r{name}") else NotImplemented
+
+    return {f"__{name}__": on_left, f"__r{name}__": on_right}
+
+
+def _make_in_place(name: str) -> dict[str, Callable[..., Any]]:
+    def method(self: RemoteProxy, other: Any) -> Any:
+        return self._connection.operate(name, self, other) if self._has(name) else NotImplemented
+
+    return {f"__{name}__": method}
+
+
+def _make_comparison(name: str) -> dict[str, Callable[..., Any]]:
+    """Return the method of a comparison, which only compares two objects of the learner's.
+
+    Against plain data an object could claim to be whatever a test expects.
+    """
+    used = ("eq", "ne") if name in ("eq", "ne") else ("lt", "le", "gt", "ge")
+
+    def method(self: RemoteProxy, other: Any) -> Any:
+        if not isinstance(other, RemoteProxy) or not self._has(*used):
+            return NotImplemented
+        return self._connection.operate(name, self, other)
+
+    return {f"__{name}__": method}
+
+
+def _make_unary(name: str) -> dict[str, Callable[..., Any]]:
+    def method(self: RemoteProxy, *others: Any) -> Any:
+        if not self._has(name):
+            raise TypeError(f"the learner's {self._kind} has no __{name}__ that a test may use")
+        return self._connection.operate(name, self, *others)
+
+    return {f"__{name}__": method}
+
+
+def _add_operators() -> None:
+    """Give proxies the operators that reach the learner's process, if a class of the course's own has them."""
+    for names, make in (
+        (operations.BINARY, _make_binary),
+        (operations.IN_PLACE, _make_in_place),
+        (operations.COMPARISONS, _make_comparison),
+        (operations.CONVERSIONS, _make_unary),
+    ):
+        for operation in names:
+            for name, method in make(operation).items():
+                setattr(RemoteProxy, name, method)
+
+
+_add_operators()

@@ -6,9 +6,15 @@ learner may change anything here: the result is a reply, and the examiner checks
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import importlib
 import os
+import signal
 import socket
 import sys
+import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,14 +22,27 @@ from typing import Any
 
 import numpy as np
 
+from nnkit.check.context import checking, sharing_context
 from nnkit.check.evidence import calls, guarded_call
 from nnkit.check.notebook.ipython_shell import CellShell, make_shell
+from nnkit.check.points import earn_points, read_value
+from nnkit.streams import BoundedStream, OutputBudget
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.descriptions import describe_exception, describe_object
+from nnkit_grader.rpc.fit_outputs import fit_outputs
 from nnkit_grader.rpc.framing import CannotSend, FrameStream, StreamClosed
+from nnkit_grader.rpc.operations import OPERATIONS
 
 MAX_KEPT_ARRAYS = 1024
 """Arrays that were sent and can come back as their number; more than the examiner remembers."""
+
+POSTPONED_SIGNALS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGINT)
+"""Signals by which code limits its own time."""
+
+MISSING = object()
+
+RESETS = ("reset", "reset_selective")
+"""Magics that delete names. In the middle of a notebook they would cost the exercises above their points."""
 
 _shell: CellShell | None = None
 
@@ -31,15 +50,55 @@ _shell: CellShell | None = None
 def prepare() -> None:
     """Make what every child needs once before the fork: imports, and a shell."""
     global _shell
-    _shell = make_shell()
+    _shell = make_learner_shell()
+
+
+def make_learner_shell() -> CellShell:
+    """Return a shell in which the magics that delete names only say so."""
+    shell = make_shell()
+    for name in RESETS:
+        shell.ipython.register_magic_function(functools.partial(_keep_names, name), "line", name)
+    return shell
+
+
+def _keep_names(magic: str, line: str) -> None:
+    print(f"%{magic} is not run when a notebook is graded: all names stay.", file=sys.stderr)
 
 
 def serve(channel: socket.socket, scratch: Path) -> None:
     """Answer requests until the examiner hangs up."""
-    shell = _shell or make_shell()
-    sys.path[:] = [place for place in sys.path if place and Path(place) != scratch]  # no file shadows a module
-    LearnerServer(channel, shell, scratch).serve()
+    shell = _shell or make_learner_shell()
+    sys.path[:] = [place for place in sys.path if place and Path(place) != scratch]
+    sys.path.append("")  # the working folder comes last: a module that a cell writes shadows no other
+    with checking(clock=measure_work), sharing_context():
+        LearnerServer(channel, shell, scratch).serve()
     os._exit(0)  # without the learner's clean-up functions
+
+
+def measure_work() -> float:
+    """Return the seconds that this process has computed, by which checks in learners' code count their time.
+
+    So neither the examiner, which they may ask for values, nor a busy machine takes any of it.
+    """
+    return time.process_time()
+
+
+@contextlib.contextmanager
+def postpone_signals() -> Iterator[None]:
+    """Context manager in which alarms and interrupts wait: a question must not be left before its answer."""
+    here = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) for number in POSTPONED_SIGNALS} if here else {}
+    own = {number: handler for number, handler in handlers.items() if callable(handler)}
+    waiting: list[tuple[int, Any]] = []
+    try:
+        for number in own:
+            signal.signal(number, lambda *given: waiting.append(given))
+        yield
+    finally:
+        for number, handler in own.items():
+            signal.signal(number, handler)
+        for received, frame in waiting:
+            own[signal.Signals(received)](received, frame)
 
 
 class LearnerServer:
@@ -51,6 +110,14 @@ class LearnerServer:
         self.arrays: OrderedDict[int, tuple[Any, bytes]] = OrderedDict()
         self.classes: list[type] = []
         self.sent = 0
+        self.numbers: dict[int, int] = {}
+        """The numbers of objects that were sent, by id; `objects` keeps them alive."""
+        self.replaced: dict[str, Any] = {}
+        """Values of names that a test has bound anew or deleted: they return when it has ended."""
+        self.printed: list[str] = []
+        """Texts that calls have printed while a test listens."""
+        self.asking = threading.RLock()
+        """Held while the examiner is asked something: threads ask one after the other."""
 
     def serve(self) -> None:
         """Answer requests until the examiner hangs up."""
@@ -68,16 +135,37 @@ class LearnerServer:
 
     def do_files(self, names: list[str], contents: list[bytes]) -> list[Any]:
         for name, content in zip(names, contents):
+            (self.scratch / name).parent.mkdir(parents=True, exist_ok=True)
             (self.scratch / name).write_bytes(content)
+            if name.endswith(".py") and str(self.scratch) not in sys.path:  # a module of the course is found first
+                sys.path.insert(0, str(self.scratch))
         return ["done"]
 
     def do_cell(self, count: int, source: str) -> list[Any]:
+        importlib.invalidate_caches()  # the cell above may have written a module a moment ago
         run = self.shell.run(count, source)
         ended = type(run.error).__name__ if run.error is not None else ""
-        return ["done", ended, self.encode(run.outputs)]
+        return ["done", ended, self.encode(fit_outputs(run.outputs))]
 
-    def do_forget(self) -> list[Any]:
+    def do_missing(self, names: list[str]) -> list[Any]:
+        return ["done", [name for name in names if name not in self.shell.user_ns]]
+
+    def do_test(self, count: int, source: str, points: float) -> list[Any]:
+        run = self.shell.run(count, source)
+        score = 0.0 if run.error is not None else earn_points(read_value(run.value), points)
+        return ["done", float(score), self.encode(fit_outputs(run.outputs))]
+
+    def do_forget(self, objects: bool) -> list[Any]:
         self.arrays.clear()
+        self.sent = 0
+        if objects:
+            self.objects.clear()
+            self.numbers.clear()
+        while self.replaced:
+            name, value = self.replaced.popitem()
+            self.shell.user_ns[name] = value
+            if value is MISSING:
+                del self.shell.user_ns[name]
         return ["done"]
 
     def do_get(self, target: list[Any]) -> list[Any]:
@@ -108,15 +196,44 @@ class LearnerServer:
         except BaseException as fault:
             return ["raised", self.encode(describe_exception(fault)), []]
 
+    def do_operate(self, name: str, args: Any) -> list[Any]:
+        try:
+            with self.shell.quiet:
+                return ["value", self.encode(OPERATIONS[name](*codec.decode(args, self))), [], False]
+        except BaseException as fault:
+            return ["raised", self.encode(describe_exception(fault)), []]
+
+    def do_bind(self, name: str, value: Any) -> list[Any]:
+        self.replaced.setdefault(name, self.shell.user_ns.get(name, MISSING))
+        self.shell.user_ns[name] = codec.decode(value, self)
+        return ["done"]
+
+    def do_unbind(self, name: str) -> list[Any]:
+        self.replaced.setdefault(name, self.shell.user_ns.get(name, MISSING))
+        self.shell.user_ns.pop(name, None)
+        return ["done"]
+
+    def do_printed(self) -> list[Any]:
+        printed, self.printed = "".join(self.printed), []
+        return ["done", printed]
+
     def look_up(self, name: str) -> Any:
         if name not in self.shell.user_ns:
             raise NameError(f"name {name!r} is not defined")
         return self.shell.user_ns[name]
 
-    def do_call(self, target: list[Any], args: Any, kwargs: Any, points: Any) -> list[Any]:
+    def do_call(self, target: list[Any], args: Any, kwargs: Any, points: Any, heard: bool = False) -> list[Any]:
         log = codec.ArgumentLog()
         given, named = codec.decode(args, self, log), codec.decode(kwargs, self, log)
-        return self.make_call(target, (given, named or {}), log, points)[1]
+        if not heard:
+            return self.make_call(target, (given, named or {}), log, points)[1]
+        quiet, self.shell.quiet = self.shell.quiet, contextlib.nullcontext()  # type: ignore[assignment]
+        try:
+            stream = BoundedStream(self.printed.append, OutputBudget(codec.MAX_TEXT_CHARACTERS))
+            with contextlib.redirect_stdout(stream):
+                return self.make_call(target, (given, named or {}), log, points)[1]
+        finally:
+            self.shell.quiet = quiet
 
     def do_calls(self, row: list[Any]) -> list[Any]:
         returned: list[Any] = []
@@ -179,7 +296,7 @@ class LearnerServer:
         arrays = [
             ["array", i, self.encode(array)]
             for i, (array, raw) in enumerate(log.arrays)
-            if isinstance(array, np.ndarray) and array.tobytes() != raw
+            if isinstance(array, np.ndarray) and codec.read_bytes(array) != raw
         ]
         containers = [
             ["container", i, self.encode(after)]
@@ -204,14 +321,16 @@ class LearnerServer:
         return None
 
     def encode_object(self, value: Any) -> list[Any] | None:
-        array = _as_array(value)
+        array = codec.read_array(value)
         if array is not None:
-            raw = array.tobytes()
+            raw = codec.read_bytes(array)
             return [codec.ARRAY, array.dtype.str, list(array.shape), raw, self.number_array(value, raw)]
         if isinstance(value, np.str_ | np.bytes_):
             return self.encode(value.item())  # type: ignore[no-any-return]
-        self.objects.append(value)
-        return [codec.OBJECT, len(self.objects) - 1, *describe_object(value)]
+        number = self.numbers.setdefault(id(value), len(self.objects))
+        if number == len(self.objects):
+            self.objects.append(value)
+        return [codec.OBJECT, number, *describe_object(value)]
 
     def number_class(self, kind: type) -> int:
         if kind not in self.classes:
@@ -237,11 +356,13 @@ class LearnerServer:
         """Return a function that asks the examiner for its value."""
 
         def function(*args: Any) -> Any:
-            self.reply(["callback", number, self.encode(args)])
-            word, *parts = self.stream.receive()
-            while word not in ("value", "raised"):  # the examiner's function calls code of this side
-                self.reply(getattr(self, f"do_{word}")(*parts))
+            request = ["callback", number, self.encode(args)]
+            with self.asking, postpone_signals():
+                self.reply(request)
                 word, *parts = self.stream.receive()
+                while word not in ("value", "raised"):  # the examiner's function calls code of this side
+                    self.reply(getattr(self, f"do_{word}")(*parts))
+                    word, *parts = self.stream.receive()
             if word == "raised":
                 raise RuntimeError(f"{parts[0]}: {parts[1]}")
             return codec.decode(parts[0], self)
@@ -268,14 +389,3 @@ def _same_parts(after: Any, before: Any) -> bool:
     if isinstance(after, dict):
         return all(key in before and value is before[key] for key, value in after.items())
     return all(x is y for x, y in zip(after, before))
-
-
-def _as_array(value: Any) -> np.ndarray | None:
-    """Return a JAX array, masked array, matrix ... as an array of numbers; None for anything else."""
-    if isinstance(value, type) or not hasattr(value, "__array__") or not hasattr(value, "dtype"):
-        return None
-    try:
-        array = np.asarray(value)
-    except Exception:
-        return None
-    return array if type(array) is np.ndarray and array.dtype.str in codec.DTYPES else None

@@ -1,145 +1,170 @@
-"""Sanitised HTML: what is on a list of allowed tags is written anew, all else becomes text or is dropped.
+"""Sanitised HTML: what is on a list of allowed tags and attributes stays (nh3), in a box that it cannot leave.
 
-    html → pieces between "<" → tag or text → allowed tags and attributes → balanced HTML
-
-Nothing is copied: each tag is spelt from the list, each attribute and text escaped, each element closed. The time
-is linear in the input, whatever it is (`html.parser` and html5lib take minutes for some).
+html → too intricate? → nh3 → too deep? → allowed TeX macros → in a box
 """
 
 from __future__ import annotations
 
+import base64
 import re
-from collections.abc import Iterator
+from functools import cache
 from html import escape, unescape
 
+import nh3
+
 from nnkit_grader.sanitize.images import clean_image
+from nnkit_grader.sanitize.tex import limit_macros_in_html
 
 
-def _split_words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+def _split_words(text: str) -> set[str]:
+    return set(text.split())
 
 
 ALLOWED_TAGS = _split_words(
     "a abbr b blockquote br caption center code col colgroup dd del details div dl dt em figcaption figure h1 h2 h3 h4 "
     "h5 h6 hr i img ins kbd li mark ol p pre q s samp small span strong sub summary sup table tbody td tfoot th thead "
-    "tr tt u ul var wbr"
+    "tr tt u ul var"
 )
-VOID_TAGS = _split_words("br col hr img wbr")
+"""No `wbr`: MathJax joins the text on both sides of it."""
 DROPPED_TAGS = _split_words(
     "script style title template noscript iframe object textarea select svg math noembed noframes xmp plaintext head"
 )
 """Elements that are dropped with their content. Other tags that are not allowed leave their text behind."""
+FORMATTING_TAG = re.compile(r"<(?:a|b|big|code|em|font|i|nobr|s|small|strike|strong|tt|u)\b[^<>]*+", re.IGNORECASE)
+"""Tags that a browser opens again in each new paragraph if they were not closed."""
+MAX_REOPENED_ELEMENTS = 300_000
+"""Elements that formatting tags may turn into: a thousand of them before a thousand paragraphs become a million."""
 MAX_OPEN_ELEMENTS = 60
 """Depth of nested elements."""
 
 ALLOWED_ATTRIBUTES = _split_words(
-    "align alt aria-label border colspan dir height lang open rowspan scope span title width"
+    "align alt aria-label border class colspan dir height lang open rowspan scope span style"
 )
-ALLOWED_CLASSES = _split_words("dataframe nnkit-verdict")
+ALLOWED_ATTRIBUTES |= _split_words("start title width")
+ALLOWED_CLASSES = frozenset(("dataframe", "nnkit-verdict"))
+NUMBERS = frozenset(("border", "colspan", "height", "rowspan", "span", "start", "width"))
+NUMBER = re.compile(r"[1-4]?\d{1,3}(?:px|%)?", re.ASCII)
 ALLOWED_STYLES = _split_words(
     "background background-color border border-bottom border-collapse border-left border-radius border-right "
     "border-top color display font-family font-size font-style font-weight height line-height margin margin-bottom "
     "margin-left margin-right margin-top max-width min-width overflow-x padding padding-bottom padding-left "
     "padding-right padding-top table-layout text-align text-decoration vertical-align white-space width"
 )
-STYLE_VALUE = re.compile(r"(?:[\w #%.,'\"]|(?<=[a-z])-(?=[a-z]))*", re.ASCII)
-"""No parentheses, so no url(); no backslash; a minus only within a word, so nothing is moved over its neighbours."""
-
-TAG = re.compile(r"(/?)([a-zA-Z][a-zA-Z0-9]*+)((?:[^>\"']++|\"[^\"]*+\"|'[^']*+')*+)>", re.ASCII)
-ATTRIBUTE = re.compile(r"([a-zA-Z-]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s\"'>]++)))?", re.ASCII)
-LINK = re.compile(r"(?:https?://|mailto:)[!-~]+", re.IGNORECASE)
-MACROS = re.compile(
-    r"(?<!\\)\\++(?=(?:href|require|cssId|class|style|html[a-z]*|data|includegraphics|url)(?![a-z]))", re.IGNORECASE
+STYLE_WORD = re.compile(
+    r"#[0-9a-fA-F]{3,8}|[a-zA-Z]+(?:-[a-zA-Z]+)*|\d{0,3}(?:\.\d{1,9})?(?:px|pt|%)?|\d{0,2}(?:\.\d{1,9})?(?:r?em|ex|ch)"
+    r"|'[\w ]*'|\"[\w ]*\"",
+    re.ASCII,
 )
-"""Backslashes of the macros that MathJax turns into links, ids and styles."""
+"""No parentheses, so no url(); no minus before a number, and no more than three digits: nothing moves far."""
+STYLE_WORDS = re.compile(r"'[^']*'|\"[^\"]*\"|[^\s,]+")
+LINK = re.compile(r"(?:https?://|mailto:)[!-~]+", re.IGNORECASE)
+TAG = re.compile(r"<(/?)([a-z0-9]+)")
+SVG_TAG = re.compile(r"<(/?)svg\b[^<>]*>", re.IGNORECASE)
+SVG_TITLE = re.compile(r"<title>([^<>]{1,300})</title>")
+HTML_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)\w+;", re.ASCII)
+"""An entity that HTML knows and XML does not."""
+VOID_TAGS = frozenset(("br", "col", "hr", "img"))
+
+_KEPT_INSIDE = "overflow:auto;contain:paint"
+BOX = f'<div style="{_KEPT_INSIDE}">'
+"""Opening tag of a box that nothing leaves; MathJax typesets its TeX."""
+MATH_FREE_BOX = f'<div class="tex2jax_ignore mathjax_ignore" style="{_KEPT_INSIDE}">'
+"""Opening tag of a box that MathJax leaves alone."""
 
 
 def clean_html(html: str) -> str:
-    """Return the HTML without anything that runs, loads, links within the site, or leaves its place on the page."""
-    # Done last, since removing a tag can join a macro: "\</x>href".
-    return remove_macros("".join(_HtmlCleaner().clean_pieces(_remove_comments(html))))
+    """Return the HTML without anything that runs, loads, or links within the site; "" if it is too intricate."""
+    tags = html.count("<")
+    if tags > 1 and _count_formatting(html) * tags > MAX_REOPENED_ELEMENTS:
+        return ""
+    clean = _make_cleaner().clean(html)
+    if "<a " in clean:  # a link that lost an attribute has the others in another order than the second time
+        clean = _make_cleaner().clean(clean)
+    return limit_macros_in_html(clean) if _measure_depth(clean) <= MAX_OPEN_ELEMENTS else ""
 
 
-def remove_macros(text: str) -> str:
-    r"""Take the backslash from \href and similar macros in mathematics."""
-    return MACROS.sub("", text)
+def show_drawings(html: str) -> str:
+    """Return HTML with each SVG drawing as an image, in which it runs and loads nothing; otherwise it is dropped."""
+    kept, start, opened, depth = [], 0, 0, 0
+    for tag in SVG_TAG.finditer(html):
+        if tag[0].endswith("/>"):
+            continue
+        if not tag[1]:
+            opened = tag.start() if depth == 0 else opened
+            depth += 1
+        elif depth:
+            depth -= 1
+            if depth == 0:
+                kept += [html[start:opened], _make_image(html[opened : tag.end()])]
+                start = tag.end()
+    return "".join(kept) + html[start:]
 
 
-def _remove_comments(html: str) -> str:
-    first, *others = html.split("<!--")
-    return first + "".join(piece.partition("-->")[2] for piece in others)
+def _make_image(drawing: str) -> str:
+    """Return an `img` that shows a drawing from HTML, which may say less than XML has to."""
+    if "xmlns=" not in drawing.partition(">")[0]:
+        drawing = f'<svg xmlns="http://www.w3.org/2000/svg"{drawing[4:]}'
+    drawing = HTML_ENTITY.sub(lambda name: unescape(name[0]), drawing)
+    title = SVG_TITLE.search(drawing)
+    alt = escape(unescape(title[1])) if title else "a drawing"
+    content = base64.b64encode(drawing.encode("utf-8", "replace")).decode()
+    return f'<img alt="{alt}" style="max-width:100%" src="data:image/svg+xml;base64,{content}">'
 
 
-class _HtmlCleaner:
-    def __init__(self) -> None:
-        self.open: list[str] = []
-        self.gone = ""
+def box_html(clean: str, box: str = MATH_FREE_BOX) -> str:
+    """Return clean HTML in a box."""
+    return f"{box}{clean}</div>"
 
-    def clean_pieces(self, html: str) -> Iterator[str]:
-        """Yield the clean HTML, piece by piece."""
-        text, *rest = html.split("<")
-        yield _clean_text(text)
-        for piece in rest:
-            found = TAG.match(piece)
-            if found:
-                closing, name, attributes = found.groups()
-                yield self._clean_tag(bool(closing), name.lower(), attributes)
-                piece = piece[found.end() :]
-            elif piece.startswith(("!", "?", "/")):
-                piece = piece.partition(">")[2]
-            elif not self.gone:
-                yield "&lt;"
-            yield "" if self.gone else _clean_text(piece)
-        yield from (f"</{name}>" for name in reversed(self.open))
 
-    def _clean_tag(self, closing: bool, name: str, attributes: str) -> str:
-        if self.gone:
-            self.gone = "" if closing and name == self.gone else self.gone
-            return ""
-        if name in DROPPED_TAGS:
-            self.gone = "" if closing or attributes.endswith("/") else name
-            return ""
-        if name not in ALLOWED_TAGS or (closing and name not in self.open):
-            return ""
-        if closing:
-            at = len(self.open) - 1 - self.open[::-1].index(name)
-            ended, self.open = self.open[at:], self.open[:at]
-            return "".join(f"</{inner}>" for inner in reversed(ended))
+def unbox_html(html: str) -> tuple[str, str]:
+    """Return the inner HTML and the box of HTML that has been cleaned before, or claims it."""
+    for box in (BOX, MATH_FREE_BOX):
+        if html.startswith(box):
+            return html.removeprefix(box).removesuffix("</div>"), box
+    return html, MATH_FREE_BOX
+
+
+@cache
+def _make_cleaner() -> nh3.Cleaner:
+    return nh3.Cleaner(
+        tags=ALLOWED_TAGS,
+        clean_content_tags=DROPPED_TAGS,
+        attributes={"*": ALLOWED_ATTRIBUTES, "a": {"href"}, "img": {"src"}},
+        attribute_filter=_filter_attribute,
+        url_schemes={"http", "https", "mailto", "data"},
+        link_rel="noopener noreferrer nofollow",
+        set_tag_attribute_values={"a": {"target": "_blank"}},
+    )
+
+
+def _count_formatting(html: str) -> int:
+    """Return the most formatting elements that can be open at a time; of equal ones a browser opens three again."""
+    found: list[str] = FORMATTING_TAG.findall(html)
+    bare = sum(tag[1:].isalnum() for tag in found)
+    return len(found) - bare + min(bare, 40)
+
+
+def _measure_depth(clean: str) -> int:
+    """Return the depth of elements in well-formed HTML."""
+    depth = deepest = 0
+    for closing, name in TAG.findall(clean):
         if name not in VOID_TAGS:
-            if len(self.open) == MAX_OPEN_ELEMENTS:
-                return ""
-            self.open.append(name)
-        return f"<{name}{''.join(_clean_attributes(name, attributes))}>"
+            depth += -1 if closing else 1
+            deepest = max(deepest, depth)
+    return deepest
 
 
-def _clean_text(text: str) -> str:
-    """Decode entities and escape the text anew, so that nothing hides in them."""
-    return escape(unescape(text), quote=False) if text else ""
-
-
-def _clean_attributes(tag: str, text: str) -> Iterator[str]:
-    seen: set[str] = set()
-    for found in ATTRIBUTE.finditer(text):
-        name = found[1].lower()
-        value = _clean_value(tag, name, unescape(found[2] or found[3] or found[4] or ""))
-        if value is not None and name not in seen:
-            seen.add(name)
-            yield f' {name}="{escape(value)}"'
-    if tag == "a" and "href" in seen:
-        yield ' rel="noopener noreferrer nofollow" target="_blank"'
-
-
-def _clean_value(tag: str, name: str, value: str) -> str | None:
-    """Return the attribute's value, or None if the attribute is not allowed."""
+def _filter_attribute(tag: str, name: str, value: str) -> str | None:
+    """Return the attribute's value, or None to drop it."""
     if name == "style":
         return _clean_style(value)
     if name == "class":
         return " ".join(word for word in value.split() if word in ALLOWED_CLASSES) or None
-    if name == "href" and tag == "a":
+    if name == "href":
         return value if LINK.fullmatch(value) else None
-    if name == "src" and tag == "img":
+    if name == "src":
         return check_image_source(value)
-    return value if name in ALLOWED_ATTRIBUTES else None
+    return value if name not in NUMBERS or NUMBER.fullmatch(value) else None
 
 
 def check_image_source(value: str) -> str | None:
@@ -148,8 +173,6 @@ def check_image_source(value: str) -> str | None:
     kind = head.removeprefix("data:").removesuffix(";base64")
     if head != f"data:{kind};base64":
         return None
-    if kind == "image/svg+xml":
-        return value if re.fullmatch(r"[A-Za-z0-9+/]+={0,2}", data) else None
     content = clean_image(kind, data)
     return f"{head},{content}" if content else None
 
@@ -158,6 +181,7 @@ def _clean_style(text: str) -> str | None:
     kept = []
     for part in text.split(";"):
         name, _, value = (word.strip() for word in part.partition(":"))
-        if name.lower() in ALLOWED_STYLES and STYLE_VALUE.fullmatch(value):
+        words = STYLE_WORDS.findall(value)
+        if name.lower() in ALLOWED_STYLES and words and all(map(STYLE_WORD.fullmatch, words)):
             kept.append(f"{name.lower()}:{value}")
     return ";".join(kept) or None

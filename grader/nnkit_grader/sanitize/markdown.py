@@ -1,115 +1,104 @@
 """Sanitised Markdown, for pages on which nbconvert renders it (Formgrader, feedback).
 
-    text → no tags, no macros → rendered as the page will → harmless? else without images → without links → words only
+    text → rendered here (markdown-it) → clean HTML (nh3) → one line of HTML in a box, which nbconvert passes on
 
-nbconvert lets HTML, `javascript:` links and unescaped Mermaid through. So the rendered result is checked, and more
-and more of the text is removed until nothing harmful is left.
+nbconvert's own renderer lets HTML, `javascript:` links and unescaped Mermaid through, and takes quadratic time for some
+texts. Plain words stay as they are.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from html.parser import HTMLParser
-from typing import Any
+from functools import cache
+from html import escape, unescape
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from nnkit.text import replace_unprintable
-from nnkit_grader.sanitize.html import LINK, MACROS, check_image_source, remove_macros
+from nnkit_grader.sanitize.budget import CleaningBudget
+from nnkit_grader.sanitize.html import BOX, box_html, clean_html, unbox_html
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
 
 MAX_MARKDOWN_CHARACTERS = 20_000
-"""Markdown renderers take quadratic time for some texts."""
 CUT_NOTE = "\n\n(The rest, {} characters, is left out.)"
+PLAIN_NOTE = "(Shown as plain text: there is too much of it to be typeset.)"
+PLAIN_WORDS = re.compile(r"(?:[\w\s.,;?=+()/'\"-]|:(?!/))*")
+"""Text in which Markdown, HTML and TeX have no meaning beyond paragraphs, lists and rules."""
 
-ELEMENTS = (
-    "a blockquote br code dd del div dl dt em h1 h2 h3 h4 h5 h6 hr img input li ol p pre span strong table tbody td "
-    "th thead tr ul"
+ATTACHED_IMAGE = re.compile(r'src="(?:attachment:|\./)?([^":]*)"')
+"""An image that is attached to the cell, or that lay beside the notebook."""
+IMAGE_TAG = re.compile(
+    r"<img\b(?:[^<>]*?\s)?src\s*=\s*(?:\"([^\"<>]*)\"|'([^'<>]*)'|([^\s\"'<>]+))[^<>]*>", re.IGNORECASE
 )
-TAGS = frozenset(ELEMENTS.split())
-ATTRIBUTES = frozenset(("alt", "checked", "class", "disabled", "id", "start", "style", "title"))
-CLASSES = re.compile(r"anchor-link|highlight|task-list-item(-checkbox)?|language-[\w+#.-]+|[a-z]{1,3}[a-z0-9]?")
-"""Classes that nbconvert and Pygments write."""
-STYLE = re.compile(r"text-align:\s?(left|right|center)")
+"""An image in HTML, which Markdown may hold."""
+REMOTE_IMAGE = re.compile(r'<img src="(https?:[^"]*)" alt="([^"]*)"[^>]*>')
+"""An image of another site, which becomes a link."""
+
+Attachments = Mapping[str, Mapping[str, str]]
+"""File name → MIME type → base64."""
 
 
-def clean_markdown(text: str, attachments: Mapping[str, Mapping[str, str]] | None = None) -> str:
-    """Return the text so that a page runs nothing of it; `attachments` are those of its cell."""
+def clean_markdown(text: str, attachments: Attachments | None = None, budget: CleaningBudget | None = None) -> str:
+    """Return Markdown that shows this text and runs nothing of it; `attachments` are those of its cell."""
     text = replace_unprintable(text)
-    if len(text) > MAX_MARKDOWN_CHARACTERS:
-        text = text[:MAX_MARKDOWN_CHARACTERS] + CUT_NOTE.format(len(text) - MAX_MARKDOWN_CHARACTERS)
-    text = _neutralise_tags(text)
-    if not set("[&").intersection(text):
-        return text  # No link, image or entity, so nothing that could become an attribute.
-    for version in (text, _turn_images_into_links(text), _neutralise_links(_turn_images_into_links(text))):
-        if _is_harmless_when_rendered(version, attachments or {}):
-            return version
-    return re.sub(r"[^\w\s.,;?=+()/-]", " ", text)
+    if PLAIN_WORDS.fullmatch(text) and len(text) <= MAX_MARKDOWN_CHARACTERS:
+        return text
+    budget = budget or CleaningBudget()
+    if text.startswith(BOX):  # it has been cleaned before, or claims it
+        html = budget.clean(clean_html, unbox_html(text)[0])
+    else:
+        if len(text) > MAX_MARKDOWN_CHARACTERS:
+            text = text[:MAX_MARKDOWN_CHARACTERS] + CUT_NOTE.format(len(text) - MAX_MARKDOWN_CHARACTERS)
+        html = budget.clean(lambda text: _render(text, attachments or {}), text)
+    return box_html(_join_lines(html if html else _show_source(text)), BOX)
 
 
-def _neutralise_tags(text: str) -> str:
-    """Put a blank behind the "<" of each tag, which makes it text: in prose, in code and in mathematics."""
-    text = re.sub(r"<(?=[A-Za-z/!?])", "< ", remove_macros(text))
-    return re.sub(r"(`{3,}|~{3,})([ \t]*)mermaid", r"\1\2text", text)
+def _render(text: str, attachments: Attachments) -> str:
+    text = IMAGE_TAG.sub(lambda found: _write_image(found[0], found[1] or found[2] or found[3], attachments), text)
+    html = REMOTE_IMAGE.sub(r'<a href="\1">\2</a>', _make_parser().render(text))
+    return clean_html(ATTACHED_IMAGE.sub(lambda found: _find_attached(found[1], attachments), html))
 
 
-def _turn_images_into_links(text: str) -> str:
-    """Turn each image into a link."""
-    return re.sub(r"!+\\?\[", "[", text)
+def _find_attached(address: str, attachments: Attachments) -> str:
+    bundle = attachments.get(_read_address(unescape(address)), {})
+    return next((f'src="data:{kind};base64,{data}"' for kind, data in bundle.items()), "")
 
 
-def _neutralise_links(text: str) -> str:
-    return re.sub(r"\](?=[(:[])", "] ", text)
+def _write_image(tag: str, address: str | None, attachments: Attachments) -> str:
+    """Return an image in HTML as one in Markdown, if it is attached; else as it is."""
+    name = _read_address(unescape(address or "").removeprefix("attachment:").removeprefix("./"))
+    return f"![{name}](<{name}>)" if name in attachments else tag
 
 
-def _is_harmless_when_rendered(text: str, attachments: Mapping[str, Mapping[str, str]]) -> bool:
-    from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
-
-    try:
-        held: Any = {name: dict(bundle) for name, bundle in attachments.items()}
-        html = MarkdownWithMath(renderer=IPythonRenderer(escape=False, attachments=held)).render(text)
-    except Exception:  # If the renderer fails here it fails on the page too; a missing attachment has that effect.
-        return False
-    look = _HarmChecker()
-    look.feed(html)
-    look.close()
-    return look.harmless
+def _read_address(address: str) -> str:
+    return unquote(address).replace("\\", "/").removeprefix("./")
 
 
-class _HarmChecker(HTMLParser):
-    """Checker of rendered HTML. It is well formed, since all `<` of the text have been escaped."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.harmless = True
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        fine = tag in TAGS and all(_is_allowed(tag, name, value or "") for name, value in attrs)
-        self.harmless = self.harmless and fine
-
-    def handle_data(self, data: str) -> None:
-        self.harmless = self.harmless and not MACROS.search(data)
-
-    def handle_comment(self, data: str) -> None:
-        self.harmless = False
-
-    def handle_decl(self, decl: str) -> None:
-        self.harmless = False
-
-    def handle_pi(self, data: str) -> None:
-        self.harmless = False
-
-    def unknown_decl(self, data: str) -> None:
-        self.harmless = False
+def _show_source(text: str) -> str:
+    return f"<p>{PLAIN_NOTE}</p><pre>{escape(text[: 2 * MAX_MARKDOWN_CHARACTERS])}</pre>"
 
 
-def _is_allowed(tag: str, name: str, value: str) -> bool:
-    if name == "href":
-        return tag == "a" and bool(LINK.fullmatch(value) or re.fullmatch(r"#[^\s:]*", value))
-    if name == "src":
-        return tag == "img" and check_image_source(value) is not None and "svg" not in value[:30]
-    if name == "class":
-        return all(CLASSES.fullmatch(word) for word in value.split())
-    if name == "style":
-        return bool(STYLE.fullmatch(value.strip().rstrip(";")))
-    if name == "type":
-        return tag == "input" and value == "checkbox"
-    return name in ATTRIBUTES
+def _join_lines(html: str) -> str:
+    """Return the HTML on one line: for Markdown, a blank line ends HTML."""
+    return html.strip().replace("\r", "").replace("\n", "&#10;")
+
+
+@cache
+def _make_parser() -> MarkdownIt:
+    """Return the parser: tables, strikethrough and mathematics, and no HTML."""
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.amsmath import amsmath_plugin
+    from mdit_py_plugins.dollarmath import dollarmath_plugin
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
+    return parser.use(
+        dollarmath_plugin, allow_labels=False, allow_blank_lines=False, double_inline=True, renderer=_format_math
+    ).use(amsmath_plugin)
+
+
+def _format_math(content: str, options: Mapping[str, bool]) -> str:
+    mark = "$$" if options["display_mode"] else "$"
+    return f"{mark}{escape(content)}{mark}"

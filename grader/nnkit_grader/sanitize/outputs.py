@@ -12,12 +12,15 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from html import escape
 from typing import Any
 
-from nnkit.text import replace_unprintable
-from nnkit_grader.sanitize.html import clean_html, remove_macros
+from nnkit.text import drop_scripts, replace_unprintable
+from nnkit_grader.sanitize.budget import CleaningBudget
+from nnkit_grader.sanitize.html import BOX, box_html, clean_html, show_drawings, unbox_html
 from nnkit_grader.sanitize.images import clean_image
 from nnkit_grader.sanitize.markdown import clean_markdown
+from nnkit_grader.sanitize.tex import limit_macros
 
 MAX_TEXT_CHARACTERS = 50_000
 MAX_HTML_CHARACTERS = 100_000
@@ -25,8 +28,8 @@ MAX_HTML_CHARACTERS = 100_000
 MAX_IMAGE_SIDE_PIXELS = 5_000
 """Largest width or height that an image may ask for."""
 ANSI = re.compile(r"\x1b(?:\[[0-?]*+[ -/]*+[@-~]|\][^\x07\x1b]*+(?:\x07|\x1b\\)?|.)?", re.DOTALL)
-MATH_FREE = '<div class="tex2jax_ignore mathjax_ignore">'
-"""Opening tag of an element that MathJax leaves alone."""
+MIN_USEFUL_BYTES = 400
+"""Room below which nothing more is kept."""
 
 Output = dict[str, Any]
 
@@ -38,17 +41,23 @@ UNKNOWN_OUTPUT: Output = {
 }
 
 
-def bound_outputs(outputs: Iterable[Any], most_bytes: int = 200_000, most: int = 100) -> list[Output]:
+def bound_outputs(
+    outputs: Iterable[Any], most_bytes: int = 200_000, most: int = 100, budget: CleaningBudget | None = None
+) -> list[Output]:
     """Return at most `most` clean outputs of at most `most_bytes` bytes of JSON in all, and a note on what is missing.
 
-    Consecutive streams are joined. Text that does not fit is cut, other outputs are left out.
+    Consecutive streams are joined. Text that does not fit is cut, other outputs are left out. Nothing is cleaned for
+    which there is no room; `budget` is the submission's.
     """
     kept: list[Output] = []
     room, lost = most_bytes, 0
-    for output in map(clean_output, _join_streams(outputs)):
-        if output.get("text") == "":
+    budget = budget or CleaningBudget()
+    for raw in _join_streams(outputs):
+        full = len(kept) >= most or room < MIN_USEFUL_BYTES
+        output = None if full else clean_output(raw, budget)
+        if output is not None and (output.get("text") == "" or output.get("data") == {}):
             continue
-        small = _fit_output(output, room) if len(kept) < most else None
+        small = _fit_output(output, room) if output is not None else None
         lost += small is None
         if small is not None:
             kept.append(small)
@@ -59,8 +68,11 @@ def bound_outputs(outputs: Iterable[Any], most_bytes: int = 200_000, most: int =
     return kept
 
 
-def clean_output(output: Any) -> Output:
-    """Return an output without anything that a page would run or load. Never raises; idempotent."""
+def clean_output(output: Any, budget: CleaningBudget | None = None) -> Output:
+    """Return an output without anything that a page would run or load. Never raises; idempotent.
+
+    HTML and Markdown for which the submission's `budget` has no room are left out.
+    """
     kind = _find_type(output)
     if kind == "stream":
         return _make_stream(clean_text(output.get("text")), _choose_stream_name(output))
@@ -69,7 +81,7 @@ def clean_output(output: Any) -> Output:
         traceback = [clean_text(line) for line in lines[:200]] if isinstance(lines, list) else []
         ename, evalue = clean_text(output.get("ename"))[:200], clean_text(output.get("evalue"))
         return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": traceback}
-    return _clean_rich_output(output, kind) if kind else dict(UNKNOWN_OUTPUT)
+    return _clean_rich_output(output, kind, budget or CleaningBudget()) if kind else dict(UNKNOWN_OUTPUT)
 
 
 def clean_text(value: Any) -> str:
@@ -130,7 +142,7 @@ def _fit_output(output: Output, room: int) -> Output | None:
     """Cut the output to `room` bytes, dropping images and HTML; return None if there is too little room."""
     if _count_bytes(output) <= room:
         return output
-    if room < 400:
+    if room < MIN_USEFUL_BYTES:
         return None
     length = (room - 200) // 4  # a character takes four bytes, at most
     if output["output_type"] == "stream":
@@ -144,13 +156,13 @@ def _fit_output(output: Output, room: int) -> Output | None:
 # ---- rich outputs -----------------------------------------------------------------------------------
 
 
-def _clean_rich_output(output: Mapping[str, Any], kind: str) -> Output:
+def _clean_rich_output(output: Mapping[str, Any], kind: str, budget: CleaningBudget) -> Output:
     data = output.get("data")
     bundle = data if isinstance(data, Mapping) else {}
-    kept = {name: clean for name, make in _CLEANERS.items() if name in bundle and (clean := make(bundle[name]))}
-    if "text/html" not in kept and (drawing := _turn_svg_into_image(bundle.get("image/svg+xml"))):
-        kept["text/html"] = drawing
-    dropped = [name for name in bundle if name not in kept and name not in ("text/plain", "image/svg+xml")]
+    kept = {name: clean for name, make in _CLEANERS.items() if name in bundle and (clean := make(bundle[name], budget))}
+    if "text/html" not in kept and (drawn := _draw(bundle, budget)):
+        kept["text/html"] = drawn
+    dropped = [name for name in bundle if name not in kept and name not in ("text/plain", *_DRAWN)]
     if not set(kept) - {"text/plain"} and dropped:
         names = ", ".join(re.sub(r"[^\w.+/-]", "?", str(name)[:60], flags=re.ASCII) for name in dropped[:3])
         note = f"({names} is left out: it cannot be shown safely.)"
@@ -163,21 +175,24 @@ def _clean_rich_output(output: Mapping[str, Any], kind: str) -> Output:
     return result
 
 
-def _wrap_clean_html(value: Any) -> str:
-    text = _join_text(value)
-    if len(text) > MAX_HTML_CHARACTERS:
+def _clean_html(value: Any, budget: CleaningBudget) -> str:
+    text = show_drawings(drop_scripts(_join_text(value)))
+    if len(text) > MAX_HTML_CHARACTERS * 4 // 3:  # a drawing is a third longer as an image
         return ""
-    inner = text.removeprefix(MATH_FREE).removesuffix("</div>") if text.startswith(MATH_FREE) else text
-    return f"{MATH_FREE}{clean_html(replace_unprintable(inner, ''))}</div>"
+    inner, box = unbox_html(replace_unprintable(text, ""))
+    clean = budget.clean(clean_html, inner)
+    return box_html(clean, box) if clean else ""
 
 
-def _turn_svg_into_image(value: Any) -> str:
-    """Return an SVG drawing as an image in HTML, in which it runs no script and loads nothing."""
-    text = _join_text(value)
+def _draw(bundle: Mapping[str, Any], budget: CleaningBudget) -> str:
+    """Return a formula or an SVG drawing as HTML; the drawing as an image, in which it runs and loads nothing."""
+    if formula := clean_text(bundle.get("text/latex")):
+        return box_html(escape(limit_macros(formula), quote=False), BOX)
+    text = _join_text(bundle.get("image/svg+xml"))
     if not text or len(text) > MAX_HTML_CHARACTERS:
         return ""
     content = base64.b64encode(text.encode("utf-8", "replace")).decode()
-    return _wrap_clean_html(f'<img alt="a drawing" src="data:image/svg+xml;base64,{content}">')
+    return _clean_html(f'<img alt="a drawing" src="data:image/svg+xml;base64,{content}">', budget)
 
 
 def _clean_sizes(metadata: Any, name: str) -> dict[str, int]:
@@ -189,12 +204,13 @@ def _clean_sizes(metadata: Any, name: str) -> dict[str, int]:
     return {side: int(n) for side, n in asked.items() if isinstance(n, int | float) and 1 <= n <= MAX_IMAGE_SIDE_PIXELS}
 
 
-_CLEANERS: dict[str, Callable[[Any], str | None]] = {
-    "text/plain": clean_text,
-    "text/html": _wrap_clean_html,
-    "text/markdown": lambda value: clean_markdown(_join_text(value)),
-    "text/latex": lambda value: remove_macros(clean_text(value)),
-    "image/png": lambda value: clean_image("image/png", value),
-    "image/jpeg": lambda value: clean_image("image/jpeg", value),
+_CLEANERS: dict[str, Callable[[Any, CleaningBudget], str | None]] = {
+    "text/plain": lambda value, budget: clean_text(value),
+    "text/html": _clean_html,
+    "text/markdown": lambda value, budget: clean_markdown(_join_text(value), budget=budget),
+    "image/png": lambda value, budget: clean_image("image/png", value),
+    "image/jpeg": lambda value, budget: clean_image("image/jpeg", value),
 }
 """MIME types that are kept of a bundle, and the function that cleans each."""
+_DRAWN = ("text/latex", "image/svg+xml")
+"""MIME types that become HTML."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import reprlib
+from collections.abc import Sequence
 from typing import Any
 
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
@@ -18,3 +19,9 @@ def replace_unstorable(text: str) -> str:
 def quote_value(value: Any) -> str:
     """Format a learner's value for a sentence: at most 60 characters, in ASCII."""
     return reprlib.repr(value).encode("ascii", "backslashreplace").decode()[:60]
+
+
+def list_values(values: Sequence[Any], most: int) -> str:
+    """Format learners' values for a sentence: at most so many of them, and the number of the others."""
+    more = f" and {len(values) - most} more" if len(values) > most else ""
+    return ", ".join(map(quote_value, values[:most])) + more

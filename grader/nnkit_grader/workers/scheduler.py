@@ -14,58 +14,27 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnkit_grader.intake.submission import open_submission, open_with_notes
+from nnkit_grader.intake.open_submission import open_submission, open_with_notes, read_time
 from nnkit_grader.record.journal import check_student_id
-from nnkit_grader.record.score_changes import ScoreChange, compare_results
+from nnkit_grader.record.score_changes import compare_results
 from nnkit_grader.workers.executor import Executor
+from nnkit_grader.workers.run_summary import RunSummary
 from nnkit_grader.workers.worker_client import CannotStart, WorkerDied
 
 if TYPE_CHECKING:
-    from nnkit_grader.record.results import Result
     from nnkit_grader.record.writer import ResultWriter
 
 MAX_EXAMINER_FAILURES = 2
 """Times that the examiner may fail at a submission before it is given up."""
 MAX_WORKER_DEATHS = 3
 """Times that a worker may die with a submission before it is given up."""
+MAX_QUICK_SECONDS = 20.0
+"""Time for a submission while others wait; one that needs more is run again when no other is left."""
 LONG_JOB_SECONDS = 1.0
 """Time after which a job no longer keeps another one waiting; by then it leaves the machine to others."""
-
-
-@dataclass
-class RunSummary:
-    """The progress of a run over a class, and how it ended."""
-
-    total: int = 0
-    graded: int = 0
-    unchanged: int = 0
-    """Submissions that were graded before, by the same tests."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Reasons why submissions were not run, by student."""
-    needs_review: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Reasons why a grader should look at submissions, by student."""
-    ungraded: dict[str, str] = field(default_factory=dict)
-    """Reasons why submissions have no result, by student; never a learner's mistake."""
-    bad_values: dict[str, list[str]] = field(default_factory=dict)
-    """Sentences on values that are no numbers of points, one for each submission, by test: mistakes of the course."""
-    score_changes: list[ScoreChange] = field(default_factory=list)
-    sandbox: str = ""
-    """Description of the sandbox that protected the machine."""
-    seconds: float = 0.0
-
-    @property
-    def done(self) -> int:
-        """Number of submissions that need no more work in this run."""
-        return self.graded + self.unchanged + len(self.ungraded)
-
-    def collect_bad_values(self, result: Result) -> None:
-        """Collect the sentences on a submission's bad values."""
-        for cell in result.cells:
-            if cell.bad_value:
-                self.bad_values.setdefault(cell.grade_id, []).append(cell.bad_value)
 
 
 @dataclass
@@ -77,6 +46,8 @@ class GradingJob:
     deaths: int = 0
     started: float = 0.0
     """When it was last handed out, in seconds of time.monotonic()."""
+    patient: bool = False
+    """True if it needs more time than it gets while others wait."""
 
 
 class Scheduler:
@@ -90,7 +61,9 @@ class Scheduler:
         show_progress: Callable[[RunSummary], None] = lambda summary: None,
     ):
         self.executor, self.writer, self.seed, self.show_progress = executor, writer, seed, show_progress
-        self.summary = RunSummary()
+        self.summary = RunSummary(notebook=writer.assignment.notebook)
+        self.unchanged: dict[str, str | None] = {}
+        """Times of submissions that need no grading, by student."""
         self.waiting: deque[GradingJob] = deque()
         self.running: dict[Future[dict[str, Any]], GradingJob] = {}
 
@@ -119,6 +92,8 @@ class Scheduler:
             self.summary.seconds = time.monotonic() - started
         if self.writer.unavailable:
             raise self.writer.unavailable
+        if self.unchanged:
+            self.summary.penalty_changes = self.writer.update_times(self.unchanged)
         return self.summary
 
     def admit(self, student: str, regrade: bool) -> None:
@@ -126,10 +101,14 @@ class Scheduler:
         if fault := check_student_id(student):
             self.summary.ungraded[ascii(student)] = fault
             return
+        handed_in, fault = read_time(self.folder(student))
+        if fault:
+            self.summary.unknown_times[student] = fault
         entry = None if regrade else self.writer.find_current(student, self.seed)
         if entry is None or entry.result.digest != open_submission(self.folder(student), self.writer.assignment).digest:
             self.waiting.append(GradingJob(student))
             return
+        self.unchanged[student] = handed_in
         self.summary.unchanged += 1
         self.summary.collect_bad_values(entry.result)
         if not self.writer.is_recorded(entry):
@@ -161,6 +140,8 @@ class Scheduler:
     def describe_job(self, job: GradingJob) -> dict[str, Any]:
         """Return a job as plain data for a worker; one that cannot see the submission's folder gets its content."""
         data: dict[str, Any] = {"student": job.student, "seed": self.seed, "alone": job.deaths > 0}
+        if self.waiting and not job.patient:
+            data["most_seconds"] = MAX_QUICK_SECONDS
         folder = self.folder(job.student)
         if self.executor.is_local:
             return {**data, "folder": str(folder)}
@@ -189,14 +170,21 @@ class Scheduler:
             self.writer.journal.log(job.student, [answer["trouble"], *answer.get("log", ())])
             self.retry(job, job.failures < MAX_EXAMINER_FAILURES, answer["trouble"])
             return
+        if answer.get("unfinished"):
+            job.patient = True
+            self.waiting.append(job)
+            return
         before = self.writer.journal.read_entry(job.student)
         result = self.writer.accept(answer).result
         self.summary.graded += 1
+        self.summary.tests += sum(cell.kind == "test" for cell in result.cells)
+        self.summary.recalled += answer["recalled"]
+        self.summary.remembered_bytes = max(self.summary.remembered_bytes, answer["remembered_bytes"])
         self.summary.collect_bad_values(result)
         if result.refused:
             self.summary.refused[job.student] = result.refused
-        if result.needs_review:
-            self.summary.needs_review[job.student] = result.needs_review
+        if reasons := result.list_reasons():
+            self.summary.needs_review[job.student] = reasons
         if before and (change := compare_results(job.student, before.result, result)):
             self.summary.score_changes.append(change)
             self.writer.journal.log(job.student, str(change).splitlines())

@@ -24,21 +24,31 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgpack
+
 from nnkit_grader.compat import freeze_heap
+from nnkit_grader.conversations.memorable import find_memorable
+from nnkit_grader.conversations.memory import ConversationMemory
+from nnkit_grader.conversations.tree import ConversationTree, pack, unpack
 from nnkit_grader.course.assignment import Assignment
-from nnkit_grader.course.bound_names import find_bound_names
+from nnkit_grader.course.bound_names import find_bound_names, find_used_names
+from nnkit_grader.course.source_warnings import find_drawing_cells
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.examiner.run_cell import compile_cell
-from nnkit_grader.intake.submission import RefusedSubmission, Submission, open_with_notes
+from nnkit_grader.intake.open_submission import open_with_notes
+from nnkit_grader.intake.submission import RefusedSubmission, Submission
 from nnkit_grader.record.graded_notebook import format_notebook
 from nnkit_grader.sandbox import PRELOADABLE_MODULES, Child, Limits, Sandbox, SandboxError, choose_sandbox
 from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
 from nnkit_grader.sandbox.sandbox import LOST_SANDBOX
+from nnkit_grader.sanitize.budget import CleaningBudget
 
 MAX_OVERTIME_SECONDS = 60.0
 """Time beyond a submission's own limit after which its fork is killed: the examiner itself must be stuck."""
 MAX_IDLE_SECONDS = 900.0
 """Time without a job after which a worker ends."""
+END_OF_ANSWER = b"\0"
+"""The byte behind the answer on a fork's pipe, which JSON never has; then comes what the fork has learned."""
 EXIT_NO_SANDBOX = 75
 """Exit status of a fork that lost its sandbox. Its answer is discarded: failed cells would say nothing about the
 learner."""
@@ -70,6 +80,7 @@ class Worker:
         self.forks: dict[int, Fork] = {}
         """The forks, by the pipe on which each of them answers."""
         self.children: list[Child] = []
+        self.tree = ConversationTree() if setup["remembers"] else None
         _warm_up(self.assignment)
 
     def serve(self) -> None:
@@ -128,7 +139,12 @@ class Worker:
         os.close(file)
         _, status = os.waitpid(fork.pid, 0)
         fault = fork.fault or self.describe_failure(status, fork.sandbox)
-        self.connection.send_bytes(_format_answer(fork.job, trouble=fault) if fault else b"".join(fork.parts))
+        answer, _, learned = b"".join(fork.parts).partition(END_OF_ANSWER)
+        self.connection.send_bytes(_format_answer(fork.job, trouble=fault) if fault else answer)
+        if self.tree is not None and learned and not fault:
+            for conversation in unpack(msgpack.unpackb(learned)):
+                self.tree.add(conversation)
+            freeze_heap()
 
     def describe_failure(self, status: int, sandbox: Sandbox) -> str:
         """Return what went wrong with a fork that ended with this status; "" if nothing did."""
@@ -147,38 +163,52 @@ class Worker:
         try:
             _die_with_parent()
             self.limit_memory()
-            answer = self.try_grading(job)
+            memory = ConversationMemory(self.tree)
+            answer = self.try_grading(job, memory)
             with open(writing, "wb") as pipe:
                 pipe.write(answer)
+                pipe.write(END_OF_ANSWER)
+                pipe.write(msgpack.packb(pack(memory.learned)))
             status = EXIT_NO_SANDBOX if any(child.check_end() == LOST_SANDBOX for child in self.children) else 0
         finally:
             os._exit(status)
 
-    def try_grading(self, job: dict[str, Any]) -> bytes:
+    def try_grading(self, job: dict[str, Any], memory: ConversationMemory) -> bytes:
         """Return the answer to a job, or one that says why there is no result."""
         try:
             taken = job.get("submission") or open_with_notes(Path(job["folder"]), self.assignment)
-            return self.grade(job, *taken)
+            return self.grade(job, memory, *taken)
         except (SandboxError, OSError) as fault:
             return _format_answer(job, trouble=str(fault))
         except Exception:
             return _format_answer(job, trouble="the examiner failed", log=traceback.format_exc().splitlines())
 
-    def grade(self, job: dict[str, Any], submission: Submission | RefusedSubmission, notes: dict[str, bytes]) -> bytes:
+    def grade(
+        self,
+        job: dict[str, Any],
+        memory: ConversationMemory,
+        submission: Submission | RefusedSubmission,
+        notes: dict[str, bytes],
+    ) -> bytes:
         """Return the answer with a submission's result, its graded notebook, and the files that go beside it."""
         attachments: dict[str, Any] = {}
-        files = dict(notes)
+        files, budget = dict(notes), CleaningBudget()
+        seconds = self.seconds.shorten(job["most_seconds"]) if job.get("most_seconds") else self.seconds
         if isinstance(submission, RefusedSubmission):
             result = refuse_submission(self.assignment, submission, job["seed"])
         else:
-            result = examine_submission(self.assignment, submission, self.start_child, job["seed"], self.seconds)
+            start = self.start_child
+            result = examine_submission(self.assignment, submission, start, job["seed"], seconds, budget, memory)
             attachments = {cell.id: cell.attachments for cell in submission.cells if cell.attachments}
             files |= submission.files
         return _format_answer(
             job,
             result=result.to_json(),
-            notebook=format_notebook(result, self.assignment, attachments),
+            notebook=format_notebook(result, self.assignment, attachments, budget),
             timestamp=submission.timestamp,
+            unfinished=seconds != self.seconds and result.seconds >= seconds.whole,
+            recalled=memory.recalled,
+            remembered_bytes=self.tree.size if self.tree is not None else 0,
             files={name: base64.b64encode(content).decode() for name, content in files.items()},
         )
 
@@ -211,10 +241,13 @@ def _warm_up(assignment: Assignment) -> None:
         with contextlib.suppress(ModuleNotFoundError):
             importlib.import_module(name)
     for cell in assignment.cells:
-        if cell.kind in ("given", "test"):
-            compile_cell(cell.source, f"<{cell.kind} {cell.id}>")
-        if cell.cell_type == "code":
-            find_bound_names(cell.source), find_bound_names(cell.released)
+        with contextlib.suppress(SyntaxError):  # a cell in another language, as %%bash
+            if cell.kind in ("given", "test"):
+                compile_cell(cell.source, f"<{cell.kind} {cell.id}>")
+            if cell.cell_type == "code":
+                find_bound_names(cell.source), find_bound_names(cell.released), find_used_names(cell.source)
+    find_drawing_cells(assignment)
+    find_memorable(assignment)
 
 
 def _die_with_parent() -> None:

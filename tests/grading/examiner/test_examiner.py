@@ -1,7 +1,10 @@
 """The examiner on a real sandbox: scores are those of an ordinary kernel, and a failure costs only its own points."""
 
+import json
 import random
 import textwrap
+from dataclasses import replace
+from functools import partial
 
 import nbformat
 import numpy as np
@@ -12,19 +15,25 @@ from helpers.cell_values import ANSWER, CELL_ENDS, POINTS
 from helpers.cell_values import SETUP as VALUES
 from helpers.machines import busy
 from helpers.paths import ROOT
+from helpers.sandboxes import FOR_EVER
 from nnkit.check.context import checking
 from nnkit.check.notebook.command import check_notebook
 from nnkit.check.notebook.runner import run
 from nnkit.check.points import earn_points
+from nnkit_grader.conversations.memory import ConversationMemory
+from nnkit_grader.conversations.tree import ConversationTree
 from nnkit_grader.course import assignment as assignments
 from nnkit_grader.course.assignment import Assignment, CourseCell
+from nnkit_grader.course.bound_names import find_operators
 from nnkit_grader.course.planted_answers import read_answers
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.examiner.run_cell import reseed_generators
-from nnkit_grader.intake.submission import RefusedSubmission, Submission, SubmittedCell
+from nnkit_grader.intake.submission import RefusedSubmission, Submission
+from nnkit_grader.intake.submitted_cell import SubmittedCell
 from nnkit_grader.record.results import Result
-from nnkit_grader.sandbox import Child, choose_sandbox
+from nnkit_grader.sandbox import Child, Limits, choose_sandbox
 
+FILES = {"tables/two.csv": b"1,2", "course_helpers.py": b"def triple(x): return 3 * x"}
 SECONDS = TimeLimits(cell=2.0, whole=60.0)
 SETUP = """
     import numpy as np
@@ -50,13 +59,16 @@ def sandbox():
 @pytest.fixture
 def graded(sandbox):
     """Grade one submission: cells of the course as (id, kind, source), and the learner's versions by id."""
+    start = partial(sandbox.start, Limits(turn=FOR_EVER))
 
     def grade(cells, answers=(), seed=1, seconds=SECONDS, order=(), added=()):
-        course = Assignment("ps", "ps", tuple(map(_course_cell, cells)), {"data.txt": b"7"})
+        made = tuple(map(_course_cell, cells))
+        operators = frozenset().union(*(find_operators(c.source) for c in made if c.kind == "answer"))
+        course = Assignment("ps", "ps", made, {"data.txt": b"7"}, course_files=FILES, operators=operators)
         answers = {name: textwrap.dedent(source) for name, source in dict(answers).items()}
         theirs = [SubmittedCell(c.id, c.kind, c.cell_type, answers.get(c.id, c.released)) for c in course.cells]
         theirs[:0] = [SubmittedCell(f"added-{i}", "added", "code", textwrap.dedent(s)) for i, s in enumerate(added)]
-        return examine_submission(course, Submission(tuple(theirs), files=course.files), sandbox.start, seed, seconds)
+        return examine_submission(course, Submission(tuple(theirs), files=course.files), start, seed, seconds)
 
     return grade
 
@@ -65,7 +77,8 @@ def _course_cell(cell):
     name, kind, source = cell
     text = textwrap.dedent(source)
     points = 4.0 if kind == "test" else 0.0
-    return CourseCell(name, name, kind, text, text.partition("### BEGIN")[0], points, "code")
+    released = text.partition("### BEGIN")[0]
+    return CourseCell(name, name, kind, text, released, points, "code", inside="nnkit: inside" in text)
 
 
 def cell(result, name):
@@ -82,6 +95,176 @@ def test_a_right_answer_gets_its_points(graded):
     assert result.scores() == {"test": 4.0}
     assert cell(result, "test").outputs[0]["text"].startswith("✓ Double.backward")
     assert result.events == ()
+
+
+VECTOR = """
+    class Vector:
+        '''A pair of numbers.'''
+        def __init__(self, *parts): self.parts = parts
+        def __eq__(self, other): return self.parts == other.parts
+        def __add__(self, other): return Vector(*(a + b for a, b in zip(self.parts, other.parts)))
+        def __mul__(self, factor): return Vector(*(factor * a for a in self.parts))
+        __rmul__ = __mul__
+        def __lt__(self, other): return self.parts < other.parts
+        def __len__(self): return len(self.parts)
+        def __getitem__(self, i): return self.parts[i]
+        def __repr__(self): return f"Vector{self.parts}"
+        def __contains__(self, x): return x in self.parts
+        def __enter__(self): return self
+        def __exit__(self, *_): pass
+        def itself(self): return self
+    class Pair(Vector): pass
+"""
+SQUARES = """
+    def square(x): return x * x
+    def squares(n): return [square(i) for i in range(n)]
+    def shout(word): print(word.upper())
+"""
+VECTOR_TESTS = (
+    "a, b = Vector(1, 2), Vector(3, 4)\nassert a + b == Vector(4, 6)\nassert 2 * a == a * 2 == Vector(2, 4)",
+    "a, b = Vector(1, 2), Vector(1, 3)\nassert a != b\nassert a < b\nassert sorted([Vector(2), Vector(1)])[0][0] == 1",
+    "assert repr(Vector(1, 2)) == str(Vector(1, 2)) == f'{Vector(1, 2)}' == 'Vector(1, 2)'",
+    "a = Vector(1, 2)\nassert 2 in a\nassert 5 not in a\nassert list(a) == [1, 2]\nassert len(a) == 2",
+    "assert isinstance(Vector(1), Vector)\nassert isinstance(Pair(1), Vector)\nassert not isinstance(Vector(1), Pair)",
+    "assert issubclass(Pair, Vector)\nassert not isinstance(3, Vector)\na = Vector(1)\nassert a.itself() is a",
+    "with Vector(1, 2) as a:\n    assert a.parts == (1, 2)\nassert Vector.__doc__ == 'A pair of numbers.'",
+    "a = b = Vector(1)\na += Vector(2)\nassert a == Vector(3)\nassert b == Vector(1)",
+)
+SQUARES_TESTS = (
+    """
+    kept = square
+    del square
+    try:
+        squares(3)
+    except NameError:
+        pass
+    else:
+        raise AssertionError("squares does not use square")
+    finally:
+        square = kept
+    assert squares(3) == [0, 1, 4]
+    """,
+    """
+    from unittest.mock import patch
+    with patch("__main__.square", return_value=7) as fake:
+        assert squares(2) == [7, 7]
+    assert fake.call_count == 2
+    assert squares(2) == [0, 1]
+    """,
+    """
+    import inspect
+    assert "for" in inspect.getsource(squares)
+    assert "square" in globals() and "cube" not in globals()
+    """,
+    """
+    import contextlib, io
+    with contextlib.redirect_stdout(io.StringIO()) as heard:
+        shout("hi")
+    assert heard.getvalue() == "HI\\n"
+    """,
+    "def square(x): return 5\nassert squares(2) == [5, 5]",
+    "assert squares(2) == [0, 1]",
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "tests"), [(VECTOR, VECTOR_TESTS), (SQUARES, SQUARES_TESTS)], ids=["class", "names"]
+)
+def test_what_a_test_may_do_with_the_learners_objects_and_names(graded, answer, tests):
+    names = [f"test-{number}" for number in range(len(tests))]
+    cells = [("answer", "answer", answer), *((name, "test", test) for name, test in zip(names, tests))]
+    result = graded(cells)
+    assert {c.id: c.trouble for c in result.cells if c.trouble} == {}
+    assert result.scores() == dict.fromkeys(names, 4.0)
+    wrong = answer.replace("a + b for", "a - b for").replace("x * x", "x").replace("upper", "lower")
+    assert graded(cells, {"answer": wrong}).score < result.score
+
+
+CHEAT = """
+    class Any:
+        def __eq__(self, other): return True
+        __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __eq__
+        def __sub__(self, other): return self
+        __add__ = __abs__ = __sub__
+        def __float__(self): return 4.0
+        def __instancecheck__(self, other): return True
+    def double(x): return Any()
+"""
+
+
+@pytest.mark.parametrize("kind", ["plain", "vector"])
+@pytest.mark.parametrize(
+    "test", ["assert double(2) == 4", "assert abs(double(2) - 4) < 1e-9", "assert [double(2)] == [4]"]
+)
+def test_an_object_that_claims_to_be_what_a_test_expects_gains_nothing(graded, kind, test):
+    course = [("answer", "answer", (VECTOR if kind == "vector" else "") + "    def double(x): return 2 * x")]
+    cells = [*course, ("test", "test", test)]
+    assert graded(cells).score == 4.0
+    assert graded(cells, {"answer": CHEAT}).score == 0.0
+
+
+def test_a_test_finds_files_and_modules_of_the_course_and_knows_who_runs_it(graded):
+    answer = (
+        "from course_helpers import triple\ntotal = triple(sum(map(int, open('tables/two.csv').read().split(','))))"
+    )
+    test = """
+        import os
+        from course_helpers import triple
+        assert open("data.txt").read() == "7" and open("tables/two.csv").read() == "1,2"
+        assert total == triple(3) and os.environ["NBGRADER_EXECUTION"] == "autograde"
+    """
+    assert graded(one(answer, test)).score == 4.0
+    assert graded(one(answer, "### nnkit: inside\n" + textwrap.dedent(test))).score == 4.0
+
+
+def test_a_test_inside_runs_beside_the_learners_code_as_in_nbgrader(graded):
+    """A generator's frame, a subclass of the learner's class and its exceptions do not leave their process."""
+    answer = "class Broke(Exception): pass\ndef pay():\n    raise Broke\nclass Purse:\n    def open(self): return 2"
+    test = """
+        # nnkit: inside
+        class Big(Purse):
+            def open(self): return 2 * super().open()
+        try:
+            pay()
+        except Broke as fault:
+            assert type(fault) is Broke
+        Big().open() - 1
+    """
+    after = ("test-after", "test", "assert Big().open() == 4")
+    result = graded([*one(answer, test), after])
+    assert result.scores() == {"test": 3.0, "test-after": 4.0}
+    wrong = graded([*one(answer, test), after], {"answer": answer.replace("return 2", "return 'no'")})
+    assert wrong.scores() == {"test": 0.0, "test-after": 0.0}
+    assert "TypeError" in cell(wrong, "test").trouble
+    ended = one(answer, "# nnkit: inside\nimport os\nos._exit(0)")
+    lost = graded([*ended, ("t", "test", "assert Purse().open() == 2")])
+    assert lost.scores() == {"test": 0.0, "t": 4.0}
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["x = np.random.default_rng(0).normal(size=3)", "np.random.seed(4)\nx = np.random.rand(3)", "x = rng.random(3)"],
+)
+def test_numbers_that_a_given_cell_draws_are_the_same_for_the_answer_and_its_test(graded, data):
+    given = [("setup", "given", SETUP), ("data", "given", data), ("more", "given", "y = rng.normal()")]
+    cells = [*given, ("answer", "answer", "mean = x.mean() + y"), ("test", "test", "assert mean == x.mean() + y")]
+    assert graded(cells).score == 4.0
+    guessed = "assert np.random.default_rng(3).random() == 0.08564916714362436"
+    guessed_next = "assert rng.random() in np.random.default_rng(0).random(9)"
+    tests = [("test", "test", guessed), ("next", "test", guessed_next)]
+    assert graded([*cells[:-1], *tests]).score == 0.0
+
+
+def test_a_source_with_stubs_only_grades(graded):
+    """Its author's cells bind no name of the learner's; `square` is one all the same, and `np` is not."""
+    stub = "# YOUR CODE HERE\nraise NotImplementedError()"
+    test = "import numpy as np\nassert square(3) == 9 and np.square(4) == 16\nlen([x for x in (total, 2) if x])"
+    cells = one(stub, test)
+    assert graded(cells, {"answer": "def square(x): return x * x\ntotal = 1"}).score == 2.0
+    assert graded(cells, {"answer": "def square(x): return x\ntotal = 1"}).score == 0.0
+    assert graded(cells).score == 0.0
+    cheat = "class np:\n    square = lambda x: 16\ndef square(x): return 9\ndef len(x): return 4\ntotal = 0"
+    assert graded(cells, {"answer": cheat}).score == 1.0
 
 
 def test_a_wrong_answer_gets_none_and_its_mistake_is_named(graded):
@@ -126,6 +309,18 @@ def test_a_busy_machine_costs_no_points(graded, monkeypatch, counted):
     with busy():
         result = graded(one(longer, "assert seven() == 7"), seconds=TimeLimits(cell=1.8, whole=30.0))
     assert result.score == (4.0 if counted else 0.0)
+
+
+@pytest.mark.slow
+def test_a_busy_machine_costs_no_points_while_a_test_computes(graded):
+    """A checker of a learner's calls functions of the test, which wait for the machine too."""
+    burning = COMPUTES.replace("time.process_time() < 0.6", "time.process_time() < start + 0.6").replace(
+        "    while", "    start = time.process_time()\n    while"
+    )
+    with busy():
+        cells = one("def call(f):\n    return f()", f"{burning}\n\nassert call(seven) == 7")
+        result = graded(cells, seconds=TimeLimits(cell=1.1, whole=30.0))
+    assert result.score == 4.0
 
 
 @pytest.mark.slow
@@ -514,5 +709,66 @@ def test_planted_mistakes_lose_their_own_points(sandbox, name):
     for test, points in [loss for answer in planted.values() for loss in answer.loses.items()]:
         expected[test] = min(expected[test], 0.0 if points is None else full[test] - points)
     answers = {cell: answer.source for cell, answer in planted.items()}
-    result = examine_submission(course, handed_in(course, answers), sandbox.start, 0)
+    learning, tree = ConversationMemory(ConversationTree()), ConversationTree()
+    result = examine_submission(course, handed_in(course, answers), sandbox.start, 0, memory=learning)
     assert result.scores() == expected, [a.label for a in planted.values()]
+    assert all(map(tree.add, learning.learned))
+    recalling, children = ConversationMemory(tree), []
+
+    def start():
+        children.append(sandbox.start())
+        return children[-1]
+
+    again = examine_submission(course, handed_in(course, answers), start, 0, memory=recalling)
+    assert recalling.recalled >= len(learning.learned) / 2 > 0
+    assert len(children) == 1  # no conversation went another way
+    assert without_times(again) == without_times(result)  # verdicts and outputs too, judged or known
+
+
+def without_times(result):
+    """Return a result as JSON, without the times that it took."""
+    plain = replace(result, seconds=0.0, cells=tuple(replace(c, seconds=0.0) for c in result.cells))
+    return json.dumps(plain.to_json(), default=vars)
+
+
+def test_a_check_in_an_answer_counts_only_the_time_that_it_computes(graded):
+    answer = """
+        from nnkit.check.context import checking
+        def is_right(forward, backward, x):
+            class Gate: pass
+            gate = Gate()
+            gate.forward, gate.backward = forward, backward
+            with checking(seconds=0.3):
+                return check_backward(gate, x).passed
+    """
+    test = """
+        import time
+        def forward(x):
+            time.sleep(0.05)
+            return 2 * x, None
+        assert is_right(forward, lambda upstream, cache: 2 * upstream, 3.0)
+    """
+    assert graded(one(answer, test), seconds=TimeLimits(cell=30.0, whole=60.0)).scores() == {"test": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("answer", "added", "sentence"),
+    [
+        ("def Half(x): return x / 2", "", "There is no `half`, but the cell 'answer' defines `Half`."),
+        ("def half(x): return part(x)", "def part(x): return x / 2", "`part` is defined only further down, in "),
+        ("def half(x): return prat(x)", "def part(x): return x / 2", ""),
+    ],
+)
+def test_a_test_says_where_a_name_stands_that_it_misses(graded, answer, added, sentence):
+    cells = [*one("pass", "assert half(4) == 2"), ("below", "given", added or "pass")]
+    result = graded(cells, {"answer": answer})
+    assert result.scores() == {"test": 0.0}
+    assert result.doubts.get("test", "").startswith(sentence)
+    assert bool(result.doubts) == bool(sentence)
+    assert cell(result, "test").outputs[-1].get("text", "").startswith(sentence)
+
+
+def test_a_lost_process_is_described(graded):
+    result = graded(one("import os\ndef end(): os._exit(3)", "end()"))
+    ended = "The test could not be finished: the process that runs this submission ended (exit status 3)."
+    assert cell(result, "test").trouble == ended

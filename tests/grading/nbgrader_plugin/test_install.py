@@ -28,11 +28,12 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture(autouse=True)
 def _nbgraders_own() -> Iterator[None]:
     """What a configuration put in place stays there for the process; tests after this one find nbgrader's."""
-    from nbgrader.apps import api, autogradeapp
+    from nbgrader.apps import api, autogradeapp, generatefeedbackapp
 
-    before = api.Autograde, autogradeapp.Autograde
+    before = api.Autograde, api.GenerateFeedback
     yield
-    api.Autograde, autogradeapp.Autograde = before
+    api.Autograde, api.GenerateFeedback = before
+    autogradeapp.Autograde, generatefeedbackapp.GenerateFeedback = before
 
 
 def nbgrader(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -112,11 +113,11 @@ def test_to_read_the_configuration_imports_nbgrader_for_nobody(folder: Path) -> 
     program = """
 import sys
 from pathlib import Path
-from nnkit_grader import run
+from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.course.assignment import load_assignment
 load_assignment(Path(), "hw")
 assert "nbgrader" not in sys.modules
-run.open_course(Path())
+open_course(Path())
 from nbgrader.apps import api, autogradeapp
 assert api.Autograde is autogradeapp.Autograde
 print(api.Autograde.__name__)

@@ -9,6 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ import pytest
 from nbgrader.api import Gradebook
 
 from helpers import books, classes
+from nnkit_grader.autograde import format_summary
 from nnkit_grader.course import release as courses
 from nnkit_grader.course.assignment import Assignment, load_assignment
+from nnkit_grader.course.nbgrader_context import open_course
+from nnkit_grader.intake.open_submission import open_submission
 from nnkit_grader.record.gradebook import CourseGradebook, GradebookUnavailable
-from nnkit_grader.record.journal import JournalEntry
+from nnkit_grader.record.journal import Journal, JournalEntry
 from nnkit_grader.record.register_assignment import is_registered, register_assignment
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.record.save_grades import AssignmentGrades
-from nnkit_grader.run import GradingRequest, grade_class, load_late_penalty, open_course
+from nnkit_grader.run import GradingRequest, grade_class, load_late_penalty
 
 pytestmark = pytest.mark.slow
 LATE = ("c.AssignLatePenalties.plugin_class = 'nbgrader.plugins.LateSubmissionPlugin'",)
@@ -177,10 +181,72 @@ def test_a_penalty_is_never_more_than_the_score_nor_less_than_nothing(folder: Pa
 
 
 def test_the_courses_own_plug_in_decides(folder: Path) -> None:
-    assert load_late_penalty(open_course(folder).parent)("ada", 5.0, 10.0) == 5.0
+    assert load_late_penalty(open_course(folder))("ada", 5.0, 10.0) == 5.0
     config = folder / "nbgrader_config.py"
     config.write_text(config.read_text().replace(ZERO, ""))
-    assert load_late_penalty(open_course(folder).parent)("ada", 5.0, 10.0) is None
+    assert load_late_penalty(open_course(folder))("ada", 5.0, 10.0) is None
+
+
+def test_a_plug_in_of_the_course_folder_is_found(folder: Path) -> None:
+    """Each course its own, of the same name; one that fails is a sentence."""
+    for number, says in enumerate(("return seconds / 3600", "return None", "raise KeyError", "return 'x'", "")):
+        course = shutil.copytree(folder, folder.with_name(f"course{number}"))
+        config = (course / "nbgrader_config.py").read_text().replace("nbgrader.plugins.Late", "late.Late")
+        (course / "nbgrader_config.py").write_text(config)
+        (course / "late.py").write_text(
+            "from nbgrader.plugins import BasePlugin\nclass LateSubmissionPlugin(BasePlugin):\n"
+            f"    def late_submission_penalty(self, student, score, seconds):\n        {says}\n"
+        )
+        if not says:
+            with pytest.raises(ValueError, match="cannot be loaded: expected an indented block"):
+                load_late_penalty(open_course(course))
+        elif number < 2:
+            assert load_late_penalty(open_course(course))("ada", 5.0, 7200.0) == (None if number else 2.0)
+        else:
+            with pytest.raises(ValueError, match="The plug-in for late penalties failed for ada"):
+                load_late_penalty(open_course(course))("ada", 5.0, 7200.0)
+
+
+def test_penalties_follow_due_dates_extensions_and_times_without_a_run(folder: Path) -> None:
+    gradebook, assignment = opened(folder)
+    journal = Journal(folder, classes.NAME)
+    for student in ("ada", "bo", "cy"):
+        path = classes.hand_in(folder, student, classes.RIGHT, "2026-01-01 10:00:00 UTC")
+        result = entry(assignment, student, 2, 3).result
+        digest = open_submission(path.parent, assignment).digest
+        journal.write_entry(student, replace(result, digest=digest, seed=journal.choose_seed(1)), None)
+        notebook = folder / "autograded" / student / classes.NAME / path.name
+        notebook.parent.mkdir(parents=True)
+        notebook.write_text("{}")
+    with gradebook:
+        save(gradebook, assignment, list(journal.read_entries()))
+    journal.mark_recorded(journal.read_entries())
+
+    def grade_again() -> list[str]:
+        summary = grade_class(GradingRequest(classes.NAME), folder, lambda: open_course(folder))
+        assert (summary.graded, summary.unchanged) == (0, 3)
+        told = format_summary(classes.NAME, summary, folder)
+        assert ("cy: timestamp.txt says 'no idea', which is no full date" in told) == bool(summary.unknown_times)
+        assert all(f"  {change}" in told for change in summary.penalty_changes)
+        return [*(str(change) for change in summary.penalty_changes), *summary.unknown_times]
+
+    with Gradebook(url(folder), "nnkit") as stored:
+        stored.find_grade("why", classes.NAME, classes.NAME, "ada").manual_score = 1.0
+        stored.find_grade("why", classes.NAME, classes.NAME, "ada").needs_manual_grade = False
+        stored.update_or_create_assignment(classes.NAME, duedate="2026-01-01 08:00:00 UTC")
+        stored.grant_extension(classes.NAME, "bo", days=1)
+        stored.db.commit()
+    (folder / "submitted/cy/hw/timestamp.txt").write_text("Jan 1, 2026 at 7:59am")
+    assert grade_again() == ["ada: 0 → 6 points off (2.0 h late)"]
+    found = rows(url(folder))
+    assert found["ada"]["grades"]["why"][1:4] == (1.0, None, False), "the grade by hand needs no second look"
+    assert str(found["cy"]["timestamp"]) == "2026-01-01 07:59:00"
+    assert grade_again() == []
+    (folder / "submitted/cy/hw/timestamp.txt").write_text("no idea")
+    (folder / "submitted/ada/hw/timestamp.txt").write_text("2026-01-01T07:00Z")
+    with Gradebook(url(folder), "nnkit") as stored:
+        stored.grant_extension(classes.NAME, "bo")
+    assert grade_again() == ["ada: 6 → 0 points off (not late)", "bo: 0 → 5 points off (2.0 h late)", "cy"]
 
 
 def test_recording_costs_less_than_five_milliseconds_a_submission(folder: Path) -> None:
@@ -226,16 +292,29 @@ def test_an_assignment_is_entered_once_and_again_when_its_tests_change(folder: P
     assert rows(url(folder))["ada"]["score"] == 5
 
 
-def test_a_cell_that_comes_after_the_first_submission_is_told_in_a_sentence(folder: Path) -> None:
+def test_cells_may_come_and_go_after_the_first_submission(folder: Path) -> None:
     gradebook, assignment = opened(folder)
     context = open_course(folder)
+
+    def register(cells: list[Any]) -> Assignment:
+        classes.write_solution(folder, {**classes.notebook(), "cells": cells})
+        changed = load_assignment(folder, classes.NAME)
+        register_assignment(context.coursedir, context.parent, gradebook, changed)
+        assert gradebook.run_transaction(partial(is_registered, assignment=changed))
+        return changed
+
     with gradebook:
         save(gradebook, assignment, [entry(assignment, "ada", 2, 3)])
-        changed = classes.notebook()
-        changed["cells"].append(classes.cell("test-more", "assert double(0) == 0", 1.0))
-        classes.write_solution(folder, changed)
-        with pytest.raises(ValueError, match="hw cannot be entered into the gradebook"):
-            register_assignment(context.coursedir, context.parent, gradebook, load_assignment(folder, classes.NAME))
+        cells = classes.notebook()["cells"]
+        more = register([*cells, classes.cell("test-more", "assert double(0) == 0", 1.0)])
+        save(gradebook, more, [entry(more, "ada", 2, 3, 1)])
+        register([cell for cell in cells if cell["id"] not in ("triple", "test-triple")])
+        assert rows(url(folder))["ada"]["score"] == 2
+        with Gradebook(url(folder), "nnkit") as book:
+            book.find_grade("why", classes.NAME, classes.NAME, "ada").manual_score = 1.0
+            book.db.commit()
+        with pytest.raises(ValueError, match=r"no longer has 'why', for which a grader gave points"):
+            register(cells[:3])
 
 
 # -- a gradebook that others hold ---------------------------------------------------------------------------

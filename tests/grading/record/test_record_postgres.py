@@ -15,12 +15,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from nbgrader.api import Student
 
 from helpers import books, classes
+from helpers.paths import ROOT
 from nnkit_grader.course import release as courses
+from nnkit_grader.course.nbgrader_context import open_course
+from nnkit_grader.record.gradebook import CourseGradebook
 from nnkit_grader.record.journal import Journal
-from nnkit_grader.run import GradingRequest, grade_class, open_course
-from nnkit_grader.workers.scheduler import RunSummary
+from nnkit_grader.run import GradingRequest, grade_class
+from nnkit_grader.workers.run_summary import RunSummary
 
 pytestmark = pytest.mark.slow
 
@@ -130,3 +134,21 @@ def test_a_new_gradebook_is_of_nbgraders_own_version(server: Server, tmp_path: P
 
 def test_a_gradebook_is_created_whole_or_not_at_all(server: Server) -> None:
     books.assert_whole_or_not_at_all(server.database("whole"))
+
+
+def test_a_courses_role_reaches_no_other_course(server: Server) -> None:
+    import psycopg
+
+    script = ROOT / "hub" / "deploy" / "kubernetes" / "add-course.sql"
+    for course in ("spring", "autumn"):
+        words = ["psql", "--host=127.0.0.1", f"--port={server.port}", "--username=nnkit", "--dbname=postgres"]
+        words += [f"--set=course={course}", "--set=password=it's secret"]
+        subprocess.run([*words, f"--file={script}"], check=True, capture_output=True, timeout=60)
+    own = f"postgresql://spring@127.0.0.1:{server.port}/"
+    with CourseGradebook(f"{own}spring", "spring") as gradebook:  # creates nbgrader's tables
+        assert gradebook.run_transaction(lambda session: session.query(Student).count()) == 0
+    for other in ("autumn", "postgres"):
+        with pytest.raises(psycopg.OperationalError, match="permission denied for database"):
+            psycopg.connect(f"{own}{other}")
+    with psycopg.connect(f"{own}spring") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute("CREATE ROLE other SUPERUSER")

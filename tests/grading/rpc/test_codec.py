@@ -314,3 +314,17 @@ def test_frames_that_come_together_are_read_one_by_one(pair):
     FrameStream(pair[1]).send([2])
     frames = FrameStream(pair[0])
     assert [frames.receive(), frames.receive()] == [[1], [2]]
+
+
+@pytest.mark.skipif(np.dtype(np.longdouble).itemsize == codec.LONG_DOUBLE_BYTES, reason="long doubles have no padding")
+@pytest.mark.parametrize("kind", [np.longdouble, np.clongdouble])
+def test_the_padding_of_long_doubles_stays_here(kind):
+    raw = bytearray(np.arange(1, 5, dtype=kind).tobytes())
+    width = np.dtype(np.longdouble).itemsize
+    for start in range(0, len(raw), width):
+        raw[start + codec.LONG_DOUBLE_BYTES : start + width] = b"SECRET"[: width - codec.LONG_DOUBLE_BYTES]
+    array = np.frombuffer(bytes(raw), kind)
+    assert b"SECR" in array.tobytes()  # control
+    for value in (array, array.reshape(2, 2), array[::2].copy(), array[1], array[:0]):
+        assert b"S" not in msgpack.packb(codec.encode(value, Alone()))
+        np.testing.assert_array_equal(crossed(value), value)

@@ -7,6 +7,8 @@ import os
 import socket
 import time
 from collections import namedtuple
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,8 +18,9 @@ import nnkit.check
 from corpus.right import RIGHT
 from corpus.wrong import WRONG
 from helpers.learners import linked
-from nnkit.check import check_backward
+from nnkit.check import check_backward, check_checker
 from nnkit.check.context import checking
+from nnkit.check.evidence.limits import OutOfTime, alarm
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.connection import Connection, ProcessLost
 from nnkit_grader.rpc.framing import BadReply, FrameStream
@@ -310,6 +313,33 @@ def test_a_generator_gives_its_values(get):
     assert [next(numbers), list(numbers), next(numbers, None)] == [0, [1, 2], None]
 
 
+class Tensor:
+    """An array that gives its numbers after `detach` only, as PyTorch's does."""
+
+    dtype = np.dtype(float)
+
+    def __init__(self, numbers):
+        self.numbers, self.detached = numbers, False
+
+    def detach(self):
+        self.detached = True
+        return self
+
+    def cpu(self):
+        return self
+
+    def __array__(self, *_, **__):
+        assert self.detached
+        return np.array(self.numbers)
+
+
+@pytest.mark.parametrize("make", [jax.numpy.array, Tensor])
+def test_arrays_of_other_libraries_go_as_their_numbers(get, make):
+    there = get("same")(make([1.0, 2.0]))
+    assert type(there) is np.ndarray
+    assert there.tolist() == [1.0, 2.0]
+
+
 def test_texts_of_an_array_are_texts(get):
     assert list(get("letters")()) == ["a", "b"]
 
@@ -435,3 +465,37 @@ def test_a_verdict_is_the_same_through_a_stand_in(planted, name, corpus_seed, mo
     planted.forget_arrays()
     assert (there.status, there.mistakes, str(there.entries)) == (here.status, here.mistakes, str(here.entries))
     assert there.passed == (corpus == "right")
+
+
+def impatient(ask):
+    """Ask for values until its own time is up."""
+    try:
+        with alarm(0.05, OutOfTime):
+            while True:
+                ask(1.0)
+    except OutOfTime:
+        return "stopped"
+
+
+def test_time_that_is_up_leaves_no_question_without_its_answer(tmp_path):
+    def answer(x):
+        time.sleep(0.1)
+        return 2 * x
+
+    def ask_all(ask):
+        with ThreadPoolExecutor(4) as threads:
+            return list(threads.map(ask, [1.0, 2.0, 3.0]))
+
+    with linked({"impatient": impatient, "ask_all": ask_all}, tmp_path) as link:
+        impatient_there, ask_there = (link.get(["name", name]) for name in ("impatient", "ask_all"))
+        assert impatient_there(answer) == impatient_there(answer) == "stopped"
+        assert ask_there(answer) == [2.0, 4.0, 6.0]
+
+
+def test_learners_code_may_use_the_checks(tmp_path):
+    def is_right(forward, backward, inputs):
+        gate = SimpleNamespace(forward=forward, backward=backward)
+        return check_backward(gate, *inputs).passed
+
+    with linked({"is_right": is_right}, tmp_path) as link, checking(remote=lambda: link):
+        assert check_checker(link.get(["name", "is_right"]), subtle=False)

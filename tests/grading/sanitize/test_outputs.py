@@ -18,13 +18,15 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
+from helpers.paths import TESTS
 from nnkit.check import check_value
-from nnkit_grader.sanitize.html import clean_html
+from nnkit_grader.sanitize.budget import CleaningBudget
+from nnkit_grader.sanitize.html import BOX, MATH_FREE_BOX, clean_html
+from nnkit_grader.sanitize.markdown import PLAIN_NOTE, clean_markdown
 from nnkit_grader.sanitize.outputs import (
     MAX_IMAGE_SIDE_PIXELS,
     MAX_TEXT_CHARACTERS,
     bound_outputs,
-    clean_markdown,
     clean_output,
     clean_text,
 )
@@ -32,6 +34,8 @@ from nnkit_grader.sanitize.outputs import (
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(20)).decode()
 PNG_1X1 = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 RUN = "top.pwned=1"
+LINK_MARKS = re.compile(r'( rel="noopener noreferrer nofollow"| target="_blank"){2}')
+"""What each link gets, in either order."""
 
 Output = dict[str, Any]
 
@@ -45,7 +49,15 @@ def shown(**data: Any) -> Output:
 def html_of(html: str) -> str:
     """What is left of it, without what is put around it."""
     out: str = clean_output(shown(text__html=html))["data"]["text/html"]
-    return out.removeprefix('<div class="tex2jax_ignore mathjax_ignore">').removesuffix("</div>")
+    return LINK_MARKS.sub("", out.removeprefix(MATH_FREE_BOX).removesuffix("</div>"))
+
+
+def markdown_of(text: str, attachments: dict[str, dict[str, str]] | None = None) -> str:
+    """The HTML that shows it, without its box, with lines again."""
+    boxed = clean_markdown(text, attachments)
+    assert boxed.startswith(BOX)
+    assert "\n" not in boxed
+    return LINK_MARKS.sub("", boxed.removeprefix(BOX).removesuffix("</div>")).replace("&#10;", "\n")
 
 
 # ---- in a real browser ------------------------------------------------------------------------------
@@ -245,6 +257,44 @@ def test_nothing_runs_on_any_page(template: str, page: Page) -> None:
     assert runs(page, rendered(raw, template))
 
 
+MOVED = "<a href='http://a.org' style='position:relative;display:block;top:-900px;height:3000px;margin:-50px'>x</a>"
+"""What TeX makes of macros that we do not allow: a link far outside its place."""
+
+
+@pytest.mark.parametrize(("box", "reached"), [("<div>", True), (BOX, False), (MATH_FREE_BOX, False)])
+def test_nothing_in_a_box_covers_what_is_outside(box: str, reached: bool, page: Page) -> None:
+    page.set_content(f"<p id=points>Points</p><div style='height:100px'></div>{box}{MOVED}</div>")
+    at_points = "document.elementFromPoint(20, 25).tagName"
+    assert (page.evaluate(at_points) == "A") is reached
+    page.set_content(f"<p id=points>Points</p><div style='height:100px'></div>{box}{clean_html(MOVED)}</div>")
+    assert page.evaluate(at_points) == "P"
+
+
+MATHJAX = TESTS / "vendor/mathjax/tex-chtml-full.js"
+COVERING = (
+    r"$\smash{\raise 900px{\href{http://a.org}{XXXXXXXXXXXXXXXXXXXX}}}$",
+    r"$\style{position:fixed;top:0;left:0;font-size:900px}{X}$",
+)
+"""TeX that MathJax shows far outside its place."""
+
+
+@pytest.mark.parametrize("tex", COVERING)
+def test_nothing_that_mathjax_makes_covers_what_is_outside(tex: str, page: Page) -> None:
+    def measure(body: str) -> list[Any]:
+        page.goto("about:blank")
+        page.set_content(f"<p id=points>Points</p><div style='height:100px'></div>{body}")
+        page.evaluate("window.MathJax = {tex: {inlineMath: [['$', '$']]}, startup: {typeset: false}}")
+        page.add_script_tag(path=MATHJAX)
+        page.evaluate("MathJax.startup.promise.then(() => MathJax.typesetPromise())")
+        seen = "document.elementFromPoint(20, 25).closest('mjx-container') !== null"
+        return [page.locator("mjx-container").count(), page.locator("a").count(), page.evaluate(seen)]
+
+    number, _, covered = measure(f"<div>{tex}</div>")
+    assert (number, covered) == (1, True)
+    assert measure(f"{BOX}{tex}</div>")[::2] == [1, False], "the box alone holds it"
+    assert measure(clean_markdown(tex)) == [1, 0, False]
+
+
 # ---- what stays -------------------------------------------------------------------------------------
 
 
@@ -264,53 +314,66 @@ def test_a_verdict_stays_as_it_is() -> None:
     assert clean_html(left) == left
 
 
-def test_words_and_mathematics_stay_as_they_are() -> None:
-    for text in (
-        "YOUR ANSWER HERE",
-        "# Why\n\nBecause $a < b$ and `x = [1, 2]`, see [the notes](https://cs231n.github.io) & more.",
-        "* one\n* two\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\nx = W[0]\n```",
-        "$$\\frac{\\partial f}{\\partial x} = W^T \\cdot \\text{[upstream]}$$",
-        "- [ ] open\n- [x] done",
-        "# A heading with [brackets]",
-    ):
-        assert clean_markdown(text) == text
+@pytest.mark.parametrize("text", ["YOUR ANSWER HERE", 'One.\n\n- two\n- three, "four"', "a: b = c + 1/2 (d)"])
+def test_plain_words_stay_as_they_are(text: str) -> None:
+    assert clean_markdown(text) == text
 
 
-def test_a_comparison_without_blanks_gets_one() -> None:
-    assert clean_markdown("$a<b$ and List<int>") == "$a< b$ and List< int>"
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("# Why\n\nBecause `x = [1, 2]` & more.", "<h1>Why</h1>\n<p>Because <code>x = [1, 2]</code> &amp; more.</p>"),
+        ("since $a_1<b_1$ and $c_2$", "<p>since <span>$a_1&lt;b_1$</span> and <span>$c_2$</span></p>"),
+        ("~~no~~ **yes**", "<p><s>no</s> <strong>yes</strong></p>"),
+        (
+            "|a|\n|-|\n|1|",
+            "<table>\n<thead>\n<tr>\n<th>a</th>\n</tr>\n</thead>\n<tbody>\n<tr>\n<td>1</td>\n</tr>\n</tbody>\n</table>",
+        ),
+        ("```python\nx = W[0]\n\ny\n```", "<pre><code>x = W[0]\n\ny\n</code></pre>"),
+        ("`\\href{x}` \\\\(\\href{a}\\\\)", "<p><code>\\href{x}</code> \\(href{a}\\)</p>"),
+        ("$$\\frac{\\partial f}{\\partial x} = W^T$$", "<div>\n$$\\frac{\\partial f}{\\partial x} = W^T$$\n</div>"),
+        (
+            "\\begin{align}\na &= b \\\\\nc\n\\end{align}",
+            "<div>\n\\begin{align}\na &amp;= b \\\\\nc\n\\end{align}\n</div>",
+        ),
+        ("![x](https://a.org/b.png)", '<p><a href="https://a.org/b.png">x</a></p>'),
+        ("[x](/formgrader) ![y](attachment:none)", '<p><a>x</a> <img alt="y"></p>'),
+    ],
+)
+def test_markdown_becomes_clean_html_that_nbconvert_passes_on(text: str, left: str) -> None:
+    from nbconvert.filters import markdown2html
+
+    assert markdown_of(text) == left
+    assert markdown2html(clean_markdown(text)).strip() == clean_markdown(text)
 
 
-def test_a_picture_that_is_attached_stays_and_one_that_is_not_becomes_a_link() -> None:
-    text = "See ![drawing](attachment:a.png)."
-    assert clean_markdown(text, {"a.png": {"image/png": PNG_1X1}}) == text
-    assert "![" not in clean_markdown(text)
-    assert clean_markdown("![x](https://a.org/b.png)") == "[x](https://a.org/b.png)"
+def test_a_picture_that_is_attached_is_put_in() -> None:
+    shown = markdown_of("![a drawing](attachment:my%20a.png)", {"my a.png": {"image/png": PNG_1X1}})
+    assert shown == f'<p><img src="data:image/png;base64,{PNG_1X1}" alt="a drawing"></p>'
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        r"$\href{x}{y}$",
-        r"$\\href{x}{y}$",
-        r"\(\style{x}{y}\)",
-        r"&#36;\\&#104;ref{x}{y}&#36;",
-        r"$$\cssId{x}{y}$$",
-        r"\HREF[&",
+        *(r"$\href{x}{y}$", r"\(\style{x}{y}\)", r"&#36;\&#104;ref{x}{y}&#36;", r"$$\cssId{x}{y}$$", r"$\rlap{x}$"),
+        *(r"$\def\a{b}$", r"$\rule{9em}{9em}$", r"$\mmlToken{mi}[href=x]{y}$", r"$\\\href{x}{y}$", r"$\kern-9em x$"),
     ],
 )
-def test_links_that_mathjax_would_make_are_gone(text: str) -> None:
-    from nbconvert.filters import markdown2html
-
-    macro = re.compile(r"\\(href|style|cssId)", re.IGNORECASE)
-    assert macro.search(unescape(markdown2html(text)))
-    assert not macro.search(unescape(markdown2html(clean_markdown(text))))
+def test_macros_that_are_not_allowed_are_gone(text: str) -> None:
+    macro = re.compile(r"(?<!\\)(?:\\\\)*\\(href|cssId|style|rlap|def|rule|mmlToken|kern)")
+    assert macro.search(unescape(text))
+    assert not macro.search(unescape(clean_markdown(text)))
     assert not macro.search(unescape(html_of(text)))
-    assert not macro.search(clean_output(shown(text__latex=text))["data"]["text/latex"])
+    assert not macro.search(unescape(clean_output(shown(text__latex=text))["data"]["text/html"]))
 
 
 def test_two_pieces_do_not_make_one_together() -> None:
-    assert html_of(r"\(\</i>href{x}{y}\)") == r"\(href{x}{y}\)"
-    assert clean_markdown(r"<\href>") == "< href>"
+    assert html_of(r"\(\<x></x>href{x}{y}\)") == html_of(r"\(\<wbr>href{x}{y}\)") == r"\(href{x}{y}\)"
+
+
+def test_space_between_rows_is_not_the_learners_to_choose() -> None:
+    assert r"\\{}[99em]" in clean_markdown(r"$$a \\[99em] b$$")
+    assert r"a\\b" in clean_markdown(r"$$\begin{matrix}a\\b\end{matrix}$$")
 
 
 def test_pictures_stay_if_they_are_what_they_say() -> None:
@@ -334,12 +397,12 @@ def test_what_is_dropped_is_told() -> None:
 @pytest.mark.parametrize(
     ("html", "left"),
     [
-        ("<b>a<i>b</b>c", "<b>a<i>b</i></b>c"),
+        ("<b>a<i>b</b>c", "<b>a<i>b</i></b><i>c</i>"),
         ("a < b && c > d", "a &lt; b &amp;&amp; c &gt; d"),
         ("<unknown>text</unknown>", "text"),
         (
             "<a href='https://a.org/?b=1&amp;c'>x</a>",
-            '<a href="https://a.org/?b=1&amp;c" rel="noopener noreferrer nofollow" target="_blank">x</a>',
+            '<a href="https://a.org/?b=1&amp;c">x</a>',
         ),
         ("<a href='/formgrader'>x</a>", "<a>x</a>"),
         ("<img src='https://a.org/b.png'>", "<img>"),
@@ -347,6 +410,12 @@ def test_what_is_dropped_is_told() -> None:
         ("<b class='score dataframe' id='x'>x</b>", '<b class="dataframe">x</b>'),
         ("<script>if (a < b) {}</script>x", "x"),
         ("<br/><hr>", "<br><hr>"),
+        ("<i style='margin:1000px;padding:-1px;width:100vw;height:9e9px'>x</i>", "<i>x</i>"),
+        (
+            "<i style='margin: .5em 2em auto 12px; border:1px solid #8886'>x</i>",
+            '<i style="margin:.5em 2em auto 12px;border:1px solid #8886">x</i>',
+        ),
+        ("<img height=99999 width=300>", '<img width="300">'),
     ],
 )
 def test_html_is_written_anew(html: str, left: str) -> None:
@@ -411,6 +480,33 @@ def test_no_text_takes_long(text: str) -> None:
         clean_output(output)
     clean_html(f'<b style="{text}" class="{text}" title="{text}">')
     assert time.process_time() - started < 6
+
+
+def test_html_that_a_browser_would_multiply_is_left_out() -> None:
+    unclosed = "<p>" + "".join(f"<b id={n}>" for n in range(1000)) + "<p>x" * 1500
+    left = clean_output(shown(text__html=unclosed, text__plain="a table"))["data"]
+    assert left == {"text/plain": "a table\n(text/html is left out: it cannot be shown safely.)"}
+    assert clean_html("<div>" * 61) == ""
+    table = "<table>" + "<tr><td><b>1</b></td><td><a href='http://a.org'>x</a></td></tr>" * 90 + "</table>"
+    assert clean_html(table).count("<td>") == 180
+
+
+def test_cleaning_stops_when_the_budget_of_a_submission_is_used_up() -> None:
+    page = shown(text__html="<b>x</b>" * 1000, text__plain="x")
+    left = bound_outputs([page] * 50, budget=CleaningBudget(characters=20_000))
+    assert sum("text/html" in output["data"] for output in left) == 2
+    assert all(output["data"]["text/plain"] for output in left)
+
+    slow = CleaningBudget(seconds=1e-9)
+    assert "<strong>" in clean_markdown("**a**", budget=slow)
+    assert clean_markdown("**a** <b>", budget=slow) == f"{BOX}<p>{PLAIN_NOTE}</p><pre>**a** &lt;b&gt;</pre></div>"
+
+
+def test_what_there_is_no_room_for_is_not_cleaned() -> None:
+    budget = CleaningBudget()
+    left = budget.characters
+    bound_outputs([shown(text__html="<b>x</b>")] * 3000, budget=budget)
+    assert left - budget.characters == 100 * len("<b>x</b>")
 
 
 # ---- anything ---------------------------------------------------------------------------------------

@@ -20,13 +20,17 @@ from typing import Any, NamedTuple
 import nbformat
 import psutil
 import pytest
+from nbgrader.api import Gradebook
 
 from helpers import classes
 from nnkit import cli
+from nnkit_grader.autograde import format_summary
 from nnkit_grader.course import release as courses
+from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.record import register_assignment
 from nnkit_grader.record.journal import Journal, JournalEntry, check_student_id
-from nnkit_grader.run import GradingRequest, grade_class, open_course
+from nnkit_grader.run import GradingRequest, grade_class
+from nnkit_grader.workers.run_summary import RunSummary
 
 pytestmark = pytest.mark.slow
 SLOW = {**classes.RIGHT, "double": "import time\ntime.sleep(1)\n" + classes.DOUBLE}
@@ -149,7 +153,7 @@ def test_a_class_is_graded_and_the_same_command_finds_nothing_to_do(folder: Path
     done = run(folder)
     assert_graded_once(folder)
     assert re.search(r"^hw: 12 submissions graded in [\d.]+ s \(\d+ a minute\)\.$", done.stdout, re.MULTILINE)
-    assert "1 not run, so 0 points by tests:\n  cut: The notebook is not JSON" in done.stdout
+    assert "1 handed in, but not run: 0 points until a grader has looked:\n  cut: The notebook is no" in done.stdout
     assert "sandbox" in done.stdout
     assert done.stderr == ""  # no bar unless stderr is a terminal
     again = run(folder)
@@ -167,7 +171,7 @@ def test_the_graded_notebook_shows_the_work_and_the_fault(folder: Path) -> None:
     assert "double is wrong" in shown.evalue
     assert by_id["test-double"].metadata.nbgrader.points == 2
     notice = nbformat.read(folder / "autograded" / "cut" / "hw" / "hw.ipynb", 4).cells[0]
-    assert notice.source.startswith("**This submission was not run:**")
+    assert notice.source.startswith("**This submission was not run, and needs review:**")
     assert set(totals(folder)) == {"s1", "cut", "blank"}  # blank came with the gradebook
 
 
@@ -179,10 +183,18 @@ def test_nbgraders_notes_stay_beside_the_notebook_and_nothing_else_does(folder: 
     run(folder, "--student", "ada")
     names = {path.name for path in (folder / "autograded" / "ada" / "hw").iterdir()}
     assert names == {"hw.ipynb", "timestamp.txt", "submission_secret.txt"}
+    told = "'feedback.html' was not used: the assignment does not list it."
+    assert told in journal(folder).log_path("ada").read_text()
+    assert "feedback.html" in nbformat.read(folder / "autograded" / "ada" / "hw" / "hw.ipynb", 4).cells[0].source
     assert totals(folder)["ada"] == 5
 
 
 def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None:
+    place = classes.hand_in(
+        folder, "s1", {**classes.RIGHT, "double": "", "why": "![a](a.svg) <img src='b.gif'>"}
+    ).parent
+    (place / "a.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"></svg>')
+    (place / "b.gif").write_bytes(b"GIF89a")
     run(folder, "--student", "s1", "--student", "cut")
     nbgrader = courses.open_api(folder)
     (row,) = [row for row in nbgrader.get_submissions("hw") if row["student"] == "s1"]
@@ -193,6 +205,11 @@ def test_feedback_and_formgraders_lists_work_on_the_result(folder: Path) -> None
     assert "double is wrong" in page
     assert "hidden tests: 1 line" in page
     assert "double(n - 20)" not in page
+    assert '<a href="#test-double">double</a>' in page  # no heading in this notebook; nbgrader says "Test cell"
+    assert ">Test cell<" not in page
+    assert 'name="viewport"' in page
+    assert 'src="data:image/svg+xml;base64,' in page
+    assert 'src="data:image/gif;base64,' in page
 
 
 # -- a new gradebook ------------------------------------------------------------------------------------------
@@ -215,17 +232,20 @@ def test_nobody_waits_until_the_assignment_is_in_the_gradebook(folder: Path, mon
 
 
 def test_an_assignment_that_cannot_be_entered_is_told_and_what_was_graded_is_kept(folder: Path) -> None:
+    with Gradebook(f"sqlite:///{folder / 'gradebook.db'}") as book:  # a grader gave points for a cell that goes
+        book.find_grade("test-double", classes.NAME, classes.NAME, "blank").manual_score = 1.0
+        book.db.commit()
     changed = classes.notebook()
-    changed["cells"].append(classes.cell("test-more", "assert True", 0.0))
-    classes.write_solution(folder, changed)  # after the first submission was recorded
+    changed["cells"] = [c for c in changed["cells"] if "'test-double'" not in repr(c["metadata"])]
+    classes.write_solution(folder, changed)
     told = run(folder, "--student", "s1", "--student", "cut", status=2).stderr
-    assert told.startswith("nnkit: hw cannot be entered into the gradebook: ")
+    assert told.startswith("nnkit: hw.ipynb no longer has 'test-double', for which a grader gave points")
     assert len(told.splitlines()) == 1
     assert set(entries(folder)) == {"s1", "cut"}
-    assert "nnkit: hw cannot be entered" in run(folder, "--student", "cut", status=2).stderr
-    (folder / "gradebook.db").unlink()
+    assert "nnkit: hw.ipynb no longer has" in run(folder, "--student", "cut", status=2).stderr
+    classes.write_solution(folder, classes.notebook())
     run(folder)
-    assert_graded_once(folder)
+    assert_graded_once(folder, unkept=2)
 
 
 # -- again ----------------------------------------------------------------------------------------------------
@@ -271,6 +291,38 @@ def test_the_seed_is_drawn_once_kept_and_set(folder: Path) -> None:
     assert kept.choose_seed() == first
     assert kept.choose_seed(5) == 5
     assert journal(folder).choose_seed() == 5
+
+
+def test_once_feedback_is_out_what_is_new_meets_new_numbers_and_the_rest_keeps_its_own(folder: Path) -> None:
+    """A table of the numbers that a first run asked about gained full marks in a second."""
+    run(folder, "--student", "s0", "--student", "s2", "--seed", "7")
+    (folder / "feedback" / "s0" / "hw").mkdir(parents=True)
+    (folder / "feedback" / "s0" / "hw" / "hw.html").write_text("You were asked for double(7).")
+    classes.hand_in(folder, "s2", {**classes.RIGHT, "double": "def double(x):\n    return x + x"})
+    run(folder, "--student", "s0", "--student", "s2", "--student", "s3")
+    seeds = {student: entry.result.seed for student, entry in entries(folder).items()}
+    assert seeds["s0"] == 7 != seeds["s2"]
+    assert seeds["s2"] == seeds["s3"], "who is graded in one go meets the same numbers"
+    assert gradings(folder)["s0"] == 1
+
+
+def test_a_log_holds_no_terminal_codes_and_no_lines_of_a_learners_own(folder: Path) -> None:
+    kept = journal(folder)
+    kept.log("s0", ["happened: \x1b]0;title\x07\x9b2Jx\n2027-01-01 graded: 5"])
+    written = kept.log_path("s0").read_text()
+    assert not set("\x1b\x07\x9b") & set(written)
+    assert len(written.splitlines()) == 2
+    summary = RunSummary(refused={"s0": "\x1b[8mhidden\r"})
+    assert not set("\x1b\r") & set(format_summary("hw", summary, folder))
+
+
+def test_who_takes_long_runs_after_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nnkit_grader.workers.scheduler.MAX_QUICK_SECONDS", 1.0)
+    classes.hand_in(folder, "s0", {**classes.RIGHT, "double": "import time\ntime.sleep(1.5)\n" + classes.DOUBLE})
+    run(folder, "--student", "s0", "--student", "s1", "--student", "s2", "--jobs", "1")
+    written = {path.stem: path.stat().st_mtime for path in (folder / ".nnkit" / "hw" / "results").glob("*.json")}
+    assert max(written, key=written.__getitem__) == "s0"
+    assert (totals(folder)["s0"], gradings(folder)["s0"]) == (5.0, 1)
 
 
 # -- disturbed ------------------------------------------------------------------------------------------------

@@ -40,10 +40,15 @@ def opened(setup: dict[str, Any]) -> Iterator[WorkerPool]:
         assert pool._jobs == {}
 
 
+CODE: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+
+
 def prepared(folder: Path, test_triple: str = classes.TEST_TRIPLE, sandbox: str = "auto", memory: int = 2**32) -> Any:
     """Make a course, and return the setup of a worker for it."""
     classes.course(folder)
-    classes.write_solution(folder, classes.notebook(test_triple))
+    notebook = classes.notebook(test_triple)
+    notebook["cells"].append({"id": "shell", "source": "%%bash\necho hi there", **CODE})
+    classes.write_solution(folder, notebook)
     return make_setup(load_assignment(folder, classes.NAME), sandbox, TimeLimits(), Limits(), memory)
 
 
