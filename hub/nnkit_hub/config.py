@@ -8,12 +8,14 @@ their servers.
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
 from nnkit_hub.people import configure_people
 from nnkit_hub.roles import EXCHANGE_SERVICE, build_culler_role, get_course_account, get_page_service
-from nnkit_hub.servers import create_spawn_hook, write_settings
+from nnkit_hub.servers import create_runtime_folder, create_spawn_hook, write_settings
 from nnkit_hub.services import build_service_command, build_services
 from nnkit_hub.site import Site
 
@@ -24,13 +26,19 @@ def configure(c: Any, site: Site, authenticator: type[Any]) -> None:
     write_settings(site.settings)
     _set_addresses(c, site)
     c.JupyterHub.authenticator_class = authenticator
-    configure_people(c, site.courses, site.roster)
+    configure_people(c, site.courses, site.roster, site.contact)
     c.JupyterHub.load_roles.append(build_culler_role())
     _set_services(c, site)
     c.Spawner.cmd = [sys.executable, "-m", "jupyterhub.singleuser"]
+    # A systemd unit's PATH has no environment: without this, servers' terminals and nbgrader find no programs of it.
+    c.Spawner.environment = {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     c.Spawner.default_url = "/lab"
     c.Spawner.pre_spawn_hook = create_spawn_hook(
-        site.settings, site.courses, site.lectures, f"{site.get_address(EXCHANGE_SERVICE)}/services/{EXCHANGE_SERVICE}/"
+        site.settings,
+        site.courses,
+        site.lectures,
+        f"{site.get_address(EXCHANGE_SERVICE)}/services/{EXCHANGE_SERVICE}/",
+        create_runtime_folder if site.unix_users else None,
     )
     c.Spawner.http_timeout = 60
 
@@ -51,7 +59,10 @@ def _set_services(c: Any, site: Site) -> None:
     }
     culler = {
         "name": "idle-culler",
-        "command": build_service_command(["jupyterhub_idle_culler", f"--timeout={site.idle_seconds}"]),
+        "command": build_service_command(
+            ["jupyterhub_idle_culler", f"--timeout={site.idle_seconds}", f"--max-age={site.max_age_seconds}"]
+        ),
     }
-    services = build_services(site.courses, site.exchange, site.get_address, users if site.unix_users else {})
+    given = users if site.unix_users else {}
+    services = build_services(site.courses, site.exchange, site.get_address, given, site.contact)
     c.JupyterHub.services = [*services, culler]

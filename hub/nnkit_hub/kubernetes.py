@@ -16,6 +16,8 @@ from nnkit_hub.servers import create_spawn_hook
 COURSES_FOLDER = Path("/srv/courses")
 SETTINGS_FOLDER = Path("/opt/nnkit/settings")
 LECTURES_FOLDER = Path("/opt/nnkit/notebooks")
+RUNTIME_FOLDER = "/tmp/jupyter-runtime"
+"""In the pod itself: a home folder may be full."""
 EXCHANGE_URL = "http://exchange:8090/services/exchange/"
 
 
@@ -26,7 +28,9 @@ def configure(c: Any, courses: Collection[str], roster: str) -> None:
     """
     configure_people(c, courses, Path(roster))
     folders = {course: COURSES_FOLDER / course for course in courses}
-    c.Spawner.pre_spawn_hook = create_spawn_hook(SETTINGS_FOLDER, folders, LECTURES_FOLDER, EXCHANGE_URL)
+    c.Spawner.pre_spawn_hook = create_spawn_hook(
+        SETTINGS_FOLDER, folders, LECTURES_FOLDER, EXCHANGE_URL, lambda user: RUNTIME_FOLDER
+    )
     c.KubeSpawner.modify_pod_hook = create_pod_hook(courses)
 
 

@@ -12,7 +12,8 @@ from urllib.parse import quote, urlsplit
 from jupyterhub.handlers.base import BaseHandler
 from tornado.web import HTTPError
 
-FORMGRADER = re.compile(r"(.*/user/[^/]+/)formgrader(/|$)")
+FORMGRADER = re.compile(r"(user/[^/]+/)formgrader(/|$)")
+"""Address of a page of Formgrader, after the hub's own prefix."""
 
 
 class TreeRedirectHandler(BaseHandler):  # type: ignore[misc]
@@ -20,10 +21,11 @@ class TreeRedirectHandler(BaseHandler):  # type: ignore[misc]
 
     def get(self, path: str) -> None:
         """Redirect to JupyterLab on the same server; 404 if the request comes from anywhere else."""
-        server = FORMGRADER.match(urlsplit(self.request.headers.get("Referer", "")).path)
-        if not server or not server[1].startswith(self.base_url):
+        came_from = urlsplit(self.request.headers.get("Referer", "")).path
+        server = FORMGRADER.match(came_from.removeprefix(self.base_url))
+        if not server or not came_from.startswith(self.base_url):
             raise HTTPError(404)
-        self.redirect(f"{server[1]}lab/tree{quote(posixpath.normpath(f'/{path}'))}")
+        self.redirect(f"{self.base_url}{server[1]}lab/tree{quote(posixpath.normpath(f'/{path}'))}")
 
 
 LINK_HANDLERS = [(r"/tree/(.*)", TreeRedirectHandler)]

@@ -19,8 +19,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+DEFAULT_CONTACT = "your teachers"
+"""The people to whom pages refer those who are refused."""
+
 EXCHANGE_SERVICE = "exchange"
 """Name of the exchange's service."""
+
+PERMISSION_CACHE_SECONDS = 10
+"""Time for which the exchange, the course pages and the servers of course accounts rely on an earlier answer of the hub
+about a token. A removed member keeps access to them for this long after the hub has noticed."""
 
 EXCHANGE_SCOPE = f"access:services!service={EXCHANGE_SERVICE}"
 
@@ -82,3 +89,8 @@ def build_culler_role() -> dict[str, Any]:
     """Return the role of the service `idle-culler`, which stops idle servers."""
     scopes = ["list:users", "read:users:activity", "read:servers", "delete:servers"]
     return {"name": "idle-culler", "services": ["idle-culler"], "scopes": scopes}
+
+
+def build_prometheus_role() -> dict[str, Any]:
+    """Return the role of the service `prometheus`, which reads the figures of the hub and the exchange."""
+    return {"name": "prometheus", "services": ["prometheus"], "scopes": ["read:metrics"]}

@@ -7,12 +7,19 @@ only hide what a role does not need: permissions come from the hub's scopes, the
 from __future__ import annotations
 
 import json
+import os
+import pwd
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_hub.roles import get_course_account
+from nnkit_hub.roles import PERMISSION_CACHE_SECONDS, get_course_account
 
+KERNEL_IDLE_SECONDS = 3600
+"""Time after which an idle kernel is stopped."""
+RUNTIME_ROOT = Path("/run/nnkit-servers")
+"""Folder of `create_runtime_folder`."""
 LEARNER, GRADER = "learner", "grader"
 
 _DISABLED_LAB_EXTENSIONS = {
@@ -61,21 +68,52 @@ def render_settings(role: str) -> dict[str, str]:
     """Return file name → content for a role."""
     off = {f"@jupyter/nbgrader:{name}": True for name in _DISABLED_LAB_EXTENSIONS[role]}
     off["@jupyterlab/apputils-extension:announcements"] = True
+    wrapped = {"@jupyterlab/notebook-extension:tracker": {"codeCellConfig": {"lineWrap": True}}}
     extensions = {f"nbgrader.server_extensions.{name}": False for name in _DISABLED_SERVER_EXTENSIONS[role]}
+    # By default, terminals run a login shell, whose /etc/profile replaces the PATH that the hub has set.
+    terminals = {"shell_command": ["/bin/bash"]}
+    server: dict[str, Any] = {"ServerApp": {"jpserver_extensions": extensions, "terminado_settings": terminals}}
+    # An open tab would keep a kernel's memory for ever; one that computes is not idle.
+    culling = {"cull_idle_timeout": KERNEL_IDLE_SECONDS, "cull_interval": 300, "cull_connected": True}
+    server["MappingKernelManager"] = culling
+    if role == GRADER:  # other people than its owner enter it, until they leave the course
+        server["HubOAuth"] = {"cache_max_age": PERMISSION_CACHE_SECONDS}
     files = {
         "labconfig/page_config.json": json.dumps({"disabledExtensions": off}, indent=2),
-        "jupyter_server_config.json": json.dumps({"ServerApp": {"jpserver_extensions": extensions}}, indent=2),
+        "labconfig/default_setting_overrides.json": json.dumps(wrapped, indent=2),
+        "jupyter_server_config.json": json.dumps(server, indent=2),
         "nbgrader_config.py": _NBGRADER_CONFIG,
     }
     return files | ({"jupyter_server_config.py": _LECTURES_CONFIG} if role == LEARNER else {})
 
 
+def create_runtime_folder(user: str) -> str:
+    """Create a folder in memory for this Unix user alone, and return its path. For a hub that runs as root.
+
+    A folder that a former user of this name has left is replaced: the new one could not read the files in it.
+    """
+    folder, owner = RUNTIME_ROOT / user, pwd.getpwnam(user)
+    RUNTIME_ROOT.mkdir(exist_ok=True)
+    RUNTIME_ROOT.chmod(0o711)
+    if folder.exists() and folder.stat().st_uid != owner.pw_uid:
+        shutil.rmtree(folder, ignore_errors=True)  # a process of the former user may still write there
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.chown(folder, owner.pw_uid, owner.pw_gid)
+    return str(folder)
+
+
 def create_spawn_hook(
-    folder: Path, courses: Mapping[str, Path], lectures: Path | None, exchange: str
+    folder: Path,
+    courses: Mapping[str, Path],
+    lectures: Path | None,
+    exchange: str,
+    runtime: Callable[[str], str] | None = None,
 ) -> Callable[[Any], None]:
     """Return the hook that sets up a server before it starts.
 
-    `folder` holds the settings of the roles, and `exchange` is the address of the exchange's service.
+    `folder` holds the settings of the roles, and `exchange` is the address of the exchange's service. `runtime`
+    returns the folder for files that a server cannot start without, by the user's name; by default it is in the home
+    folder, and a server on a full one does not start.
     """
     accounts = {get_course_account(course): path for course, path in courses.items()}
 
@@ -89,6 +127,8 @@ def create_spawn_hook(
         elif lectures:
             spawner.environment["NNKIT_LECTURES"] = str(lectures)
         spawner.environment["JUPYTER_CONFIG_PATH"] = ":".join(path)
+        if runtime:
+            spawner.environment["JUPYTER_RUNTIME_DIR"] = runtime(spawner.user.name)
         spawner.environment["NNKIT_EXCHANGE_URL"] = exchange
 
     return hook

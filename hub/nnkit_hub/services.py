@@ -7,20 +7,26 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnkit_hub.roles import EXCHANGE_SERVICE, get_page_service
+from nnkit_hub.roles import DEFAULT_CONTACT, EXCHANGE_SERVICE, get_page_service
 
 
 def build_services(
-    courses: Mapping[str, Path], exchange: Path, address: Callable[[str], str], users: Mapping[str, str]
+    courses: Mapping[str, Path],
+    exchange: Path,
+    address: Callable[[str], str],
+    users: Mapping[str, str],
+    contact: str = DEFAULT_CONTACT,
 ) -> list[dict[str, Any]]:
     """Return the value for `c.JupyterHub.services`.
 
     `courses`: name → folder; `exchange`: the exchange's folder; `address` returns a service's address by its name;
-    `users`: the Unix users of services that have one. Users see a course's page in the hub's menu if they have access.
+    `users`: the Unix users of services that have one; `contact`: who helps those who are refused. Users see a course's
+    page in the hub's menu if they have access.
     """
     modules = {EXCHANGE_SERVICE: ["nnkit_hub.exchange", "--folder", str(exchange)]}
+    page = ["nnkit_hub.course_page", "--contact", contact]
     for course, folder in courses.items():
-        modules[get_page_service(course)] = ["nnkit_hub.course_page", "--course", course, "--folder", str(folder)]
+        modules[get_page_service(course)] = [*page, "--course", course, "--folder", str(folder)]
     return [
         {
             "name": name,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nnkit_hub.roles import DEFAULT_CONTACT
+
 DEFAULT_PORTS = {"public": 8000, "proxy": 8001, "hub": 8081, "exchange": 8082}
 """Ports on this machine; the course pages use those after the exchange's."""
 
@@ -30,8 +32,12 @@ class Site:
     ports: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_PORTS))
     unix_users: bool = False
     """True if each service runs as its own Unix user: nnkit-exchange, and each course's account."""
+    contact: str = DEFAULT_CONTACT
+    """Name or address of the person to ask when the hub refuses someone."""
     idle_seconds: int = 3600
     """Time after which an idle server is stopped."""
+    max_age_seconds: int = 7 * 86400
+    """Time after which any server is stopped."""
 
     def get_port(self, name: str) -> int:
         """Return the port of a service on the loopback interface."""

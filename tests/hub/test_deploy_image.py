@@ -113,4 +113,4 @@ def test_a_server_has_the_version_of_its_hub_and_all_else_is_as_locked(tmp_path:
     after = (tmp_path / "constraints.txt").read_text().splitlines()
     assert sorted(set(after) - set(before)) == [f"jupyterhub=={version}"]
     assert len(before) == len(after)
-    assert Requirement("jupyterhub>=5.2").specifier.contains(version)
+    assert Requirement("jupyterhub>=5.5").specifier.contains(version)

@@ -149,14 +149,18 @@ def test_the_exchange_refuses_who_is_not_on_the_roster(addresses: dict[str, str]
 # -- the course's page -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("user", "status"), [("tom", 200), ("ada", 403), ("eve", 403), ("nobody", 302)])
-def test_only_graders_open_the_courses_page(addresses: dict[str, str], user: str, status: int) -> None:
+@pytest.mark.parametrize(
+    ("user", "statuses"),
+    # Eve is not on the roster: seconds after its start, the hub revokes her token, and the page asks her to log in.
+    [("tom", {200}), ("ada", {403}), ("eve", {403, 302}), ("nobody", {302})],
+)
+def test_only_graders_open_the_courses_page(addresses: dict[str, str], user: str, statuses: set[int]) -> None:
     answer = requests.get(
         f"{addresses['course-nnkit']}/services/course-nnkit/",
         headers={"Authorization": f"token token-of-{user}"}, timeout=60, allow_redirects=False,
     )  # fmt: skip
-    assert answer.status_code == status, answer.text
-    assert ("/hub/spawn/grader-nnkit" in answer.text) == (status == 200)
+    assert answer.status_code in statuses, answer.text
+    assert ("/hub/spawn/grader-nnkit" in answer.text) == (statuses == {200})
 
 
 # -- the hub ---------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_what_the_admin_has_set_stays(hook: Any) -> None:
     hook.tljh_config_post_install(config=config)
     assert config == {
         "limits": {"memory": "8G", "cpu": 2},
-        "services": {"cull": {"timeout": 3600}},
+        "services": {"cull": {"timeout": 3600, "max_age": 604800}},
         "users": {"admin": ["root"]},
     }
 

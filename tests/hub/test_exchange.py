@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import os
+import re
+import select
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -17,13 +26,25 @@ from nbgrader.api import Gradebook
 from nbgrader.exchange import ExchangeError
 from nbgrader.server_extensions.assignment_list import handlers
 from nbgrader.utils import parse_utc
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
 
 from helpers import classes, exchanges
 from nnkit import cli
 from nnkit_grader.course import release as courses
-from nnkit_hub.exchange import archive, client, receipts
-from nnkit_hub.exchange.archive import Refusal
-from nnkit_hub.exchange.store import Store, StoreLocked
+from nnkit_hub.exchange import archive, client, receipts, shares
+from nnkit_hub.exchange.archive import Refusal, require_name
+from nnkit_hub.exchange.assignment_labels import format_label, parse_label
+from nnkit_hub.exchange.service import create_auth, create_exchange_application
+from nnkit_hub.exchange.shares import (
+    MAX_IDLE_CONNECTIONS,
+    MAX_USER_REQUESTS,
+    MAX_USER_UPLOADS,
+    Busy,
+    ExchangeServer,
+    Shares,
+)
+from nnkit_hub.exchange.store import TIME_FORMAT, Store, StoreLocked
 
 pytestmark = pytest.mark.hub
 COURSE, HW = exchanges.COURSE, classes.NAME
@@ -122,6 +143,43 @@ def test_collect_takes_what_counts(enter: Enter, staff_room: Path) -> None:
     ta.run_step("Collect", student="bob", before_duedate=True)
     assert place.read_text() == first["time"]
     assert not list((staff_room / "submitted" / "bob").glob(".new-*"))
+    with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
+        book.update_or_create_assignment(HW, duedate=None)
+    ta.run_step("Collect", student="bob")
+
+
+def test_a_late_hand_in_is_asked_for_and_an_extension_counts(
+    enter: Enter, staff_room: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "runtime"))
+    ann, cleo, ta = enter("ann"), enter("cleo"), enter(TA)
+    due = datetime.now(UTC).replace(tzinfo=None, microsecond=0) - timedelta(days=1)
+    with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
+        book.update_or_create_assignment(HW, duedate=due)
+        book.update_or_create_student("ann")
+    ta.run_step("ReleaseAssignment", force=True)
+    ta.set_environment()
+    assert cli.main(["roster", "extend", "ann", HW, "--days", "2", "--course", str(staff_room)]) == 0
+    extended = due + timedelta(days=2)
+    assert f"{HW} is due for ann on {extended:%Y-%m-%d %H:%M} UTC.\n" in capsys.readouterr().out
+    (of_ann,), (of_cleo,) = ann.run_step("List"), cleo.run_step("List")
+    assert [parse_utc(entry["due"]) for entry in (of_ann, of_cleo)] == [extended, due]
+    ann.hand_in()
+    assert ann.run_step("List")[0]["left"] == of_ann["left"] - 1
+    with pytest.raises(ExchangeError, match=f"{HW} was due on .* submit it again within 5 minutes"):
+        cleo.hand_in()
+    late = cleo.hand_in()
+    shutil.rmtree(cleo.work / "receipts")
+    assert cli.main(["receipt", str(cleo.work), "--fetch", f"{COURSE}/{HW}"]) == 0
+    assert receipts.check_receipt(cleo.receipts()[-1])[1] == receipts.PROVEN
+    assert receipts.read_receipt(cleo.receipts()[-1])["time"] == late["time"]
+    for user, handed_in in (("ann", True), ("cleo", False)):
+        ta.run_step("Collect", student=user, before_duedate=True, update=True)
+        at = parse_utc((staff_room / "submitted" / user / HW / "timestamp.txt").read_text())
+        assert (at <= (extended if handed_in else due)) == handed_in, user
+    with Gradebook(f"sqlite:///{staff_room}/gradebook.db", COURSE) as book:
+        book.update_or_create_assignment(HW, duedate=None)
+    ta.run_step("Collect", student="ann")
 
 
 def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
@@ -132,6 +190,8 @@ def test_what_was_handed_in_lies_beside_the_work(enter: Enter) -> None:
     (cleo.work / ".ipynb_checkpoints").mkdir()
     (cleo.work / ".ipynb_checkpoints" / "old.ipynb").write_text("")
     (cleo.work / "timestamp.txt").write_text("2001-01-01 00:00:00.000000 UTC")
+    (cleo.work / ".DS_Store").write_text("")
+    (cleo.work / "nbgrader_config.py").write_text("")
     with pytest.raises(ExchangeError, match="You are cleo, and can submit only as cleo: leave out --student"):
         cleo.run_step("Submit", student="bob")
     receipt = cleo.hand_in()
@@ -185,26 +245,46 @@ def test_nbgraders_command_line_works_unchanged(enter: Enter, hub: exchanges.Hub
     assert len(ann.receipts()) == 1
 
 
-def test_assignment_list_shows_one_sentence(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_has_name_date_and_tries() -> None:
+    due, name = {"due": "2026-12-01 18:00:00.000000 UTC"}, {"assignment_id": HW}
+    labels = [format_label({**name, **facts}) for facts in ({}, {"left": 0}, {"left": 1}, {**due, "left": 2})]
+    assert labels == [
+        HW,
+        f"{HW}\u20030 tries left",
+        f"{HW}\u20031 try left",
+        f"{HW}\u2003due 2026-12-01 18:00 UTC, 2 tries left",
+    ]
+    assert {parse_label(label) for label in labels} == {HW}
+    with pytest.raises(Refusal):
+        require_name(labels[1], "an assignment")
+
+
+def test_assignment_list_shows_labels_and_one_sentence(enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
     """The test calls the functions with which nbgrader's server extension answers the page."""
     ann = enter("ann")
     lines = "from nnkit_hub.exchange import client\nclient.install(get_config())\n"
     (ann.folder / "nbgrader_config.py").write_text(lines)
     monkeypatch.setattr(handlers, "traceback", handlers.traceback)
     monkeypatch.setattr(handlers, "ExchangeError", handlers.ExchangeError)
+    for name in ("list_released_assignments", "fetch_assignment", "submit_assignment"):
+        monkeypatch.setattr(handlers.AssignmentList, name, getattr(handlers.AssignmentList, name))
     monkeypatch.chdir(ann.folder)
     ann.set_environment()
     page = handlers.AssignmentList()
     page.root_dir = str(ann.folder)
     assert page.list_courses() == {"success": True, "value": [COURSE]}
-    assert page.fetch_assignment(COURSE, HW) == {"success": True}
+    (label,) = (
+        entry["assignment_id"] for entry in page.list_assignments(COURSE)["value"] if entry["status"] == "released"
+    )
+    assert re.fullmatch(f"{HW}\u2003[0-9]+ tries left", label)
+    assert page.fetch_assignment(COURSE, label) == {"success": True}
     (ann.work / "link").symlink_to("/etc/passwd")
     sentence = "'link' is a link or not a regular file: put the file itself there, or remove it."
     assert page.submit_assignment(COURSE, HW) == {"success": False, "value": sentence}
     (ann.work / "link").unlink()
-    assert page.submit_assignment(COURSE, HW) == {"success": True}
+    assert page.submit_assignment(COURSE, label) == {"success": True}
     monkeypatch.setenv("NNKIT_EXCHANGE_URL", f"http://127.0.0.1:{exchanges.find_free_ports(1)[0]}/services/exchange/")
-    sentence = "The exchange does not answer: try again in a minute, and tell your teachers if this continues."
+    sentence = "The exchange does not answer: try again in a minute, and tell your teachers if this\ncontinues."
     assert page.list_assignments(COURSE) == {"success": False, "value": sentence}
     monkeypatch.delenv("NNKIT_EXCHANGE_URL")
     assert "can only be reached from a server of the hub" in page.list_assignments(COURSE)["value"]
@@ -339,6 +419,10 @@ BAD = {
     "a file that is a folder": encode_archive({"a": b"", "a/b": b""}),
     "the time": encode_archive({"timestamp.txt": b"2001-01-01 00:00:00.000000 UTC"}),
     "a receipt": encode_archive({"receipt.json": b"{}"}),
+    "git's settings": encode_archive({"hw.ipynb": b"{}", ".git/config": b"[core]\n\tfsmonitor = touch /tmp/pwned"}),
+    "a hidden folder further down": encode_archive({"data/.vscode/tasks.json": b"{}"}),
+    "nbgrader's settings": encode_archive({"nbgrader_config.py": b"import os"}),
+    "direnv's": encode_archive({".envrc": b"touch /tmp/pwned"}),
     "too short": encode_archive({"a": b"12"})[:-1],
     "too long": encode_archive({"a": b"12"}) + b"3",
     "a large one": archive.encode_header({"files": {"a": {"bytes": archive.MAX_ARCHIVE_BYTES + 1}}}),
@@ -375,6 +459,84 @@ def test_a_large_request_is_refused_before_it_is_read(hub: exchanges.Hub) -> Non
     assert os.listdir(hub.store / "new") == []
 
 
+def open_request(hub: exchanges.Hub, user: str, length: str) -> socket.socket:
+    """Return a connection on which the header of a submission has been sent, and nothing of its body."""
+    where = urlsplit(hub.address)
+    opened = socket.create_connection((where.hostname, where.port), timeout=30)
+    head = f"POST {where.path}courses/{COURSE}/submissions/{HW} HTTP/1.1\r\nHost: exchange\r\n"
+    opened.sendall(f"{head}Authorization: token {hub.tokens[user]}\r\nContent-Length: {length}\r\n\r\n".encode())
+    return opened
+
+
+@pytest.mark.parametrize("length", ["abc", "+5", "5_0", "-1", "٥", "1,1", "0x5"])
+def test_an_odd_length_is_a_bad_request(length: str, hub: exchanges.Hub, of_bob: str) -> None:
+    with open_request(hub, "ann", length) as opened:
+        assert opened.recv(1000).startswith(b"HTTP/1.1 400")
+
+
+def test_one_learner_takes_no_more_than_a_share(hub: exchanges.Hub, of_bob: str) -> None:
+    path = f"courses/{COURSE}/submissions/{HW}"
+    with ExitStack() as opened:
+        waiting = [opened.enter_context(open_request(hub, "ann", str(10**8))) for _ in range(MAX_USER_UPLOADS + 1)]
+        answered, *_ = select.select(waiting, [], [], 30)  # which of them was one too many, the hub decides
+        assert [one.recv(1000)[:12] for one in answered] == [b"HTTP/1.1 429"]
+        assert request(hub, "bob", "POST", path, WORK).status_code == 200
+    until = time.monotonic() + 30
+    while (answer := request(hub, "ann", "POST", path, WORK)).status_code == 429 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert answer.status_code == 200, "what was broken off no longer counts"
+
+
+def test_shares_are_given_back_once() -> None:
+    held = Shares()
+    taken = [held.take("ann", upload=False) for _ in range(MAX_USER_REQUESTS)]
+    with pytest.raises(Busy, match="under way"):
+        held.take("ann", upload=False)
+    held.take("bob", upload=True).give_back()
+    taken[0].give_back()
+    taken[0].give_back()
+    held.take("ann", upload=True)
+    with pytest.raises(Busy, match="under way"):
+        held.take("ann", upload=True)
+
+
+def test_idle_connections_shut_nobody_out(hub: exchanges.Hub, of_bob: str) -> None:
+    where = urlsplit(hub.address)
+    with ExitStack() as opened:
+        first, *_ = [
+            opened.enter_context(socket.create_connection((where.hostname, where.port), timeout=30))
+            for _ in range(MAX_IDLE_CONNECTIONS + 20)
+        ]
+        assert request(hub, "bob", "GET", f"courses/{COURSE}/released").status_code == 200
+        assert first.recv(1) == b"", "the oldest are closed"
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nX: slow", b"GET /key HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_a_silent_connection_is_closed_even_in_the_middle_of_a_header(
+    sent: bytes, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shares, "MAX_IDLE_SECONDS", 0.2)
+    answer = asyncio.run(wait_for_end(ExchangeServer, store, sent, 30.0))
+    assert answer.startswith(b"HTTP/1.1 200") if sent.endswith(b"\r\n\r\n") else answer == b""
+    with pytest.raises(TimeoutError):  # tornado's own server keeps it
+        asyncio.run(wait_for_end(HTTPServer, store, sent, 1.0))
+
+
+async def wait_for_end(kind: type[HTTPServer], store: Store, sent: bytes, seconds: float) -> bytes:
+    """Return what a server of this kind answers until it closes the connection. Raises TimeoutError."""
+    server = kind(create_exchange_application("/", store, create_auth()))
+    (listening,) = bind_sockets(0, "127.0.0.1")
+    server.add_socket(listening)
+    reader, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(sent)
+    try:
+        return await asyncio.wait_for(reader.read(), seconds)
+    finally:
+        writer.close()
+        server.stop()
+        await server.close_all_connections()
+
+
 def test_links_pipes_and_large_files_do_not_travel(tmp_path: Path) -> None:
     (tmp_path / "hw.ipynb").write_text("{}")
     for name, make in (
@@ -398,6 +560,24 @@ def test_links_pipes_and_large_files_do_not_travel(tmp_path: Path) -> None:
         archive.list_files(tmp_path)
 
 
+@pytest.mark.skipif(not shutil.which("git"), reason="no git: apt-get install git")
+def test_git_runs_what_a_folders_settings_say(tmp_path: Path) -> None:
+    """Such settings are no harmless file: the grader's first `git status` runs what the learner wrote into them."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    with (tmp_path / ".git/config").open("a") as settings:
+        settings.write(f"[core]\n\tfsmonitor = touch {tmp_path}/pwned; false\n")
+    subprocess.run(["git", "status"], cwd=tmp_path, capture_output=True, check=True)
+    assert (tmp_path / "pwned").exists()
+
+
+def test_settings_in_a_parcel_of_an_older_exchange_are_not_collected(tmp_path: Path) -> None:
+    files = {"hw.ipynb": b"{}", ".git/config": b"[core]", "src/jupyter_lab_config.py": b"1", "z.csv": b"1,2"}
+    archive.unpack_files(io.BytesIO(encode_archive(files)), tmp_path / "new")
+    there = {str(path.relative_to(tmp_path / "new")) for path in (tmp_path / "new").rglob("*")}
+    assert there == {"hw.ipynb", "z.csv"}
+    assert (tmp_path / "new" / "z.csv").read_bytes() == b"1,2"
+
+
 def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("12345")
     folder = tmp_path / "work"
@@ -414,16 +594,36 @@ def test_a_file_that_becomes_a_link_after_the_look_is_not_followed(tmp_path: Pat
         pass
 
 
+def test_figures_are_for_those_who_may_read_them(hub: exchanges.Hub, of_bob: str) -> None:
+    assert requests.get(f"{hub.address}health", timeout=30).json()["free_bytes"] > 0
+    assert request(hub, "bob", "GET", "courses/elsewhere/released", b"").status_code == 403
+    headers = {"Authorization": f"token {hub.token}"}
+    assert requests.request("BREW", f"{hub.address}courses/elsewhere/released", timeout=30).status_code == 405
+    figures = requests.get(f"{hub.address}metrics", headers=headers, timeout=30).text
+    assert 'nnkit_exchange_requests_total{request="POST submit",status="200"}' in figures
+    assert 'nnkit_exchange_requests_total{request="GET releasedlist",status="403"}' in figures
+    assert 'nnkit_exchange_requests_total{request="other releasedlist",status="405"}' in figures
+    assert "BREW" not in figures, "a counter for each name that a client thinks of"
+    assert 'nnkit_exchange_stored_bytes_total{kind="submission"}' in figures
+    log = (hub.folder / "log").read_text()
+    assert (
+        "refused: GET /services/exchange/courses/elsewhere/released by bob: You are not in a course called 'elsewhere'."
+        in log
+    )
+    assert request(hub, "bob", "GET", "metrics", b"").status_code == 403
+    assert request(hub, None, "GET", "metrics", b"").status_code == 401
+
+
 def test_no_other_user_can_enter_the_store(hub: exchanges.Hub, of_bob: str) -> None:
     assert of_bob
     assert hub.store.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o077 == 0 for path in hub.store.rglob("*"))
 
 
-def add(store: Store, user: str, content: bytes = b"{}") -> dict[str, Any]:
+def add(store: Store, user: str, content: bytes = b"{}", received: datetime | None = None) -> dict[str, Any]:
     place = store.get_folder(COURSE, "submissions", HW, user)
     fields = {"kind": receipts.SUBMISSION_KIND, "course": COURSE, "assignment": HW, "user": user}
-    return store.add(place, fields, io.BytesIO(encode_archive({"hw.ipynb": content})))
+    return store.add(place, fields, io.BytesIO(encode_archive({"hw.ipynb": content})), received)
 
 
 @pytest.fixture
@@ -441,15 +641,38 @@ def test_the_newest_counts_even_when_the_clock_is_set_back(store: Store) -> None
     assert add(store, "ann")["time"] == "2200-01-01 00:00:00.000000 UTC"
 
 
+def test_the_time_is_that_of_the_last_byte_however_long_it_waits_for_a_thread(store: Store) -> None:
+    arrived = datetime.now(UTC) - timedelta(seconds=37)
+    assert add(store, "ann", received=arrived)["time"] == arrived.strftime(TIME_FORMAT)
+
+
 def test_one_learner_cannot_fill_the_store(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     place = store.get_folder(COURSE, "submissions", HW, "ann")
     monkeypatch.setattr("nnkit_hub.exchange.store.MAX_TOTAL_BYTES", 10)
     for _ in range(5):
-        store.require_quota(place)
+        room = store.reserve(place, 2)
         add(store, "ann")
+        room.give_back()
     with pytest.raises(Refusal, match="too often"):
-        store.require_quota(place)
-    store.require_quota(store.get_folder(COURSE, "submissions", HW, "bob"))
+        store.reserve(place, 2)
+    store.reserve(store.get_folder(COURSE, "submissions", HW, "bob"), 2)
+
+
+def test_what_is_on_its_way_and_what_was_refused_counts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """260 requests at once passed a limit of 200 when only what had been stored was counted."""
+    place = store.get_folder(COURSE, "submissions", HW, "ann")
+    monkeypatch.setattr("nnkit_hub.exchange.store.MAX_SUBMISSIONS", 3)
+    with ThreadPoolExecutor(8) as threads:
+        asked = [threads.submit(store.reserve, place, 1) for _ in range(20)]
+    rooms = [each.result() for each in asked if not each.exception()]
+    assert len(rooms) == 3
+    rooms[0].give_back()
+    rooms[0].give_back()
+    store.count_refused(place)
+    with pytest.raises(Refusal, match="too often"):
+        store.reserve(place, 1)
+    rooms[1].give_back()
+    store.reserve(place, 1)
 
 
 def test_two_exchanges_do_not_share_a_folder(store: Store) -> None:

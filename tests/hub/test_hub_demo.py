@@ -11,14 +11,26 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from jupyterhub import orm
+from jupyterhub.app import JupyterHub
 from jupyterhub.auth import Authenticator
+from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError
+from traitlets.config import Config
 
 from nnkit import cli
 from nnkit_hub import proxy
+from nnkit_hub.authenticators import create_roster_authenticator
+from nnkit_hub.course_page import PageHandler
 from nnkit_hub.demo import sandbox_command
 from nnkit_hub.demo.demo_folder import create_site, is_port_free
 from nnkit_hub.demo.demo_hub import describe_hub
-from nnkit_hub.roster import Roster, create_roster_authenticator
+from nnkit_hub.people import configure_people
+from nnkit_hub.reports import ReportCache
+from nnkit_hub.roster import Roster
+from nnkit_hub.roster_watch import RosterWatch
 
 
 def fail_to_start(folder: Path, capsys: pytest.CaptureFixture[str], port: int = 8000) -> str:
@@ -86,7 +98,10 @@ def test_a_roster_gives_groups_and_keeps_out_all_others(tmp_path: Path) -> None:
     assert roster.find_groups("grader-b") == ["formgrade-b"]
     authenticator = create_roster_authenticator(Authenticator, roster)()
     login = {"name": "x"}
-    assert [authenticator.check_allowed(name, login) for name in ("ada", "eve", "grader-a")] == [True, False, False]
+    assert authenticator.check_allowed("ada", login) is True
+    for name in ("eve", "grader-a"):
+        with pytest.raises(HTTPError, match=f"403: .*You logged in as {name}, and no course here has a member"):
+            authenticator.check_allowed(name, login)
     assert authenticator.check_allowed("grader-a") is True  # when the hub creates it, without a log-in
     assert asyncio.run(authenticator.refresh_user(SimpleNamespace(name="eve"))) is False
     path.write_text("course,user,role\na,eve,learner\n")
@@ -94,6 +109,79 @@ def test_a_roster_gives_groups_and_keeps_out_all_others(tmp_path: Path) -> None:
     assert asyncio.run(authenticator.refresh_user(SimpleNamespace(name="ada"))) is False
     path.write_text("nonsense")
     assert roster.find_groups("eve") == ["nbgrader-a"]  # the previous content
+
+
+def test_removals_wait_until_the_file_is_the_same_twice(tmp_path: Path) -> None:
+    path, line = tmp_path / "roster.csv", "a,{},learner\n"
+    path.write_text("course,user,role\n" + line.format("ada") + line.format("ben"))
+    roster = Roster(path, ["a"])
+    whole = roster.read_settled_groups()
+    assert whole.keys() == {"ada", "ben", "grader-a"}
+    half = "course,user,role\n" + line.format("ada")
+    path.write_text(half)  # a copy that has just begun: it is valid
+    assert roster.read_settled_groups() is whole
+    path.write_text(half + "a,b")
+    for _ in range(3):
+        assert roster.read_settled_groups() is whole, "a file with a fault, after one that was seen once"
+    path.write_text(half)
+    assert roster.read_settled_groups() is whole
+    assert roster.read_settled_groups().keys() == {"ada", "grader-a"}
+
+
+def test_only_those_who_have_something_to_lose_are_logged_out(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("course,user,role\n")
+    db = orm.new_session_factory("sqlite:///:memory:")()
+    for name in ("ben", "eve"):
+        db.add(orm.User(name=name))
+    ben, eve = db.query(orm.User).order_by(orm.User.name)
+    db.add(orm.APIToken(user=ben, hashed="x", prefix="x"))
+    db.commit()
+    cookies = ben.cookie_id, eve.cookie_id
+    watch = RosterWatch(SimpleNamespace(db=db, users={}), Roster(tmp_path / "roster.csv", ["a"]))
+    asyncio.run(watch.check())
+    db.rollback()
+    assert (ben.api_tokens, ben.cookie_id == cookies[0], eve.cookie_id == cookies[1]) == ([], False, True)
+    db.close()
+    db.get_bind().dispose()
+
+
+class RefusingHandler(PageHandler):
+    """A page of a course for a person who no longer grades it."""
+
+    def get_current_user(self) -> None:
+        """Return None, as JupyterHub does once it has refused the person."""
+
+    def get(self) -> None:
+        raise HTTPError(403)
+
+
+def test_a_refused_grader_reads_whom_to_ask(tmp_path: Path) -> None:
+    given = {"course": "a", "reports": ReportCache(tmp_path), "contact": "Ada & Ben"}
+
+    async def open_page() -> HTTPResponse:
+        server = HTTPServer(Application([("/", RefusingHandler, given)]))
+        (listening,) = bind_sockets(0, "127.0.0.1")
+        server.add_socket(listening)
+        try:
+            address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+            return await AsyncHTTPClient().fetch(address, raise_error=False)
+        finally:
+            server.stop()
+
+    answer = asyncio.run(open_page())
+    sentence = "You are not a grader of this course. If you should be, ask Ada &amp; Ben."
+    assert (answer.code, sentence in answer.body.decode()) == (403, True)
+
+
+def test_pages_keep_the_sites_own_variables(tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("course,user,role\n")
+    for own in ({}, {"announcement": "exam on Monday"}):
+        c = Config()
+        if own:
+            c.JupyterHub.template_vars = dict(own)
+        c.JupyterHub.authenticator_class = "dummy"
+        configure_people(c, ["a"], tmp_path / "roster.csv", "Ada")
+        assert JupyterHub(config=c).template_vars == {**own, "contact": "Ada"}
 
 
 def test_the_sandbox_shows_only_folders_that_exist(tmp_path: Path) -> None:

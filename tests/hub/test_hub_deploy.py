@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import configparser
+import os
+import pwd
 import re
 import shlex
 from pathlib import Path
@@ -16,8 +18,9 @@ from jupyterhub.spawner import Spawner
 from systemdspawner import SystemdSpawner
 from traitlets.config import Config, PyFileConfigLoader
 
+from helpers.guides import read_blocks
 from helpers.paths import ROOT
-from nnkit_hub import proxy
+from nnkit_hub import proxy, servers
 
 DEPLOY = ROOT / "hub" / "deploy" / "machine"
 CLASSES = (JupyterHub, Authenticator, PAMAuthenticator, ConfigurableHTTPProxy, Spawner, SystemdSpawner)
@@ -103,6 +106,26 @@ def test_no_scope_reaches_further_than_it_must(environment: dict[str, str]) -> N
     assert not any("other" in scope for scope in granted["grade-nnkit"])
 
 
+RUN_SECTIONS = {
+    "Install",
+    "The course and its account",
+    "The class",
+    "The hub",
+    "Change who is in the class",
+    "Backup and restore",
+    "Upgrade",
+}
+"""Sections of the guide for one machine whose commands test_hub_machine.py runs."""
+
+
+def test_every_command_of_the_guide_is_run_or_says_why_not() -> None:
+    text = (ROOT / "docs" / "admin.md").read_text()
+    sections = re.findall(r"^### (.+)$", text.partition("\n## What to look at")[0], re.M)
+    blocks = [block for block in read_blocks(ROOT / "docs" / "admin.md") if block.section in sections]
+    assert {block.section for block in blocks if not block.why_not} == RUN_SECTIONS
+    assert all(block.why_not.startswith(("needs", "does not end")) for block in blocks if block.why_not)
+
+
 def test_the_unit_and_the_guide_agree_with_the_files() -> None:
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str
@@ -110,8 +133,26 @@ def test_the_unit_and_the_guide_agree_with_the_files() -> None:
     words = shlex.split(unit["Service"]["ExecStart"])
     assert words[-1].endswith("/hub/deploy/machine/jupyterhub_config.py")
     assert unit["Service"]["UMask"] == "0077"
+    runtime = {name: value for name, value in unit["Service"].items() if name.startswith("RuntimeDirectory")}
+    assert Path("/run", runtime["RuntimeDirectory"]) == servers.RUNTIME_ROOT
+    assert (runtime["RuntimeDirectoryMode"], runtime["RuntimeDirectoryPreserve"]) == ("0711", "yes")
     guide = (ROOT / "docs" / "admin.md").read_text()
     assert words[0] in guide
     for variable in re.findall(r"NNKIT_HUB_\w+", guide):
         config = (DEPLOY / "jupyterhub_config.py").read_text()
         assert f'"{variable.removeprefix("NNKIT_HUB_")}"' in config or f'"{variable}"' in config, variable
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user: needs root")
+def test_a_new_user_does_not_inherit_a_former_ones_runtime_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(servers, "RUNTIME_ROOT", tmp_path / "servers")
+    folder, owner = Path(servers.create_runtime_folder("nobody")), pwd.getpwnam("nobody").pw_uid
+    (folder / "jupyter_cookie_secret").write_text("x")
+    assert (folder.stat().st_uid, folder.stat().st_mode & 0o777) == (owner, 0o700)
+    servers.create_runtime_folder("nobody")
+    assert len(list(folder.iterdir())) == 1
+    os.chown(folder, 12345, 12345)  # whose name was given to another user since then
+    servers.create_runtime_folder("nobody")
+    assert (folder.stat().st_uid, list(folder.iterdir())) == (owner, [])

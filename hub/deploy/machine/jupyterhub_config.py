@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nnkit_hub import proxy
 from nnkit_hub.config import configure
+from nnkit_hub.roles import DEFAULT_CONTACT, build_prometheus_role
 from nnkit_hub.site import DEFAULT_PORTS, Site
 
 c = get_config()  # noqa: F821  (JupyterHub provides it)
@@ -45,11 +46,25 @@ site = Site(
     exchange=Path(get_setting("EXCHANGE", "/var/lib/nnkit-exchange")),
     lectures=Path(os.environ["NNKIT_HUB_LECTURES"]) if "NNKIT_HUB_LECTURES" in os.environ else None,
     ip=get_setting("IP", "127.0.0.1"),
-    ports={**DEFAULT_PORTS, "public": int(get_setting("PORT", "8000"))},
+    ports={
+        "public": int(get_setting("PORT", str(DEFAULT_PORTS["public"]))),
+        "proxy": int(get_setting("PROXY_PORT", str(DEFAULT_PORTS["proxy"]))),
+        "hub": int(get_setting("HUB_PORT", str(DEFAULT_PORTS["hub"]))),
+        "exchange": int(get_setting("EXCHANGE_PORT", str(DEFAULT_PORTS["exchange"]))),
+    },
     unix_users=True,
+    contact=get_setting("CONTACT", DEFAULT_CONTACT),
     idle_seconds=int(get_setting("IDLE", "3600")),
+    max_age_seconds=int(get_setting("MAX_AGE", "604800")),
 )
 configure(c, site, Authenticator)
+
+# -- figures for Prometheus, which shows this token at /hub/metrics and /services/exchange/metrics ----
+
+prometheus = Path(get_setting("PROMETHEUS_TOKEN", "/etc/nnkit/prometheus.token"))
+if prometheus.exists():
+    c.JupyterHub.services.append({"name": "prometheus", "api_token": prometheus.read_text().strip(), "display": False})
+    c.JupyterHub.load_roles.append(build_prometheus_role())
 
 # -- HTTPS ---------------------------------------------------------------------------------------
 
@@ -57,6 +72,10 @@ if "NNKIT_HUB_TLS_CERT" in os.environ:
     c.JupyterHub.bind_url = f"https://{site.ip}:{site.get_port('public')}"
     c.JupyterHub.ssl_cert = get_setting("TLS_CERT")
     c.JupyterHub.ssl_key = get_setting("TLS_KEY")
+    # Browsers that were here once ask for HTTPS by themselves for the next half-year.
+    c.JupyterHub.tornado_settings = {"headers": {"Strict-Transport-Security": "max-age=15552000"}}
+    if "NNKIT_HUB_REDIRECT_PORT" in os.environ:
+        c.ConfigurableHTTPProxy.command = [*site.proxy, f"--redirect-port={get_setting('REDIRECT_PORT')}"]
 elif site.ip != "127.0.0.1":
     raise ValueError(
         "NNKIT_HUB_TLS_CERT and NNKIT_HUB_TLS_KEY are not set: without HTTPS the hub answers only to this "

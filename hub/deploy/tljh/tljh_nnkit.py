@@ -49,7 +49,7 @@ def tljh_extra_user_pip_packages() -> list[str]:
 @hookimpl
 def tljh_config_post_install(config: dict[str, Any]) -> None:
     """Set the limits of a server, and when an idle one is stopped, unless the admin has set them."""
-    defaults = {"limits": {"memory": "2G", "cpu": 2}, "services": {"cull": {"timeout": 3600}}}
+    defaults = {"limits": {"memory": "2G", "cpu": 2}, "services": {"cull": {"timeout": 3600, "max_age": 604800}}}
     _set_defaults(config, defaults)
 
 

@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tornado.httpserver import HTTPServer
-
 from nnkit_hub.exchange.service import MAX_REQUEST_BYTES, create_auth, create_exchange_application
+from nnkit_hub.exchange.shares import ExchangeServer
 from nnkit_hub.exchange.store import Store, StoreLocked
 
 log = logging.getLogger("nnkit.exchange")
@@ -31,11 +31,9 @@ MAX_CLOSE_SECONDS = 5.0
 async def serve_exchange(store: Store, address: str, prefix: str) -> None:
     """Serve until SIGTERM or SIGINT, or until the hub that started this process has ended."""
     where = urlsplit(address)
-    server = HTTPServer(
-        create_exchange_application(prefix, store, create_auth()),
-        max_body_size=MAX_REQUEST_BYTES,
-        body_timeout=MAX_UPLOAD_SECONDS,
-    )
+    application = create_exchange_application(prefix, store, create_auth())
+    server = ExchangeServer(application, max_body_size=MAX_REQUEST_BYTES, body_timeout=MAX_UPLOAD_SECONDS)
+    application.settings["server"] = server
     server.listen(where.port or 80, where.hostname or "127.0.0.1")
     log.info("the exchange listens on %s%s", address.rstrip("/"), prefix)
     ended = asyncio.Event()
@@ -64,6 +62,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO, format="[%(levelname)s %(asctime)s exchange] %(message)s")
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     os.umask(0o077)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     try:
         address, prefix = os.environ["JUPYTERHUB_SERVICE_URL"], os.environ["JUPYTERHUB_SERVICE_PREFIX"]
         asyncio.run(serve_exchange(Store(folder.absolute()), address, prefix.rstrip("/") + "/"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
-from nnkit_grader.course.submission_notes import NBGRADER_NOTES
+from nnkit_grader.course.submission_notes import NBGRADER_NOTES, RECEIPT_FILE
 
 MAX_ARCHIVE_FILES = 1_000
 MAX_ARCHIVE_BYTES = 100_000_000
@@ -28,8 +29,12 @@ MAX_HEADER_BYTES = 1_000_000
 """Length of the header line."""
 CHUNK_BYTES = 1 << 18
 
-RESERVED_NAMES = {*NBGRADER_NOTES, "feedback", "receipt.json", "receipts"}
+RESERVED_NAMES = {*NBGRADER_NOTES, "feedback", RECEIPT_FILE, "receipts"}
 """Names that nbgrader and nnkit use beside the work: such files at the top of a folder do not travel."""
+
+SETTINGS_FILE = re.compile(r"\..*|(?:nbgrader|jupyter\w*|ipython\w*)_config\.(?:py|json)", re.ASCII | re.IGNORECASE)
+"""Names of files and folders that a program reads without being asked: `.git/config` runs a command at the grader's
+next `git status`, nbgrader_config.py at the next `nbgrader`. They do not travel."""
 
 FileEntries = dict[str, dict[str, Any]]
 """Path → size and hash: {"ps1.ipynb": {"bytes": 20113, "sha256": "9f…"}}."""
@@ -56,6 +61,11 @@ def require_path(path: Any) -> str:
     if parts[0] in RESERVED_NAMES:
         raise Refusal(f"{_quote(path)} has a name that the exchange uses itself: rename it.")
     return str(path)
+
+
+def is_settings_file(path: str) -> bool:
+    """Return True if a part of a file's path is hidden, or a program's settings."""
+    return any(map(SETTINGS_FILE.fullmatch, path.split("/")))
 
 
 def _is_plain_name(name: str) -> bool:
@@ -99,7 +109,8 @@ def list_files(folder: Path, ignored: Sequence[str] = ()) -> dict[str, int]:
 def _walk_folder(folder: Path, above: str, ignored: Sequence[str]) -> Iterator[tuple[str, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if any(fnmatch(entry.name, each) for each in ignored) or (not above and entry.name in RESERVED_NAMES):
+            reserved = SETTINGS_FILE.fullmatch(entry.name) or (not above and entry.name in RESERVED_NAMES)
+            if reserved or any(fnmatch(entry.name, each) for each in ignored):
                 continue
             path = f"{above}{entry.name}"
             if not entry.is_dir(follow_symlinks=False):
@@ -146,11 +157,13 @@ def pack_files(folder: Path, sizes: Mapping[str, int]) -> Iterator[IO[bytes]]:
         yield archive
 
 
-def unpack_files(archive: IO[bytes], folder: Path, mode: int = 0o644) -> tuple[dict[str, Any], FileEntries]:
+def unpack_files(
+    archive: IO[bytes], folder: Path, mode: int = 0o644, refuses_settings: bool = False
+) -> tuple[dict[str, Any], FileEntries]:
     """Write an archive's files into a new folder; return its header, and the files' sizes and hashes.
 
-    Each file is on disk when this returns. Raises Refusal if anything in the archive is wrong; the folder then holds
-    a part of it.
+    Each file is on disk when this returns; hidden files and programs' settings are left out, or refused. Raises
+    Refusal if anything in the archive is wrong; the folder then holds a part of it.
     """
     fields = _read_header(archive)
     sizes = {require_path(path): entry["bytes"] for path, entry in fields["files"].items()}
@@ -158,6 +171,11 @@ def unpack_files(archive: IO[bytes], folder: Path, mode: int = 0o644) -> tuple[d
     folder.mkdir(parents=True)
     files: FileEntries = {}
     for path, size in sizes.items():
+        if is_settings_file(path):
+            if refuses_settings:
+                raise Refusal(f"{_quote(path)} is hidden, or holds a program's settings: such files do not travel.")
+            _copy_bytes(archive, None, size)
+            continue
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode), "wb") as file:
@@ -181,14 +199,17 @@ def _read_header(archive: IO[bytes]) -> dict[str, Any]:
     return dict(fields)
 
 
-def _copy_bytes(source: IO[bytes], to: IO[bytes], size: int) -> str:
+def _copy_bytes(source: IO[bytes], to: IO[bytes] | None, size: int) -> str:
+    """Copy bytes to a file on disk, or to nowhere, and return their SHA-256."""
     digest = hashlib.sha256()
     while size and (chunk := source.read(min(size, CHUNK_BYTES))):
         size -= len(chunk)
         digest.update(chunk)
-        to.write(chunk)
+        if to:
+            to.write(chunk)
     if size:
         raise Refusal("The archive ended too early: try again.")
-    to.flush()
-    os.fsync(to.fileno())
+    if to:
+        to.flush()
+        os.fsync(to.fileno())
     return digest.hexdigest()

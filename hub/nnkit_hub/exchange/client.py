@@ -10,6 +10,7 @@ the exchange. A refusal becomes nbgrader's ExchangeError with one sentence.
 from __future__ import annotations
 
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,15 @@ from typing import Any
 
 from nbgrader.exchange import ExchangeError, default
 
-from nnkit_grader.compat import shorten_list_errors
+from nnkit_grader.compat import label_assignments, shorten_list_errors
 from nnkit_hub.exchange.archive import FileEntries, Refusal
+from nnkit_hub.exchange.assignment_labels import format_label, parse_label
 from nnkit_hub.exchange.calls import ExchangeClient
 from nnkit_hub.exchange.receipts import find_differences
 
 PACKAGE = "nnkit_hub.exchange"
+MAX_LINE_CHARACTERS = 84
+"""Length of a line in Assignment List's dialog."""
 STEP_CLASSES = {
     "exchange": "client.Exchange",
     "list": "lister.ExchangeList",
@@ -41,10 +45,12 @@ def install(c: Any) -> None:
         setattr(c.ExchangeFactory, name, f"{PACKAGE}.{path}")
     c.Exchange.path_includes_course = True
     shorten_list_errors(_format_refusal)
+    label_assignments(format_label, parse_label)
 
 
 def _format_refusal(fault: BaseException | None) -> str:
-    return str(fault) if isinstance(fault, ExchangeError) else ""
+    """Return a refusal in lines that fit in Assignment List's dialog, which does not wrap them; "" for other faults."""
+    return textwrap.fill(str(fault), MAX_LINE_CHARACTERS) if isinstance(fault, ExchangeError) else ""
 
 
 class Exchange(default.Exchange):  # type: ignore[misc]
@@ -84,6 +90,10 @@ class Exchange(default.Exchange):  # type: ignore[misc]
     def list_released(self, course: str) -> list[dict[str, Any]]:
         """Return the receipts of the released assignments."""
         return list(self.client.request("courses", course, "released")["released"])
+
+    def find_released(self) -> dict[str, Any] | None:
+        """Return the receipt of this step's assignment, or None if it is not released."""
+        return next((one for one in self.list_released(self.course) if one["assignment"] == self.assignment), None)
 
     def list_submissions(self, course: str, user: str = "", assignment: str = "") -> list[dict[str, Any]]:
         """Return the receipts of submissions, oldest first, each with the hashes of its "feedback"."""

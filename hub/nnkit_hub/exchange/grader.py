@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from glob import glob
 from pathlib import Path
@@ -13,10 +14,36 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.exchange import default
 from nbgrader.utils import parse_utc
 
-from nnkit_grader.course.submission_notes import read_timestamp, write_timestamp
+from nnkit_grader.course.submission_notes import RECEIPT_FILE, read_timestamp, write_timestamp
 from nnkit_hub.exchange.archive import Refusal, list_files, pack_files, require_name
+from nnkit_hub.exchange.calls import ExchangeClient
 from nnkit_hub.exchange.client import Exchange, has_same_files, replace_folder
-from nnkit_hub.exchange.receipts import RECEIPT_FILE
+from nnkit_hub.exchange.store import TIME_FORMAT
+
+
+def read_dates(coursedir: Any, assignment: str) -> dict[str, Any]:
+    """Return when the gradebook says that an assignment is "due", and "extended": learner → their own due date."""
+    with Gradebook(coursedir.db_url, coursedir.course_id) as book:
+        try:
+            found = book.find_assignment(assignment)
+        except MissingEntry:
+            return {"due": None, "extended": {}}
+        if found.duedate is None:
+            return {"due": None, "extended": {}}
+        extended = {
+            one.student.id: (found.duedate + one.extension).strftime(TIME_FORMAT)
+            for one in found.submissions
+            if one.extension
+        }
+        return {"due": found.duedate.strftime(TIME_FORMAT), "extended": extended}
+
+
+def send_dates(client: ExchangeClient, coursedir: Any, assignment: str) -> None:
+    """Tell the exchange when an assignment is due. Raises Refusal."""
+    with tempfile.TemporaryFile() as body:
+        body.write(json.dumps(read_dates(coursedir, assignment)).encode())
+        body.seek(0)
+        client.upload("PUT", ("courses", str(coursedir.course_id), "dates", assignment), body)
 
 
 class ExchangeReleaseAssignment(default.ExchangeReleaseAssignment, Exchange):  # type: ignore[misc]
@@ -36,6 +63,7 @@ class ExchangeReleaseAssignment(default.ExchangeReleaseAssignment, Exchange):  #
         path = ("courses", self.course, "released", self.assignment)
         with pack_files(folder, list_files(folder, self.coursedir.ignore)) as archive:
             self.client.upload("PUT", path, archive)
+        send_dates(self.client, self.coursedir, self.assignment)
         self.log.info("Released as: %s %s", self.course, self.assignment)
 
 
@@ -45,19 +73,15 @@ class ExchangeCollect(default.ExchangeCollect, Exchange):  # type: ignore[misc]
     def init_src(self) -> None:
         chosen = self.coursedir.student_id
         receipts = self.list_submissions(self.course, "" if chosen == "*" else chosen, self.assignment)
-        due = self._read_due_date() if self.before_duedate else None
+        dates = read_dates(self.coursedir, self.assignment)
+        send_dates(self.client, self.coursedir, self.assignment)  # a due date may have changed since the release
         self.src_records: dict[str, Mapping[str, Any]] = {}
         for receipt in receipts:
             former = self.src_records.get(receipt["user"])
+            own = dates["extended"].get(receipt["user"], dates["due"]) if self.before_duedate else None
+            due = own and parse_utc(own)
             if former is None or due is None or parse_utc(receipt["time"]) <= due or parse_utc(former["time"]) > due:
                 self.src_records[receipt["user"]] = receipt
-
-    def _read_due_date(self) -> Any:
-        with Gradebook(self.coursedir.db_url, self.coursedir.course_id) as book:
-            try:
-                return book.find_assignment(self.assignment).duedate
-            except MissingEntry:
-                return None
 
     def copy_files(self) -> None:
         if not self.src_records:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from jupyter_core.paths import jupyter_runtime_dir
 from nbgrader.exchange import default
+from nbgrader.utils import parse_utc
 
+from nnkit.text import format_count
+from nnkit_grader.course.submission_notes import RECEIPT_FILE
 from nnkit_hub.exchange.archive import Refusal, list_files, pack_files, unpack_files
+from nnkit_hub.exchange.assignment_labels import describe_dates
+from nnkit_hub.exchange.calls import ExchangeClient
 from nnkit_hub.exchange.client import Exchange, has_same_files, replace_folder
-from nnkit_hub.exchange.receipts import RECEIPT_FILE
+
+MAX_ANSWER_SECONDS = 300
+"""Time for a learner to confirm that they hand in late, by doing it again."""
 
 
 class ExchangeFetchAssignment(default.ExchangeFetchAssignment, Exchange):  # type: ignore[misc]
@@ -31,6 +42,8 @@ class ExchangeFetchAssignment(default.ExchangeFetchAssignment, Exchange):  # typ
             with replace_folder(Path(self.dest_path)) as folder:
                 self.client.download(self.path, folder)
         self.log.info("Fetched as: %s %s", self.course, self.assignment)
+        if facts := describe_dates(self.find_released() or {}):
+            self.log.info("%s: %s", self.assignment, ", ".join(facts))
 
 
 class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
@@ -44,23 +57,41 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
     def copy_files(self) -> None:
         folder = Path(self.src_path)
         sizes = list_files(folder, self.coursedir.ignore)
-        self._check_notebooks(sizes)
+        released = self.find_released()
+        self._check_notebooks(sizes, released)
+        self._ask_before_late(released)
         with pack_files(folder, sizes) as archive:
             receipt = self.client.upload("POST", ("courses", self.course, "submissions", self.assignment), archive)
             self.log.info("Submitted as: %s %s %s", self.course, self.assignment, receipt["time"])
+            if released and "left" in released:
+                left = format_count(max(released["left"] - 1, 0), "more time")
+                self.log.info("You may hand in %s %s.", self.assignment, left)
             try:
                 self.log.info("Your receipt: %s", save_receipt(receipt, archive, folder))
             except OSError as fault:
                 self.log.warning(
-                    "Your work was handed in, but its receipt could not be saved here: %s.", fault.strerror
-                )
+                    "Your work was handed in, but its receipt could not be saved here: %s. Make room, then fetch it "
+                    "with: nnkit receipt --fetch %s/%s", fault.strerror, self.course, self.assignment
+                )  # fmt: skip
 
-    def _check_notebooks(self, sizes: Iterable[str]) -> None:
+    def _ask_before_late(self, released: Mapping[str, Any] | None) -> None:
+        """Raise Refusal at the first attempt to hand in late; a second one within a few minutes is the answer "yes"."""
+        due = released.get("due") if released else None
+        if not due or parse_utc(due) >= parse_utc(datetime.now(UTC)):
+            return
+        asked = Path(jupyter_runtime_dir(), f"nnkit-late-{self.course}-{self.assignment}")
+        if asked.exists() and time.time() - asked.stat().st_mtime < MAX_ANSWER_SECONDS:
+            return
+        asked.parent.mkdir(parents=True, exist_ok=True)
+        asked.touch()
+        raise Refusal(
+            f"{self.assignment} was due on {due[:16]} UTC, so it would count as late, even if you have handed it in in "
+            f"time before. To hand it in all the same, submit it again within {MAX_ANSWER_SECONDS // 60} minutes."
+        )
+
+    def _check_notebooks(self, sizes: Iterable[str], released: Mapping[str, Any] | None) -> None:
         """Warn, or with --strict raise Refusal, if notebooks are missing."""
-        released = [
-            receipt["files"] for receipt in self.list_released(self.course) if receipt["assignment"] == self.assignment
-        ]
-        expected = [path for files in released for path in files if path.endswith(".ipynb")]
+        expected = [path for path in (released or {"files": {}})["files"] if path.endswith(".ipynb")]
         missing = ", ".join(path for path in expected if path not in sizes)
         if missing and self.strict:
             raise Refusal(f"Nothing was handed in, because {missing} is missing.")
@@ -71,12 +102,37 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
 def save_receipt(receipt: Mapping[str, Any], archive: IO[bytes], folder: Path) -> Path:
     """Write a receipt and the submitted files below `folder`/receipts, and return the receipt's path."""
     archive.seek(0)
-    # Some systems do not allow colons in file names.
-    target = folder / "receipts" / str(receipt["time"]).replace(":", ".")
+    target = folder / "receipts" / format_folder_name(str(receipt["time"]))
     with replace_folder(target) as fresh:
         unpack_files(archive, fresh, mode=0o444)
         (fresh / RECEIPT_FILE).write_text(json.dumps(receipt, indent=1))
     return target / RECEIPT_FILE
+
+
+def fetch_receipts(course: str, assignment: str, folder: Path) -> list[Path]:
+    """Write the user's receipts that are missing below `folder`/receipts, with what was handed in; return their paths.
+
+    Raises Refusal or OSError.
+    """
+    saved = []
+    with ExchangeClient() as exchange, tempfile.TemporaryDirectory() as scratch:
+        user = exchange.request()["user"]
+        found = exchange.request("courses", course, "submissions", user=user, assignment=assignment)["submissions"]
+        for number, at in enumerate(receipt["time"] for receipt in found):
+            target = folder / "receipts" / format_folder_name(at)
+            if not (target / RECEIPT_FILE).exists():
+                path = ("courses", course, "submissions", assignment, user, at)
+                receipt = exchange.download(path, Path(scratch, str(number)))
+                with replace_folder(target) as fresh:
+                    shutil.copytree(Path(scratch, str(number)), fresh)
+                    (fresh / RECEIPT_FILE).write_text(json.dumps(receipt, indent=1))
+                saved.append(target / RECEIPT_FILE)
+    return saved
+
+
+def format_folder_name(at: str) -> str:
+    """Return the name of a receipt's folder. Some systems do not allow colons in file names."""
+    return at.replace(":", ".")
 
 
 class ExchangeFetchFeedback(default.ExchangeFetchFeedback, Exchange):  # type: ignore[misc]

@@ -10,6 +10,7 @@ from typing import Any
 from nbgrader.exchange import abc
 
 from nnkit_hub.exchange.archive import Refusal
+from nnkit_hub.exchange.assignment_labels import describe_dates
 from nnkit_hub.exchange.client import Exchange, has_same_files
 
 ListEntry = dict[str, Any]
@@ -36,7 +37,8 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
             return self._describe_submissions()
         entries = [self._describe_assignment(receipt) for receipt in self._list_chosen()]
         for entry in entries:
-            self.log.info("%s %s (%s)", entry["course_id"], entry["assignment_id"], entry["status"])
+            facts = ", ".join([entry["status"], *describe_dates(entry)])
+            self.log.info("%s %s (%s)", entry["course_id"], entry["assignment_id"], facts)
         return entries
 
     def remove_files(self) -> list[ListEntry]:
@@ -66,6 +68,8 @@ class ExchangeList(Exchange, abc.ExchangeList):  # type: ignore[misc]
             "course_id": receipt["course"],
             "assignment_id": receipt["assignment"],
             "status": "fetched" if here else "released",
+            "due": receipt.get("due"),
+            "left": receipt.get("left"),
             "path": str(own),
             "notebooks": [{"notebook_id": name[:-6], "path": str(own / name)} for name in sorted(notebooks)],
         }

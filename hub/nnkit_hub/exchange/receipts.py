@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SUBMISSION_KIND = "submission"
-RECEIPT_FILE = "receipt.json"
 PROVEN, DISPROVEN, UNKNOWN = 0, 1, 3
 TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} UTC", re.ASCII)
 ADDRESS_VARIABLE = "NNKIT_EXCHANGE_URL"

@@ -4,10 +4,11 @@
     FOLDER/courses/COURSE/released/ASSIGNMENT/TIME/                 a TIME folder holds receipt.json and files/
     FOLDER/courses/COURSE/submissions/ASSIGNMENT/USER/TIME/
     FOLDER/courses/COURSE/feedback/ASSIGNMENT/USER/TIME OF THE SUBMISSION/TIME/
+    FOLDER/courses/COURSE/dates/ASSIGNMENT                          due date: {"due": TIME, "extended": {USER: TIME}}
     FOLDER/new/                                                     incoming files
 
 Incoming files are written below new/, synced to disk, and moved into place in one step: after a kill or a power cut
-they are there completely or not at all. Nothing in place is ever changed; the newest version counts.
+they are there completely or not at all. Nothing in place is ever changed, but for the dates; the newest version counts.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from nnkit.atomic_files import replace_file, sync_folder
+from nnkit_grader.course.submission_notes import RECEIPT_FILE
 from nnkit_hub.exchange import receipts
 from nnkit_hub.exchange.archive import MAX_ARCHIVE_BYTES, Refusal, require_name, unpack_files
 
@@ -49,7 +52,9 @@ class Store:
 
     def __init__(self, folder: Path, max_wait_seconds: float = 30.0) -> None:
         self.folder = folder
-        self.lock = threading.Lock()
+        self.lock, self.room_lock = threading.Lock(), threading.Lock()
+        self.rooms: dict[Path, list[Room]] = {}
+        self.refused: Counter[Path] = Counter()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with contextlib.suppress(PermissionError):  # a mounted volume's root can belong to another user
             folder.chmod(0o700)
@@ -94,24 +99,29 @@ class Store:
         """Return an open temporary file for an incoming archive."""
         return tempfile.TemporaryFile(dir=self.incoming)
 
-    def add(self, folder: Path, fields: Mapping[str, Any], archive: IO[bytes]) -> dict[str, Any]:
-        """Store an archive and return its receipt: `fields`, files and time. After a Refusal, nothing is stored."""
+    def add(
+        self, folder: Path, fields: Mapping[str, Any], archive: IO[bytes], received: datetime | None = None
+    ) -> dict[str, Any]:
+        """Store an archive and return its receipt: `fields`, files and time. After a Refusal, nothing is stored.
+
+        The time is that at which the archive was `received`, however long it takes to store it; by default, now.
+        """
         fresh = Path(tempfile.mkdtemp(dir=self.incoming))
         try:
-            _, files = unpack_files(archive, fresh / "files", mode=0o600)
+            _, files = unpack_files(archive, fresh / "files", mode=0o600, refuses_settings=True)
             with self.lock:
-                at = self._choose_time(folder)
+                at = self._choose_time(folder, received)
                 receipt = receipts.sign_receipt({**fields, "time": at, "files": files}, self.key)
-                _write_file(fresh / receipts.RECEIPT_FILE, json.dumps(receipt, indent=1).encode())
+                _write_file(fresh / RECEIPT_FILE, json.dumps(receipt, indent=1).encode())
                 self._move_into_place(fresh, folder / at)
         except BaseException:
             shutil.rmtree(fresh, ignore_errors=True)
             raise
         return receipt
 
-    def _choose_time(self, folder: Path) -> str:
-        """Return the current time, or, after the clock was set back, a time just after the newest."""
-        now = datetime.now(UTC)
+    def _choose_time(self, folder: Path, received: datetime | None) -> str:
+        """Return the time of arrival, or, after the clock was set back, a time just after the newest."""
+        now = received or datetime.now(UTC)
         for newest in self.list_times(folder)[-1:]:
             now = max(now, datetime.strptime(newest, TIME_FORMAT).replace(tzinfo=UTC) + timedelta(microseconds=1))
         return now.strftime(TIME_FORMAT)
@@ -134,7 +144,7 @@ class Store:
     def read_receipt(self, folder: Path, at: str) -> dict[str, Any]:
         """Return the receipt of one version. Raises Refusal if it does not exist."""
         try:
-            return dict(json.loads((folder / require_name(at, "a time") / receipts.RECEIPT_FILE).read_bytes()))
+            return dict(json.loads((folder / require_name(at, "a time") / RECEIPT_FILE).read_bytes()))
         except FileNotFoundError:
             raise Refusal("The exchange has nothing by that name.") from None
 
@@ -142,11 +152,32 @@ class Store:
         """Return the newest receipt in a folder, or None."""
         return next((self.read_receipt(folder, at) for at in self.list_times(folder)[-1:]), None)
 
-    def list_released(self, course: str) -> Iterator[dict[str, Any]]:
-        """Yield the newest receipt of each released assignment."""
+    def list_released(self, course: str, user: str = "") -> Iterator[dict[str, Any]]:
+        """Yield the newest receipt of each released assignment, when it is "due" for this user, and tries "left"."""
         for assignment in _list_names(self.get_folder(course, "released")):
             if receipt := self.read_newest(self.get_folder(course, "released", assignment)):
-                yield receipt
+                own = self.get_folder(course, "submissions", assignment, user) if user else None
+                left = MAX_SUBMISSIONS - len(self.list_times(own)) - self.refused[own] if own else MAX_SUBMISSIONS
+                yield {**receipt, "due": self.read_due_date(course, assignment, user), "left": max(left, 0)}
+
+    def write_dates(self, course: str, assignment: str, dates: Mapping[str, Any]) -> None:
+        """Store when an assignment is "due", and for whom that is "extended". Raises Refusal if these are no times."""
+        due, extended = dates.get("due"), dates.get("extended", {})
+        times = [*([due] if due else []), *(extended.values() if isinstance(extended, dict) else [None])]
+        if not all(isinstance(time, str) and _is_time(time) for time in times):
+            raise Refusal("These are not dates: times look like 2026-12-01 18:00:00.000000 UTC.")
+        content = json.dumps(
+            {"due": due, "extended": {require_name(user, "a user"): extended[user] for user in extended}}
+        )
+        replace_file(self.get_folder(course, "dates", assignment), content, mode=0o600)
+
+    def read_due_date(self, course: str, assignment: str, user: str = "") -> str | None:
+        """Return when an assignment is due for this user, or None."""
+        try:
+            dates = json.loads(self.get_folder(course, "dates", assignment).read_bytes())
+        except FileNotFoundError:
+            return None
+        return dates["extended"].get(user, dates["due"])  # type: ignore[no-any-return]
 
     def list_submissions(self, course: str, assignment: str = "", user: str = "") -> Iterator[dict[str, Any]]:
         """Yield the receipts of submissions, each with the files of its newest feedback ({} if there is none)."""
@@ -156,14 +187,26 @@ class Store:
                 folder = self.get_folder(course, "submissions", name, who)
                 for at in self.list_times(folder):
                     feedback = self.read_newest(self.get_folder(course, "feedback", name, who, at))
-                    yield {**self.read_receipt(folder, at), "feedback": feedback["files"] if feedback else {}}
+                    # A learner who was renamed since then is found by the new name; the receipt has the former one.
+                    known = {"user": who, "feedback": feedback["files"] if feedback else {}}
+                    yield {**self.read_receipt(folder, at), **known}
 
-    def require_quota(self, folder: Path) -> None:
-        """Raise Refusal if a learner has no room for another submission."""
-        times = self.list_times(folder)
-        kept = sum(entry["bytes"] for at in times for entry in self.read_receipt(folder, at)["files"].values())
-        if len(times) >= MAX_SUBMISSIONS or kept >= MAX_TOTAL_BYTES:
-            raise Refusal("You have handed in this assignment too often: ask your teachers for more room.")
+    def reserve(self, folder: Path, size: int) -> Room:
+        """Reserve room for one more submission of at most `size` bytes. Raises Refusal if the learner has none left.
+
+        Refused archives count as submissions, until the exchange is started again.
+        """
+        with self.room_lock:
+            times, rooms = self.list_times(folder), self.rooms.setdefault(folder, [])
+            kept = sum(entry["bytes"] for at in times for entry in self.read_receipt(folder, at)["files"].values())
+            number = len(times) + len(rooms) + self.refused[folder]
+            if number >= MAX_SUBMISSIONS or kept + sum(room.size for room in rooms) + size > MAX_TOTAL_BYTES:
+                raise Refusal("You have handed in this assignment too often: ask your teachers for more room.")
+            return Room(rooms, size)
+
+    def count_refused(self, folder: Path) -> None:
+        """Count an archive that was refused as one more submission."""
+        self.refused[folder] += 1
 
     def remove(self, folder: Path) -> None:
         """Remove a folder with all versions in one step. Raises Refusal if it does not exist."""
@@ -174,6 +217,27 @@ class Store:
             raise Refusal("The exchange has nothing by that name.") from None
         sync_folder(folder.parent)
         shutil.rmtree(gone.parent, ignore_errors=True)
+
+
+class Room:
+    """Room that is reserved for an upload, until it is given back."""
+
+    def __init__(self, rooms: list[Room], size: int) -> None:
+        self.rooms, self.size = rooms, size
+        rooms.append(self)
+
+    def give_back(self) -> None:
+        """Release the room; the second time, do nothing."""
+        with contextlib.suppress(ValueError):
+            self.rooms.remove(self)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.strptime(text, TIME_FORMAT)
+    except ValueError:
+        return False
+    return True
 
 
 def _list_names(folder: Path) -> list[str]:
