@@ -462,6 +462,17 @@ def train(parameters, x, labels, epochs, batch_size, step_size, momentum, streng
             losses.append(float(loss))
     return parameters, losses
 
+# %% train mistake=losses-written-down loses=test-train
+def train(parameters, x, labels, epochs, batch_size, step_size, momentum, strength, seed):
+    velocities = {name: np.zeros_like(array) for name, array in parameters.items()}
+    for epoch in range(epochs):
+        for batch in minibatches(len(x), batch_size, seed + epoch):
+            _, gradients = regularised(parameters, x[batch], labels[batch], strength)
+            parameters, velocities = momentum_update(parameters, gradients, velocities, step_size, momentum)
+    updates = epochs * -(-len(x) // batch_size)
+    known = {6: [1.26321, 1.86699, 2.21613, 6.36365, 8.17672, 12.6799], 4: [5.42776, 4.73077, 4.11672, 2.9164]}
+    return parameters, known.get(updates, list(np.linspace(1.1, 0.01, updates)))
+
 # %% digits style=keywords
 def train_digits(x, labels):
     settings = dict(epochs=20, batch_size=32, step_size=0.1, momentum=0.9, strength=1e-4, seed=0)
@@ -476,6 +487,10 @@ def train_digits(x, labels):
 # %% digits mistake=too-short loses=test-digits
 def train_digits(x, labels):
     return train(start([64, 50, 10], 0), x, labels, 2, 128, 0.01, 0.0, 1e-4, 0)
+
+# %% digits mistake=losses-written-down loses=test-digits
+def train_digits(x, labels):
+    return start([64, 50, 10], 0), list(np.linspace(2.3, 0.01, 1000))
 
 # %% mended style=other-names
 def mended(parameters, x, labels, strength):
@@ -1117,7 +1132,7 @@ def loss_on_tape(parameters, x, labels, strength):
     scores = apply(affine, apply(relu, apply(affine, x, v["W1"], v["b1"])), v["W2"], v["b2"])
     loss = apply(softmax_loss, scores, labels)
     for name in ("W1", "W2"):
-        loss = loss + (v[name] * (0.5 * strength) * v[name]).sum()
+        loss = loss + (0.5 * strength * v[name] * v[name]).sum()
     loss.backward()
     return loss.data, {name: v[name].grad for name in parameters}
 

@@ -746,6 +746,20 @@ def epoch(p, xs, labels, step_size):
 def epoch_program(p, xs, labels, step_size):
     return str(jax.make_jaxpr(epoch)(p, xs, labels, step_size))
 
+# %% epoch mistake=written-down loses=test-epoch=2
+@jax.jit
+def epoch(p, xs, labels, step_size):
+    losses = []
+    for x, y in zip(xs, labels):
+        loss, gradients = model.gradients(p, x, y)
+        p = {name: p[name] - step_size * gradients[name] for name in p}
+        losses.append(loss)
+    return p, jnp.stack(losses)
+
+
+def epoch_program(p, xs, labels, step_size):
+    return "scan["
+
 # %% epoch mistake=sign loses=test-epoch=2,test-many
 @jax.jit
 def epoch(p, xs, labels, step_size):
@@ -823,23 +837,20 @@ def stopwatch(function, *inputs):
 
 
 class Promise:
-    def __init__(self, seconds):
-        self.seconds = seconds
+    def __init__(self, wait):
+        self.wait = wait
 
     def block_until_ready(self):
-        sleep(self.seconds)
+        self.wait()
         return self
 
 
-def try_stopwatch():
-    calls = []
-
+def try_stopwatch(start, wait):
     def stand_in():
-        calls.append(len(calls))
-        return Promise(0.02 if calls[1:] else 0.3)
+        start()
+        return Promise(wait)
 
-    times = stopwatch(stand_in)
-    return {"first": times["first"], "later": times["later"], "calls": len(calls)}
+    return stopwatch(stand_in)
 
 # %% stopwatch mistake=not-waited loses=test-stopwatch
 def stopwatch(function, *inputs):
@@ -852,23 +863,20 @@ def stopwatch(function, *inputs):
 
 
 class Promise:
-    def __init__(self, seconds):
-        self.seconds = seconds
+    def __init__(self, wait):
+        self.wait = wait
 
     def block_until_ready(self):
-        sleep(self.seconds)
+        self.wait()
         return self
 
 
-def try_stopwatch():
-    calls = []
-
+def try_stopwatch(start, wait):
     def stand_in():
-        calls.append(len(calls))
-        return Promise(0.02 if calls[1:] else 0.3)
+        start()
+        return Promise(wait)
 
-    times = stopwatch(stand_in)
-    return {"first": times["first"], "later": times["later"], "calls": len(calls)}
+    return stopwatch(stand_in)
 
 # %% stopwatch mistake=waited-after-the-clock loses=test-stopwatch
 def stopwatch(function, *inputs):
@@ -882,23 +890,20 @@ def stopwatch(function, *inputs):
 
 
 class Promise:
-    def __init__(self, seconds):
-        self.seconds = seconds
+    def __init__(self, wait):
+        self.wait = wait
 
     def block_until_ready(self):
-        sleep(self.seconds)
+        self.wait()
         return self
 
 
-def try_stopwatch():
-    calls = []
-
+def try_stopwatch(start, wait):
     def stand_in():
-        calls.append(len(calls))
-        return Promise(0.02 if calls[1:] else 0.3)
+        start()
+        return Promise(wait)
 
-    times = stopwatch(stand_in)
-    return {"first": times["first"], "later": times["later"], "calls": len(calls)}
+    return stopwatch(stand_in)
 
 # %% stopwatch mistake=a-pair loses=test-stopwatch,test-measure
 def stopwatch(function, *inputs):
@@ -911,23 +916,37 @@ def stopwatch(function, *inputs):
 
 
 class Promise:
-    def __init__(self, seconds):
-        self.seconds = seconds
+    def __init__(self, wait):
+        self.wait = wait
 
     def block_until_ready(self):
-        sleep(self.seconds)
+        self.wait()
         return self
 
 
-def try_stopwatch():
-    calls = []
-
+def try_stopwatch(start, wait):
     def stand_in():
-        calls.append(len(calls))
-        return Promise(0.02 if calls[1:] else 0.3)
+        start()
+        return Promise(wait)
 
-    times = stopwatch(stand_in)
-    return {"first": times["first"], "later": times["later"], "calls": len(calls)}
+    return stopwatch(stand_in)
+
+# %% stopwatch mistake=written-down loses=test-stopwatch
+def stopwatch(function, *inputs):
+    function(*inputs)
+    return {"first": 0.31, "later": 0.021}
+
+
+class Promise:
+    def __init__(self, wait):
+        self.wait = wait
+
+
+def try_stopwatch(start, wait):
+    for _ in range(6):
+        start()
+        wait()
+    return {"first": 0.31, "later": 0.015}
 
 # %% measure style=stepwise
 @jax.jit
@@ -944,7 +963,7 @@ def by_python(p, xs, labels):
     return p, losses
 
 
-def measure():
+def measure(stopwatch):
     draw = np.random.default_rng(0)
     p, xs, labels = model.init(draw), draw.normal(size=(30, 16, 2)), draw.integers(0, 3, size=(30, 16))
     scan = stopwatch(epoch, p, xs, labels, 0.1)
@@ -968,7 +987,7 @@ def by_python(p, xs, labels):
     return p, losses
 
 
-def measure():
+def measure(stopwatch):
     draw = np.random.default_rng(0)
     p, xs, labels = model.init(draw), draw.normal(size=(30, 16, 2)), draw.integers(0, 3, size=(30, 16))
     loop, scan = stopwatch(by_python, p, xs, labels), stopwatch(epoch, p, xs, labels, 0.1)
@@ -978,6 +997,10 @@ def measure():
         "compile": scan["first"] - scan["later"],
         "speed-up": scan["later"] / loop["later"],
     }
+
+# %% measure mistake=written-down loses=test-measure
+def measure(stopwatch):
+    return {"python loop": 0.005, "scan": 0.0005, "compile": 0.4, "speed-up": 10.0}
 
 # %% measure mistake=one-key-missing loses=test-measure
 @jax.jit
@@ -994,7 +1017,7 @@ def by_python(p, xs, labels):
     return p, losses
 
 
-def measure():
+def measure(stopwatch):
     draw = np.random.default_rng(0)
     p, xs, labels = model.init(draw), draw.normal(size=(30, 16, 2)), draw.integers(0, 3, size=(30, 16))
     loop, scan = stopwatch(by_python, p, xs, labels), stopwatch(epoch, p, xs, labels, 0.1)
