@@ -3,24 +3,26 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PORT   ?= 8000
+# make lab LANG=ko: the course in Korean, in build/ko. (Every environment has a LANG; only that of the command line counts.)
+IN     := $(if $(filter command,$(origin LANG)),build/$(LANG)/)
 
 help:  ## list these commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The root is this folder, so that the file browser shows both notebooks/ and assignments/. The settings turn off news and
 # updates, which JupyterLab would ask about, and the tools for authors and graders (Create Assignment, Formgrader).
-LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)"
+LAB := JUPYTER_CONFIG_PATH="$(CURDIR)/.jupyter/learner" $(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)$(IN:%/=/%)"
 
-lab: $(VENV)/.learn  ## open JupyterLab on the first notebook
+lab: $(VENV)/.learn $(IN:%=%.built)  ## open JupyterLab on the first notebook
 ifeq ($(shell id -u),0)
 	@echo "You are root, as is usual in a container: JupyterLab is started with --allow-root."
-	$(LAB) --allow-root notebooks/00_start_here.ipynb
+	$(LAB) --allow-root $(IN)notebooks/00_start_here.ipynb
 else
-	$(LAB) notebooks/00_start_here.ipynb
+	$(LAB) $(IN)notebooks/00_start_here.ipynb
 endif
 
-demo: $(VENV)/.learn  ## grade a synthetic class of 30, from start to finish, in build/demo
-	$(BIN)/nnkit demo
+demo: $(VENV)/.learn  ## grade a synthetic class of 30 in build/demo, from start to finish (ps3: make demo ASSIGNMENT=ps3)
+	$(BIN)/nnkit demo $(ASSIGNMENT)
 
 hub: $(VENV)/.hub  ## run a JupyterHub with a demo class on this machine, in build/hub (another port: make hub PORT=8010)
 	@$(BIN)/nnkit hub --port $(PORT)
@@ -40,11 +42,45 @@ test-fast: $(VENV)/.dev  ## run the tests that take a second at most: no browser
 test-nightly: $(VENV)/.dev  ## ask the corpora with random seeds too (more of them: make test-nightly SEEDS=50)
 	$(PYTEST) -m corpus --seeds $(or $(SEEDS),10) $(PYTEST_ARGS)
 
-release: $(VENV)/.learn  ## for instructors: regenerate assignments/ from solutions/
-	$(BIN)/nnkit release
+ci:  ## install the system packages that the tests need, then run all tests on two Pythons, as CI does: none is skipped
+	.ci/run
 
-bundle: $(VENV)/.learn  ## for instructors: write build/nnkit-course.zip, the course as learners get it
-	$(BIN)/nnkit bundle
+test-term: $(VENV)/.dev  ## run a term on a hub with real users, as root: ten minutes, not a part of make test
+	$(BIN)/python tests/hub/term.py
+
+release: $(VENV)/.learn  ## for instructors: try solutions/ through the grader, then regenerate assignments/ from it
+ifdef IN
+	$(BIN)/nnkit translate $(LANG) --check
+	$(BIN)/nnkit translate $(LANG)
+	$(BIN)/nnkit verify --course $(IN)
+else
+	$(BIN)/nnkit verify
+	$(BIN)/nnkit release
+endif
+
+bundle: $(VENV)/.learn $(IN:%=%.built)  ## for instructors: write build/nnkit-course.zip, the course as learners get it
+	$(BIN)/nnkit bundle $(if $(IN),--course $(IN) -o build/nnkit-course-$(LANG).zip)
+
+$(IN).built: $(VENV)/.learn $(wildcard notebooks/*.ipynb solutions/*/*.ipynb README*.md docs/learner.md \
+    translations/$(LANG)/*.* translations/$(LANG)/*/*.po translations/$(LANG)/*/*/*.po)
+	$(BIN)/nnkit translate $(LANG)
+	@touch $@
+
+site: $(VENV)/.site  ## build the course's web site in build/site, ready for any web server
+	for language in $(notdir $(wildcard translations/*)); do $(BIN)/nnkit translate $$language || exit 1; done
+	PYTHONPATH=tests $(BIN)/python website/build_site.py
+
+dist: $(VENV)/.dev  ## build the wheels and source archives of the three packages in dist/
+	rm -rf dist
+	for package in . grader hub; do $(BIN)/python -m build --outdir dist $$package >/dev/null || exit 1; done
+	@ls dist
+
+smoke: dist  ## install the wheels into an empty environment, and use each part once
+	$(BIN)/python tests/helpers/smoke_test.py dist
+
+sandbox-image: $(VENV)/.learn  ## build the image of `nnkit autograde --sandbox container`, with Docker or Podman (ENGINE=podman)
+	$(ENGINE) build -f grader/Containerfile -t "nnkit-sandbox:$$($(BIN)/nnkit --version | sed 's/.* //')" .
+ENGINE ?= $(firstword $(notdir $(shell command -v docker podman)))
 
 doctor: $(VENV)/.learn  ## show what works on this machine, and how to fix the rest
 	$(BIN)/nnkit doctor
@@ -55,8 +91,9 @@ lock: $(VENV)/.dev  ## update the pinned versions: write requirements.lock from 
 	    --extra dev --extra postgres --extra cluster --no-emit-package nnkit --no-emit-package nnkit-grader \
 	    --upgrade pyproject.toml grader/pyproject.toml hub/pyproject.toml -o requirements.lock
 
-clean:  ## delete the installation, the caches and the demo; keep submissions and grades
-	rm -rf $(VENV) .venv-* build *.egg-info grader/*.egg-info hub/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+clean:  ## delete the installation, the caches and the demo; keep submissions, grades and courses in other languages
+	test ! -d build || find build -mindepth 1 -maxdepth 1 ! -exec test -e {}/notebooks \; -exec rm -rf {} +
+	rm -rf $(VENV) .venv-* *.egg-info grader/*.egg-info hub/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # One stamp a set of packages: a learner's machine does not install the tests' tools, and a learner's copy of the course
@@ -65,6 +102,9 @@ GRADER   := $(patsubst %/pyproject.toml,./%,$(wildcard grader/pyproject.toml))
 DECLARED := $(wildcard pyproject.toml grader/pyproject.toml hub/pyproject.toml) requirements.lock
 $(VENV)/.learn: $(DECLARED)
 	$(call install,'.[learn]' $(addprefix -e ,$(GRADER)))
+
+$(VENV)/.site: $(DECLARED)
+	$(call install,'.[learn$(comma)site]' $(addprefix -e ,$(GRADER)))
 
 $(VENV)/.hub: $(DECLARED)
 	$(call install,'.[learn]' -e ./grader -e ./hub)
@@ -81,4 +121,4 @@ define install
 	@touch $@
 endef
 
-.PHONY: help lab demo hub hub-clean test test-fast test-nightly release bundle doctor lock clean
+.PHONY: help lab demo hub hub-clean test test-fast test-nightly ci test-term release bundle site dist smoke sandbox-image doctor lock clean

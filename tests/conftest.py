@@ -8,18 +8,25 @@ import os
 import random
 import shutil
 import signal
+import sys
 import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_ENABLE_X64", "1")
+os.environ["NNKIT_LANG"] = "en"  # whatever the machine's own language is
 os.environ.setdefault("NNKIT_CHECK_STRICT", "1")  # a verdict of a test lacks no explanation because that one failed
+# Each program is compiled for a run or two: optimising it costs a third more than it saves.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 # One thread a process: several test processes that each use all cores only wait for one another.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Where no bytecode is kept, as in many containers, each Python that a test starts compiles all packages again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # A shell starts what runs in the background with SIGINT ignored, and all that a test starts would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,11 +36,15 @@ from xdist.scheduler import LoadScopeScheduling
 
 from helpers import shared
 
+sys.dont_write_bytecode = False  # for this process, as above for others
 settings.register_profile("nnkit", deadline=None, derandomize=True, database=None, max_examples=60)
 settings.load_profile("nnkit")
 
-SLOW = ("hub", "browser", "notebook", "escape", "slow")
-"""Markers of what takes long (pyproject.toml says why), in the order in which it is begun."""
+WAITING = ("hub", "browser")
+COMPUTING = ("escape", "notebook", "slow")
+"""Markers of what takes long (pyproject.toml says why), in the order in which it is begun: what waits for servers and
+pages for half of its time, and what computes all the time."""
+SLOW = (*WAITING, *COMPUTING)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,9 +89,8 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: one more than there are cores for this process, for a fourth of the time is spent waiting (for a
-    hub, a browser, a limit of time). With two more, JupyterLabs and hubs answer too late."""
-    return 1 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    """For `-n auto`: two more than there are cores for this process, for a hub and a browser are mostly waited for."""
+    return 2 + (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 TOGETHER = {
@@ -103,6 +113,16 @@ class GroupScheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         return find_group(nodeid)
 
+    def remove_node(self, node: Any) -> str | None:
+        """Count the test that a process died in as done: xdist would run it again in each process that comes after."""
+        groups = self.assigned_work[node].values()
+        for group in groups:
+            for test in (test for test, done in group.items() if not done):
+                group[test] = True
+                super().remove_node(node)
+                return test
+        return super().remove_node(node)
+
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling | None:
@@ -112,17 +132,23 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 @pytest.hookimpl(tryfirst=True)  # before tests are selected by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what shares a browser or draws from a seed, and begin slow groups first, so that none is left when the other
-    processes have nothing more to do."""
+    processes have nothing more to do. One that waits and one that computes take turns: together they keep a core busy.
+    """
     for item in items:
         if {"browser", "lab"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker(pytest.mark.browser)
         if "corpus_seed" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.corpus)
-    groups: dict[str, int] = {}
+    places: dict[str, int] = {}
     for item in items:
         group = find_group(item.nodeid)
-        groups[group] = min(groups.get(group, len(SLOW)), _place(item))
-    items.sort(key=lambda item: groups[find_group(item.nodeid)])
+        places[group] = min(places.get(group, len(SLOW)), _place(item))
+    ordered = sorted(places, key=places.__getitem__)
+    waiting = [group for group in ordered if places[group] < len(WAITING)]
+    computing = [group for group in ordered if len(WAITING) <= places[group] < len(SLOW)]
+    turns = [group for pair in zip_longest(waiting, computing) for group in pair if group]
+    order = {group: number for number, group in enumerate(turns)}
+    items.sort(key=lambda item: order.get(find_group(item.nodeid), len(order)))
 
 
 def _place(item: pytest.Item) -> int:

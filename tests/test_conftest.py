@@ -1,4 +1,5 @@
-"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so; slow files are begun first."""
+"""With NNKIT_NO_SKIPS=1 a skipped test fails the run, and one line says so; slow files are begun first; a test that
+hangs costs itself and no other."""
 
 from __future__ import annotations
 
@@ -71,3 +72,14 @@ SEEDED = "def test_seeded(corpus_seed):\n    assert 0 <= corpus_seed < 2**32\n"
 def test_a_corpus_is_tried_with_random_seeds_when_asked(tmp_path: Path, count: int) -> None:
     done = run_pytest(tmp_path, "0", f"--seeds={count}", seeded=SEEDED)
     assert f"{1 + count} passed" in done.stdout
+
+
+HANGS = "import time\n\n\ndef test_hangs():\n    time.sleep(600)\n\n\ndef test_after():\n    pass\n"
+LIMIT = ("-o", "faulthandler_timeout=1", "-o", "faulthandler_exit_on_timeout=true")
+
+
+def test_a_test_that_hangs_fails_with_its_stack_and_the_others_go_on(tmp_path: Path) -> None:
+    options = ("-n", "2", "--dist", "loadscope", "--no-loadscope-reorder", *LIMIT)
+    done = run_pytest(tmp_path, "0", *options, hangs=HANGS, passed=PASSED)
+    assert "1 failed, 2 passed" in done.stdout
+    assert "in test_hangs" in done.stderr

@@ -17,20 +17,23 @@ PACKAGES = {"nnkit": ROOT / "nnkit", "nnkit_grader": ROOT / "grader/nnkit_grader
 FLOORS = """
 hub       nnkit_hub.cli
           nnkit_hub.demo
-          nnkit_hub.config nnkit_hub.kubernetes
+          nnkit_hub.config nnkit_hub.kubernetes nnkit_hub.roster_commands
           nnkit_hub.people
+          nnkit_hub.authenticators
+          nnkit_hub.roster_watch
           nnkit_hub.course_page nnkit_hub.exchange nnkit_hub.roster nnkit_hub.servers nnkit_hub.services
-          nnkit_hub.backup nnkit_hub.links nnkit_hub.lectures nnkit_hub.proxy nnkit_hub.reports nnkit_hub.roles
-          nnkit_hub.site nnkit_hub.die_with_parent nnkit_hub
+          nnkit_hub.backup nnkit_hub.links nnkit_hub.lectures nnkit_hub.proxy nnkit_hub.reports nnkit_hub.site
+          nnkit_hub.roles nnkit_hub.die_with_parent nnkit_hub
 grader    nnkit_grader.cli
           nnkit_grader.demo nnkit_grader.nbgrader_plugin
-          nnkit_grader.autograde nnkit_grader.report
+          nnkit_grader.autograde nnkit_grader.report nnkit_grader.verify
           nnkit_grader.run
           nnkit_grader.workers
           nnkit_grader.examiner
-          nnkit_grader.intake nnkit_grader.sandbox nnkit_grader.record
+          nnkit_grader.intake nnkit_grader.sandbox nnkit_grader.record nnkit_grader.conversations
+          nnkit_grader.translation
           nnkit_grader.course nnkit_grader.rpc nnkit_grader.sanitize nnkit_grader.compat nnkit_grader
-command   nnkit.cli nnkit.doctor nnkit.plugins nnkit
+command   nnkit.cli nnkit.course_folder nnkit.doctor nnkit.plugins nnkit
 view      nnkit.view
           nnkit.view.explorers
           nnkit.view.figures
@@ -44,7 +47,7 @@ check     nnkit.check nnkit.check.notebook nnkit.guesses
           nnkit.check.evidence
           nnkit.check.verdict nnkit.check.error_map nnkit.check.context nnkit.check.remote
 networks  nnkit.mlp nnkit.train nnkit.data nnkit.jax_path
-          nnkit.atomic_files nnkit.own_lines nnkit.rebinding nnkit.streams nnkit.text
+          nnkit.atomic_files nnkit.korean nnkit.language nnkit.own_lines nnkit.rebinding nnkit.streams nnkit.text
 maths     nnkit.graph nnkit.graphtext nnkit.jacobian nnkit.gates nnkit.numerical nnkit.arrays nnkit.renderers
 """
 """Rooms, a floor a line, the top one first; CONTRIBUTING.md quotes this table. A module belongs to the room with the

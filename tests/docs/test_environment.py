@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import re
 import shutil
@@ -19,14 +20,16 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import nnkit
 from helpers.paths import ROOT
+from nnkit_hub.servers import LEARNER, render_settings
 
 PACKAGES = {"nnkit": "pyproject.toml", "nnkit-grader": "grader/pyproject.toml", "nnkit-hub": "hub/pyproject.toml"}
 REPEATED = {"nnkit": ("learn",), "nnkit-grader": ()}
 """The packages whose dependencies environment.yml repeats, each with its extras."""
 CONDA = {"msgpack-python": "msgpack"}
 """What has another name there."""
-LOCKED = {"nnkit": ("learn", "dev"), "nnkit-grader": ("postgres", "cluster"), "nnkit-hub": ()}
+LOCKED = {"nnkit": ("learn", "site", "dev"), "nnkit-grader": ("postgres", "cluster"), "nnkit-hub": ()}
 """The packages whose dependencies requirements.lock pins, each with its extras."""
 
 Projects = dict[str, dict[str, Any]]
@@ -125,6 +128,9 @@ def test_the_packages_are_of_one_version_and_need_one_another_in_it(projects: Pr
         for name, project in projects.items()
     }
     assert own == {"nnkit": [], "nnkit-grader": [f"nnkit=={version}"], "nnkit-hub": [f"nnkit-grader=={version}"]}
+    assert version == nnkit.__version__
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text("utf-8")
+    assert f"\n## {version} (" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
 def test_every_package_brings_the_license_of_the_code(projects: Projects) -> None:
@@ -236,7 +242,18 @@ def test_make_alone_prints_every_target_with_a_line() -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("here", [(), ("chromium",), ("chromium", "bwrap"), ("chromium", "bwrap", "fonts", "venv")])
+SYSTEM_PACKAGES = {
+    "chromium": "chromium",
+    "bwrap": "bubblewrap",
+    "git": "git",
+    "pgrep": "procps",
+    "fonts": "fonts-dejavu-core",
+    "venv": "python3-venv",
+}
+"""What CI looks for, and the Debian package that it installs where that is missing."""
+
+
+@pytest.mark.parametrize("here", [(), ("chromium",), ("chromium", "bwrap", "pgrep"), tuple(SYSTEM_PACKAGES)])
 def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[str, ...]) -> None:
     programs, fonts = tmp_path / "bin", tmp_path / "fonts"
     programs.mkdir()
@@ -244,7 +261,7 @@ def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[st
     for tool in ("bash", "dirname", "id", "find", "grep"):
         (programs / tool).symlink_to(shutil.which(tool) or tool)
     stubs = {"make": "", "apt-get": 'echo "$@"', "sudo": '"$@"', "python3": f"exit {int('venv' not in here)}"}
-    for name, body in {**stubs, **dict.fromkeys({"chromium", "bwrap"} & set(here), "")}.items():
+    for name, body in {**stubs, **dict.fromkeys({*here} - {"fonts", "venv"}, "")}.items():
         (programs / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
         (programs / name).chmod(0o755)
     if "fonts" in here:
@@ -254,9 +271,9 @@ def test_ci_installs_each_package_that_is_missing(tmp_path: Path, here: tuple[st
     (tmp_path / ".ci" / "run").write_text(script)
     environ = {"PATH": str(programs), "FONTS": str(fonts)}
     done = subprocess.run(["bash", ".ci/run"], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True)
-    needs = {"chromium": "chromium", "bwrap": "bubblewrap", "fonts": "fonts-dejavu-core", "venv": "python3-venv"}
     installed = [line.split()[4:] for line in done.stdout.splitlines() if line.startswith("install")]
-    assert installed == ([[needs[name] for name in needs if name not in here]] if set(needs) - set(here) else [])
+    missing = [package for name, package in SYSTEM_PACKAGES.items() if name not in here]
+    assert installed == ([missing] if missing else [])
 
 
 @pytest.mark.parametrize(
@@ -318,3 +335,11 @@ def test_make_lock_brings_its_own_uv() -> None:
     assert commands == [".venv/bin/pip"]
     assert ".venv/bin/uv pip compile" in done.stdout
     assert set(PACKAGES.values()) <= set(done.stdout.split())
+
+
+def test_code_is_wrapped_alike_wherever_a_learner_opens_it() -> None:
+    """JupyterLab reads one file with `make lab`, another with `--LabApp.app_settings_dir`, and a hub writes its own."""
+    folder = ROOT / ".jupyter/learner/labconfig"
+    settings = [(folder / name).read_text() for name in ("overrides.json", "default_setting_overrides.json")]
+    settings.append(render_settings(LEARNER)["labconfig/default_setting_overrides.json"])
+    assert all(json.loads(text) == json.loads(settings[0]) for text in settings)

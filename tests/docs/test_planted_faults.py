@@ -20,7 +20,7 @@ from planted_faults import Fault, Outcome
 FAULTS = planted_faults.read_faults()
 AREAS = {
     *("core", "check", "diagnosis", "messages", "explorers", "jax", "intake", "sandbox", "rpc", "examiner", "workers"),
-    *("record", "report", "sanitize", "nbgrader_plugin", "release", "exchange", "hub", "cli"),
+    *("record", "report", "sanitize", "nbgrader_plugin", "release", "course", "exchange", "hub", "cli"),
 }
 
 

@@ -18,7 +18,6 @@ from spellchecker import SpellChecker
 
 from helpers.links import anchors, broken_links, headings, markdown, targets, without_code
 from helpers.paths import ROOT
-from nnkit_grader.course import bundle
 
 WORDS = Path(__file__).with_name("words.txt")
 PATTERNS = ("*.md", "docs/*.md", "notebooks/*.ipynb", "solutions/*/*.ipynb", "assignments/*/*.ipynb")
@@ -68,10 +67,6 @@ def known(word: str) -> bool:
 @prose_files
 def test_spelling(path: Path) -> None:
     assert misspelt(markdown(path)) == [], "correct it, or add the word to tests/docs/words.txt"
-
-
-def test_spelling_of_the_bundles_readme() -> None:
-    assert misspelt(bundle.LEARNERS_README) == []
 
 
 @pytest.mark.parametrize("wrong", ["gradeint", "recieve", "Jacobain", "derivitive", "multipled", "teh", "wieght's"])

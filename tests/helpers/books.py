@@ -33,6 +33,23 @@ def assert_of_nbgraders_version(address: str, folder: Path) -> None:
         Gradebook(gradebook.url, "nnkit").close()
 
 
+def read_auto_scores(path: Path) -> dict[str, dict[str, float | None]]:
+    """Return student → cell → automatic score; None for a cell that a grader must score."""
+    found: dict[str, dict[str, float | None]] = {}
+    with Gradebook(f"sqlite:///{path}") as book:
+        for student, cell, score, by_hand in book.db.execute(text(AUTO_SCORES)):
+            found.setdefault(student, {})[cell] = None if by_hand else score
+    return found
+
+
+AUTO_SCORES = """
+SELECT submitted_assignment.student_id, base_cell.name, grade.auto_score, grade.needs_manual_grade FROM grade
+JOIN submitted_notebook ON grade.notebook_id = submitted_notebook.id
+JOIN submitted_assignment ON submitted_notebook.assignment_id = submitted_assignment.id
+JOIN base_cell ON grade.cell_id = base_cell.id
+"""
+
+
 def versions(gradebook: CourseGradebook) -> list[str]:
     return gradebook.run_transaction(
         lambda session: list(session.scalars(text("SELECT version_num FROM alembic_version")))

@@ -93,7 +93,7 @@ def run_all_cells(page: Page, last: Locator | None = None) -> None:
     It tries again when the kernel has been idle for a while without that, because a kernel that has just started may
     miss the first request, or a part of it.
     """
-    begun = page.locator(".jp-InputPrompt").filter(has_text=re.compile(r"[*\d]")).first
+    begun = page.locator(".jp-CodeCell .jp-InputPrompt").first.filter(has_text=re.compile(r"[*\d]"))
     until = time.monotonic() + PATIENCE / 1000
     while time.monotonic() < until:
         page.keyboard.press("Escape")
@@ -122,13 +122,14 @@ def _appears(page: Page, wanted: Locator) -> bool:
 
 
 def wait_until_quiet(page: Page) -> None:
-    """Wait until the kernel has been idle for three seconds: all cells have run."""
-    quiet = 0
-    for _ in range(600):
-        page.wait_for_timeout(1000)
-        idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').count()
-        quiet = quiet + 1 if idle else 0
-        if quiet == 3:
+    """Wait until the kernel has been idle for a second, and no cell waits for it: all cells have run."""
+    idle = page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
+    waiting = page.locator(".jp-Notebook .jp-InputPrompt", has_text="*")
+    quiet, until = 0, time.monotonic() + 600
+    while time.monotonic() < until:
+        page.wait_for_timeout(200)
+        quiet = quiet + 1 if idle.count() and not waiting.count() else 0
+        if quiet == 5:
             return
     raise AssertionError("the notebook was still running after ten minutes")
 

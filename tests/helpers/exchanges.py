@@ -36,7 +36,7 @@ given = json.load(open({given!r}))
 c = get_config()
 c.JupyterHub.load_groups = given["groups"]
 c.JupyterHub.load_roles = [*build_roles(given["courses"]), {{"name": "registrar", "services": ["registrar"], "scopes": [
-    "admin:users", "tokens", "groups", "list:users", *given["scopes"]]}}]
+    "admin:users", "tokens", "groups", "list:users", "read:metrics", *given["scopes"]]}}]
 c.JupyterHub.services = [
     {{"name": "registrar", "api_token": given["token"]}},
     {{"name": "exchange", "url": given["exchange"], "command": given["command"]}},

@@ -19,7 +19,8 @@ def secret_lines(cell: dict) -> list[str]:
 
 
 def hidden_lines(path: Path) -> list[str]:
-    """The lines of hidden tests of an instructors' notebook."""
+    """The lines of hidden tests of an instructors' notebook, but for imports, which give nothing away."""
     source = "\n".join("".join(cell["source"]) for cell in json.loads(path.read_text(encoding="utf-8"))["cells"])
     regions = re.findall(r"### BEGIN HIDDEN TESTS\n(.*?)### END HIDDEN TESTS", source, re.DOTALL)
-    return [line.strip() for region in regions for line in region.splitlines() if len(line.strip()) > 12]
+    lines = [line.strip() for region in regions for line in region.splitlines()]
+    return [line for line in lines if len(line) > 12 and not line.startswith(("import ", "from "))]

@@ -14,16 +14,17 @@ import sys
 import sysconfig
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from tornado.httpclient import HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from helpers.paths import ROOT
 
@@ -31,6 +32,8 @@ COURSE = "nnkit"
 GRADER = f"grader-{COURSE}"
 TA, LEARNERS = "tom", ("ada", "ben", "cleo")
 MAX_WAIT_SECONDS = 600.0
+UNIT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""PATH of a systemd unit."""
 HAND_IN = """!cd ~ && nbgrader fetch_assignment ps1 --course nnkit 2>&1 | tail -1
 !cd ~ && nbgrader submit ps1 --course nnkit 2>&1 | tail -3
 """
@@ -50,6 +53,21 @@ class Hub:
         """Log in as a user."""
         return Visitor(self, name)
 
+    def get_service_address(self, name: str) -> str:
+        port = json.loads((self.folder / "ports.json").read_text())[name]
+        return f"http://127.0.0.1:{port}/services/{name}/"
+
+    @contextmanager
+    def without_members(self, *names: str) -> Iterator[None]:
+        """Context manager in which these people are not on the roster."""
+        path = self.folder / "roster.csv"
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if line.split(",")[1] not in names))
+        try:
+            yield
+        finally:
+            path.write_text("".join(lines))
+
     def read_log(self) -> str:
         return (self.folder / "hub.log").read_text(errors="replace")
 
@@ -67,8 +85,9 @@ def demo_hub(folder: Path, python: str = sys.executable, port: int = 0) -> Itera
 def start_hub(folder: Path, python: str, port: int) -> Hub:
     command = [python, "-m", "nnkit.cli", "hub", "--folder", str(folder), "--port", str(port)]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+        command, cwd=ROOT, env=unit_environment(), umask=0o077, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, start_new_session=True,
+    )  # fmt: skip
     lines = []
     assert process.stdout
     for line in process.stdout:
@@ -81,6 +100,12 @@ def start_hub(folder: Path, python: str, port: int) -> Hub:
         process.communicate(timeout=300)
         raise AssertionError(output)
     return Hub(folder, address[0], process, output, dict(re.findall(r"log in as (\S+)\s+with (\S+)", output)))
+
+
+def unit_environment() -> dict[str, str]:
+    """Return the variables that a systemd unit has, and npm's settings; nothing else of the tests' environment."""
+    npm = {name: value for name, value in os.environ.items() if name.lower().startswith("npm_config_")}
+    return {"PATH": UNIT_PATH, "HOME": str(Path.home()), "LANG": "C.UTF-8", **npm}
 
 
 def stop_hub(hub: Hub) -> str:
@@ -146,8 +171,19 @@ class Visitor:
                 answer = self.web.post(answer.url, data=fields, headers={"Referer": answer.url}, timeout=300)
             if answer.ok and "jupyter-config-data" in answer.text:
                 return
-            time.sleep(1)
+            if answer.status_code in (424, 500):  # it did not answer in a minute: the machine is busy
+                self.get(f"/hub/spawn/{of}")
+            time.sleep(0.2)
         raise AssertionError(f"the server of {of} did not start: {answer.status_code} {answer.text[-300:]}")
+
+    def stop_server(self) -> None:
+        """Stop the user's own server, and wait until it has ended."""
+        (token,) = (one.value for one in self.web.cookies if one.name == "_xsrf" and one.path == "/hub/")
+        headers = {"X-XSRFToken": token or "", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
+        address = f"{self.hub.address}/hub/api/users/{self.name}/server"
+        while (answer := self.web.delete(address, headers=headers, timeout=300)).status_code == 202:
+            time.sleep(0.5)
+        assert answer.status_code in (204, 400, 404), answer.text
 
     def call(self, method: str, path: str, of: str = "", **options: Any) -> requests.Response:
         """Send a request to a user's server, as a page on it does."""
@@ -169,20 +205,29 @@ class Visitor:
         finally:
             self.call("DELETE", f"api/kernels/{kernel}", of)
 
-    async def _run(self, path: str, code: str) -> str:
+    @asynccontextmanager
+    async def open_socket(self, path: str) -> AsyncIterator[WebSocketClientConnection]:
+        """Context manager that opens a WebSocket, and waits at its end until the other side has closed it too.
+
+        Otherwise the event loop ends first, and the connection stays open until it is collected as garbage.
+        """
         prepared = self.web.prepare_request(requests.Request("GET", self.hub.address + path))
         address = self.hub.address.replace("http", "ws", 1) + path
         socket = await websocket_connect(HTTPRequest(address, headers={"Cookie": prepared.headers["Cookie"]}))
+        try:
+            yield socket
+        finally:
+            socket.close()
+            while await asyncio.wait_for(socket.read_message(), MAX_WAIT_SECONDS) is not None:
+                pass
+
+    async def _run(self, path: str, code: str) -> str:
         header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "session": "test", "username": self.name}
         content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
         message = {"header": {**header, "version": "5.3"}, "parent_header": {}, "metadata": {}, "content": content}
-        await socket.write_message(json.dumps({**message, "channel": "shell", "buffers": []}))
-        try:
+        async with self.open_socket(path) as socket:
+            await socket.write_message(json.dumps({**message, "channel": "shell", "buffers": []}))
             return await asyncio.wait_for(_collect_output(socket, header["msg_id"]), MAX_WAIT_SECONDS)
-        finally:
-            socket.close()
-            while await socket.read_message() is not None:
-                pass
 
 
 async def _collect_output(socket: Any, request: str) -> str:
@@ -203,6 +248,36 @@ async def _collect_output(socket: Any, request: str) -> str:
             return printed
 
 
+def measure_removal(hub: Hub, learner: Visitor, ta: Visitor) -> dict[str, float]:
+    """Remove a learner and a TA who have servers open from the roster; return place → seconds until it refuses them."""
+    token = learner.run("import os; print(os.environ['JUPYTERHUB_API_TOKEN'])").strip()
+    exchange = hub.get_service_address("exchange")
+    ask: dict[str, Callable[[], requests.Response]] = {
+        "exchange": lambda: requests.get(exchange, headers={"Authorization": f"token {token}"}, timeout=60),
+        "server": lambda: learner.call("GET", "api/contents", allow_redirects=False),
+        "hub": lambda: ta.get("/hub/token", allow_redirects=False),
+        "page": lambda: ta.get(f"/services/course-{COURSE}/", allow_redirects=False),
+        "formgrader": lambda: ta.call("GET", "formgrader/api/assignments", GRADER, allow_redirects=False),
+    }
+    assert {name: answer().status_code for name, answer in ask.items()} == dict.fromkeys(ask, 200)
+    refused: dict[str, float] = {}
+    with hub.without_members(learner.name, ta.name):
+        begun = time.monotonic()
+        while len(refused) < len(ask) and time.monotonic() < begun + 120:
+            time.sleep(0.2)
+            for name in ask.keys() - refused.keys():
+                if ask[name]().status_code in (302, 401, 403):
+                    refused[name] = time.monotonic() - begun
+        home = hub.folder / "homes" / learner.name
+        while find_processes(home) and time.monotonic() < begun + 120:
+            time.sleep(0.2)
+        assert find_processes(home) == [], "the removed learner's server goes on"
+        for name in (learner.name, ta.name):
+            with pytest.raises(AssertionError, match="cannot log in: 403"):
+                hub.log_in(name)
+    return refused
+
+
 def is_alive(pid: int) -> bool:
     """Return True if a process runs (a zombie does not)."""
     try:
@@ -210,6 +285,11 @@ def is_alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def read_command(pid: int) -> bytes:
+    """Return the words of a process's command, each of which ends with a zero byte."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def find_processes(folder: Path) -> list[int]:

@@ -213,7 +213,8 @@ def _judge_parts(answer: Answer, verdict: Verdict, parts: list[Part], shown: Poi
     points = _choose_points(answer, shown)
     for part in parts:
         gradients = [answer.names.index(name) for name in part.gradients]
-        if points and not set(verdict.mistakes) & BEHAVIOUR and not _is_tiny(verdict):
+        behaves = set(verdict.mistakes) & BEHAVIOUR or "too few digits" in part.says
+        if points and not behaves and not _is_tiny(verdict):
             for k in gradients:
                 if not any(p.is_wrong(k) for p in (*points, *answer.points)):
                     yield f"{answer.names[k]} is right at every point that was asked about"

@@ -26,8 +26,8 @@ def recording(original, path):
         value = list(value.values()) if hasattr(value, "values") and not hasattr(value, "shape") else value
         return np.asarray(value, dtype=float).tolist()
 
-    def check_value(actual, expected, name="the value", rtol=1e-6):
-        verdict = original(actual, expected, name=name, rtol=rtol)
+    def check_value(actual, expected, name="the value", rtol=1e-6, **more):
+        verdict = original(actual, expected, name=name, rtol=rtol, **more)
         caller = sys._getframe(1)
         cell = "".join(linecache.getlines(caller.f_code.co_filename))  # IPython keeps the text of each cell there
         if verdict.passed and cell:

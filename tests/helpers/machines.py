@@ -14,7 +14,7 @@ def busy() -> Iterator[None]:
     """Context manager in which every core is overloaded by loops, each in a session of its own."""
     loops = [
         subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
-        for _ in range(2 * len(os.sched_getaffinity(0)))
+        for _ in range(3 * len(os.sched_getaffinity(0)))
     ]
     try:
         yield

@@ -25,9 +25,14 @@ TEST = cell(
 WORDS = cell("Because.", "w", "markdown", grade=True, solution=True, points=2)
 
 
+CONFIG = "c = get_config()\nc.CourseDirectory.source_directory = 'solutions'\n"
+
+
 def made(folder: Path, *cells: dict[str, Any], name: str = "hw", **metadata: Any) -> Path:
     """A course folder with one assignment of these cells."""
     notebook = {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
     (folder / "solutions" / name).mkdir(parents=True, exist_ok=True)
+    if not (folder / "nbgrader_config.py").exists():
+        (folder / "nbgrader_config.py").write_text(CONFIG)
     (folder / "solutions" / name / f"{name}.ipynb").write_text(json.dumps(notebook), encoding="utf-8")
     return folder

@@ -35,6 +35,8 @@ class Point:
     inputs: tuple[Any, ...]
     upstream: np.ndarray
     returned: tuple[np.ndarray, ...]
+    whole: frozenset[int] = frozenset()
+    """The gradients that came back as whole numbers."""
 
     @cached_property
     def right(self) -> tuple[np.ndarray, ...]:
@@ -263,7 +265,8 @@ class Answer:
             return None
         if len(arrays) != len(self.wrt) or any(part is None for part in parts):
             return None
-        return Point(self, inputs, np.array(upstream, dtype=float), arrays)
+        whole = frozenset(k for k, part in enumerate(parts) if np.asarray(part).dtype.kind in "iub")
+        return Point(self, inputs, np.array(upstream, dtype=float), arrays, whole)
 
 
 def _ready(x: Any) -> Any:

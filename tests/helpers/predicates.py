@@ -147,9 +147,12 @@ def wrong_shape(point: Point, k: int) -> Judgement:
 def low_precision(point: Point, k: int) -> Judgement:
     """Off by little everywhere, or cut to whole numbers; but not left at 0."""
     w, r = point.returned[k], point.right[k]
-    left_at_0 = not any(np.any(p.returned[k]) for p in point.answer.points)
-    if w.shape != r.shape or (left_at_0 and np.any(np.abs(r) > 1e-9)):
+    if w.shape != r.shape:
         return False
+    left_at_0 = not any(np.any(p.returned[k]) for p in point.answer.points)
+    if left_at_0 and np.any(np.abs(r) > 1e-9):  # of numbers below 1, `astype(int)` leaves 0 too
+        small = all(np.all(np.abs(p.right[k]) < 1) for p in point.answer.points)
+        return None if small and k in point.whole else False
     whole = np.array_equal(w, np.trunc(r)) or np.array_equal(w, np.round(r))
     return bool(whole or np.max(np.abs(w - r)) <= 0.01 * max(float(np.max(np.abs(r))), 1e-9)) or None
 

@@ -24,6 +24,7 @@ PACKAGES = ("nnkit", "grader/nnkit_grader", "hub/nnkit_hub")
 
 PATTERNS = (
     *(f"{package}/**/*.{ending}" for package in PACKAGES for ending in ("py", "js", "css")),
+    *("website/*.md", "website/*.py", "website/static/*.js", "website/static/*.css"),
     *("*.md", "docs/*.md", "grader/*.md", "hub/*.md", "notebooks/*.ipynb", "solutions/*/*.ipynb", "solutions/*.py"),
     *("Makefile", ".ci/run", "environment.yml", "pyproject.toml", "*/pyproject.toml", "nbgrader_config.py"),
     *("postBuild", "deploy/**/*", "hub/deploy/**/*", "benchmarks/**/*.py", "tests/**/*.py"),
