@@ -32,12 +32,12 @@ def run_pytest(folder: Path, no_skips: str = "0", *more: str, **sources: str) ->
 
 
 @pytest.mark.parametrize(
-    ("source", "no_skips", "status"), [(SKIPPED, "1", 1), (SKIPPED, "0", 0), (PASSED, "1", 0)], ids=str
+    ("source", "no_skips", "status"), [(SKIPPED, "1", 6), (SKIPPED, "0", 0), (PASSED, "1", 0)], ids=str
 )
 def test_a_skip_fails_the_run_only_when_asked(tmp_path: Path, source: str, no_skips: str, status: int) -> None:
     done = run_pytest(tmp_path, no_skips, planted=source)
     assert done.returncode == status, done.stdout + done.stderr
-    assert done.stdout.count(LINE) == status
+    assert done.stdout.count(LINE) == (status == 6)
 
 
 SLOW = "import pytest\n\n\ndef test_plain():\n    pass\n\n\n@pytest.mark.hub\ndef test_hub():\n    pass\n"
@@ -83,3 +83,52 @@ def test_a_test_that_hangs_fails_with_its_stack_and_the_others_go_on(tmp_path: P
     done = run_pytest(tmp_path, "0", *options, hangs=HANGS, passed=PASSED)
     assert "1 failed, 2 passed" in done.stdout
     assert "in test_hangs" in done.stderr
+
+
+ONCE = """
+from pathlib import Path
+
+def test_busy(tmp_path):
+    seen = Path(__file__).with_name("seen")
+    first = not seen.exists()
+    seen.touch()
+    assert not first
+
+def test_right():
+    pass
+"""
+BROKEN = "def test_broken():\n    assert 1 > 2\n"
+
+
+@pytest.mark.parametrize(
+    ("sources", "no_skips", "status", "runs"),
+    [
+        ({"a": PASSED}, "0", 0, ["1 passed"]),
+        ({"a": PASSED, "once": ONCE}, "0", 0, ["1 failed, 2 passed", "1 passed"]),
+        ({"a": PASSED, "once": ONCE, "broken": BROKEN}, "0", 2, ["2 failed, 2 passed", "1 failed, 1 passed"]),
+        ({"skipped": SKIPPED, "once": ONCE}, "1", 2, ["1 failed, 1 passed, 1 skipped"]),
+        ({"typo": "import nothing_of_this_name\n"}, "0", 2, ["1 error"] * 2),
+    ],
+    ids=["passes", "passes alone", "fails alone too", "fails and skips", "cannot be imported"],
+)
+def test_make_test_runs_what_failed_once_more_alone(
+    tmp_path: Path, sources: dict[str, str], no_skips: str, status: int, runs: list[str]
+) -> None:
+    folder, venv = tmp_path / "suite", tmp_path / "venv"
+    folder.mkdir()
+    shutil.copy(CONFTEST, folder)
+    for name, source in sources.items():
+        (folder / f"test_{name}.py").write_text(source)
+    run = f'cd "{folder}" && exec "{sys.executable}" -m pytest -q --rootdir . "$@"'
+    for name, script in (("pytest", run), ("ruff", "exit 0")):
+        program = venv / "bin" / name
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+    (venv / ".dev").touch()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "MAKE", "MFLAGS"))}
+    environment = {**kept, "NNKIT_NO_SKIPS": no_skips, "PYTHONPATH": str(CONFTEST.parent)}
+    make = ["make", "-C", str(CONFTEST.parents[1]), "test", f"VENV={venv}"]
+    done = subprocess.run(make, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert re.findall(r"^(\d+ (?:passed|failed|error).*) in ", done.stdout, re.MULTILINE) == runs

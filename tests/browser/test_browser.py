@@ -17,14 +17,18 @@ def test_lecture_01_runs_in_jupyterlab_and_shows_its_drawings(lab: Lab) -> None:
     page = lab.page(1300, 1000)
     open_notebook(page, lab.address, "notebooks/01_computational_graphs.ipynb")
     drawing = page.locator(".jp-OutputArea-output svg[role=img]").first
-    run_all_cells(page, drawing)
-    wait_until_quiet(page)
+    errors = page.locator(".jp-OutputArea-output:has(.ansi-red-fg)")
+    for _ in range(2):
+        run_all_cells(page, drawing)
+        wait_until_quiet(page)
+        # JupyterLab interrupts a kernel that it replaces; on a busy machine that may be the one that runs the cells.
+        if not any("KeyboardInterrupt" in error for error in errors.all_text_contents()):
+            break
     scroll_to(page, drawing)
     page.wait_for_timeout(500)
     page.screenshot(path=str(PICTURES / "lecture_01.png"))
     assert drawing.locator("title").count() == 1
-    errors = page.locator(".jp-OutputArea-output:has(.ansi-red-fg)").all_text_contents()
-    assert not errors, errors[0][-1500:]
+    assert not errors.count(), errors.first.text_content()[-1500:]
     assert page.locator("[data-mime-type='application/vnd.jupyter.stderr']").all_text_contents() == []
     page.close()
 
