@@ -81,6 +81,20 @@ def test_the_outputs_of_a_cell_have_a_bound() -> None:
     assert "too much output" in fitted[-1]["text"]
 
 
+def test_an_error_after_too_much_output_is_kept() -> None:
+    shown: dict[str, Any] = {"output_type": "display_data", "data": {"text/plain": "x" * 200_000}}
+    error = {
+        "output_type": "error",
+        "ename": "KeyError",
+        "evalue": "'a'",
+        "traceback": ["y" * 10**6] * 200 + ["KeyError"],
+    }
+    *_, note, last = fit_outputs([*[shown] * 30, error])
+    assert "too much output" in note["text"]
+    assert last["traceback"][-1] == "KeyError"
+    assert sum(map(len, last["traceback"])) < MAX_CELL_CHARACTERS
+
+
 @pytest.mark.parametrize(
     ("html", "left"),
     [
