@@ -113,8 +113,10 @@ def test_bytes_come_back_as_they_were_sent(echoing: Sandbox) -> None:
         assert receive(child.channel, len(part)) == part
     child.channel.shutdown(socket.SHUT_WR)
     assert receive(child.channel, 1) == b""
-    child.kill()
+    while child.check_end() is None:  # its channel ends before it does
+        time.sleep(0.01)
     assert child.check_end() == "exit status 0"
+    child.kill()
 
 
 def test_a_flood_that_is_not_read_holds_up_no_one_else(echoing: Sandbox) -> None:
