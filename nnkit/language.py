@@ -63,7 +63,7 @@ def to_say(sentence: str) -> str:
 @contextmanager
 def speaking(language: str) -> Iterator[None]:
     """Speak a language in a block of code; one without a catalogue is English."""
-    token = _chosen.set(_find_code(language) or ENGLISH)
+    token = _chosen.set(find_code(language) or ENGLISH)
     try:
         yield
     finally:
@@ -86,16 +86,16 @@ def read_notebook_language(metadata: Mapping[str, Any]) -> str:
     """Return the language that `nnkit translate` wrote into a notebook's metadata; "" if there is none."""
     own = metadata.get("nnkit") if isinstance(metadata, Mapping) else None
     language = own.get("language") if isinstance(own, dict) else None
-    return _find_code(language) if isinstance(language, str) else ""
+    return find_code(language) if isinstance(language, str) else ""
 
 
 @cache
 def _choose(chosen: str, variable: str) -> str:
-    code = chosen or _find_code(variable) or _find_in_notebook() or _find_in_locale()
+    code = chosen or find_code(variable) or _find_in_notebook() or _find_in_locale()
     return code if code and (CATALOGUES / f"{code}.mo").exists() else ENGLISH
 
 
-def _find_code(language: str) -> str:
+def find_code(language: str) -> str:
     """Return the code in a locale's name: "ko" for "ko_KR.UTF-8"; "" for "C" and "POSIX"."""
     found = re.match(r"[a-z]{2,3}(?![a-z])", language.strip().lower())
     return found[0] if found else ""
@@ -113,7 +113,7 @@ def _find_in_notebook() -> str:
 def _find_in_locale() -> str:
     for variable in ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         if value := os.environ.get(variable):
-            return _find_code(value)
+            return find_code(value)
     return ""
 
 

@@ -110,7 +110,7 @@ def _add_roster(sub: argparse.ArgumentParser) -> None:
             one.add_argument("--course-id", default="", help="name of the course (default: that of --course, or nnkit)")
         if name == "add":
             one.add_argument("--role", default="learner", help="learner or grader (default: %(default)s)")
-            for detail in ("first-name", "last-name", "email", "section"):
+            for detail in ("first-name", "last-name", "email", "section", "language"):
                 one.add_argument(f"--{detail}", default="")
         if name == "rename":
             one.add_argument("name", help="the new name")
@@ -128,5 +128,5 @@ ROSTER_CHANGES = {
     "drop": "remove a person from a course",
     "rename": "give a person another name: roster, gradebook (--course), exchange (--exchange)",
     "extend": "extend an assignment's due date for one learner",
-    "fill": "write names, e-mail addresses and sections from the roster into the gradebook",
+    "fill": "write names, e-mail addresses, sections and languages from the roster into the gradebook",
 }

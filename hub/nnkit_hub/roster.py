@@ -1,7 +1,7 @@
 """The roster: a file of lines `course,user,role`, with the role learner or grader; further columns are optional.
 
-    course,user,role,first_name,last_name,email,section
-    nnkit,ada,learner,Ada,Lovelace,ada@example.org,A
+    course,user,role,first_name,last_name,email,section,language
+    nnkit,ada,learner,Ada,Lovelace,ada@example.org,A,ko
     nnkit,tom,grader
 
 The hub looks every few seconds whether it has changed (roster_watch.py), so changes need no restart. Only users on the
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from traitlets.log import get_logger
 
+from nnkit.language import find_code
 from nnkit_hub.roles import get_course_account, get_grader_group, get_learner_group
 
 HEADER = ["course", "user", "role"]
@@ -90,6 +91,8 @@ class Member:
     last_name: str = ""
     email: str = ""
     section: str = ""
+    language: str = ""
+    """Code of the language in which a learner gets feedback."""
 
 
 OPTIONAL_COLUMNS = [field.name for field in fields(Member)][len(HEADER) :]
@@ -133,11 +136,13 @@ def _read_member(where: str, columns: list[str], row: list[str], courses: Collec
 
 
 def find_member_fault(member: Member, courses: Collection[str] = ()) -> str:
-    """Return what is wrong with a member's role or name on a hub with these courses; "" if nothing is."""
+    """Return what is wrong with a member's role, name or language on a hub with these courses; "" if nothing is."""
     if member.role not in GROUPS_BY_ROLE:
         return f"a role is {' or '.join(GROUPS_BY_ROLE)}, not {member.role!r}"
     if not member.user:
         return "'' cannot be in a course: the name is empty"
+    if member.language and not find_code(member.language):
+        return f"a language is a code such as ko, not {member.language!r}"
     for course in (member.course, *courses):
         if member.user.lower() == get_course_account(course):
             return f"{member.user!r} cannot be in a course: it is the account of {course}"

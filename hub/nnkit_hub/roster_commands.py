@@ -1,7 +1,8 @@
 """`nnkit roster`: who is in the class, in the roster's file and in nbgrader's gradebook.
 
-The admin changes the roster's file; names, sections and e-mail addresses in it go to the gradebook of the course folder
-that is given, written as the folder's owner. Graders extend due dates on the server of the course's account.
+The admin changes the roster's file; names, sections, e-mail addresses and languages in it go to the gradebook and
+students.csv of the course folder that is given, written as the folder's owner. Graders extend due dates on the server
+of the course's account.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from nnkit.text import format_count
 from nnkit_grader.course.students_file import STUDENTS_FILE, read_students
 from nnkit_hub.roster import GROUPS_BY_ROLE, HEADER, Member, find_member_fault, parse_members, read_members
 
-DETAILS = ("first_name", "last_name", "email", "section")
+DETAILS = ("first_name", "last_name", "email", "section", "language")
 DEFAULT_COURSE = "nnkit"
 
 
@@ -195,7 +196,7 @@ def _rename_in_exchange(folder: Path, course: str, moves: list[Path], former: st
 
 
 def fill_gradebook(path: Path, course: Path) -> str:
-    """Write names, e-mail addresses and sections of a course's learners into its gradebook and students.csv.
+    """Write names, e-mail addresses, sections and languages of a course's learners into its gradebook and students.csv.
 
     What the roster leaves empty, and lines of students.csv for others, stay as they are.
     """
@@ -214,7 +215,8 @@ def fill_gradebook(path: Path, course: Path) -> str:
 def _fill_students(path: Path, learners: list[Member]) -> None:
     """Merge learners into students.csv by their ids."""
     rows, columns = read_students(path) if path.is_file() else ([], ["id"])
-    columns += [name for name in DETAILS if name not in columns]
+    known = [name for name in DETAILS if any(getattr(one, name) for one in learners)]
+    columns += [name for name in known if name not in columns]
     by_id = {row["id"]: row for row in rows}
     for one in learners:
         if one.user not in by_id:

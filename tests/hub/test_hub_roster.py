@@ -14,6 +14,7 @@ from nbgrader.api import Gradebook
 from helpers import classes
 from nnkit import cli
 from nnkit_grader.course import release as courses
+from nnkit_grader.course.students_file import read_languages
 from nnkit_hub.exchange.store import Store
 
 ROSTER = """course,user,role,first_name,last_name,email,section
@@ -155,6 +156,22 @@ def test_a_file_of_students_that_a_ta_made_keeps_what_the_roster_does_not_know(r
     assert students.stat().st_mode & 0o777 == 0o640
     assert change(roster, "rename", "ada", "eva", *given) == 0
     assert [line.split(",")[:2] for line in students.read_text().splitlines()[1:3]] == [["eva", "A"], ["ben", "ada"]]
+
+
+def test_the_language_of_a_learner_reaches_the_file_of_students(
+    roster: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There, grading looks for it; the column is there only where a learner has a language."""
+    course = classes.course(tmp_path / "course")
+    name = courses.open_course(course).coursedir.course_id
+    roster.write_text(ROSTER.replace("nnkit", name))
+    assert change(roster, "fill", "--course", str(course)) == 0
+    assert "language" not in (course / "students.csv").read_text()
+    words = ["add", "eva", "--language", "ko", "--course", str(course)]
+    assert change(roster, *words) == 0
+    assert read_languages(course) == {"eva": "ko"}
+    assert change(roster, "add", "zoe", "--language", "Korean") == 2
+    assert "a language is a code such as ko, not 'Korean'" in capsys.readouterr().err
 
 
 def test_names_in_capitals_are_those_that_the_hub_knows(roster: Path) -> None:

@@ -6,8 +6,10 @@ import csv
 from itertools import zip_longest
 from pathlib import Path
 
+from nnkit.language import find_code
+
 STUDENTS_FILE = "students.csv"
-"""Columns id, first_name, last_name, section and others, of which the first is required."""
+"""Columns id, first_name, last_name, section, language and others, of which the first is required."""
 
 
 def read_students(path: Path, errors: str = "strict") -> tuple[list[dict[str, str]], list[str]]:
@@ -22,3 +24,13 @@ def read_students(path: Path, errors: str = "strict") -> tuple[list[dict[str, st
         raise ValueError(f"{path} has no column named id in its first line.")
     rows = [row for row in lines[1:] if any(row)]
     return [dict(zip_longest(columns, row[: len(columns)], fillvalue="")) for row in rows], columns
+
+
+def read_languages(root: Path) -> dict[str, str]:
+    """Return student → code of the language that students.csv in a course folder names; none for an empty field.
+
+    Raises ValueError for a malformed file.
+    """
+    path = root / STUDENTS_FILE
+    rows = read_students(path, errors="replace")[0] if path.is_file() else []
+    return {row["id"]: code for row in rows if (code := find_code(row.get("language", "")))}

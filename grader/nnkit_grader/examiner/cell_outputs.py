@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from nnkit.check import Verdict, WrongDerivative
+from nnkit.language import say
 from nnkit_grader.examiner.run_cell import CellTimeout
 from nnkit_grader.rpc.connection import ProcessLost
 
@@ -46,9 +47,9 @@ def _describe_error(fault: BaseException) -> list[str]:
     if isinstance(fault, WrongDerivative):
         return [fault.verdict.first_line()]
     if isinstance(fault, ProcessLost):
-        return [f"The test could not be finished: {fault}."]
+        return [say("The test could not be finished: {reason}.", reason=fault)]
     if isinstance(fault, CellTimeout):
-        return ["The test did not end in time."]
+        return [say("The test did not end in time.")]
     trace = getattr(fault, "learners_trace", "")
     return [f"{type(fault).__name__}: {_read_message(fault)}", *trace.splitlines()]
 

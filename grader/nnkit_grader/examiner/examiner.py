@@ -35,7 +35,7 @@ from nnkit.check.notebook.missing_names import (
 )
 from nnkit.check.points import CellValue, describe_bad_value, earn_points, read_value
 from nnkit.check.verdict import collecting_verdicts, list_verdicts
-from nnkit.language import current_language, speaking
+from nnkit.language import current_language, say
 from nnkit_grader.conversations.memorable import MemorableCell, find_memorable
 from nnkit_grader.conversations.memory import ConversationMemory, TestPlace
 from nnkit_grader.conversations.outcome import TestOutcome
@@ -125,7 +125,6 @@ def examine_submission(
     memory = memory or ConversationMemory()
     examination = Examination(assignment, submission, start, seconds, budget or CleaningBudget(), memory, seed)
     with (
-        speaking(assignment.language or current_language()),
         contextlib.closing(examination),
         reseed_generators(seed),
         silence_warnings(),
@@ -144,15 +143,23 @@ def examine_submission(
         needs_review=submission.needs_review,
         doubts=dict(weigh_doubts(assignment, submission, examination.not_imported, examination.misnamed, cells)),
         seconds=time.monotonic() - began,
+        language=current_language(),
     )
 
 
 def refuse_submission(assignment: Assignment, refused: RefusedSubmission, seed: int) -> Result:
     """Return the result of a file that cannot be run: the course's cells without an answer, and no points."""
     cells = tuple(_make_unanswered(cell) for cell in assignment.cells)
-    doubts = {cell.grade_id: "The submission was not run." for cell in assignment.cells if cell.points}
+    doubts = {cell.grade_id: say("The submission was not run.") for cell in assignment.cells if cell.points}
     return Result(
-        assignment.name, refused.digest, assignment.digest, seed, cells, refused=refused.sentence, doubts=doubts
+        assignment.name,
+        refused.digest,
+        assignment.digest,
+        seed,
+        cells,
+        refused=refused.sentence,
+        doubts=doubts,
+        language=current_language(),
     )
 
 
@@ -288,9 +295,15 @@ class Examination:
         outputs += self.learner.run(count, tolerate_errors(source), cell.id)
         lost = self.find_missing_names(cell, source)
         if missing - lost:
-            self.repairs.append(f"The cell {cell.id!r} ended with {quote_value(error)}: the rest of it was run.")
+            self.repairs.append(
+                say(
+                    "The cell {cell!r} ended with {error}: the rest of it was run.",
+                    cell=cell.id,
+                    error=quote_value(error),
+                )
+            )
         if error in IMPORT_ERRORS:
-            lack = f"The cell {cell.id!r} imports what is not here."
+            lack = say("The cell {cell!r} imports what is not here.", cell=cell.id)
             self.not_imported = dict.fromkeys(lost, lack) | self.not_imported
         return outputs
 
@@ -545,7 +558,11 @@ class Examination:
 
 def _describe_cell(cell: SubmittedCell, is_short: bool) -> DefiningCell:
     first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
-    label = f"the cell {cell.id!r}" if cell.kind != "added" else f"the cell that begins {quote_value(first[:50])}"
+    label = (
+        say("the cell {id!r}", id=cell.id)
+        if cell.kind != "added"
+        else say("the cell that begins {text}", text=quote_value(first[:50]))
+    )
     return DefiningCell(label, cell.source if cell.cell_type == "code" and is_short else "")
 
 

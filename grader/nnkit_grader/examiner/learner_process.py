@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
+from nnkit.language import current_language, say
 from nnkit_grader.examiner.cell_outputs import make_error_output
 from nnkit_grader.rpc.connection import Connection, ProcessLost
 from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
@@ -82,14 +83,18 @@ class LearnerProcess:
         self.close()
         if self.starts == self.max_starts:
             raise ProcessLost(
-                f"the process that runs this submission was lost {MAX_PROCESS_STARTS} times, and is not started again"
+                say(
+                    "the process that runs this submission was lost {number} times, and is not started again",
+                    number=MAX_PROCESS_STARTS,
+                )
             )
         if self.clock() >= self.compute_deadline():
-            raise ProcessLost("the time was up")
+            raise ProcessLost(say("the time was up"))
         self.starts += 1
         self.child = self.start()
         self.current = Connection(self.child.channel, self.clock, self.operators, self.listens)
         self.current.stream.deadline = self.compute_deadline()
+        self.current.request("language", current_language())
         for file, content in self.files.items():
             self.current.request("files", [file], [content])
         for count, source, name in self.ran:
@@ -101,7 +106,7 @@ class LearnerProcess:
         try:
             self.connect()
         except ProcessLost as loss:
-            return [make_error_output("NotRun", f"This cell was not run: {loss}.")]
+            return [make_error_output("NotRun", say("This cell was not run: {reason}.", reason=loss))]
         self.ran.append((count, source, name))
         outputs = self._try_cell(count, source, name)
         return [make_error_output("Ended", self.events[-1])] if outputs is None else outputs
@@ -115,7 +120,11 @@ class LearnerProcess:
             return current.run_test(count, source, points)
         except ProcessLost as loss:
             self.lost_cells.add(name)
-            self.events.append(f"The test {name!r} was stopped: {loss}{self.describe_end()}.")
+            self.events.append(
+                say(
+                    "The test {test!r} was stopped: {reason}{ended}.", test=name, reason=loss, ended=self.describe_end()
+                )
+            )
             return 0.0, [make_error_output("Ended", self.events[-1])]
 
     def _try_cell(self, count: int, source: str, name: str) -> list[dict[str, Any]] | None:
@@ -126,7 +135,14 @@ class LearnerProcess:
             return self.current.run_cell(count, source)
         except ProcessLost:
             self.lost_cells.add(name)
-            self.events.append(f"The cell {name!r} was stopped: {self.current.lost}{self.describe_end()}.")
+            self.events.append(
+                say(
+                    "The cell {cell!r} was stopped: {reason}{ended}.",
+                    cell=name,
+                    reason=self.current.lost,
+                    ended=self.describe_end(),
+                )
+            )
             return None
 
     def describe_end(self) -> str:
@@ -156,7 +172,9 @@ class LearnerProcess:
             with contextlib.suppress(ProcessLost):
                 self.current.forget_arrays()
         if self.current is not None and self.current.lost:
-            self.events.append(f"During a test, {self.current.lost}{self.describe_end()}.")
+            self.events.append(
+                say("During a test, {reason}{ended}.", reason=self.current.lost, ended=self.describe_end())
+            )
             self.close()
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.bound_names import find_used_names
 from nnkit_grader.intake.stub_code import STUB_ERROR, is_stub
@@ -35,7 +36,7 @@ def weigh_doubts(
         sentence = submission.moved.get(cell.grade_id) or submission.doubts.get(cell.grade_id, "")
         sentence = sentence or _doubt_imports(cell, not_imported) or misnamed.get(cell.grade_id, "")
         if not sentence and earlier and cell.id in attempted and cell.trouble.startswith(UNFINISHED):
-            sentence = f"It may have failed because of an earlier exercise. {earlier}"
+            sentence = say("It may have failed because of an earlier exercise. {earlier}", earlier=earlier)
         if sentence:
             yield cell.grade_id, sentence
             earlier = earlier or sentence
@@ -49,6 +50,6 @@ def _find_attempted(assignment: Assignment, submission: Submission) -> set[str]:
 
 def _doubt_imports(cell: CellResult, not_imported: Mapping[str, str]) -> str:
     if module := MISSING_MODULE.match(cell.trouble):
-        return f"The answer imports {module[1]!r}, which is not here."
+        return say("The answer imports {module!r}, which is not here.", module=module[1])
     names = find_used_names(cell.source) & not_imported.keys() if cell.kind == "test" else set()
     return not_imported[min(names)] if names else ""

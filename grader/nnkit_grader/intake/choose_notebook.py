@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.intake.doubts import doubt_all
 from nnkit_grader.intake.find_answers import is_unanswered
@@ -65,11 +66,20 @@ def _add_sentences(
         return chosen
     name, right = quote_value(chosen.name), f"{assignment.notebook}.ipynb"
     listed = list_values([*(one.name for one in others), *unread], MAX_NAMED_FILES)
-    notes = [f"The notebook is called {name}; it was read as {right}."] if chosen.name != right else []
-    notes += [f"Only {name} counts, not {listed}."] if others else []
+    notes = (
+        [say("The notebook is called {name}; it was read as {right}.", name=name, right=right)]
+        if chosen.name != right
+        else []
+    )
+    notes += [say("Only {name} counts, not {listed}.", name=name, listed=listed)] if others else []
     doubts = chosen.read.doubts
     if unread or any(one.answers > 0 and one.raw != chosen.raw for one in others):
-        doubts = {**doubt_all(assignment.cells, f"There are answers in {listed}, too, beside {name}."), **doubts}
+        doubts = {
+            **doubt_all(
+                assignment.cells, say("There are answers in {listed}, too, beside {name}.", listed=listed, name=name)
+            ),
+            **doubts,
+        }
     return replace(chosen, read=replace(chosen.read, repairs=(*notes, *chosen.read.repairs), doubts=doubts))
 
 

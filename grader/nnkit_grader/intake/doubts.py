@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import CourseCell
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.intake.find_answers import find_answer_names, is_unanswered
@@ -102,7 +103,11 @@ def doubt_blank_texts(
     asked = {cell.id: cell for cell in course if cell.kind == "written"}
     for cell in cells if file_names else ():
         if cell.id in asked and is_unanswered(asked[cell.id], cell.source):
-            sentence = f"The cell {cell.id!r} has no answer, but there are files beside the notebook: {file_names}."
+            sentence = say(
+                "The cell {cell!r} has no answer, but there are files beside the notebook: {file_names}.",
+                cell=cell.id,
+                file_names=file_names,
+            )
             yield asked[cell.id].grade_id, sentence
 
 
@@ -111,16 +116,23 @@ def _doubt_written(
 ) -> str:
     assert cell.own is not None
     if cell.source is None:
-        return f"The cell {cell.own.id!r} is missing."
+        return say("The cell {cell!r} is missing.", cell=cell.own.id)
     if not cell.is_unanswered:
         return ""
     if any(other.is_extra for other in near):
-        return f"The cell {cell.own.id!r} has no answer, but something was added or edited near it."
+        return say("The cell {cell!r} has no answer, but something was added or edited near it.", cell=cell.own.id)
     released = list_released_lines(course)
     for other in placed:
         if other is not cell and holds_text(other.cell_type, other.text, released):
-            place = f"the cell {other.own.id!r}" if other.own is not None else "an added cell"
-            return f"The cell {cell.own.id!r} has no answer, but {place} has text that may be one."
+            if other.own is None:
+                return say(
+                    "The cell {cell!r} has no answer, but an added cell has text that may be one.", cell=cell.own.id
+                )
+            return say(
+                "The cell {cell!r} has no answer, but the cell {other!r} has text that may be one.",
+                cell=cell.own.id,
+                other=other.own.id,
+            )
     return ""
 
 
@@ -132,24 +144,30 @@ def _doubt_answer(
     test: int,
 ) -> str:
     assert answer.own is not None
-    where = f"The cell {answer.own.id!r}"
+    id = answer.own.id
     names = find_answer_names(answer.own, course)
     if any(names & find_implemented_names(cell.text) for cell in placed[test + 1 :] if cell.may_answer):
         if answer.is_unanswered:
-            return f"{where} has no answer, but a cell below the test has one."
+            return say("The cell {cell!r} has no answer, but a cell below the test has one.", cell=id)
         if names & find_implemented_names(answer.text):
-            return f"{where} is not the only one with an answer: there is another below the test."
-        return f"{where} does not define {list_values(sorted(names), MAX_NAMED_NAMES)}, but a cell below the test does."
+            return say(
+                "The cell {cell!r} is not the only one with an answer: there is another below the test.", cell=id
+            )
+        return say(
+            "The cell {cell!r} does not define {names}, but a cell below the test does.",
+            cell=id,
+            names=list_values(sorted(names), MAX_NAMED_NAMES),
+        )
     if has_conflict(answer.text):
-        return f"{where} has merge markers, and only one version of each conflict was run."
+        return say("The cell {cell!r} has merge markers, and only one version of each conflict was run.", cell=id)
     if not answer.is_unanswered:
         return ""
     if any(cell.own is None and cell.cell_type == "code" and cell.is_extra for cell in near):
-        return f"{where} has no answer, but code was added near it."
+        return say("The cell {cell!r} has no answer, but code was added near it.", cell=id)
     if any(cell.is_extra and _mentions(cell.text, names) for cell in placed):
-        return f"{where} has no answer, but one seems to stand in another cell."
+        return say("The cell {cell!r} has no answer, but one seems to stand in another cell.", cell=id)
     if _count_comments(answer.text) >= _count_comments(answer.own.released) + MIN_COMMENT_LINES:
-        return f"{where} has no answer but in its comments."
+        return say("The cell {cell!r} has no answer but in its comments.", cell=id)
     return ""
 
 

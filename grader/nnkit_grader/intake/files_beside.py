@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from nnkit.language import say, say_count
 from nnkit_grader.course.assignment import PLAIN_FILE_NAME, Assignment
 from nnkit_grader.course.submission_notes import NBGRADER_NOTES, RECEIPT_FILE
 from nnkit_grader.intake.safe_folder import SafeFolder, UnreadableSubmission
@@ -75,10 +76,14 @@ def read_files_beside(
             files[path] = content
     modules = [path for path in unused if path.endswith(".py")]
     others = [path for path in unused if path not in modules]
-    sentences += [_describe_unused(modules, "What the notebook needs has to stand in its cells.")] if modules else []
+    sentences += (
+        [_describe_unused(modules, say("What the notebook needs has to stand in its cells."))] if modules else []
+    )
     sentences += [_describe_unused(others, "")] if others else []
     imported = ", ".join(quote_value(path) for path in modules if _imports(code, path))
-    doubt = f"The notebook imports {imported}, which lay beside it and was not used." if imported else ""
+    doubt = (
+        say("The notebook imports {files}, which lay beside it and was not used.", files=imported) if imported else ""
+    )
     unread = list_values(others, MAX_LISTED_FILES) if others else ""
     return FilesBeside(pictures, files, tuple(sentences), doubt, unread)
 
@@ -95,10 +100,10 @@ def _read_picture(folder: SafeFolder, path: str, most: int) -> tuple[bytes, str]
     try:
         content = folder.read_path(path, most)
     except UnreadableSubmission as fault:
-        return b"", f"A picture is not shown: {fault}"
+        return b"", say("A picture is not shown: {reason}", reason=fault)
     if make_image(find_image_type(path), content):
         return content, ""
-    return b"", f"{quote_value(path)} is not shown: it is not the picture that its name says."
+    return b"", say("{path} is not shown: it is not the picture that its name says.", path=quote_value(path))
 
 
 def _opens(code: Iterable[str], path: str) -> bool:
@@ -120,6 +125,10 @@ def _imports(code: Iterable[str], path: str) -> bool:
 
 
 def _describe_unused(paths: Sequence[str], more: str) -> str:
-    verb, them = ("was", "it") if len(paths) == 1 else ("were", "them")
-    listed = list_values(paths, MAX_LISTED_FILES)
-    return f"{listed} {verb} not used: the assignment does not list {them}. {more}".strip()
+    sentence = say_count(
+        "{listed} was not used: the assignment does not list it.",
+        "{listed} were not used: the assignment does not list them.",
+        len(paths),
+        listed=list_values(paths, MAX_LISTED_FILES),
+    )
+    return f"{sentence} {more}".strip()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.submission_notes import NBGRADER_NOTES, RECEIPT_FILE
 from nnkit_grader.intake.choose_notebook import MAX_NAMED_FILES, Candidate, add_repair, choose_notebook
@@ -33,7 +34,7 @@ def open_submission(folder: Path, assignment: Assignment) -> Submission | Refuse
             timestamp, unknown_time = opened.read_timestamp()
             chosen, files, beside = next(_search_folder(opened, assignment), (None, {}, FilesBeside()))
             if chosen is not None and opened.path != folder:
-                chosen = add_repair(chosen, "The notebook lay beside the assignment's folder, not in it.")
+                chosen = add_repair(chosen, say("The notebook lay beside the assignment's folder, not in it."))
                 beside = FilesBeside()  # what lies there belongs to other assignments
             if chosen is None:
                 raise UnreadableSubmission(_describe_lack(opened, f"{assignment.notebook}.ipynb"))
@@ -95,7 +96,11 @@ def _search_folder(
         for name in opened.find_folders()[:MAX_FOLDERS]:
             with opened.open_folder(name) as below:
                 for found, files, beside in _search_folder(below, assignment, depth + 1):
-                    yield add_repair(found, f"The notebook lay in the folder {quote_value(name)}."), files, beside
+                    yield (
+                        add_repair(found, say("The notebook lay in the folder {name}.", name=quote_value(name))),
+                        files,
+                        beside,
+                    )
 
 
 def _read_beside(folder: SafeFolder, assignment: Assignment, read: Submission | RefusedSubmission) -> FilesBeside:
@@ -116,5 +121,9 @@ def _attach_pictures(cell: SubmittedCell, beside: FilesBeside) -> SubmittedCell:
 def _describe_lack(opened: SafeFolder, right: str) -> str:
     names = sorted(name for name in opened.list_names() if name not in (*NBGRADER_NOTES, RECEIPT_FILE))
     if not names:
-        return f"There is no {right} in the submission: its folder is empty."
-    return f"There is no {right} in the submission: {list_values(names, MAX_NAMED_FILES)} was handed in."
+        return say("There is no {right} in the submission: its folder is empty.", right=right)
+    return say(
+        "There is no {right} in the submission: {names} was handed in.",
+        right=right,
+        names=list_values(names, MAX_NAMED_FILES),
+    )

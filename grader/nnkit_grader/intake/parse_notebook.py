@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnkit.language import say
 from nnkit_grader.intake.read_json import UnreadableNotebook, read_json
 from nnkit_grader.sanitize.text import quote_value, replace_unstorable
 
@@ -53,30 +54,36 @@ def parse_notebook(raw: bytes) -> ParsedNotebook:
     read = read_json(raw)
     cells, repairs = _find_cell_list(read.value)
     if len(cells) > MAX_NOTEBOOK_CELLS:
-        raise UnreadableNotebook(f"The notebook has {len(cells)} cells; at most {MAX_NOTEBOOK_CELLS} are read.")
+        raise UnreadableNotebook(
+            say("The notebook has {number} cells; at most {most} are read.", number=len(cells), most=MAX_NOTEBOOK_CELLS)
+        )
     objects = [cell for cell in cells if isinstance(cell, dict)]
     if len(objects) < len(cells):
-        repairs.append(f"Entries that are not cells were left out ({len(cells) - len(objects)} times).")
+        repairs.append(
+            say("Entries that are not cells were left out ({number} times).", number=len(cells) - len(objects))
+        )
     found = [_make_raw_cell(cell) for cell in objects]
     strange = sum(not _is_text(cell.get("source", cell.get("input", ""))) for cell in objects)
     if strange:
-        repairs.append(f"Cells whose source is not text were read as empty ({strange} times).")
+        repairs.append(say("Cells whose source is not text were read as empty ({number} times).", number=strange))
     return ParsedNotebook(found, [*read.repairs, *repairs], read.doubt)
 
 
 def _find_cell_list(notebook: Any) -> tuple[list[Any], list[str]]:
     if not isinstance(notebook, dict):
-        raise UnreadableNotebook("The file is not a notebook: it has no list of cells.")
+        raise UnreadableNotebook(say("The file is not a notebook: it has no list of cells."))
     version, cells = notebook.get("nbformat"), notebook.get("cells")
     if not isinstance(cells, list) and isinstance(notebook.get("worksheets"), list):
         return list(_upgrade_version_3(notebook["worksheets"])), [
-            "The notebook is in nbformat 3 and was read as nbformat 4."
+            say("The notebook is in nbformat 3 and was read as nbformat 4.")
         ]
     if not isinstance(cells, list):
-        raise UnreadableNotebook("The file is not a notebook: it has no list of cells.")
+        raise UnreadableNotebook(say("The file is not a notebook: it has no list of cells."))
     if version == 4 and isinstance(version, int):
         return cells, []
-    return cells, [f"The notebook claims to be in nbformat {quote_value(version)}; it was read as nbformat 4."]
+    return cells, [
+        say("The notebook claims to be in nbformat {version}; it was read as nbformat 4.", version=quote_value(version))
+    ]
 
 
 def _upgrade_version_3(worksheets: list[Any]) -> Iterator[Any]:
@@ -96,7 +103,11 @@ def _make_raw_cell(cell: Mapping[str, Any]) -> RawCell:
     id, kind, metadata = cell.get("id"), cell.get("cell_type"), cell.get("metadata")
     source = _join_source(cell.get("source", cell.get("input", "")))
     if len(source) > MAX_CELL_CHARACTERS:
-        raise UnreadableNotebook(f"A cell has {len(source)} characters; at most {MAX_CELL_CHARACTERS} are read.")
+        raise UnreadableNotebook(
+            say(
+                "A cell has {number} characters; at most {most} are read.", number=len(source), most=MAX_CELL_CHARACTERS
+            )
+        )
     mark = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     attachments = cell.get("attachments")
     return RawCell(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
-from nnkit.text import format_count
+from nnkit.language import say, say_count
 from nnkit_grader.intake.merge_marks import has_conflict, resolve_conflicts
 
 MAX_FILE_BYTES = 100_000_000
@@ -64,11 +64,11 @@ def read_json(raw: bytes) -> ReadJson:
     text = _resolve_conflicts(_decode_text(raw, read), read)
     start = max(text.find("{"), 0)
     if text[:start].strip():
-        read.repairs.append("Text above the notebook was left out.")
+        read.repairs.append(say("Text above the notebook was left out."))
     read.value, rest = _parse_object(text[start:], read)
     if rest.strip():
-        read.repairs.append("Text below the notebook's last brace was left out.")
-        read.doubt = "Another notebook stands below it in the file." if '"cells"' in rest else read.doubt
+        read.repairs.append(say("Text below the notebook's last brace was left out."))
+        read.doubt = say("Another notebook stands below it in the file.") if '"cells"' in rest else read.doubt
     return read
 
 
@@ -93,19 +93,25 @@ def drop_outputs(raw: bytes) -> bytes:
 
 def _decode_text(raw: bytes, read: ReadJson) -> str:
     if len(raw) > MAX_FILE_BYTES:
-        raise UnreadableNotebook(f"The notebook is larger than {MAX_FILE_BYTES // 1_000_000} MB.")
+        raise UnreadableNotebook(say("The notebook is larger than {size} MB.", size=MAX_FILE_BYTES // 1000000))
     mark, encoding = next((pair for pair in ENCODINGS if raw.startswith(pair[0])), (b"", _guess_encoding(raw)))
     content = drop_outputs(raw[len(mark) :])
     if len(content) > MAX_NOTEBOOK_BYTES:
         size = MAX_NOTEBOOK_BYTES // 1_000_000
-        raise UnreadableNotebook(f"The notebook is larger than {size} MB without its outputs.")
+        raise UnreadableNotebook(say("The notebook is larger than {size} MB without its outputs.", size=size))
     try:
         text = content.decode(encoding, "surrogateescape" if encoding == "utf-8" else "strict")
     except UnicodeDecodeError as fault:
         named = encoding.upper().removesuffix("-LE").removesuffix("-BE")
-        raise UnreadableNotebook(f"The notebook is not text in {named} (at byte {fault.start + len(mark)}).") from None
+        raise UnreadableNotebook(
+            say(
+                "The notebook is not text in {encoding} (at byte {place}).",
+                encoding=named,
+                place=fault.start + len(mark),
+            )
+        ) from None
     if not text.strip():
-        raise UnreadableNotebook("The notebook is empty.")
+        raise UnreadableNotebook(say("The notebook is empty."))
     return _read_latin_1(text, read)
 
 
@@ -118,7 +124,13 @@ def _read_latin_1(text: str, read: ReadJson) -> str:
     """Return the text with bytes that are not UTF-8 read as Latin-1, as an editor may have written them."""
     fixed, count = re.subn("[\udc80-\udcff]", lambda found: chr(ord(found[0]) - 0xDC00), text)
     if count:
-        read.repairs.append(f"The notebook is not text in UTF-8: {format_count(count, 'byte')} read as Latin-1.")
+        read.repairs.append(
+            say_count(
+                "The notebook is not text in UTF-8: {number} byte read as Latin-1.",
+                "The notebook is not text in UTF-8: {number} bytes read as Latin-1.",
+                count,
+            )
+        )
     return fixed
 
 
@@ -126,8 +138,8 @@ def _resolve_conflicts(text: str, read: ReadJson) -> str:
     """Return the text with one side of each merge conflict: the first, or the second if the first is not JSON."""
     if not has_conflict(text):
         return text
-    read.repairs.append("The notebook has merge markers: one version of each conflict was read.")
-    read.doubt = "The notebook has merge markers, and only one version of each conflict was read."
+    read.repairs.append(say("The notebook has merge markers: one version of each conflict was read."))
+    read.doubt = say("The notebook has merge markers, and only one version of each conflict was read.")
     return resolve_conflicts(text, _is_json)
 
 
@@ -152,13 +164,13 @@ def _parse_object(text: str, read: ReadJson) -> tuple[Any, str]:
                 repaired = _repair_comma(repaired, fault)
             else:
                 if repaired is not text:
-                    read.repairs.append("The notebook is not JSON: commas were put right.")
+                    read.repairs.append(say("The notebook is not JSON: commas were put right."))
                 return value, repaired[end:]
         raise json.JSONDecodeError("Too many faults", repaired, 0)
     except json.JSONDecodeError as fault:
         return _parse_cut_off(text, decoder, fault, read), ""
     except (RecursionError, MemoryError):
-        raise UnreadableNotebook("The notebook is nested too deeply.") from None
+        raise UnreadableNotebook(say("The notebook is nested too deeply.")) from None
 
 
 def _repair_comma(text: str, fault: json.JSONDecodeError) -> str:
@@ -187,11 +199,13 @@ def _parse_cut_off(text: str, decoder: json.JSONDecoder, fault: json.JSONDecodeE
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise UnreadableNotebook(f"The notebook is not JSON (line {fault.lineno}): was it cut off?") from None
+        raise UnreadableNotebook(
+            say("The notebook is not JSON (line {line}): was it cut off?", line=fault.lineno)
+        ) from None
     read.repairs.append(
-        f"The notebook was cut off, or is not JSON (line {fault.lineno}): its complete cells were read."
+        say("The notebook was cut off, or is not JSON (line {line}): its complete cells were read.", line=fault.lineno)
     )
-    read.doubt = "The notebook was cut off, or is not JSON: only its complete cells were read."
+    read.doubt = say("The notebook was cut off, or is not JSON: only its complete cells were read.")
     return value
 
 
@@ -201,10 +215,15 @@ def _require_shallow(text: str) -> None:
     outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
     brackets = re.sub(r"[^][{}]+", "", outside)
     if len(brackets) > 2 * MAX_LISTS_AND_OBJECTS:
-        raise UnreadableNotebook(f"The notebook has more than {MAX_LISTS_AND_OBJECTS} lists and objects.")
+        raise UnreadableNotebook(
+            say("The notebook has more than {number} lists and objects.", number=MAX_LISTS_AND_OBJECTS)
+        )
     if max(accumulate(map(STEPS.__getitem__, brackets)), default=0) > MAX_NESTED_BRACKETS:
         raise UnreadableNotebook(
-            f"The notebook is nested too deeply: more than {MAX_NESTED_BRACKETS} brackets within one another."
+            say(
+                "The notebook is nested too deeply: more than {number} brackets within one another.",
+                number=MAX_NESTED_BRACKETS,
+            )
         )
 
 

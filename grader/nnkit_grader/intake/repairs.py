@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from nnkit.check.notebook.cells import NotebookCell
-from nnkit.text import format_count
+from nnkit.language import say, say_count, to_say
 from nnkit_grader.course.assignment import CourseCell
 from nnkit_grader.intake.match_cells import find_unmoved, is_edited
 from nnkit_grader.intake.parse_notebook import RawCell
@@ -29,30 +29,63 @@ def describe_repairs(
     pairs = [(course[number], raw[index]) for number, index in sorted(claimed.items())]
     missing = [cell for number, cell in enumerate(course) if number not in claimed and number not in found]
     kept = find_unmoved(claimed)
-    yield from _format_sentence("{} missing.", [c.id for c in missing if _asks_for_answer(c)])
+    yield from _format_sentence(
+        to_say("The cell {cells} was missing."),
+        to_say("The cells {cells} were missing."),
+        [c.id for c in missing if _asks_for_answer(c)],
+    )
     lost = [course[number].id for number in sorted(found) if number not in claimed]
-    yield from _format_sentence("{} found by what stands there, without an id.", lost)
-    yield from _format_sentence("{} missing and put back.", [c.id for c in missing if not _asks_for_answer(c)])
     yield from _format_sentence(
-        "{} moved and put back in place.", [course[n].id for n in sorted(claimed) if n not in kept]
+        to_say("The cell {cells} was found by what stands there, without an id."),
+        to_say("The cells {cells} were found by what stands there, without an id."),
+        lost,
     )
     yield from _format_sentence(
-        "{} edited: the course's version counts.", [c.id for c, r in pairs if c.locked and is_edited(c, r.source)]
+        to_say("The cell {cells} was missing and put back."),
+        to_say("The cells {cells} were missing and put back."),
+        [c.id for c in missing if not _asks_for_answer(c)],
     )
     yield from _format_sentence(
-        "{} changed to another type: the course's type counts.", [c.id for c, r in pairs if c.cell_type != r.cell_type]
+        to_say("The cell {cells} was moved and put back in place."),
+        to_say("The cells {cells} were moved and put back in place."),
+        [course[n].id for n in sorted(claimed) if n not in kept],
     )
     yield from _format_sentence(
-        "{} renamed: the course's id counts.", [c.id for c, r in pairs if r.id not in ("", c.id)]
+        to_say("The cell {cells} was edited: the course's version counts."),
+        to_say("The cells {cells} were edited: the course's version counts."),
+        [c.id for c, r in pairs if c.locked and is_edited(c, r.source)],
+    )
+    yield from _format_sentence(
+        to_say("The cell {cells} was changed to another type: the course's type counts."),
+        to_say("The cells {cells} were changed to another type: the course's type counts."),
+        [c.id for c, r in pairs if c.cell_type != r.cell_type],
+    )
+    yield from _format_sentence(
+        to_say("The cell {cells} was renamed: the course's id counts."),
+        to_say("The cells {cells} were renamed: the course's id counts."),
+        [c.id for c, r in pairs if r.id not in ("", c.id)],
     )
     copied = _find_copied(course, raw, {*claimed.values(), *found.values()})
-    yield from _format_sentence("{} duplicated: only one copy counts.", sorted(copied))
-    damaged = [c.id for c, r in pairs if c.grade_id and not isinstance(r.mark, dict)]
-    yield from _format_sentence("{} handed in without nbgrader's metadata: the course's metadata counts.", damaged)
-    gone = [c.grade_id for c in _find_unknown(course, raw, claimed) if _is_as_released(c)]
-    yield from _format_sentence("{} of another version of the assignment: no points are given there.", gone)
     yield from _format_sentence(
-        "{} handed in with changed nbgrader metadata: the course's metadata counts.",
+        to_say("The cell {cells} was duplicated: only one copy counts."),
+        to_say("The cells {cells} were duplicated: only one copy counts."),
+        sorted(copied),
+    )
+    damaged = [c.id for c, r in pairs if c.grade_id and not isinstance(r.mark, dict)]
+    yield from _format_sentence(
+        to_say("The cell {cells} was handed in without nbgrader's metadata: the course's metadata counts."),
+        to_say("The cells {cells} were handed in without nbgrader's metadata: the course's metadata counts."),
+        damaged,
+    )
+    gone = [c.grade_id for c in _find_unknown(course, raw, claimed) if _is_as_released(c)]
+    yield from _format_sentence(
+        to_say("The cell {cells} was of another version of the assignment: no points are given there."),
+        to_say("The cells {cells} were of another version of the assignment: no points are given there."),
+        gone,
+    )
+    yield from _format_sentence(
+        to_say("The cell {cells} was handed in with changed nbgrader metadata: the course's metadata counts."),
+        to_say("The cells {cells} were handed in with changed nbgrader metadata: the course's metadata counts."),
         [c.id for c, r in _find_forged(pairs)],
     )
 
@@ -60,12 +93,15 @@ def describe_repairs(
 def describe_code_repairs(cells: Sequence[SubmittedCell]) -> Iterator[str]:
     """Yield what was left out of the learner's code."""
     if stubs := sum(cell.repaired == "" for cell in cells):
-        one = stubs == 1
-        yield f"{format_count(stubs, 'stub')} {'was' if one else 'were'} not run: {'its' if one else 'their'} " + (
-            "answer stands above it." if one else "answers stand above them."
+        yield say_count(
+            "{number} stub was not run: its answer stands above it.",
+            "{number} stubs were not run: their answers stand above them.",
+            stubs,
         )
     yield from _format_sentence(
-        "{} run without a stub, or without merge markers, beside the answer.", [c.id for c in cells if c.repaired]
+        to_say("The cell {cells} was run without a stub, or without merge markers, beside the answer."),
+        to_say("The cells {cells} were run without a stub, or without merge markers, beside the answer."),
+        [c.id for c in cells if c.repaired],
     )
 
 
@@ -79,15 +115,20 @@ def describe_moved(
         test = next((n for n in range(number, len(course)) if course[n].kind == "test"), None)
         if course[number].kind != "answer" or test is None:
             continue
+        cell = course[number].id
         if index in owners:
-            place = f"in the cell {owners[index].id!r}"
+            sentence = say(
+                "The answer to {cell!r} stood in the cell {other!r}: it was run in its place.",
+                cell=cell,
+                other=owners[index].id,
+            )
         elif raw[index].cell_type != "code":
-            place = "in a text cell"
+            sentence = say("The answer to {cell!r} stood in a text cell: it was run in its place.", cell=cell)
         elif index > claimed.get(test, len(raw)) and raw[index].grade_id != course[number].grade_id:
-            place = "below its test"
+            sentence = say("The answer to {cell!r} stood below its test: it was run in its place.", cell=cell)
         else:
             continue
-        moved[course[test].grade_id] = f"The answer to {course[number].id!r} stood {place}: it was run in its place."
+        moved[course[test].grade_id] = sentence
     return moved
 
 
@@ -103,13 +144,17 @@ def describe_tampering(
     forged = [(cell, other) for cell, other in _find_forged(pairs) if not _is_from_release(other, older)]
     for cell, other in forged[:MAX_NAMED_CELLS]:
         changes = ", ".join(
-            f"{key} is {quote_value(value)}" for key, value in list(_find_changes(cell, other.mark or {}))[:3]
+            say("{key} is {value}", key=key, value=quote_value(value))
+            for key, value in list(_find_changes(cell, other.mark or {}))[:3]
         )
-        yield f"nbgrader's metadata of {cell.id!r} was changed: {changes}."
+        yield say("nbgrader's metadata of {cell!r} was changed: {changes}.", cell=cell.id, changes=changes)
     made_up = [cell for cell in _find_unknown(course, raw, claimed) if not _is_from_release(cell, older)]
     if made_up:
-        claim = "claims" if len(made_up) == 1 else "claim"
-        yield f"{format_count(len(made_up), 'cell')} that the course does not have {claim} points."
+        yield say_count(
+            "{number} cell that the course does not have claims points.",
+            "{number} cells that the course does not have claim points.",
+            len(made_up),
+        )
 
 
 def _find_unknown(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]) -> list[RawCell]:
@@ -130,11 +175,9 @@ def _is_from_release(cell: RawCell, older: bool) -> bool:
     return _is_as_released(cell) or (older and bool((cell.mark or {}).get("solution")))
 
 
-def _format_sentence(sentence: str, names: Sequence[str]) -> Iterator[str]:
+def _format_sentence(singular: str, plural: str, names: Sequence[str]) -> Iterator[str]:
     if names:
-        many = len(names) > 1
-        listed = list_values(names, MAX_NAMED_CELLS)
-        yield f"The cell{'s' if many else ''} {listed} " + sentence.format("were" if many else "was")
+        yield say(plural if len(names) > 1 else singular, cells=list_values(names, MAX_NAMED_CELLS))
 
 
 def _asks_for_answer(cell: CourseCell) -> bool:

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
+from nnkit.language import say, to_say
 from nnkit_grader.course.submission_notes import MAX_TIMESTAMP_BYTES, TIMESTAMP_FILE, parse_timestamp
 from nnkit_grader.intake.read_json import MAX_FILE_BYTES
 from nnkit_grader.sanitize.text import quote_value
@@ -23,12 +24,12 @@ CHECKPOINT = "-checkpoint."
 
 LINK_ERRORS = {errno.ELOOP, errno.EMLINK, errno.ENOTDIR}
 FILE_TYPES = (
-    (stat.S_ISLNK, "a symbolic link"),
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISLNK, to_say("a symbolic link")),
+    (stat.S_ISDIR, to_say("a folder")),
+    (stat.S_ISFIFO, to_say("a pipe")),
+    (stat.S_ISSOCK, to_say("a socket")),
 )
-UNKNOWN_TIME = "So the time of submission is not known, and it does not count as late."
+UNKNOWN_TIME = to_say("So the time of submission is not known, and it does not count as late.")
 
 
 class UnreadableSubmission(ValueError):
@@ -58,11 +59,13 @@ class SafeFolder:
         try:
             return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
         except FileNotFoundError:
-            raise UnreadableSubmission("There is no submission: the folder is missing.") from None
+            raise UnreadableSubmission(say("There is no submission: the folder is missing.")) from None
         except OSError as fault:
             if fault.errno in LINK_ERRORS:
-                raise UnreadableSubmission("The submission's folder is a link or a file.") from None
-            raise UnreadableSubmission(f"The submission's folder cannot be opened: {fault.strerror}.") from None
+                raise UnreadableSubmission(say("The submission's folder is a link or a file.")) from None
+            raise UnreadableSubmission(
+                say("The submission's folder cannot be opened: {reason}.", reason=fault.strerror)
+            ) from None
 
     def find_notebooks(self, wanted: str) -> list[str]:
         """Return the names of the notebooks, the one with the wanted name first; none of an editor's own copies."""
@@ -135,14 +138,16 @@ class SafeFolder:
                 return self._read_content(name, file.fileno(), most)
         except OSError as fault:
             if fault.errno in LINK_ERRORS:
-                raise UnreadableSubmission(f"{quote_value(name)} is a symbolic link.") from None
-            raise UnreadableSubmission(f"{quote_value(name)} cannot be read: {fault.strerror}.") from None
+                raise UnreadableSubmission(say("{name} is a symbolic link.", name=quote_value(name))) from None
+            raise UnreadableSubmission(
+                say("{name} cannot be read: {reason}.", name=quote_value(name), reason=fault.strerror)
+            ) from None
 
     @staticmethod
     def _require_file(name: str, status: os.stat_result) -> None:
         if not stat.S_ISREG(status.st_mode):
-            kind = next((name for is_type, name in FILE_TYPES if is_type(status.st_mode)), "a device")
-            raise UnreadableSubmission(f"{quote_value(name)} is {kind}, not a file.")
+            kind = next((name for is_type, name in FILE_TYPES if is_type(status.st_mode)), to_say("a device"))
+            raise UnreadableSubmission(say("{name} is {kind}, not a file.", name=quote_value(name), kind=say(kind)))
 
     @staticmethod
     def _read_content(name: str, fd: int, most: int) -> bytes:
@@ -150,8 +155,8 @@ class SafeFolder:
         while chunk := os.read(fd, 1 << 20):
             content += chunk
             if len(content) > most:
-                size = f"{most // 1_000_000} MB" if most >= 1_000_000 else f"{most} bytes"
-                raise UnreadableSubmission(f"{quote_value(name)} is larger than {size}.")
+                size = f"{most // 1_000_000} MB" if most >= 1_000_000 else say("{number} bytes", number=most)
+                raise UnreadableSubmission(say("{name} is larger than {size}.", name=quote_value(name), size=size))
         return bytes(content)
 
     def read_timestamp(self) -> tuple[str | None, str]:
@@ -161,7 +166,10 @@ class SafeFolder:
         try:
             content = self.read_file(TIMESTAMP_FILE, most=MAX_TIMESTAMP_BYTES)
         except UnreadableSubmission as fault:
-            return None, f"{fault} {UNKNOWN_TIME}"
+            return None, f"{fault} {say(UNKNOWN_TIME)}"
         time = parse_timestamp(content)
         said = quote_value(content.decode("utf-8", "replace").strip())
-        return time, "" if time else f"{TIMESTAMP_FILE} says {said}, which is no full date and time. {UNKNOWN_TIME}"
+        if time:
+            return time, ""
+        wrong = say("{file} says {said}, which is no full date and time.", file=TIMESTAMP_FILE, said=said)
+        return None, f"{wrong} {say(UNKNOWN_TIME)}"

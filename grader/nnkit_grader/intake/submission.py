@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import Assignment, CourseCell
 from nnkit_grader.intake.doubts import PlacedCell, doubt_all, find_doubts
 from nnkit_grader.intake.find_answers import find_answers
@@ -84,7 +85,9 @@ def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedS
     given = {cell.id: cell.released for cell in course if cell.kind == "given"}
     built = tuple(disarm_stubs(built, given)) if is_short else built
     placed = [_make_placed(course, cells, number, index) for number, index in places]
-    doubts = find_doubts(course, placed) if is_short else doubt_all(course, "The notebook is too long to be searched.")
+    doubts = (
+        find_doubts(course, placed) if is_short else doubt_all(course, say("The notebook is too long to be searched."))
+    )
     moved = describe_moved(course, cells, claimed, found)
     repairs = *describe_repairs(course, cells, claimed, found), *moved.values()
     return Submission(
@@ -101,7 +104,7 @@ def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedS
 def _doubt_match(course: Sequence[CourseCell], cells: Sequence[RawCell], matches: Mapping[int, int]) -> str:
     """Return a doubt about a notebook that has no cell of the assignment; a text may be any notebook's."""
     known = any(course[number].kind != "written" for number in matches)
-    return "" if known or not cells else "None of the notebook's cells is one of the assignment's."
+    return "" if known or not cells else say("None of the notebook's cells is one of the assignment's.")
 
 
 def _keep_edited_texts(

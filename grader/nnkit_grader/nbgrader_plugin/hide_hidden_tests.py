@@ -15,7 +15,7 @@ from nbgrader import utils
 from nbgrader.preprocessors import ClearHiddenTests
 from traitlets import List
 
-from nnkit.text import format_count
+from nnkit.language import say, say_count
 
 MIN_LINE_CHARACTERS = 10
 """Shorter hidden lines are not searched for in outputs: `x = 1` could occur anywhere."""
@@ -54,7 +54,7 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
             if self.begin_test_delimeter in line:
                 inside, count, indent = True, 0, line[: len(line) - len(line.lstrip())]
             elif self.end_test_delimeter in line:
-                kept += [f"{indent}# hidden tests: {format_count(count, 'line')}, run when graded"] if inside else []
+                kept += [f"{indent}# {_describe_hidden(count)}"] if inside else []
                 inside = False
             elif inside:
                 count += bool(line.strip())
@@ -70,6 +70,12 @@ class HideHiddenTests(ClearHiddenTests):  # type: ignore[misc]
                 inside = self.begin_test_delimeter in line
             else:
                 yield line, inside
+
+
+def _describe_hidden(lines: int) -> str:
+    return say_count(
+        "hidden tests: {number} line, run when graded", "hidden tests: {number} lines, run when graded", lines
+    )
 
 
 def _clean_output(output: Any, secrets: Sequence[str]) -> None:
@@ -95,5 +101,5 @@ def _format_last_line(error: Any) -> str:
 def _replace_hidden_lines(text: str, secrets: Sequence[str]) -> str:
     for secret in sorted(secrets, key=len, reverse=True):
         for form in (secret, html.escape(secret)):
-            text = text.replace(form, "(a hidden test)")
+            text = text.replace(form, say("(a hidden test)"))
     return text

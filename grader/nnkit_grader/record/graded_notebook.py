@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nnkit.language import say
 from nnkit_grader.course.assignment import KERNEL_METADATA, Assignment, CourseCell
 from nnkit_grader.record.results import CellResult, Result
 from nnkit_grader.sanitize.budget import CleaningBudget
@@ -30,7 +31,8 @@ def format_notebook(
     cells = [_format_cell(cell, course.get(cell.id), held.get(cell.id, {}), budget) for cell in result.cells]
     if result.refused or result.repairs or result.doubts:
         cells.insert(0, _format_notice(result))
-    metadata = {**KERNEL_METADATA, "nnkit": {"seed": result.seed, "submission": result.digest, "tests": result.tests}}
+    made = {"seed": result.seed, "submission": result.digest, "tests": result.tests, "language": result.language}
+    metadata = {**KERNEL_METADATA, "nnkit": made}
     return json.dumps({"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}, indent=1) + "\n"
 
 
@@ -52,9 +54,9 @@ def _format_cell(
 def _format_notice(result: Result) -> dict[str, Any]:
     """Return a first cell that says why the submission was not run, or what was repaired and what needs review."""
     parts = {
-        "This submission was not run, and needs review:": (result.refused,) if result.refused else (),
-        "Put right before this submission was run:": result.repairs,
-        "Needs review:": () if result.refused else dict.fromkeys(result.doubts.values()),
+        say("This submission was not run, and needs review:"): (result.refused,) if result.refused else (),
+        say("Put right before this submission was run:"): result.repairs,
+        say("Needs review:"): () if result.refused else dict.fromkeys(result.doubts.values()),
     }
     said = {head: [f"- {_escape_markdown(one)}" for one in sentences] for head, sentences in parts.items() if sentences}
     text = "\n\n".join(f"**{head}**\n\n" + "\n".join(lines) for head, lines in said.items())

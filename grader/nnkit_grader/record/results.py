@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-FORMAT = 4
+from nnkit.language import ENGLISH
+
+FORMAT = 5
 """Version of the JSON form and of the rule for points; a journal of another version is graded again."""
 
 
@@ -63,6 +65,8 @@ class Result:
     seconds: float = 0.0
     refused: str = ""
     """Reason why it was not run."""
+    language: str = ENGLISH
+    """Code of the language of its sentences and verdicts."""
     format: int = FORMAT
 
     @property

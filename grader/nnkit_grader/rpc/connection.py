@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from nnkit.check.remote import FLOAT_FAULTS, Call, CallResult, ResultRef
+from nnkit.language import say
 from nnkit_grader.rpc import codec
 from nnkit_grader.rpc.framing import BadReply, StreamClosed
 from nnkit_grader.rpc.operations import RESULT_TYPES
@@ -363,9 +364,9 @@ def _copy_into(mine: Any, new: Any) -> None:
 
 def _describe_loss(fault: BaseException) -> str:
     if isinstance(fault, StreamClosed):
-        return "the process that runs this submission ended"
+        return say("the process that runs this submission ended")
     if isinstance(fault, BadReply):
-        return f"the process that runs this submission answered out of order: {str(fault).rstrip('.')}"
+        return say("the process that runs this submission answered out of order: {fault}", fault=str(fault).rstrip("."))
     if isinstance(fault, TimeoutError):
-        return "the time was up"
-    return "a call was interrupted"
+        return say("the time was up")
+    return say("a call was interrupted")

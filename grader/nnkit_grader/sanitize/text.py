@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Sequence
 from typing import Any
 
+from nnkit.language import say
+
 UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 """Characters that a file in UTF-8 or a PostgreSQL text cannot hold: null, and lone surrogates."""
 
@@ -23,5 +25,7 @@ def quote_value(value: Any) -> str:
 
 def list_values(values: Sequence[Any], most: int) -> str:
     """Format learners' values for a sentence: at most so many of them, and the number of the others."""
-    more = f" and {len(values) - most} more" if len(values) > most else ""
-    return ", ".join(map(quote_value, values[:most])) + more
+    listed = ", ".join(map(quote_value, values[:most]))
+    return (
+        listed if len(values) <= most else say("{listed} and {number} more", listed=listed, number=len(values) - most)
+    )

@@ -1,4 +1,4 @@
-"""The sentences of the package nnkit, from its modules and scripts, and the compiled catalogue for looking them up."""
+"""The sentences of the packages, from their modules and scripts, and the compiled catalogue for looking them up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from nnkit_grader.translation.catalogue import Merged
 from nnkit_grader.translation.documents import Passage
 
 PACKAGE = "nnkit"
-"""The package's folder in a course, and the name of its catalogue."""
+"""The learners' package: its folder in a course, and the name of the catalogue of all packages."""
+FOLDERS = (PACKAGE, "grader/nnkit_grader", "hub/nnkit_hub")
+"""The folders of the packages in a course."""
 
 SAYING = {"say": 1, "to_say": 1, "say_count": 2}
 """Functions of nnkit.language that look sentences up → how many of their first arguments are sentences."""
@@ -30,12 +32,14 @@ FIELDS = {"title", "why", "nudge", "hint", "lesson", "says"}
 
 
 def list_sentences(course: Path) -> list[Passage]:
-    """Return the sentences of the course's copy of nnkit, each once, in the order of its files."""
+    """Return the sentences of the course's copies of the packages, each once, in the order of their files."""
     found: dict[Passage, None] = {}
-    for path in sorted((course / PACKAGE).rglob("*.py")):
-        found |= dict.fromkeys(find_sentences(path.read_text(encoding="utf-8")))
-    for path in sorted((course / PACKAGE).rglob("*.js")):
-        found |= dict.fromkeys(Passage("", text) for text in scripts.find_sentences(path.read_text(encoding="utf-8")))
+    for folder in FOLDERS:
+        for path in sorted((course / folder).rglob("*.py")):
+            found |= dict.fromkeys(find_sentences(path.read_text(encoding="utf-8")))
+        for path in sorted((course / folder).rglob("*.js")):
+            texts = scripts.find_sentences(path.read_text(encoding="utf-8"))
+            found |= dict.fromkeys(Passage("", text) for text in texts)
     return list(found)
 
 

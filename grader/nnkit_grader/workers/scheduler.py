@@ -17,6 +17,8 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nnkit.language import current_language, speaking
+from nnkit_grader.course.students_file import read_languages
 from nnkit_grader.intake.open_submission import open_submission, open_with_notes, read_time
 from nnkit_grader.record.journal import check_student_id
 from nnkit_grader.record.score_changes import compare_results
@@ -25,6 +27,7 @@ from nnkit_grader.workers.run_summary import RunSummary
 from nnkit_grader.workers.worker_client import CannotStart, WorkerDied
 
 if TYPE_CHECKING:
+    from nnkit_grader.record.results import Result
     from nnkit_grader.record.writer import ResultWriter
 
 MAX_EXAMINER_FAILURES = 2
@@ -62,6 +65,7 @@ class Scheduler:
     ):
         self.executor, self.writer, self.seed, self.show_progress = executor, writer, seed, show_progress
         self.summary = RunSummary(notebook=writer.assignment.notebook)
+        self.languages = read_languages(writer.paths.root)
         self.unchanged: dict[str, str | None] = {}
         """Times of submissions that need no grading, by student."""
         self.waiting: deque[GradingJob] = deque()
@@ -105,7 +109,7 @@ class Scheduler:
         if fault:
             self.summary.unknown_times[student] = fault
         entry = None if regrade else self.writer.find_current(student, self.seed)
-        if entry is None or entry.result.digest != open_submission(self.folder(student), self.writer.assignment).digest:
+        if entry is None or not self.is_up_to_date(entry.result, student):
             self.waiting.append(GradingJob(student))
             return
         self.unchanged[student] = handed_in
@@ -114,6 +118,16 @@ class Scheduler:
         if not self.writer.is_recorded(entry):
             self.writer.queue(entry)
         self.show_progress(self.summary)
+
+    def is_up_to_date(self, result: Result, student: str) -> bool:
+        """Return True if a result is that of what was handed in, in the student's language."""
+        with speaking(self.choose_language(student)):
+            opened = open_submission(self.folder(student), self.writer.assignment)
+            return (result.digest, result.language) == (opened.digest, current_language())
+
+    def choose_language(self, student: str) -> str:
+        """Return a student's language: that in students.csv, else the assignment's, else this process's."""
+        return self.languages.get(student) or self.writer.assignment.language or current_language()
 
     def folder(self, student: str) -> Any:
         """Return the folder of a student's submission."""
@@ -139,13 +153,20 @@ class Scheduler:
 
     def describe_job(self, job: GradingJob) -> dict[str, Any]:
         """Return a job as plain data for a worker; one that cannot see the submission's folder gets its content."""
-        data: dict[str, Any] = {"student": job.student, "seed": self.seed, "alone": job.deaths > 0}
+        language = self.choose_language(job.student)
+        data: dict[str, Any] = {
+            "student": job.student,
+            "seed": self.seed,
+            "alone": job.deaths > 0,
+            "language": language,
+        }
         if self.waiting and not job.patient:
             data["most_seconds"] = MAX_QUICK_SECONDS
         folder = self.folder(job.student)
         if self.executor.is_local:
             return {**data, "folder": str(folder)}
-        return {**data, "submission": open_with_notes(folder, self.writer.assignment)}
+        with speaking(language):
+            return {**data, "submission": open_with_notes(folder, self.writer.assignment)}
 
     def handle_answer(self, job: GradingJob, future: Future[dict[str, Any]]) -> None:
         """Save an answer, or try again if there is none."""

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 import msgpack
 
+from nnkit.language import current_language, speaking
 from nnkit_grader.compat import freeze_heap
 from nnkit_grader.conversations.memorable import find_memorable
 from nnkit_grader.conversations.memory import ConversationMemory
@@ -176,8 +177,9 @@ class Worker:
     def try_grading(self, job: dict[str, Any], memory: ConversationMemory) -> bytes:
         """Return the answer to a job, or one that says why there is no result."""
         try:
-            taken = job.get("submission") or open_with_notes(Path(job["folder"]), self.assignment)
-            return self.grade(job, memory, *taken)
+            with speaking(job.get("language") or self.assignment.language or current_language()):
+                taken = job.get("submission") or open_with_notes(Path(job["folder"]), self.assignment)
+                return self.grade(job, memory, *taken)
         except (SandboxError, OSError) as fault:
             return _format_answer(job, trouble=str(fault))
         except Exception:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from unittest.mock import patch
 
 import numpy as np
@@ -423,13 +422,12 @@ class Gate:
 """
 
 
-def test_verdicts_speak_the_assignments_language_whatever_the_graders_is(sandbox: Sandbox) -> None:
+def test_a_misspelt_name_is_found_in_the_verdict_of_any_language(sandbox: Sandbox) -> None:
     test = "import numpy as np\nfrom nnkit.check import check_backward\nassert check_backward(Gate(), np.ones(2))"
     said = {}
-    for language, graders in (("ko", "en"), ("en", "ko")):
+    for language in ("ko", "en"):
         course = Class(sandbox, [("gate", "answer", MISSPELT.replace("bak", "back")), ("t", "test", test)])
-        course.course = replace(course.course, language=language)
-        with speaking(graders):
+        with speaking(language):
             said[language] = str(course.examine(gate=MISSPELT).cells[-1].outputs)
         assert "`bakward`" in said[language], "what is misspelt is found in both"
     assert "has no method 'backward'" in said["en"]
