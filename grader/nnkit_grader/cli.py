@@ -39,15 +39,14 @@ def autograde(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """write a web page and CSV files on how a class did: scores, mistakes, and what needs review"""
-    from nnkit.language import ENGLISH, speaking
+    from nnkit.language import say
     from nnkit_grader.report import write_overview, write_report
 
-    with speaking(ENGLISH):  # it has no translation yet
-        if args.assignment:
-            path = write_report(args.course, args.assignment, args.output, args.db, args.beside)
-        else:
-            path = write_overview(args.course, args.output, args.db, args.beside)
-    print(f"wrote {path}, and CSV files beside it")
+    if args.assignment:
+        path = write_report(args.course, args.assignment, args.output, args.db, args.beside)
+    else:
+        path = write_overview(args.course, args.output, args.db, args.beside)
+    print(say("wrote {path}, and CSV files beside it", path=path))
     return 0
 
 

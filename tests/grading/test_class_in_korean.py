@@ -14,8 +14,10 @@ from typing import NamedTuple
 import pytest
 
 from helpers import classes
+from helpers.paths import ROOT
 from nnkit_grader.course import release as courses
 from nnkit_grader.record.journal import Journal
+from nnkit_grader.translation.package_sentences import find_sentences
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +105,25 @@ def test_feedback_is_in_the_learners_language(korean: GradedClass) -> None:
     assert '<html lang="en">' in other
     assert "(Score: 0.0 / 3.0)" in other
     assert not KOREAN.search(other)
+
+
+def test_the_report_is_in_the_language_of_the_ta(english: GradedClass, korean: GradedClass) -> None:
+    """Its words are; the headings of CSV files, which programs match, are the same in both."""
+    sources = (ROOT / "grader/nnkit_grader/report").glob("*.py")
+    words = {
+        one.text for path in sources for one in find_sentences(path.read_text()) if re.search(r"^\w+ [^{]+$", one.text)
+    }
+    shown, heads = [], []
+    for one, language in ((english, "en"), (korean, "ko")):
+        nnkit(one.folder, language, "report", classes.NAME)
+        folder = one.folder / "report" / classes.NAME
+        page = (folder / "index.html").read_text(encoding="utf-8")
+        assert f'<html lang="{language}">' in page
+        shown.append({word for word in words if f">{word}<" in page or f'="{word}"' in page})
+        heads.append({path.name: path.read_text().splitlines()[0] for path in folder.glob("*.csv")})
+    assert len(shown[0]) > 20
+    assert shown[1] == set()
+    assert heads[0] == heads[1]
 
 
 def test_a_learners_own_check_speaks_their_language(english: GradedClass, korean: GradedClass) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from nnkit.atomic_files import replace_file
+from nnkit.language import say
 from nnkit_grader.course.assignment import load_assignments
 from nnkit_grader.report import flags, overview, similarity, tables
 from nnkit_grader.report.collect import ClassResults, collect_results
@@ -52,8 +53,8 @@ def write_overview(course: Path, to: Path | None = None, url: str = "", before: 
     folder = (to or course / "report").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     pages = {name: f"{quote(name)}/{PAGE_NAME}" for name in found.assignments if (folder / name / PAGE_NAME).is_file()}
-    content = make_heading(1, "All assignments") + overview.render_overview(found, pages.get)
-    html = render_document("All assignments", make_element("main", content))
+    content = make_heading(1, say("All assignments")) + overview.render_overview(found, pages.get)
+    html = render_document(say("All assignments"), make_element("main", content))
     replace_file(folder / "overview.csv", overview.format_overview_csv(found), lasting=False)
     replace_file(folder / PAGE_NAME, html.encode(errors="replace"), lasting=False)
     return folder / PAGE_NAME

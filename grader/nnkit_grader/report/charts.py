@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from nnkit.language import say
 from nnkit_grader.report.elements import Markup, escape_text, join_markup, make_element
 from nnkit_grader.report.statistics import HistogramBar, ScoreSpread
 
@@ -33,13 +34,14 @@ def draw_histogram(bars: Sequence[HistogramBar], spread: ScoreSpread) -> Markup:
             parts.append(_draw_text(left + wide / 2, ground - tall - 5, bar.count))
         parts.append(_draw_text(left, ground + 17, f"{bar.low:g}", "soft"))
     parts.append(_draw_text(SIDE_WIDTH + last * scale, ground + 17, f"{last:g}", "soft"))
-    parts.append(_draw_text(CHART_WIDTH / 2, CHART_HEIGHT - 4, "points", "soft"))
+    parts.append(_draw_text(CHART_WIDTH / 2, CHART_HEIGHT - 4, say("points"), "soft"))
     at = SIDE_WIDTH + spread.median * scale
     parts += [
         _draw_line(at, 24, at, ground, "median"),
-        _draw_text(at, 18, f"median {spread.median:g}", anchor=_choose_anchor(at)),
+        _draw_text(at, 18, say("median {points:g}", points=spread.median), anchor=_choose_anchor(at)),
     ]
-    label = "Histogram of points: " + ", ".join(f"{format_range(bar, bar is bars[-1])}: {bar.count}" for bar in bars)
+    counts = ", ".join(f"{format_range(bar, bar is bars[-1])}: {bar.count}" for bar in bars)
+    label = say("Histogram of points: {counts}", counts=counts)
     box = f"0 0 {CHART_WIDTH} {CHART_HEIGHT}"
     return make_element(
         "svg", join_markup(parts), viewBox=box, width=CHART_WIDTH, height=CHART_HEIGHT, role="img", aria_label=label
@@ -48,7 +50,11 @@ def draw_histogram(bars: Sequence[HistogramBar], spread: ScoreSpread) -> Markup:
 
 def format_range(bar: HistogramBar, is_last: bool) -> str:
     """Format the range of a bar: only the last bar includes its upper end."""
-    return f"{bar.low:g} to {bar.high:g}" if is_last else f"{bar.low:g} to less than {bar.high:g}"
+    return (
+        say("{low:g} to {high:g}", low=bar.low, high=bar.high)
+        if is_last
+        else say("{low:g} to less than {high:g}", low=bar.low, high=bar.high)
+    )
 
 
 def draw_stack(counts: Mapping[str, int]) -> Markup:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from nnkit.check.notebook.cells import NotebookCell
+from nnkit.language import say
 from nnkit_grader.course.assignment import Assignment, load_assignment, normalise_source
 from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.course.paths import CoursePaths
@@ -154,8 +155,13 @@ def collect_results(course: Path, name: str, url: str = "") -> ClassResults:
     entries = sorted(journal.read_entries(), key=lambda entry: make_natural_key(entry.student))
     if not entries:
         raise FileNotFoundError(
-            f"Nothing in {name} has been graded: there are no results in {journal.folder}. "
-            f"Run `nnkit autograde {assignment.name}` first."
+            say(
+                "Nothing in {name} has been graded: there are no results in {folder}. Run `nnkit autograde "
+                "{assignment}` first.",
+                name=name,
+                folder=journal.folder,
+                assignment=assignment.name,
+            )
         )
     marks = read_manual_grades(coursedir, assignment)
     exercises = tuple(list_exercises(assignment))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from nnkit.language import say
 from nnkit.text import join_lines
 
 MAX_NAMED_STUDENTS = 10
@@ -86,20 +87,22 @@ def make_table(
     rows = join_markup(make_element("tbody", join_markup(body)) for body in bodies)
     whole = make_element("caption", caption, class_="" if seen else "unseen") + make_element("thead", columns) + rows
     inner = make_element("table", whole, class_=class_)
-    return make_element("div", inner, class_="wide", tabindex=0, role="region", aria_label=f"table: {caption}")
+    return make_element(
+        "div", inner, class_="wide", tabindex=0, role="region", aria_label=say("table: {caption}", caption=caption)
+    )
 
 
 def _is_cell(part: object) -> bool:
     return isinstance(part, Markup) and part.startswith("<th")
 
 
-def fold_list(parts: Sequence[Markup], what: str) -> Markup:
-    """Return a list on one line. The rest of a long one opens at a click, and is printed."""
+def fold_list(parts: Sequence[Markup]) -> Markup:
+    """Return a list of students on one line. The rest of a long one opens at a click, and is printed."""
     if len(parts) <= MAX_NAMED_STUDENTS + 2:
         return join_markup(parts, ", ")
     rest = make_element(
         "details",
-        make_element("summary", f"{len(parts) - MAX_NAMED_STUDENTS} more {what}")
+        make_element("summary", say("{number} more students", number=len(parts) - MAX_NAMED_STUDENTS))
         + join_markup(parts[MAX_NAMED_STUDENTS:], ", "),
     )
     return join_markup([*parts[:MAX_NAMED_STUDENTS], rest], ", ")

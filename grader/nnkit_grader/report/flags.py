@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from nnkit.language import say, to_say
 from nnkit.text import join_words
 from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
-from nnkit_grader.report.shortcuts import ShortcutFinder
+from nnkit_grader.report.shortcuts import ShortcutFinder, say_shortcut
 from nnkit_grader.report.similarity import SimilarPair, SolutionCopy, find_solution_copies
 from nnkit_grader.report.statistics import is_error
 
 FLAG_TITLES = {
-    "not run": "Not run",
-    "stopped": "Stopped, or took too long",
-    "doubts": "Answers that may stand elsewhere",
-    "forged": "Forged metadata",
-    "numerical": "Derivatives by differences or by a library",
-    "alike": "Identical answers, up to renaming",
-    "solution": "Answers like the course's own solution",
-    "put right": "Repaired before it was run",
+    "not run": to_say("Not run"),
+    "stopped": to_say("Stopped, or took too long"),
+    "doubts": to_say("Answers that may stand elsewhere"),
+    "forged": to_say("Forged metadata"),
+    "numerical": to_say("Derivatives by differences or by a library"),
+    "alike": to_say("Identical answers, up to renaming"),
+    "solution": to_say("Answers like the course's own solution"),
+    "put right": to_say("Repaired before it was run"),
 }
 """Kinds of flags, the most urgent first; the last is for information."""
 NUMERICAL_MISTAKE = "numerical-derivative"
@@ -83,14 +84,21 @@ def _describe_numerical(
     for exercise in results.exercises:
         cell = row.find_cell(exercise.id)
         if cell and any(NUMERICAL_MISTAKE in verdict["mistakes"] for verdict in cell.verdicts):
-            yield f"{exercise.title}: the check found that it uses finite differences."
+            yield say("{exercise}: the check found that it uses finite differences.", exercise=exercise.title)
         elif phrases := shortcuts.get(exercise.id):
-            yield f"{exercise.title}: the answer {join_words(phrases)}, and {_describe_points(row, exercise)}."
+            yield say(
+                "{exercise}: the answer {shortcuts}, and {points}.",
+                exercise=exercise.title,
+                shortcuts=join_words([say_shortcut(phrase) for phrase in phrases]),
+                points=_describe_points(row, exercise),
+            )
 
 
 def _describe_points(row: SubmissionResults, exercise: Exercise) -> str:
     score = row.scores[exercise.id]
-    return "waits for points" if score is None else f"got {score:g} of {exercise.points:g} points"
+    if score is None:
+        return say("waits for points")
+    return say("got {score:g} of {most:g} points", score=score, most=exercise.points)
 
 
 def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterator[Flag]:
@@ -103,7 +111,7 @@ def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterat
             same |= {row.student: row for row in (pair.one, pair.other)}
     for same in files.values():
         first, *others = same.values()
-        yield Flag(first, "alike", ("The files are the same, byte by byte.",), tuple(others))
+        yield Flag(first, "alike", (say("The files are the same, byte by byte."),), tuple(others))
     for pair in pairs:
         if not pair.same_file:
             yield Flag(pair.one, "alike", (_describe_pair(pair, titles),), (pair.other,))
@@ -112,13 +120,21 @@ def _flag_similar(results: ClassResults, pairs: Sequence[SimilarPair]) -> Iterat
 def _describe_copy(results: ClassResults, copy: SolutionCopy) -> str:
     numbers = {id: exercise.number for exercise in results.exercises for id in exercise.answers}
     named = ", ".join(numbers.get(cell, cell) for cell in copy.cells)
-    whole = f"of {copy.answered} longer answers"
-    return f"Equal to the course's solution up to renaming, and rare in this class: {named} ({whole})."
+    return say(
+        "Equal to the course's solution up to renaming, and rare in this class: {exercises} "
+        "(of {number} longer answers).",
+        exercises=named,
+        number=copy.answered,
+    )
 
 
 def _describe_pair(pair: SimilarPair, titles: dict[str, str]) -> str:
     rare = ", ".join(titles.get(cell, cell) for cell in pair.rare)
-    return (
-        f"{len(pair.same)} of the {pair.answered} longer answers that both gave are the same ({pair.share:.0%}); "
-        f"rare in this class: {rare}."
+    return say(
+        "{same} of the {answered} longer answers that both gave are the same ({share:.0%}); "
+        "rare in this class: {rare}.",
+        same=len(pair.same),
+        answered=pair.answered,
+        share=pair.share,
+        rare=rare,
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnkit.language import say
 from nnkit_grader.course.nbgrader_context import open_course
 from nnkit_grader.record.journal import JOURNAL_FOLDER
 from nnkit_grader.report import statistics
@@ -41,7 +42,10 @@ def collect_overview(course: Path, url: str = "", before: Path | None = None) ->
     found = _collect_graded(course, url)
     if not found:
         raise FileNotFoundError(
-            f"Nothing has been graded in {course.resolve()}. Run `nnkit autograde` with an assignment first."
+            say(
+                "Nothing has been graded in {course}. Run `nnkit autograde` with an assignment first.",
+                course=course.resolve(),
+            )
         )
     return Overview(found, _collect_graded(before, "") if before else {})
 
@@ -55,22 +59,26 @@ def _collect_graded(course: Path, url: str) -> dict[str, ClassResults]:
 def render_overview(overview: Overview, address: Callable[[str], str | None]) -> Markup:
     """Return the page's content; `address` gives the link to an assignment's own report, or None."""
     rows = [_render_assignment(name, overview, address(name)) for name in overview.assignments]
-    head = ["assignment", "submissions", "mean", "points", "share", "median", "most frequent mistake"]
-    head[5:5] = ["share before"] if overview.before else []
-    parts = [make_table("Assignments", head, [rows], "sortable")]
+    head = [
+        *(say("assignment"), say("submissions"), say("mean"), say("points"), say("share"), say("median")),
+        say("most frequent mistake"),
+    ]
+    head[5:5] = [say("share before")] if overview.before else []
+    parts = [make_table(say("Assignments"), head, [rows], "sortable")]
     if overview.before:
         parts.insert(
-            0, make_paragraph("Share before: the mean share of points in the course that this one is compared with.")
+            0,
+            make_paragraph(say("Share before: the mean share of points in the course that this one is compared with.")),
         )
-    most = [f"of {results.max_points:g}" for results in overview.assignments.values()]
+    most = [say("of {most:g}", most=results.max_points) for results in overview.assignments.values()]
     names = [
         make_element("th", join_markup([name, Markup("<br>"), of]), scope="col")
         for name, of in zip(overview.assignments, most)
     ]
     members = overview.list_members()
     lines = [_render_student(student, members[student], totals) for student, totals in overview.list_totals().items()]
-    caption = "Points of each student in each assignment; a dash where nothing was handed in"
-    parts.append(make_table(caption, ["student", *names, "total"], [lines], "heat sortable filtered"))
+    caption = say("Points of each student in each assignment; a dash where nothing was handed in")
+    parts.append(make_table(caption, [say("student"), *names, say("total")], [lines], "heat sortable filtered"))
     return join_markup(parts)
 
 
@@ -78,7 +86,16 @@ def _render_assignment(name: str, overview: Overview, link: str | None) -> Marku
     results = overview.assignments[name]
     spread = statistics.compute_spread([row.total for row in results.rows])
     top = statistics.find_most_frequent(statistics.count_mistakes(results), 1)
-    said = f"{top[0].title}, in {top[0].exercise.title}: {len(top[0].rows)}" if top else ""
+    said = (
+        say(
+            "{mistake}, in {exercise}: {number}",
+            mistake=top[0].title,
+            exercise=top[0].exercise.title,
+            number=len(top[0].rows),
+        )
+        if top
+        else ""
+    )
     before = [_format_share(overview.before.get(name))] if overview.before else []
     figures = [str(len(results.rows)), f"{spread.mean:.1f}", f"{results.max_points:g}", _format_share(results)]
     cells = [make_element("td", words, class_="number") for words in (*figures, *before, f"{spread.median:g}")]

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from urllib.parse import quote
 
+from nnkit.language import say, to_say
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
 from nnkit_grader.report.elements import (
     SPACE,
@@ -26,22 +27,40 @@ from nnkit_grader.report.statistics import MAX_SHOWN_SENTENCES, MistakeCount
 MAX_SHOWN_FLAGS = 200
 """Flags of one kind that the page shows; the CSV file has all."""
 FLAG_NOTES = {
-    "not run": "The file could not be read, so it has 0 points.",
-    "stopped": "Other cells keep their points. An endless loop is a common mistake; a process that died may be more.",
-    "forged": "Changing nbgrader's metadata has no effect on the score, but it does not happen by accident.",
-    "numerical": "The exercise asks for the learner's own derivative, and the course's solution has no such thing. "
-    "Only what the asked-for functions need is looked at: a quotient that is printed beside an answer does not count. "
-    "Answers that passed the tests are listed too.",
-    "alike": "The comparison ignores names, comments, docstrings and layout. Short answers, the course's own "
-    "solutions and answers that many in this class gave do not count. Similarity is a reason to look, not a proof.",
-    "solution": "A right answer may well look like the course's. Listed are those who have more such answers, in forms "
-    "that few others gave, than one in the class has by chance.",
-    "doubts": "Points were lost where an answer may stand elsewhere, or where something that it needs is not here.",
-    "put right": "For information: where a submission changed something that belongs to the course, the course's "
-    "version counts.",
+    "not run": to_say("The file could not be read, so it has 0 points."),
+    "stopped": to_say(
+        "Other cells keep their points. An endless loop is a common mistake; a process that died may be more."
+    ),
+    "forged": to_say("Changing nbgrader's metadata has no effect on the score, but it does not happen by accident."),
+    "numerical": to_say(
+        "The exercise asks for the learner's own derivative, and the course's solution has no such thing. "
+        "Only what the asked-for functions need is looked at: a quotient that is printed beside an answer does not "
+        "count. "
+        "Answers that passed the tests are listed too."
+    ),
+    "alike": to_say(
+        "The comparison ignores names, comments, docstrings and layout. Short answers, the course's own "
+        "solutions and answers that many in this class gave do not count. Similarity is a reason to look, not a proof."
+    ),
+    "solution": to_say(
+        "A right answer may well look like the course's. Listed are those who have more such answers, in forms "
+        "that few others gave, than one in the class has by chance."
+    ),
+    "doubts": to_say(
+        "Points were lost where an answer may stand elsewhere, or where something that it needs is not here."
+    ),
+    "put right": to_say(
+        "For information: where a submission changed something that belongs to the course, the course's version counts."
+    ),
 }
 STATE_MARKS = {"blank": "○", "waiting": "…", "not run": "–"}
-STATE_WORDS = {"blank": "not attempted", "waiting": "waits for points by hand", "not run": "not run"}
+STATE_WORDS = {
+    "blank": to_say("not attempted"),
+    "waiting": to_say("waits for points by hand"),
+    "not run": to_say("not run"),
+}
+LATE, PENALTY = to_say("hours late"), to_say("penalty")
+"""Columns of the heat map that are there only where a number is."""
 HEAT_SHADES = 4
 """Number of shades in the heat map, besides none."""
 
@@ -71,27 +90,30 @@ class StudentLinks:
         """Return the name, and a link to the feedback page if there is one."""
         if row.feedback is None:
             return self.link_notebook(row)
-        label = f"feedback of {row.student}"
-        more = make_element("a", "feedback", href=self.address(row.feedback), aria_label=label, class_="screen")
+        label = say("feedback of {student}", student=row.student)
+        more = make_element("a", say("feedback"), href=self.address(row.feedback), aria_label=label, class_="screen")
         return self.link_notebook(row) + SPACE + make_element("small", more)
 
 
 def render_mistakes(results: ClassResults, made: Sequence[MistakeCount], linked: StudentLinks) -> Markup:
     """Return a table of mistakes with a group of rows per exercise."""
     if not made:
-        return make_paragraph("No mistakes were made.")
+        return make_paragraph(say("No mistakes were made."))
     ran = len(results.ran)
-    head = ["mistake", f"of {ran}", "description", "students"]
+    head = [say("mistake"), say("of {number}", number=ran), say("description"), say("students")]
     bodies = [
         [_render_group(exercise, len(head)), *(_render_mistake(one, ran, linked) for one in ones)]
         for exercise, ones in groupby(made, key=lambda one: one.exercise)
     ]
     note = make_paragraph(
-        f"Of the {ran} submissions that ran. A mistake is named if it alone explains what the answer returned; where "
-        "no name fits, the answer is described, with the checks' sentences. A student who made two at once counts for "
-        "both."
+        say(
+            "Of the {number} submissions that ran. A mistake is named if it alone explains what the answer returned; "
+            "where no name fits, the answer is described, with the checks' sentences. A student who made two at once "
+            "counts for both.",
+            number=ran,
+        )
     )
-    return note + make_table("Mistakes by exercise, the most frequent of each first", head, bodies, "groups")
+    return note + make_table(say("Mistakes by exercise, the most frequent of each first"), head, bodies, "groups")
 
 
 def _render_group(exercise: Exercise, columns: int) -> Markup:
@@ -103,11 +125,9 @@ def _render_mistake(one: MistakeCount, ran: int, linked: StudentLinks) -> Markup
     if said := one.sentences.most_common(MAX_SHOWN_SENTENCES):
         more = len(one.sentences) - len(said)
         what += [make_paragraph(f"“{sentence}” ({count})", "soft") for sentence, count in said]
-        what += [make_paragraph(f"and {more} other sentences", "soft")] if more else []
+        what += [make_paragraph(say("and {number} other sentences", number=more), "soft")] if more else []
     share = make_element("td", f"{len(one.rows)} ({len(one.rows) / ran:.0%})", class_="number")
-    who = make_element(
-        "td", fold_list([linked.link_exercise(row, one.exercise) for row in one.rows], "students"), class_="words"
-    )
+    who = make_element("td", fold_list([linked.link_exercise(row, one.exercise) for row in one.rows]), class_="words")
     name = make_element("code", one.head) if one.named or one.described else one.head
     return make_row(name, [share, make_element("td", join_markup(what), class_="words"), who])
 
@@ -115,15 +135,18 @@ def _render_mistake(one: MistakeCount, ran: int, linked: StudentLinks) -> Markup
 def render_flags(findings: Sequence[Flag], linked: StudentLinks) -> Markup:
     """Return a table for each kind of flag."""
     if not findings:
-        return make_paragraph("Nothing needs review.")
+        return make_paragraph(say("Nothing needs review."))
     parts = []
     for kind, ones in groupby(findings, key=lambda finding: finding.kind):
         rows = list(ones)
-        parts += [make_heading(3, f"{FLAG_TITLES[kind]} ({len(rows)})"), make_paragraph(FLAG_NOTES[kind], "soft")]
-        head = ["student", "similar to", "reason"] if kind == "alike" else ["student", "reason"]
+        parts += [
+            make_heading(3, f"{say(FLAG_TITLES[kind])} ({len(rows)})"),
+            make_paragraph(say(FLAG_NOTES[kind]), "soft"),
+        ]
+        head = [say("student"), *([say("similar to")] if kind == "alike" else []), say("reason")]
         parts.append(
             make_table(
-                FLAG_TITLES[kind],
+                say(FLAG_TITLES[kind]),
                 head,
                 [(_render_flag(finding, linked) for finding in rows[:MAX_SHOWN_FLAGS])],
                 "groups",
@@ -131,7 +154,7 @@ def render_flags(findings: Sequence[Flag], linked: StudentLinks) -> Markup:
             )
         )
         parts += (
-            [make_paragraph(f"{len(rows) - MAX_SHOWN_FLAGS} more are in look.csv.")]
+            [make_paragraph(say("{number} more are in look.csv.", number=len(rows) - MAX_SHOWN_FLAGS))]
             if len(rows) > MAX_SHOWN_FLAGS
             else []
         )
@@ -141,7 +164,7 @@ def render_flags(findings: Sequence[Flag], linked: StudentLinks) -> Markup:
 def _render_flag(finding: Flag, linked: StudentLinks) -> Markup:
     one = len(finding.sentences) == 1
     reasons = make_paragraph(finding.sentences[0]) if one else make_bullets(finding.sentences)
-    others = fold_list([linked.link_notebook_and_feedback(row) for row in finding.others], "students")
+    others = fold_list([linked.link_notebook_and_feedback(row) for row in finding.others])
     who = [make_element("td", others, class_="who")] if others else []
     return make_row(linked.link_notebook_and_feedback(finding.row), [*who, make_element("td", reasons, class_="words")])
 
@@ -150,19 +173,20 @@ def render_heat_map(results: ClassResults, findings: Sequence[Flag], linked: Stu
     """Return a table of students × exercises; the stronger a cell's colour, the more points are missing."""
     looked = list_flagged(findings)
     extra = {
-        "hours late": any(row.seconds_late for row in results.rows),
-        "penalty": any(row.penalty for row in results.rows),
+        LATE: any(row.seconds_late for row in results.rows),
+        PENALTY: any(row.penalty for row in results.rows),
     }
     shown = [name for name, has in extra.items() if has]
-    head = ["student", *(_render_column_head(exercise) for exercise in results.exercises), *shown, "total"]
+    exercises = [_render_column_head(exercise) for exercise in results.exercises]
+    head = [say("student"), *exercises, *map(say, shown), say("total")]
     rows = [_render_heat_row(results, row, row.student in looked, shown, linked) for row in results.rows]
     legend = make_element("ul", join_markup(_render_legend()), class_="legend")
-    caption = f"Points of each student in each exercise; {results.max_points:g} in all"
+    caption = say("Points of each student in each exercise; {most:g} in all", most=results.max_points)
     return legend + make_table(caption, head, [rows], "heat sortable filtered")
 
 
 def _render_column_head(exercise: Exercise) -> Markup:
-    of = make_element("span", f"of {exercise.points:g}", class_="soft")
+    of = make_element("span", say("of {most:g}", most=exercise.points), class_="soft")
     words = make_element("span", exercise.number, aria_hidden="true") + make_element(
         "span", exercise.title, class_="unseen"
     )
@@ -175,13 +199,19 @@ def _render_heat_row(
     cells = [_render_heat_cell(results, row, exercise) for exercise in results.exercises]
     hours, penalty = row.seconds_late / 3600, row.penalty
     more = {
-        "hours late": make_element("td", f"{hours:.1f}" if hours else "", data_key=hours),
-        "penalty": make_element("td", f"−{penalty:g}" if penalty else "", data_key=-penalty),
+        LATE: make_element("td", f"{hours:.1f}" if hours else "", data_key=hours),
+        PENALTY: make_element("td", f"−{penalty:g}" if penalty else "", data_key=-penalty),
     }
     cells += [more[name] for name in extra]
     cells += [make_element("td", f"{row.total:g}", class_="total", data_key=row.total)]
-    mark = make_element("a", "review", href="#look", aria_label=f"why {row.student} needs review") if look else Markup()
-    words = "late" if hours > 0 else ""
+    mark = (
+        make_element(
+            "a", say("review"), href="#look", aria_label=say("why {student} needs review", student=row.student)
+        )
+        if look
+        else Markup()
+    )
+    words = say("late") if hours > 0 else ""
     section = make_element("small", row.member.section, class_="soft") + SPACE if row.member.section else Markup()
     head = linked.link_notebook_and_feedback(row) + SPACE + section + make_element("small", mark)
     return make_row(head, cells, words)
@@ -192,9 +222,9 @@ def _render_heat_cell(results: ClassResults, row: SubmissionResults, exercise: E
     key = -1 if score is None else score
     if state in STATE_MARKS:
         seen = make_element("span", STATE_MARKS[state], aria_hidden="true") + make_element(
-            "span", STATE_WORDS[state], class_="unseen"
+            "span", say(STATE_WORDS[state]), class_="unseen"
         )
-        return make_element("td", seen, title=STATE_WORDS[state], data_key=key)
+        return make_element("td", seen, title=say(STATE_WORDS[state]), data_key=key)
     return make_element("td", f"{score:g}", class_=choose_shade(score or 0.0, exercise.points), data_key=key)
 
 
@@ -206,10 +236,10 @@ def choose_shade(score: float, points: float) -> str:
 
 def _render_legend() -> Iterator[Markup]:
     samples: Iterable[tuple[str, str, str]] = (
-        ("2", "", "all points"),
-        ("1", "l2", "some points: the stronger the colour, the more are missing"),
-        ("0", "l4", "tried, no points"),
+        ("2", "", to_say("all points")),
+        ("1", "l2", to_say("some points: the stronger the colour, the more are missing")),
+        ("0", "l4", to_say("tried, no points")),
         *((STATE_MARKS[state], "", STATE_WORDS[state]) for state in STATE_MARKS),
     )
     for mark, step, words in samples:
-        yield make_element("li", make_element("i", mark, class_=step) + words)
+        yield make_element("li", make_element("i", mark, class_=step) + say(words))

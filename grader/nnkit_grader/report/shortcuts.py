@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from nnkit.language import say, to_say
 from nnkit_grader.course.bound_names import find_bound_names
 from nnkit_grader.report.collect import ClassResults, Exercise, SubmissionResults
 from nnkit_grader.report.derivative_tools import find_imports, find_tools
@@ -100,14 +101,20 @@ class Notebook:
             return set()
 
 
+def say_shortcut(phrase: str) -> str:
+    """Return a shortcut that `find_shortcuts` found in the reader's language."""
+    verb, _, tool = phrase.partition(" ")
+    return say("uses {tool}", tool=tool) if verb == "uses" else say(phrase)
+
+
 def _find_in(tree: ast.AST, imports: Mapping[str, str]) -> set[str]:
     return {f"uses {tool}" for tool in find_tools(tree, imports)} | _find_by_form(tree)
 
 
 @lru_cache(4000)  # cells that all students share are looked at once
 def _find_by_form(tree: ast.AST) -> set[str]:
-    found = {"has a difference quotient"} if has_finite_difference(tree) else set()
-    return found | ({"takes a complex step"} if has_complex_step(tree) else set())
+    found = {to_say("has a difference quotient")} if has_finite_difference(tree) else set()
+    return found | ({to_say("takes a complex step")} if has_complex_step(tree) else set())
 
 
 def _leave_out(tree: ast.Module, names: frozenset[str]) -> ast.Module:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from nnkit.check.diagnosis.descriptions import DESCRIPTIONS, ENTRIES
+from nnkit.language import say, to_say
 from nnkit_grader.record.results import CellResult
 from nnkit_grader.record.score_changes import describe_fault
 from nnkit_grader.report.collect import STATES, ClassResults, Exercise, SubmissionResults
@@ -17,11 +18,11 @@ BAR_WIDTHS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 25.0, 50.0, 100.0)
 """Possible widths of a bar, in points."""
 BLANK, UNNAMED, ERROR = "not-attempted", "", "error"
 """Ids of other faults: not attempted; wrong without an explanation; an exception or a time limit."""
-HEADS = {BLANK: "not attempted", UNNAMED: "unexplained", ERROR: "error"}
+HEADS = {BLANK: to_say("not attempted"), UNNAMED: to_say("unexplained"), ERROR: to_say("error")}
 TITLES = {
-    BLANK: "no answer was handed in",
-    UNNAMED: "wrong, without an explanation",
-    ERROR: "it ended with an error, or did not end",
+    BLANK: to_say("no answer was handed in"),
+    UNNAMED: to_say("wrong, without an explanation"),
+    ERROR: to_say("it ended with an error, or did not end"),
 }
 MAX_SHOWN_SENTENCES = 3
 """Sentences that are shown for faults without a name."""
@@ -144,13 +145,13 @@ class MistakeCount:
     @property
     def head(self) -> str:
         """Short name, for the first column."""
-        return HEADS.get(self.id, self.id)
+        return say(HEADS[self.id]) if self.id in HEADS else self.id
 
     @property
     def title(self) -> str:
         """Sentence on the mistake, without a full stop."""
         known = ENTRIES.get(self.id)
-        return TITLES.get(self.id) or (known.title if known else self.id)
+        return say(TITLES.get(self.id) or (known.title if known else self.id))
 
 
 def count_mistakes(results: ClassResults) -> list[MistakeCount]:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 
 STYLE = """
+:lang(ko) { word-break: keep-all; }
 :root { color-scheme: light dark; --page: #fff; --ink: #1b1b1b; --soft: #595959; --line: #b8b8b8; --link: #0b5394;
   --full: #00755a; --none: #b84b00; --part: #8a6d00; --lost: 213, 94, 0; --band: #f3f3f3; }
 @media (prefers-color-scheme: dark) { :root { --page: #17191c; --ink: #ececec; --soft: #b3b3b3; --line: #5a5f66;
@@ -107,18 +108,20 @@ svg .bar { fill: var(--link); } svg .median { stroke: var(--ink); stroke-dasharr
 """
 
 SCRIPT = """
+const said = document.body.dataset;
 for (const table of document.querySelectorAll("table.filtered")) {
   const [bar, label, box, count] = ["p", "label", "input", "span"].map((name) => document.createElement(name));
   const rows = [...table.tBodies[0].rows];
   const texts = rows.map((row) => `${row.cells[0].textContent} ${row.dataset.words ?? ""}`.toLowerCase());
   bar.className = "filter screen"; box.type = "search"; count.className = "soft"; count.setAttribute("role", "status");
-  label.append("Show only ", box); bar.append(label, " ", count); table.parentElement.before(bar);
-  box.placeholder = "name, id, section, late, review";
+  label.append(said.filter, " ", box); bar.append(label, " ", count); table.parentElement.before(bar);
+  box.placeholder = said.hint;
   box.addEventListener("input", () => {
     const words = box.value.toLowerCase().split(/\\s+/).filter(Boolean);
     const fits = texts.map((text) => words.every((word) => text.includes(word)));
     rows.forEach((row, k) => { row.hidden = !fits[k]; });
-    count.textContent = words.length ? `${fits.filter(Boolean).length} of ${rows.length}` : "";
+    const counted = said.count.replace("{found}", fits.filter(Boolean).length).replace("{all}", rows.length);
+    count.textContent = words.length ? counted : "";
   });
 }
 for (const table of document.querySelectorAll("table.sortable")) {
