@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import nnkit
+from nnkit.language import choose_language, say, speaking, to_say
 from nnkit.plugins import VERBS_ELSEWHERE, describe_missing_verb, find_install_command, load_plugins
 
 DISTRIBUTIONS = {
@@ -38,6 +39,11 @@ UNIX_MODULES = ("fcntl", "resource")
 
 PLAIN = {"✓": "+", "✗": "x", "○": "o", "−": "-", "×": "x", "·": "*", "→": "->", "≥": ">=", "≤": "<=", "…": "..."}
 """Characters of messages, as they are written in an encoding that lacks them."""
+REASONS = (
+    *(to_say("no such file or directory"), to_say("permission denied"), to_say("is a directory")),
+    *(to_say("not a directory"), to_say("no space left on device"), to_say("read-only file system")),
+)
+"""Errors of the system that a wrong argument often meets."""
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -53,7 +59,6 @@ def check(args: argparse.Namespace) -> int:
     import json
 
     from nnkit.check.notebook import cells, command
-    from nnkit.language import choose_language, speaking
 
     with speaking(choose_language(cells.load_notebook(args.notebook).get("metadata", {}))):
         report = command.check_notebook(args.notebook, args.time_limit)
@@ -95,7 +100,15 @@ def build_parser() -> tuple[argparse.ArgumentParser, set[str]]:
         add_commands(verbs)
     for distribution, error in errors.items():
         fix = find_install_command(distribution)
-        print(f"nnkit: the commands of {distribution} are left out ({error}): {fix}", file=sys.stderr)
+        print(
+            say(
+                "nnkit: the commands of {distribution} are left out ({error}): {fix}",
+                distribution=distribution,
+                error=error,
+                fix=fix,
+            ),
+            file=sys.stderr,
+        )
     return top, set(verbs.choices)
 
 
@@ -116,7 +129,9 @@ def add_course(sub: argparse.ArgumentParser) -> None:
 
 def make_number_type(lowest: float, highest: float = math.inf, whole: bool = True) -> Callable[[str], float]:
     """Return a type for an option of `argparse`: a number in these bounds, which is whole or finite."""
-    bounds = f"of at least {lowest:g}" if highest == math.inf else f"from {lowest:g} to {highest:g}"
+    bounds = say("of at least {lowest:g}", lowest=lowest)
+    if highest < math.inf:
+        bounds = say("from {lowest:g} to {highest:g}", lowest=lowest, highest=highest)
 
     def parse_number(text: str) -> float:
         try:
@@ -124,7 +139,11 @@ def make_number_type(lowest: float, highest: float = math.inf, whole: bool = Tru
         except ValueError:
             number = math.nan
         if not (lowest <= number <= highest and number < math.inf):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a {'whole ' if whole else ''}number {bounds}")
+            raise argparse.ArgumentTypeError(
+                say("{text!r} is not a whole number {bounds}", text=text, bounds=bounds)
+                if whole
+                else say("{text!r} is not a number {bounds}", text=text, bounds=bounds)
+            )
         return number
 
     return parse_number
@@ -162,7 +181,7 @@ def _replace_letters(error: UnicodeError) -> tuple[str, int]:
 def _describe(error: Exception) -> str:
     """Return what an error says; of one of the system's, the file and the reason, without its number."""
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return f"{error.filename}: {error.strerror[0].lower()}{error.strerror[1:]}."
+        return f"{error.filename}: {say(f'{error.strerror[0].lower()}{error.strerror[1:]}')}."
     return str(error)
 
 
@@ -188,15 +207,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nnkit: {_describe(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("nnkit: interrupted.", file=sys.stderr)
+        print(say("nnkit: interrupted."), file=sys.stderr)
         return 130
     except ModuleNotFoundError as missing_module:
         name = str(missing_module.name)
         if name in UNIX_MODULES:
-            print("nnkit: this works on Linux and macOS; on Windows, run it in WSL 2 (wsl --install).", file=sys.stderr)
+            print(
+                say("nnkit: this works on Linux and macOS; on Windows, run it in WSL 2 (wsl --install)."),
+                file=sys.stderr,
+            )
             return 2
         wanted = DISTRIBUTIONS.get(name.partition(".")[0], "nnkit[learn]")
-        print(f"nnkit: {name} is not installed: {find_install_command(wanted)}", file=sys.stderr)
+        print(
+            say("nnkit: {name} is not installed: {fix}", name=name, fix=find_install_command(wanted)), file=sys.stderr
+        )
         return 2
 
 

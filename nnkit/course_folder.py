@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nnkit.atomic_files import replace_file
-from nnkit.text import format_count
+from nnkit.language import say, say_count
 
 FIRST_LECTURE = "notebooks/00_start_here.ipynb"
 FOLDERS = ("notebooks", "assignments")
@@ -44,7 +44,7 @@ def find_course() -> Path:
     for folder in (package / "course", package.parent):
         if (folder / FIRST_LECTURE).is_file():
             return folder
-    raise FileNotFoundError("this copy of nnkit has no lectures: install it from its wheel, or clone the course.")
+    raise FileNotFoundError(say("this copy of nnkit has no lectures: install it from its wheel, or clone the course."))
 
 
 def start_course(folder: Path, colab: str = "") -> StartedCourse:
@@ -55,7 +55,7 @@ def start_course(folder: Path, colab: str = "") -> StartedCourse:
     Raises FileNotFoundError if `folder` is not a folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is not a folder.")
+        raise FileNotFoundError(say("{folder} is not a folder.", folder=folder))
     written, kept = [], []
     for name, content in _read_course(find_course(), colab):
         path = folder / name
@@ -70,12 +70,16 @@ def start_course(folder: Path, colab: str = "") -> StartedCourse:
 def describe_start(folder: Path, started: StartedCourse) -> str:
     """Return what `nnkit start` prints."""
     count = len(started.written)
-    written = f"Wrote {format_count(count, 'notebook')} into {folder}."
-    lines = [written if count else f"{folder} already has the whole course."]
+    written = say_count(
+        "Wrote {number} notebook into {folder}.", "Wrote {number} notebooks into {folder}.", count, folder=folder
+    )
+    lines = [written if count else say("{folder} already has the whole course.", folder=folder)]
     if started.kept:
-        lines.append(f"Kept as they are, because they differ from the course's: {', '.join(started.kept)}.")
+        lines.append(
+            say("Kept as they are, because they differ from the course's: {files}.", files=", ".join(started.kept))
+        )
     where = "" if folder.resolve() == Path.cwd() else f" {_quote(str(folder))}"
-    return "\n".join([*lines, f"Open the first lecture: nnkit lab{where}"])
+    return "\n".join([*lines, say("Open the first lecture: nnkit lab{where}", where=where)])
 
 
 def open_lab(folder: Path) -> int:
@@ -84,7 +88,13 @@ def open_lab(folder: Path) -> int:
     Raises FileNotFoundError if the folder has no lectures, ModuleNotFoundError without JupyterLab.
     """
     if not (folder / FIRST_LECTURE).is_file():
-        raise FileNotFoundError(f"there is no course in {folder}: `nnkit start {_quote(str(folder))}` lays it there.")
+        raise FileNotFoundError(
+            say(
+                "there is no course in {folder}: `nnkit start {quoted}` lays it there.",
+                folder=folder,
+                quoted=_quote(str(folder)),
+            )
+        )
     import jupyterlab  # noqa: F401  # without it, the command says what to install
 
     settings = find_course() / ".jupyter/learner"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -14,12 +13,23 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from nnkit.language import current_language, say, to_say
 from nnkit.plugins import find_install_command, load_plugins
+from nnkit.text import measure_width, pad
 
 MAX_ANSWER_SECONDS = 60.0
 """Longest time that a program may take to answer."""
 
 OLDEST_PYTHON = (3, 11)
+
+OK, MISSING = to_say("ok"), to_say("missing")
+WORDS = (
+    *(to_say("widgets"), to_say("commands"), to_say("browser"), to_say("sandbox"), to_say("fonts")),
+    *(to_say("learners"), to_say("TAs"), to_say("admins"), to_say("tests")),
+)
+"""Names of what is checked, apart from proper names, and of those who need it."""
+MARK_WIDTH = 9
+"""Width of the first column, in columns of a terminal."""
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "firefox")
 MAC_BROWSERS = ("Chromium", "Google Chrome", "Firefox")
@@ -30,7 +40,7 @@ device = jax.devices()[0]
 print(jax.__version__, device.platform, device.device_kind, sep="|")
 """
 
-FONTS = {"ko": ("Korean", "fonts-noto-cjk")}
+FONTS = {"ko": (to_say("Korean"), "fonts-noto-cjk")}
 """Language → its name, and Debian's package of a font that has its letters."""
 DNF_NAMES = {"fonts-dejavu-core": "dejavu-sans-fonts", "fonts-noto-cjk": "google-noto-sans-cjk-fonts"}
 """Debian's name of a package → Fedora's."""
@@ -78,17 +88,21 @@ def examine() -> list[MachineFinding]:
 
 def report(findings: list[MachineFinding]) -> str:
     """Format findings as one screen of text: a line for each, and a second line with the fix if there is one."""
-    width = max((len(finding.name) for finding in findings), default=0)
+    width = max((measure_width(say(finding.name)) for finding in findings), default=0)
     lines = [f"nnkit doctor: {platform.system()}, {platform.machine()}", ""]
     for finding in findings:
-        mark = "ok" if finding.ok else "missing"
-        wanted = "" if finding.ok else f"  (needed for {finding.needed_for})"
-        lines.append(f"{mark:<9}{finding.name:<{width}}  {finding.detail}{wanted}")
+        mark, name = (pad(say(OK if finding.ok else MISSING), MARK_WIDTH), pad(say(finding.name), width))
+        lines.append(f"{mark}{name}  {finding.detail}{'' if finding.ok else f'  {_describe_need(finding)}'}")
         if finding.fix:
-            lines.append(f"{'':<9}{'':<{width}}  fix: {finding.fix}")
+            lines.append(" " * (MARK_WIDTH + width) + "  " + say("fix: {command}", command=finding.fix))
     working = sum(finding.ok for finding in findings)
-    lines += ["", f"{working} of {len(findings)} work."]
+    lines += ["", say("{working} of {number} work.", working=working, number=len(findings))]
     return "\n".join(lines)
+
+
+def _describe_need(finding: MachineFinding) -> str:
+    users = ", ".join(say(user) for user in finding.needed_for.split(", "))
+    return say("(needed for {users})", users=users)
 
 
 def _check_python() -> MachineFinding:
@@ -96,7 +110,13 @@ def _check_python() -> MachineFinding:
     if sys.version_info >= OLDEST_PYTHON:
         return MachineFinding("Python", True, version, "", "learners, TAs, admins")
     fix = f"make clean lab PYTHON=python{oldest}"
-    return MachineFinding("Python", False, f"{version} is older than {oldest}", fix, "learners, TAs, admins")
+    return MachineFinding(
+        "Python",
+        False,
+        say("{version} is older than {oldest}", version=version, oldest=oldest),
+        fix,
+        "learners, TAs, admins",
+    )
 
 
 def _check_package(name: str, package: str, needed_for: str) -> MachineFinding:
@@ -106,9 +126,11 @@ def _check_package(name: str, package: str, needed_for: str) -> MachineFinding:
     try:
         version = metadata.version(package)
     except metadata.PackageNotFoundError:
-        return MachineFinding(name, False, "not installed", fix, needed_for)
+        return MachineFinding(name, False, say("not installed"), fix, needed_for)
     if not _fits_requirement(version, wanted):
-        return MachineFinding(name, False, f"{version}, but nnkit needs {wanted}", fix, needed_for)
+        return MachineFinding(
+            name, False, say("{version}, but nnkit needs {wanted}", version=version, wanted=wanted), fix, needed_for
+        )
     return MachineFinding(name, True, version, "", needed_for)
 
 
@@ -137,12 +159,13 @@ def _check_jax() -> MachineFinding:
     # In a separate process, since starting a device's driver can hang or crash.
     answer, fault = _run_program([sys.executable, "-c", JAX_PROBE])
     if fault:
-        fix = "JAX_PLATFORMS=cpu nnkit doctor   (if this works, the GPU's driver is at fault)"
-        return MachineFinding("JAX", False, f"does not start: {fault}", fix, "learners")
+        advice = say("(if this works, the GPU's driver is at fault)")
+        fix = f"JAX_PLATFORMS=cpu nnkit doctor   {advice}"
+        return MachineFinding("JAX", False, say("does not start: {fault}", fault=fault), fix, "learners")
     version, device, kind = answer.split("|")
-    detail = f"{version} on {device}" + ("" if kind == device else f" ({kind})")
+    detail = say("{version} on {device}", version=version, device=device) + ("" if kind == device else f" ({kind})")
     if device == "cpu" and shutil.which("nvidia-smi"):
-        detail += "; to use the GPU: python -m pip install -e '.[gpu]'"
+        detail = say("{detail}; to use the GPU: python -m pip install -e '.[gpu]'", detail=detail)
     return MachineFinding("JAX", True, detail, "", "learners")
 
 
@@ -155,12 +178,20 @@ def _check_widgets() -> MachineFinding:
     try:
         from jupyter_core.paths import jupyter_path
     except ModuleNotFoundError:
-        return MachineFinding("widgets", False, f"ipywidgets {installed.detail}, but no Jupyter", fix, "learners")
+        return MachineFinding(
+            "widgets", False, say("ipywidgets {version}, but no Jupyter", version=installed.detail), fix, "learners"
+        )
     folders = jupyter_path("labextensions", "@jupyter-widgets", "jupyterlab-manager")
     if not any((Path(folder) / "package.json").exists() for folder in folders):
-        return MachineFinding("widgets", False, "JupyterLab's extension for ipywidgets is missing", fix, "learners")
+        return MachineFinding(
+            "widgets", False, say("JupyterLab's extension for ipywidgets is missing"), fix, "learners"
+        )
     return MachineFinding(
-        "widgets", True, f"ipywidgets {installed.detail}, with JupyterLab's extension", "", "learners"
+        "widgets",
+        True,
+        say("ipywidgets {version}, with JupyterLab's extension", version=installed.detail),
+        "",
+        "learners",
     )
 
 
@@ -168,8 +199,13 @@ def _check_commands() -> MachineFinding:
     """Check that every package that adds commands to `nnkit` can be imported."""
     functions, errors = load_plugins()
     if not errors:
-        return MachineFinding("commands", True, f"of {', '.join(['nnkit', *functions])}", "", "TAs, admins")
-    detail = "; ".join(f"{distribution} has an error: {error}" for distribution, error in errors.items())
+        return MachineFinding(
+            "commands", True, say("of {packages}", packages=", ".join(["nnkit", *functions])), "", "TAs, admins"
+        )
+    detail = "; ".join(
+        say("{distribution} has an error: {error}", distribution=distribution, error=error)
+        for distribution, error in errors.items()
+    )
     fix = " && ".join(f"python -m {find_install_command(distribution)}" for distribution in errors)
     return MachineFinding("commands", False, detail, fix, "TAs, admins")
 
@@ -179,7 +215,7 @@ def _check_browser() -> MachineFinding:
     if found:
         return MachineFinding("browser", True, found, "", "learners, tests")
     fix = _get_install_command(apt="chromium", brew="--cask chromium")
-    return MachineFinding("browser", False, "no Chromium, Chrome or Firefox", fix, "learners, tests")
+    return MachineFinding("browser", False, say("no Chromium, Chrome or Firefox"), fix, "learners, tests")
 
 
 def _find_mac_browser() -> str | None:
@@ -198,29 +234,37 @@ def _check_sandbox() -> MachineFinding:
             _run_program([bwrap, "--ro-bind", "/", "/", "--unshare-all", "true"]),
         )
     else:
-        fix, fault = _get_install_command(apt="bubblewrap"), "no bubblewrap"
+        fix, fault = _get_install_command(apt="bubblewrap"), say("no bubblewrap")
     if not fault:
-        return MachineFinding("sandbox", True, "grading uses bubblewrap, without network", "", "TAs, admins, tests")
+        return MachineFinding(
+            "sandbox", True, say("grading uses bubblewrap, without network"), "", "TAs, admins, tests"
+        )
     kind, missing = _run_program([sys.executable, "-c", SANDBOX_PROBE])
     if kind == "kernel" and "KUBERNETES_SERVICE_HOST" in os.environ:
-        detail = f"grading uses the kernel's own (Landlock and seccomp), as it should in a pod: {fault}"
+        detail = say(
+            "grading uses the kernel's own (Landlock and seccomp), as it should in a pod: {fault}", fault=fault
+        )
         return MachineFinding("sandbox", True, detail, "", "TAs, admins, tests")
     if "ModuleNotFoundError" not in missing:  # on a machine with the grader
-        used = "the kernel's own (Landlock and seccomp)" if kind == "kernel" else "none, and refuses to run submissions"
-        fault += f"; grading uses {used}"
+        used = (
+            say("the kernel's own (Landlock and seccomp)")
+            if kind == "kernel"
+            else say("none, and refuses to run submissions")
+        )
+        fault = say("{fault}; grading uses {used}", fault=fault, used=used)
     return MachineFinding("sandbox", False, fault, fix, "TAs, admins, tests")
 
 
 def _check_container() -> MachineFinding:
     """Check that the grader can use Docker or Podman, on a system where nothing else keeps submissions apart."""
     if platform.system() == "Windows":
-        fix = "run the grader in WSL 2 (wsl --install)"
-        return MachineFinding("sandbox", False, "grading needs Linux or macOS", fix, "TAs, admins")
+        fix = say("run the grader in WSL 2 (wsl --install)")
+        return MachineFinding("sandbox", False, say("grading needs Linux or macOS"), fix, "TAs, admins")
     kind, fault = _run_program([sys.executable, "-c", SANDBOX_PROBE])
     if kind == "container":
-        return MachineFinding("sandbox", True, "grading uses a container, without network", "", "TAs, admins")
-    detail = "no nnkit-grader" if "ModuleNotFoundError" in fault else "no container that works"
-    fix = "install and start Docker or Podman, then: make sandbox-image"
+        return MachineFinding("sandbox", True, say("grading uses a container, without network"), "", "TAs, admins")
+    detail = say("no nnkit-grader") if "ModuleNotFoundError" in fault else say("no container that works")
+    fix = say("install and start Docker or Podman, then: make sandbox-image")
     return MachineFinding("sandbox", False, detail, fix, "TAs, admins")
 
 
@@ -229,30 +273,31 @@ def _get_namespace_command() -> str:
     switch = "kernel.apparmor_restrict_unprivileged_userns"
     if Path("/proc/sys", switch.replace(".", "/")).exists():
         return f"sudo sysctl -w {switch}=0"
-    return "sudo sysctl -w user.max_user_namespaces=15000   (in a container: allow it to create namespaces)"
+    advice = say("(in a container: allow it to create namespaces)")
+    return f"sudo sysctl -w user.max_user_namespaces=15000   {advice}"
 
 
 def _check_fonts() -> MachineFinding:
     answer, fault = _run_program([sys.executable, "-c", FONT_PROBE])
     if fault:
         fix = f"python -m pip install --force-reinstall '{_get_requirement('matplotlib')}'"
-        return MachineFinding("fonts", False, f"matplotlib does not find DejaVu Sans: {fault}", fix, "learners")
+        return MachineFinding(
+            "fonts", False, say("matplotlib does not find DejaVu Sans: {fault}", fault=fault), fix, "learners"
+        )
     if answer == "0":
         fix = _get_install_command(apt="fonts-dejavu-core", brew="--cask font-dejavu")
-        return MachineFinding("fonts", False, "none for the browser", fix, "learners, tests")
-    language = _get_language()
+        return MachineFinding("fonts", False, say("none for the browser"), fix, "learners, tests")
+    language = current_language()
     if language in FONTS and platform.system() == "Linux":
         name, package = FONTS[language]
         families, fault = _run_program(["fc-list", f":lang={language}", "family"])
         if fault or not families:
-            return MachineFinding("fonts", False, f"none for {name}", _get_install_command(apt=package), "learners")
-    return MachineFinding("fonts", True, f"DejaVu Sans for plots, {answer} for the browser", "", "learners")
-
-
-def _get_language() -> str:
-    """Return the code of the language that the environment asks for: NNKIT_LANG, else the system's."""
-    wanted = (os.environ.get(name, "") for name in ("NNKIT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"))
-    return re.split("[_.@-]", next(filter(None, wanted), ""))[0].lower()
+            return MachineFinding(
+                "fonts", False, say("none for {name}", name=say(name)), _get_install_command(apt=package), "learners"
+            )
+    return MachineFinding(
+        "fonts", True, say("DejaVu Sans for plots, {number} for the browser", number=answer), "", "learners"
+    )
 
 
 def _get_install_command(apt: str, brew: str = "") -> str:
@@ -270,11 +315,11 @@ def _run_program(command: list[str], timeout: float | None = None) -> tuple[str,
     try:
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=limit, check=False)
     except subprocess.TimeoutExpired:
-        return "", f"no answer in {limit:g} s"
+        return "", say("no answer in {seconds:g} s", seconds=limit)
     except OSError as fault:
         return "", fault.strerror or type(fault).__name__
     if done.returncode:
-        return "", _get_last_line(done.stderr) or f"exit status {done.returncode}"
+        return "", _get_last_line(done.stderr) or say("exit status {status}", status=done.returncode)
     return _get_last_line(done.stdout), ""
 
 

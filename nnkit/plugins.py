@@ -10,6 +10,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from nnkit.language import say
+
 COMMANDS_GROUP = "nnkit.commands"
 
 VERBS_ELSEWHERE = {
@@ -62,10 +64,22 @@ def describe_missing_verb(verb: str) -> str:
     distribution = VERBS_ELSEWHERE[verb]
     if _find_sources(distribution):
         fix = find_install_command(distribution)
-        return f"`nnkit {verb}` is part of {distribution}, which is not installed: {fix}"
+        return say(
+            "`nnkit {verb}` is part of {distribution}, which is not installed: {fix}",
+            verb=verb,
+            distribution=distribution,
+            fix=fix,
+        )
     if verb == "receipt":
-        return f"`nnkit receipt` comes with {distribution}, which is not part of this copy: run it on the hub."
-    return f"`nnkit {verb}` is for teachers: it comes with {distribution}, which is not part of this copy."
+        return say(
+            "`nnkit receipt` comes with {distribution}, which is not part of this copy: run it on the hub.",
+            distribution=distribution,
+        )
+    return say(
+        "`nnkit {verb}` is for teachers: it comes with {distribution}, which is not part of this copy.",
+        verb=verb,
+        distribution=distribution,
+    )
 
 
 def _find_sources(distribution: str) -> list[str]:

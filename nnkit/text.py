@@ -43,6 +43,11 @@ def measure_width(text: str) -> int:
     return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
 
 
+def pad(text: str, width: int) -> str:
+    """Return a text with blanks behind it, so that it takes `width` columns of a terminal."""
+    return text + " " * (width - measure_width(text))
+
+
 def format_count(number: int, noun: str) -> str:
     """Return a count with its noun: "1 line", "3 lines"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

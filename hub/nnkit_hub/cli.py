@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnkit.cli import add_course, add_verb, make_number_type
+from nnkit.language import say
 
 
 def add_commands(verbs: Any) -> None:
@@ -30,7 +31,7 @@ def receipt(args: argparse.Namespace) -> int:
     if args.fetch:
         return _fetch_receipts(args.fetch, args.receipt)
     if not args.receipt:
-        raise ValueError("name a receipt, for example receipts/TIME/receipt.json, or --fetch COURSE/ASSIGNMENT.")
+        raise ValueError(say("name a receipt, for example receipts/TIME/receipt.json, or --fetch COURSE/ASSIGNMENT."))
     lines, status = receipts.check_receipt(args.receipt, args.files, args.key)
     print("\n".join(lines))
     return status
@@ -67,9 +68,9 @@ def _fetch_receipts(name: str, folder: Path | None) -> int:
 
     course, _, assignment = name.partition("/")
     if not assignment:
-        raise ValueError("say which course and assignment, for example --fetch nnkit/ps1.")
+        raise ValueError(say("say which course and assignment, for example --fetch nnkit/ps1."))
     saved = fetch_receipts(course, assignment, folder or Path.home() / course / assignment)
-    print("\n".join(f"wrote {path}" for path in saved) or "All your receipts are here already.")
+    print("\n".join(say("wrote {path}", path=path) for path in saved) or say("All your receipts are here already."))
     return 0
 
 

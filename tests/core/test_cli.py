@@ -15,6 +15,8 @@ from packaging.requirements import Requirement
 
 from helpers.paths import ROOT
 from nnkit import cli, plugins
+from nnkit.korean import choose_particles
+from nnkit.language import speaking
 
 OWN_VERBS = {"check", "doctor", "lab", "start"}
 PLUGIN = '''
@@ -222,3 +224,24 @@ def test_a_command_is_named_as_the_shell_finds_it(monkeypatch: pytest.MonkeyPatc
     assert plugins.find_own_command() == f"'{environment / 'nnkit'}'"
     monkeypatch.setenv("PATH", str(environment))
     assert plugins.find_own_command() == "nnkit"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "nosuch.ipynb"], "nnkit: 파일 nosuch.ipynb이(가) 없습니다."),
+        (["lab", "nosuch"], "nnkit: nosuch에 강의가 없습니다. `nnkit start nosuch`로 그곳에 강의를 놓을 수 있습니다."),
+        (["start", "file"], "nnkit: file은(는) 폴더가 아닙니다."),
+        (["receipt", "nosuch.json"], "nnkit: nosuch.json: 그런 파일이나 폴더가 없습니다."),
+        (["receipt", "file"], "nnkit: file은(는) 제출의 접수증이 아닙니다."),
+        (["receipt"], "nnkit: 접수증을 지정하세요."),
+    ],
+)
+def test_wrong_use_is_said_in_the_readers_language(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.chdir(tmp_path)
+    with speaking("ko"):
+        assert cli.main(words) == 2
+        assert capsys.readouterr().err.startswith(choose_particles(said))

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnkit import doctor
+from nnkit import doctor, language
 from nnkit.doctor import MachineFinding, examine, report
+from nnkit.text import measure_width
 
 NAMES = ["Python", "NumPy", "JAX", "JupyterLab", "widgets", "nbgrader", "commands", "browser", "sandbox", "fonts"]
 
@@ -56,13 +57,14 @@ def test_the_report_fits_one_screen_and_says_ok_in_words(here: list[MachineFindi
         ({"LANG": "ko"}, "Noto Sans CJK KR", ""),
         ({"NNKIT_LANG": "ko", "LANG": "en_US.UTF-8"}, "", "sudo apt-get install fonts-noto-cjk"),
         ({"NNKIT_LANG": "en", "LANG": "ko_KR.UTF-8"}, "", ""),
+        ({"LANGUAGE": "ko:en", "LANG": "en_US.UTF-8"}, "", "sudo apt-get install fonts-noto-cjk"),
         ({"LC_ALL": "C.UTF-8", "LANG": "ko_KR.UTF-8"}, "", ""),
     ],
 )
 def test_a_font_for_korean_is_asked_for_by_those_who_read_korean(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, environ: dict[str, str], families: str, fix: str
 ) -> None:
-    for name in ("NNKIT_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+    for name in ("NNKIT_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -71,11 +73,12 @@ def test_a_font_for_korean_is_asked_for_by_those_who_read_korean(
     listing.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    monkeypatch.setattr(language, "_choose", language._choose.__wrapped__)  # what an earlier test found does not count
     monkeypatch.setattr(doctor, "FONT_PROBE", "print(7)")  # DejaVu Sans is there, among 7 fonts
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)  # no dnf: Debian
     finding = doctor._check_fonts()
     assert (finding.ok, finding.fix) == (not fix, fix)
-    assert ("Korean" in finding.detail) is bool(fix)
+    assert ("한국어" in finding.detail) is bool(fix)
 
 
 def test_with_nothing_on_the_path_browser_and_sandbox_are_missing(
@@ -156,3 +159,16 @@ def test_a_program_that_fails_or_is_not_there_gives_one_line() -> None:
     assert doctor._run_program([sys.executable, "-c", "raise SystemExit('a\\nb')"]) == ("", "b")
     assert doctor._run_program([sys.executable, "-c", "raise SystemExit(3)"]) == ("", "exit status 3")
     assert doctor._run_program(["/no/such/program"])[1] == "No such file or directory"
+
+
+def test_in_korean_the_columns_stand_below_one_another() -> None:
+    """A Korean letter is two columns of a terminal wide."""
+    findings = [
+        MachineFinding("widgets", True, "8", "", "learners"),
+        MachineFinding("JAX", False, "7", "x", "TAs, tests"),
+    ]
+    with language.speaking("ko"):
+        _, _, first, second, fix, *_, last = report(findings).splitlines()
+    assert (first, second) == ("정상     위젯  8", "문제     JAX   7  (필요한 사람: 조교, 테스트)")
+    assert measure_width(first.rpartition("8")[0]) == measure_width(fix.partition("해결: x")[0]) == 15
+    assert last == "2개 중 1개가 정상입니다."

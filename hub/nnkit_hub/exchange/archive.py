@@ -18,6 +18,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any
 
+from nnkit.language import say
 from nnkit_grader.course.submission_notes import NBGRADER_NOTES, RECEIPT_FILE
 
 MAX_ARCHIVE_FILES = 1_000
@@ -55,11 +56,17 @@ def require_path(path: Any) -> str:
     """Return a file's path within its folder, such as data/points.csv, if it is safe. Raises Refusal."""
     parts = path.split("/") if isinstance(path, str) else []
     if not parts or not all(map(_is_plain_name, parts)):
-        raise Refusal(f"{_quote(path)} is not a valid file name.")
+        raise Refusal(say("{path} is not a valid file name.", path=_quote(path)))
     if len(parts) > MAX_PATH_PARTS:
-        raise Refusal(f"{_quote(path)} is nested too deep: a file may be in at most {MAX_PATH_PARTS - 1} folders.")
+        raise Refusal(
+            say(
+                "{path} is nested too deep: a file may be in at most {most} folders.",
+                path=_quote(path),
+                most=MAX_PATH_PARTS - 1,
+            )
+        )
     if parts[0] in RESERVED_NAMES:
-        raise Refusal(f"{_quote(path)} has a name that the exchange uses itself: rename it.")
+        raise Refusal(say("{path} has a name that the exchange uses itself: rename it.", path=_quote(path)))
     return str(path)
 
 
@@ -83,14 +90,19 @@ def _quote(name: Any) -> str:
 def require_sizes(sizes: Mapping[str, int]) -> None:
     """Raise Refusal unless files of these sizes in bytes may form an archive."""
     if not sizes:
-        raise Refusal("There are no files in it.")
+        raise Refusal(say("There are no files in it."))
     if len(sizes) > MAX_ARCHIVE_FILES:
-        raise Refusal(f"These are too many files: at most {MAX_ARCHIVE_FILES} are allowed at once.")
+        raise Refusal(say("These are too many files: at most {most} are allowed at once.", most=MAX_ARCHIVE_FILES))
     if sum(sizes.values()) > MAX_ARCHIVE_BYTES:
-        raise Refusal(f"These files are too large: together they may have at most {MAX_ARCHIVE_BYTES // 1_000_000} MB.")
+        raise Refusal(
+            say(
+                "These files are too large: together they may have at most {most} MB.",
+                most=MAX_ARCHIVE_BYTES // 1000000,
+            )
+        )
     above = {"/".join(parts[:end]) for parts in (path.split("/") for path in sizes) for end in range(1, len(parts))}
     for path in above & set(sizes):
-        raise Refusal(f"{_quote(path)} is both a file and a folder.")
+        raise Refusal(say("{path} is both a file and a folder.", path=_quote(path)))
 
 
 def list_files(folder: Path, ignored: Sequence[str] = ()) -> dict[str, int]:
@@ -98,7 +110,12 @@ def list_files(folder: Path, ignored: Sequence[str] = ()) -> dict[str, int]:
     sizes: dict[str, int] = {}
     for path, status in _walk_folder(folder, "", ignored):
         if not stat.S_ISREG(status.st_mode):
-            raise Refusal(f"{_quote(path)} is a link or not a regular file: put the file itself there, or remove it.")
+            raise Refusal(
+                say(
+                    "{path} is a link or not a regular file: put the file itself there, or remove it.",
+                    path=_quote(path),
+                )
+            )
         sizes[require_path(path)] = status.st_size
         if len(sizes) > MAX_ARCHIVE_FILES:
             break
@@ -134,7 +151,7 @@ def read_chunks(folder: Path, path: str, size: int) -> Iterator[bytes]:
     try:
         handle = os.open(folder / path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as fault:
-        raise Refusal(f"{_quote(path)} cannot be read: {fault.strerror}.") from None
+        raise Refusal(say("{path} cannot be read: {reason}.", path=_quote(path), reason=fault.strerror)) from None
     with open(handle, "rb") as file:
         is_file = stat.S_ISREG(os.fstat(handle).st_mode)
         left = size
@@ -142,7 +159,7 @@ def read_chunks(folder: Path, path: str, size: int) -> Iterator[bytes]:
             left -= len(chunk)
             yield chunk
         if left or not is_file:
-            raise Refusal(f"{_quote(path)} changed while it was read: try again.")
+            raise Refusal(say("{path} changed while it was read: try again.", path=_quote(path)))
 
 
 @contextmanager

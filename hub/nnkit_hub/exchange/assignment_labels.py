@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nnkit.language import say, say_count
+
 SEPARATOR = "\N{EM SPACE}"
 """Character between a name and what is said about it. No name contains it (`archive.require_name`)."""
 
 
 def describe_dates(entry: Mapping[str, Any]) -> list[str]:
     """Return in words when a released assignment is due, and how often it can be handed in still."""
-    due = [f"due {entry['due'][:16]} UTC"] if entry.get("due") else []
+    due = [say("due {due} UTC", due=entry["due"][:16])] if entry.get("due") else []
     left = entry.get("left")
-    return due if left is None else [*due, "1 try left" if left == 1 else f"{left} tries left"]
+    return due if left is None else [*due, say_count("{number} try left", "{number} tries left", left)]
 
 
 def format_label(entry: Mapping[str, Any]) -> str:

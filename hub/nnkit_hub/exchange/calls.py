@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 import requests
 
+from nnkit.language import say, to_say
 from nnkit_hub.exchange.archive import CHUNK_BYTES, Refusal, unpack_files
 from nnkit_hub.exchange.receipts import ADDRESS_VARIABLE
 
 TIMEOUT_SECONDS = (10, 300)
 """Timeouts to connect to the exchange, and between two chunks of its answer."""
-NO_ANSWER = "The exchange does not answer: try again in a minute, and tell your teachers if this continues."
+NO_ANSWER = to_say("The exchange does not answer: try again in a minute, and tell your teachers if this continues.")
 
 
 class ExchangeClient:
@@ -56,7 +57,7 @@ class ExchangeClient:
                     for chunk in answer.iter_content(CHUNK_BYTES):
                         archive.write(chunk)
                 except requests.RequestException:
-                    raise Refusal(NO_ANSWER) from None
+                    raise Refusal(say(NO_ANSWER)) from None
             archive.seek(0)
             return unpack_files(archive, folder)[0]
 
@@ -65,7 +66,10 @@ class ExchangeClient:
     ) -> requests.Response:
         if not self.address or not self.token:
             raise Refusal(
-                f"The exchange can only be reached from a server of the hub, where {ADDRESS_VARIABLE} is set."
+                say(
+                    "The exchange can only be reached from a server of the hub, where {variable} is set.",
+                    variable=ADDRESS_VARIABLE,
+                )
             )
         url = f"{self.address}/{'/'.join(quote(part, safe='') for part in path)}"
         headers = {"Authorization": f"token {self.token}"}
@@ -74,7 +78,7 @@ class ExchangeClient:
                 method, url, params=query, data=body, headers=headers, timeout=TIMEOUT_SECONDS, stream=True
             )
         except requests.RequestException:
-            raise Refusal(NO_ANSWER) from None
+            raise Refusal(say(NO_ANSWER)) from None
         if not answer.ok:
             with answer:
                 raise Refusal(_read_message(answer))
@@ -85,4 +89,4 @@ def _read_message(answer: requests.Response) -> str:
     try:
         return str(answer.json()["message"])
     except (requests.RequestException, ValueError, LookupError, TypeError):
-        return NO_ANSWER
+        return say(NO_ANSWER)

@@ -18,6 +18,7 @@ from typing import Any
 
 from nbgrader.exchange import ExchangeError, default
 
+from nnkit.language import say
 from nnkit_grader.compat import label_assignments, shorten_list_errors
 from nnkit_hub.exchange.archive import FileEntries, Refusal
 from nnkit_hub.exchange.assignment_labels import format_label, parse_label
@@ -75,7 +76,7 @@ class Exchange(default.Exchange):  # type: ignore[misc]
     def course(self) -> str:
         """The course's name. Raises Refusal if none is given."""
         if not self.coursedir.course_id:
-            raise Refusal("No course was given: add --course NAME.")
+            raise Refusal(say("No course was given: add --course NAME."))
         return str(self.coursedir.course_id)
 
     @property

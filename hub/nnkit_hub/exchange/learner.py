@@ -16,7 +16,7 @@ from jupyter_core.paths import jupyter_runtime_dir
 from nbgrader.exchange import default
 from nbgrader.utils import parse_utc
 
-from nnkit.text import format_count
+from nnkit.language import say, say_count
 from nnkit_grader.course.submission_notes import RECEIPT_FILE
 from nnkit_hub.exchange.archive import Refusal, list_files, pack_files, unpack_files
 from nnkit_hub.exchange.assignment_labels import describe_dates
@@ -41,7 +41,7 @@ class ExchangeFetchAssignment(default.ExchangeFetchAssignment, Exchange):  # typ
         else:
             with replace_folder(Path(self.dest_path)) as folder:
                 self.client.download(self.path, folder)
-        self.log.info("Fetched as: %s %s", self.course, self.assignment)
+        self.log.info(say("Fetched as: {course} {assignment}", course=self.course, assignment=self.assignment))
         if facts := describe_dates(self.find_released() or {}):
             self.log.info("%s: %s", self.assignment, ", ".join(facts))
 
@@ -52,7 +52,7 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
     def init_dest(self) -> None:
         user = self.client.request()["user"]
         if self.coursedir.student_id not in ("*", "", user):
-            raise Refusal(f"You are {user}, and can submit only as {user}: leave out --student.")
+            raise Refusal(say("You are {user}, and can submit only as {user}: leave out --student.", user=user))
 
     def copy_files(self) -> None:
         folder = Path(self.src_path)
@@ -62,17 +62,28 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
         self._ask_before_late(released)
         with pack_files(folder, sizes) as archive:
             receipt = self.client.upload("POST", ("courses", self.course, "submissions", self.assignment), archive)
-            self.log.info("Submitted as: %s %s %s", self.course, self.assignment, receipt["time"])
+            self.log.info(say("Submitted as: {course} {assignment} {time}", **receipt))
             if released and "left" in released:
-                left = format_count(max(released["left"] - 1, 0), "more time")
-                self.log.info("You may hand in %s %s.", self.assignment, left)
+                self.log.info(
+                    say_count(
+                        "You may hand in {assignment} {number} more time.",
+                        "You may hand in {assignment} {number} more times.",
+                        max(released["left"] - 1, 0),
+                        assignment=self.assignment,
+                    )
+                )
             try:
-                self.log.info("Your receipt: %s", save_receipt(receipt, archive, folder))
+                self.log.info(say("Your receipt: {path}", path=save_receipt(receipt, archive, folder)))
             except OSError as fault:
                 self.log.warning(
-                    "Your work was handed in, but its receipt could not be saved here: %s. Make room, then fetch it "
-                    "with: nnkit receipt --fetch %s/%s", fault.strerror, self.course, self.assignment
-                )  # fmt: skip
+                    say(
+                        "Your work was handed in, but its receipt could not be saved here: {reason}. Make room, then "
+                        "fetch it with: nnkit receipt --fetch {course}/{assignment}",
+                        reason=fault.strerror,
+                        course=self.course,
+                        assignment=self.assignment,
+                    )
+                )
 
     def _ask_before_late(self, released: Mapping[str, Any] | None) -> None:
         """Raise Refusal at the first attempt to hand in late; a second one within a few minutes is the answer "yes"."""
@@ -85,8 +96,13 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
         asked.parent.mkdir(parents=True, exist_ok=True)
         asked.touch()
         raise Refusal(
-            f"{self.assignment} was due on {due[:16]} UTC, so it would count as late, even if you have handed it in in "
-            f"time before. To hand it in all the same, submit it again within {MAX_ANSWER_SECONDS // 60} minutes."
+            say(
+                "{assignment} was due on {due} UTC, so it would count as late, even if you have handed it in in "
+                "time before. To hand it in all the same, submit it again within {minutes} minutes.",
+                assignment=self.assignment,
+                due=due[:16],
+                minutes=MAX_ANSWER_SECONDS // 60,
+            )
         )
 
     def _check_notebooks(self, sizes: Iterable[str], released: Mapping[str, Any] | None) -> None:
@@ -94,9 +110,9 @@ class ExchangeSubmit(default.ExchangeSubmit, Exchange):  # type: ignore[misc]
         expected = [path for path in (released or {"files": {}})["files"] if path.endswith(".ipynb")]
         missing = ", ".join(path for path in expected if path not in sizes)
         if missing and self.strict:
-            raise Refusal(f"Nothing was handed in, because {missing} is missing.")
+            raise Refusal(say("Nothing was handed in, because {missing} is missing.", missing=missing))
         if missing:
-            self.log.warning("Handed in without %s", missing)
+            self.log.warning(say("Handed in without {missing}", missing=missing))
 
 
 def save_receipt(receipt: Mapping[str, Any], archive: IO[bytes], folder: Path) -> Path:
@@ -146,11 +162,11 @@ class ExchangeFetchFeedback(default.ExchangeFetchFeedback, Exchange):  # type: i
         receipts = self.list_submissions(self.course, self.user, self.assignment)
         ready = [receipt for receipt in receipts if receipt["feedback"]]
         if not ready:
-            self.log.warning("There is no feedback on %s yet.", self.assignment)
+            self.log.warning(say("There is no feedback on {assignment} yet.", assignment=self.assignment))
         for receipt in ready:
             target = Path(self.dest_path, receipt["time"])
             if not has_same_files(receipt["feedback"], target):
                 path = ("courses", self.course, "feedback", self.assignment, self.user, receipt["time"])
                 with replace_folder(target) as folder:
                     self.client.download(path, folder)
-            self.log.info("Fetched feedback: %s", target)
+            self.log.info(say("Fetched feedback: {path}", path=target))

@@ -17,12 +17,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nnkit.language import say, say_count
+from nnkit.text import measure_width, pad
 from nnkit_hub.exchange.archive import MAX_HEADER_BYTES, Refusal, list_files, read_chunks, require_name, require_path
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 SUBMISSION_KIND = "submission"
+WHOSE = ("assignment", "course", "user", "time")
 PROVEN, DISPROVEN, UNKNOWN = 0, 1, 3
 TIME_PATTERN = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6} UTC", re.ASCII)
 ADDRESS_VARIABLE = "NNKIT_EXCHANGE_URL"
@@ -74,7 +77,7 @@ def read_receipt(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         fits = False
     if not fits:
-        raise ValueError(f"{path} is not a receipt of a submission.")
+        raise ValueError(say("{path} is not a receipt of a submission.", path=path))
     return dict(receipt)
 
 
@@ -86,11 +89,11 @@ def find_differences(receipt: Mapping[str, Any], folder: Path) -> Iterator[tuple
         here = set()
     for path, entry in receipt["files"].items():
         if not os.path.lexists(folder / path):
-            yield path, "is not here"
+            yield path, say("is not here")
         elif _hash_file(folder, path, entry["bytes"]) != entry["sha256"]:
-            yield path, "is not what was handed in"
+            yield path, say("is not what was handed in")
     for path in sorted(here - set(receipt["files"])):
-        yield path, "was not handed in"
+        yield path, say("was not handed in")
 
 
 def _hash_file(folder: Path, path: str, size: int) -> str:
@@ -126,26 +129,36 @@ def check_receipt(path: Path, folder: Path | None = None, key: str = "") -> tupl
     """
     receipt = read_receipt(path)
     folder = folder or path.parent
-    lines = [f"{receipt['assignment']} of {receipt['course']}, from {receipt['user']}, at {receipt['time']}:"]
+    lines = [say("{assignment} of {course}, from {user}, at {time}:", **{key: receipt[key] for key in WHOSE})]
     changed = dict(find_differences(receipt, folder))
-    states = {**{name: "is what was handed in" for name in receipt["files"]}, **changed}
-    width = max(map(len, states))
-    lines += [f"  {name:<{width}}  {state}" for name, state in states.items()]
+    states = {**{name: say("is what was handed in") for name in receipt["files"]}, **changed}
+    width = max(map(measure_width, states))
+    lines += [f"  {pad(name, width)}  {state}" for name, state in states.items()]
     sentence, status = _judge_signature(receipt, key or fetch_public_key())
     number = sum(name in changed for name in receipt["files"])
     if number and status != DISPROVEN:
-        count = f"{number} of {len(receipt['files'])} files {'is' if number == 1 else 'are'}"
-        return [*lines, sentence, f"But {count} not what was handed in."], DISPROVEN
+        but = say_count(
+            "But {number} of {all} files is not what was handed in.",
+            "But {number} of {all} files are not what was handed in.",
+            number,
+            all=len(receipt["files"]),
+        )
+        return [*lines, sentence, but], DISPROVEN
     return [*lines, sentence], status
 
 
 def _judge_signature(receipt: Mapping[str, Any], key: str) -> tuple[str, int]:
     if not has_valid_signature(receipt):
-        return "The signature is not valid: this receipt was changed, or did not come from the exchange.", DISPROVEN
+        return say(
+            "The signature is not valid: this receipt was changed, or did not come from the exchange."
+        ), DISPROVEN
     if not key:
-        sentence = "The receipt is intact, but its key cannot be compared with the exchange's here:"
-        advice = "run this on the hub, or give the exchange's key with --key."
-        return f"{sentence} {advice} It was signed with {receipt['key']}.", UNKNOWN
+        sentence = say(
+            "The receipt is intact, but its key cannot be compared with the exchange's here: run this on the hub, or "
+            "give the exchange's key with --key. It was signed with {key}.",
+            key=receipt["key"],
+        )
+        return sentence, UNKNOWN
     if key != receipt["key"]:
-        return "The signature is not the exchange's: it was made with another key.", DISPROVEN
-    return "The signature is valid: the exchange issued this receipt, and nothing in it has changed since.", PROVEN
+        return say("The signature is not the exchange's: it was made with another key."), DISPROVEN
+    return say("The signature is valid: the exchange issued this receipt, and nothing in it has changed since."), PROVEN
