@@ -93,9 +93,9 @@ def make_course(course, share, assignments, ground):
     return counts
 
 
-def grade(course, assignment, *options):
+def grade(course, assignment, jobs, *options):
     """Grade a class; return the computing time, and the tests that met known replies of all."""
-    command = [*NNKIT[:-1], assignment, "--seed", str(SEED), *options]
+    command = [*NNKIT[:-1], assignment, "--seed", str(SEED), "--jobs", str(jobs), *options]
     status, output, _, watcher = run_watched(command, course, CHECK_SECONDS)
     if status:
         sys.exit(f"{' '.join(command)} ended with status {status}:\n{output}")
@@ -140,12 +140,12 @@ def find_unequal(ours, theirs, assignment):
     return unequal, [student for student in unequal if scores[0].get(student) != scores[1].get(student)]
 
 
-def find_unsteady(course, assignment, students):
+def find_unsteady(course, assignment, jobs, students):
     """Return those of these students whose results are unequal from one grading without the memory to the next."""
     unsteady = set()
     for _ in range(2 if students else 0):
         before = {student: read_result(course, assignment, student) for student in students}
-        grade(course, assignment, "--regrade", *(f"--student={student}" for student in students))
+        grade(course, assignment, jobs, "--regrade", *(f"--student={student}" for student in students))
         unsteady |= {student for student in students if read_result(course, assignment, student) != before[student]}
     return unsteady
 
@@ -154,6 +154,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--share", type=float, default=1.0, help="part of each kind that is graded (default: all)")
     arguments.add_argument("--assignments", nargs="+", choices=ASSIGNMENTS, default=list(ASSIGNMENTS))
+    arguments.add_argument("--jobs", type=int, default=2, help="submissions at a time (default: 2)")
     arguments.add_argument("--keep", type=Path, help="keep the two courses in this folder, which must be new")
     args = arguments.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
@@ -162,10 +163,10 @@ def main():
         (folder / "ground").mkdir()
         ground = Ground(folder / "ground")
         with ground.open:
-            print(json.dumps(compare(folder, args.share, args.assignments, ground)))
+            print(json.dumps(compare(folder, args.share, args.assignments, args.jobs, ground)))
 
 
-def compare(folder, share, assignments, ground):
+def compare(folder, share, assignments, jobs, ground):
     """Grade the class in both ways and return the figures."""
     known, alone = folder / "known", folder / "alone"
     counts = make_course(known, share, assignments, ground)
@@ -173,11 +174,11 @@ def compare(folder, share, assignments, ground):
     found = {"benchmark": "equal_grades", "submissions": sum(counts.values()), "counts": counts, "unequal": {}}
     found |= {"cpu_seconds": {}, "hits": {}}
     for assignment in assignments:
-        with_memory, hits, tests = grade(known, assignment, "--memo")
-        without = grade(alone, assignment)[0]
+        with_memory, hits, tests = grade(known, assignment, jobs, "--memo")
+        without = grade(alone, assignment, jobs)[0]
         reports = [read_report(course, assignment) for course in (known, alone)]
         unequal, scores = find_unequal(known, alone, assignment)
-        unsteady = find_unsteady(alone, assignment, unequal)
+        unsteady = find_unsteady(alone, assignment, jobs, unequal)
         found["unequal"][assignment] = {
             "results": [student for student in unequal if student not in unsteady],
             "scores": [student for student in scores if student not in unsteady],

@@ -26,7 +26,9 @@ def is_stub(source: str, released: str = "") -> bool:
     tree = _parse_searchable(source)
     if tree is None:
         return False
-    return all(map(_does_nothing, tree.body)) or (bool(released) and _has_same_code(tree, released))
+    if all(map(_does_nothing, tree.body)):
+        return True
+    return bool(released) and _dump_code(source) == _dump_code(released) is not None
 
 
 def is_python(source: str) -> bool:
@@ -90,18 +92,18 @@ def _parse_searchable(source: str) -> ast.Module | None:
         return None
 
 
-def _has_same_code(tree: ast.Module, released: str) -> bool:
-    other = _parse_searchable(released)
-    try:
-        return other is not None and _dump_code(tree) == _dump_code(other)
-    except RecursionError:
-        return False
-
-
-def _dump_code(tree: ast.Module) -> str:
+@lru_cache(5000)
+def _dump_code(source: str) -> str | None:
+    """Return the code without comments and docstrings; None if it cannot be searched."""
+    tree = _parse_searchable(source)
+    if tree is None:
+        return None
     for block in _find_blocks(tree):
         block[:] = [statement for statement in block if not _is_constant(statement)]
-    return ast.dump(tree)
+    try:
+        return ast.dump(tree)
+    except RecursionError:
+        return None
 
 
 def _does_nothing(statement: ast.stmt) -> bool:

@@ -19,6 +19,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -34,10 +35,11 @@ from nnkit_grader.conversations.tree import ConversationTree, pack, unpack
 from nnkit_grader.course.assignment import Assignment
 from nnkit_grader.course.bound_names import find_bound_names, find_used_names
 from nnkit_grader.course.source_warnings import find_drawing_cells
+from nnkit_grader.examiner.borrowed_names import find_borrowed
 from nnkit_grader.examiner.examiner import TimeLimits, examine_submission, refuse_submission
 from nnkit_grader.examiner.run_cell import compile_cell
 from nnkit_grader.intake.open_submission import open_with_notes
-from nnkit_grader.intake.submission import RefusedSubmission, Submission
+from nnkit_grader.intake.submission import RefusedSubmission, Submission, repair_notebook
 from nnkit_grader.record.graded_notebook import format_notebook
 from nnkit_grader.sandbox import PRELOADABLE_MODULES, Child, Limits, Sandbox, SandboxError, choose_sandbox
 from nnkit_grader.sandbox.limits import MAX_BUSY_SECONDS
@@ -82,7 +84,7 @@ class Worker:
         """The forks, by the pipe on which each of them answers."""
         self.children: list[Child] = []
         self.tree = ConversationTree() if setup["remembers"] else None
-        _warm_up(self.assignment)
+        warm_up(self.assignment)
 
     def serve(self) -> None:
         """Grade until the client hangs up, or until no job has come for `MAX_IDLE_SECONDS`."""
@@ -237,7 +239,7 @@ def _find_used_modules(assignment: Assignment) -> list[str]:
     return [name for name in PRELOADABLE_MODULES if name.partition(".")[0] in text]
 
 
-def _warm_up(assignment: Assignment) -> None:
+def warm_up(assignment: Assignment) -> None:
     """Import and compile what each fork would need. No JAX backend is started: forks of one deadlock."""
     for name in _find_used_modules(assignment):
         with contextlib.suppress(ModuleNotFoundError):
@@ -250,6 +252,18 @@ def _warm_up(assignment: Assignment) -> None:
                 find_bound_names(cell.source), find_bound_names(cell.released), find_used_names(cell.source)
     find_drawing_cells(assignment)
     find_memorable(assignment)
+    for texts in ([cell.released for cell in assignment.cells], [cell.source for cell in assignment.cells]):
+        taken = repair_notebook(_format_cells(assignment, texts), assignment)
+        if isinstance(taken, Submission):
+            find_borrowed(assignment, taken)
+
+
+def _format_cells(assignment: Assignment, texts: Sequence[str]) -> bytes:
+    """Return a notebook of the course's cells with these texts, as one might be handed in."""
+    cells = [
+        {"cell_type": cell.cell_type, "id": cell.id, "source": text} for cell, text in zip(assignment.cells, texts)
+    ]
+    return json.dumps({"cells": cells, "nbformat": 4, "nbformat_minor": 5}).encode()
 
 
 def _die_with_parent() -> None:
