@@ -8,8 +8,8 @@ Goals: finite at least 25 times as many submissions a minute as stock nbgrader, 
 10 times. All get the same files, the same time limits (`NNKIT_CHECK_SECONDS`) and an empty gradebook.
 `nbgrader_config.py` is the course's own; for nbgrader the line that installs nnkit is removed. Scores are compared with
 the planted ones, and with each other. nnkit grades a class twice: with `--memo`, which judges equal replies
-once, and without it.
-Peak memory (PSS) and computing time are those of all processes of a command together, sampled ten times a second. The
+once, and without it; `others_seconds` is the time until all are graded but those that loop for ever. Peak memory (PSS)
+and computing time are those of all processes of a command together, sampled ten times a second. The
 last line of output is JSON.
 """
 
@@ -163,6 +163,7 @@ def grade(grader, number, kind):
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "course"
         students = make_course(folder, number, grader == "stock", kind)
+        began = time.time()
         status, output, took, watcher = run_watched(COMMANDS[grader], folder)
         table = release.read_scores(folder, "ps1")
         scores = {name: release.sum_points(points) for name, points in table.items()}
@@ -170,12 +171,14 @@ def grade(grader, number, kind):
         right = sum(scores.get(name) == score for name, score in planted.items())
         if grader != "stock" and (status or right != number):
             sys.exit(f"nnkit graded {right} of {number} as planted (exit status {status}):\n{output}")
+        written = {path.stem: path.stat().st_mtime - began for path in folder.glob(".nnkit/ps1/results/*.json")}
         shutil.copy(folder / "output.txt", Path(tempfile.gettempdir()) / f"autograde-{grader}.txt")
     figures = {"seconds": round(took, 2), "a_minute": round(60 * number / took, 1), "as_planted": right}
     figures["peak_mb"] = round(watcher.peak / 1e6)
     if grader != "stock":
         known = re.search(r"(\d+) of (\d+) tests .* did not run: .* \(([\d.]+) MB", output)
         figures["cpu_seconds"] = watcher.parts()
+        figures["others_seconds"] = round(max(written[one.id] for one in students if one.kind != "looping"), 2)
         figures["hit_rate"] = round(int(known[1]) / int(known[2]), 3) if known else 0.0
         figures["tree_mb"] = float(known[3]) if known else 0.0
     print(f"{kind}, {grader}, {number} submissions: {took:.1f} s, {figures['a_minute']:g} a minute, at most "
