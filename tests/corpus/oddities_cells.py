@@ -456,6 +456,29 @@ def written_in_another_type(nb: Notebook, kind: str) -> None:
         cell["cell_type"] = kind
 
 
+# ---- what the sandbox does not have ------------------------------------------------------------------
+
+LACKS = (
+    "import subprocess\n    subprocess.check_output(['echo', '3'])",
+    "from multiprocessing import Pool\n    Pool(2)",
+    "import urllib.request\n    urllib.request.urlopen('https://example.org')",
+    "import socket\n    socket.create_connection(('192.0.2.1', 80))",
+    "open('/content/drive/table.txt')",
+    "import numpy as np\n    np.load('table.npy')",
+)
+
+
+@odd(REVIEW, *((line, inside) for line in LACKS for inside in (True, False)))
+def needs_what_is_not_here(nb: Notebook, line: str, inside: bool) -> None:
+    """It does on the learner's machine, in the answer's function or above it."""
+    answer = nb.list("answer")[1]
+    begin, above = f"    {line}\n", f"def prepare():\n    {line}\n    return 1\n\n\nfactor = prepare()\n"
+    answer["source"] = "" if inside else above
+    answer["source"] += (
+        f"def triple(x):\n{begin if inside else ''}    return {'root' if inside else 'factor * root'} * x\n"
+    )
+
+
 # ---- older versions of the assignment ----------------------------------------------------------------
 
 

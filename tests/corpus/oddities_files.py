@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from corpus.oddities_base import FULL, REVIEW, Files, Notebook, odd
+from nnkit.check.notebook.cells import compute_checksum, parse_cell
 
 # ---- files -------------------------------------------------------------------------------------------
 
@@ -120,7 +121,18 @@ def no_notebook(nb: Notebook, name: str) -> Files:
     return {name.format(nb.name): b"\x89 something else"}
 
 
-@odd(REVIEW, b"", b"\0" * 100, b"%PDF-1.7 ...", b"<html><body>Log in</body></html>", b"[]", b"{}")
+@odd(
+    REVIEW,
+    b"",
+    b"\0" * 100,
+    b"PK\3\4\0{",
+    b"\x1f\x8b\x08",
+    b"# %%\nf = {1: 2}\n",
+    b"%PDF-1.7 ...",
+    b"<html><body>Log in</body></html>",
+    b"[]",
+    b"{}",
+)
 def no_json(nb: Notebook, raw: bytes) -> bytes:
     return raw
 
@@ -136,3 +148,14 @@ def huge_outputs(nb: Notebook, kind: str) -> None:
 def of_another_assignment(nb: Notebook) -> None:
     for number, cell in enumerate(nb.cells):
         cell["id"], cell["metadata"], cell["source"] = f"other-{number}", {}, f"# Another {number}"
+
+
+@odd(REVIEW)
+def of_the_next_assignment(nb: Notebook) -> None:
+    """With nbgrader's metadata, and cells that have the same ids here: the text, the set-up, the written answer."""
+    for number, cell in enumerate(nb.list("answer", "test")):
+        mark = cell["metadata"]["nbgrader"]
+        mark["grade_id"] = cell["id"] = f"next-{number}"
+        cell["source"] = f"assert {number} < 99" if mark["grade"] else f"next_{number} = {number}"
+        if mark["grade"]:
+            mark["checksum"] = compute_checksum(parse_cell(cell))

@@ -42,7 +42,7 @@ class BorrowedNames:
     before: tuple[Loan, ...]
     """Functions, classes, imports and literals: there when the test runs."""
     after: tuple[Loan, ...]
-    """Objects of the learner's classes: there when the test has run."""
+    """Objects of the learner's classes, and names that the test binds more than once: there when the test has run."""
     whole: bool
     """True if the course's own cells need the test's names, so that its whole released text runs after it."""
 
@@ -93,16 +93,22 @@ class _LoanFinder:
     def __init__(self, source: str, taken: Set[str], learners: Set[str], classes: Set[str]):
         self.taken, self.learners, self.classes = taken, learners, classes
         self.statements = parse_code(source).body
-        self.times = Counter(name for part in self.statements for name in find_bound_names(ast.unparse(part)))
+        bound = [(part, find_bound_names(ast.unparse(part))) for part in self.statements]
+        self.times = Counter(name for _, names in bound for name in names)
         """Number of statements that bind each name: the value of one that several bind changes as the test goes on."""
+        more = set[str]().union(*(names for part, names in bound if not self.is_plain(part)))
+        self.unlendable = {name for name in more if self.times[name] > 1}
+        """Names that are bound again, once by a statement that does more than that."""
 
     def find_loans(self, used: Set[str]) -> tuple[tuple[Loan, ...], tuple[Loan, ...]]:
         """Return the statements that bind these names and those that they need: before and after the test."""
         wanted, before = set(used), -1
         while len(wanted) > before:
             before = len(wanted)
-            plain = [self.lend(part, wanted) for part in self.statements if self.is_plain(part)]
-            made = [self.lend(part, wanted) for part in self.statements if self.is_object(part)]
+            plain = [
+                self.lend(part, wanted) for part in self.statements if self.is_plain(part) and not self.is_again(part)
+            ]
+            made = [self.lend(part, wanted) for part in self.statements if self.is_object(part) or self.is_again(part)]
             wanted |= set().union(*(find_global_reads(loan.source) for loan in filter(None, [*plain, *made])))
         return tuple(filter(None, plain)), tuple(filter(None, made))
 
@@ -118,8 +124,14 @@ class _LoanFinder:
             return None
         source = ast.unparse(statement)
         names_bound = find_bound_names(source)
-        alone = all(self.times[name] == 1 and name not in self.taken for name in names_bound)
-        return Loan(names_bound, source) if alone and names_bound & wanted else None
+        free = all(name not in self.taken and name not in self.unlendable for name in names_bound)
+        return Loan(names_bound, source) if free and names_bound & wanted else None
+
+    def is_again(self, statement: ast.stmt) -> bool:
+        """Return whether a plain statement binds a name that has another value earlier or later in the test."""
+        return self.is_plain(statement) and any(
+            self.times[name] > 1 for name in find_bound_names(ast.unparse(statement))
+        )
 
     def is_plain(self, statement: ast.stmt) -> bool:
         """Return whether to bind a name is all that a statement does."""

@@ -45,6 +45,7 @@ from nnkit_grader.course.bound_names import find_bound_names, find_used_names, l
 from nnkit_grader.course.source_warnings import find_drawing_cells
 from nnkit_grader.examiner.borrowed_names import Loan, find_borrowed
 from nnkit_grader.examiner.cell_outputs import describe_error_output, describe_failure, format_outputs
+from nnkit_grader.examiner.lacks import describe_lack, describe_lack_in_test
 from nnkit_grader.examiner.learner_process import LearnerProcess
 from nnkit_grader.examiner.run_cell import (
     CellTimeout,
@@ -83,7 +84,6 @@ MEAN_CELL_SECONDS = 5.0
 MAX_LOOKED_UP_NAMES = 1000
 """Names of a cell that ended with an error that are looked for."""
 MAX_CELL_OUTPUT_BYTES = 200_000
-IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError")
 MAX_SUBMISSION_OUTPUT_BYTES = 5_000_000
 """Outputs of all of the learner's cells together."""
 
@@ -141,7 +141,7 @@ def examine_submission(
         events=tuple(examination.events),
         repairs=(*submission.repairs, *examination.repairs),
         needs_review=submission.needs_review,
-        doubts=dict(weigh_doubts(assignment, submission, examination.not_imported, examination.misnamed, cells)),
+        doubts=dict(weigh_doubts(assignment, submission, examination.lacking, examination.misnamed, cells)),
         seconds=time.monotonic() - began,
         language=current_language(),
     )
@@ -208,8 +208,10 @@ class Examination:
         """Generators that stand for those of given cells while a test runs, if given cells draw plain numbers."""
         self.events = self.learner.events
         self.repairs: list[str] = []
-        self.not_imported: dict[str, str] = {}
-        """Names that are missing since an import failed, with a sentence on it."""
+        self.lacking: dict[str, str] = {}
+        """Names that are missing since their cell needs what is not here, with a sentence on it."""
+        self.broken: dict[str, str] = {}
+        """Names that are missing since an error ended their cell, with a sentence on it."""
         self.asked = assignment.answer_names.union(
             *(_find_bound(cell.released) for cell in assignment.cells if cell.kind == "given"),
             *(find_methods(cell.source) for cell in assignment.cells if cell.kind in ("given", "answer")),
@@ -218,7 +220,7 @@ class Examination:
         """Names and methods that exercises ask for or give."""
         self.answers = {(answer.id, graded.id) for answer, graded in assignment.pair_answers()}
         self.misnamed: dict[str, str] = {}
-        """Sentences on names that tests missed and that the notebook has after all, by nbgrader's id."""
+        """Sentences on what tests missed, by nbgrader's id: a name that the notebook has, or what is not here."""
         self.errors: list[str] = []
         """Errors of the learner's cells since the last test."""
         self.borrowed = find_borrowed(assignment, submission)
@@ -302,25 +304,32 @@ class Examination:
                     error=quote_value(error),
                 )
             )
-        if error in IMPORT_ERRORS:
-            lack = say("The cell {cell!r} imports what is not here.", cell=cell.id)
-            self.not_imported = dict.fromkeys(lost, lack) | self.not_imported
+        if lack := describe_lack(error, cell.id):
+            self.lacking = dict.fromkeys(lost, lack) | self.lacking
+        ended = say("The cell {cell!r} ended with {error}.", cell=cell.id, error=quote_value(error))
+        self.broken |= dict.fromkeys(lost, ended)
         return outputs
 
     def find_misnamed(self, count: int, result: CellResult) -> None:
-        """Say in a test's outputs if a name that it missed stands elsewhere in the notebook, or almost."""
+        """Say in a test's outputs if a name that it missed stands elsewhere, or almost, or if something is not here."""
         texts = [result.trouble, *(str(verdict["text"]) for verdict in result.verdicts), *self.errors]
         self.errors = []
         if result.score is None or result.score >= result.points:
             return
-        lost = (self.not_imported[name] for name in list_missing_names(texts) if name in self.not_imported)
+        missed = list_missing_names(texts)
+        lost = (self.lacking[name] for name in missed if name in self.lacking)
         answers = {
             position for position, cell in enumerate(self.submission.cells) if (cell.id, result.id) in self.answers
         }
-        sentence = next(lost, "") or explain_missing_names(texts, self.defining_cells, count - 1, answers, self.asked)
+        sentence = (
+            next(lost, "")
+            or explain_missing_names(texts, self.defining_cells, count - 1, answers, self.asked)
+            or describe_lack_in_test([result.trouble, *(str(verdict["headline"]) for verdict in result.verdicts)])
+        )
         if sentence:
             self.misnamed[result.grade_id] = sentence
-            result.outputs.append({"output_type": "stream", "name": "stdout", "text": f"{sentence}\n"})
+        if said := sentence or next((self.broken[name] for name in missed if name in self.broken), ""):
+            result.outputs.append({"output_type": "stream", "name": "stdout", "text": f"{said}\n"})
 
     @cached_property
     def defining_cells(self) -> DefiningCells:

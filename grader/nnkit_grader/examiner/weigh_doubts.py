@@ -20,21 +20,21 @@ UNFINISHED = ("NameError", STUB_ERROR)
 def weigh_doubts(
     assignment: Assignment,
     submission: Submission,
-    not_imported: Mapping[str, str],
+    lacking: Mapping[str, str],
     misnamed: Mapping[str, str],
     cells: Sequence[CellResult],
 ) -> Iterator[tuple[str, str]]:
     """Yield the doubts that count, by nbgrader's id of the graded cell: those about tests only if points were lost.
 
-    `not_imported` has a sentence on each name that is missing since an import failed, `misnamed` one on each test, by
-    nbgrader's id, that missed a name which the notebook has after all.
+    `lacking` has a sentence on each name that is missing since its cell needs what is not here, `misnamed` one on each
+    test, by nbgrader's id, that missed a name which the notebook has after all, or something that is not here.
     """
     attempted, earlier = _find_attempted(assignment, submission), ""
     for cell in cells:
         if cell.kind != "written" and (cell.score is None or cell.score >= cell.points):
             continue
         sentence = submission.moved.get(cell.grade_id) or submission.doubts.get(cell.grade_id, "")
-        sentence = sentence or _doubt_imports(cell, not_imported) or misnamed.get(cell.grade_id, "")
+        sentence = sentence or _doubt_lacks(cell, lacking) or misnamed.get(cell.grade_id, "")
         if not sentence and earlier and cell.id in attempted and cell.trouble.startswith(UNFINISHED):
             sentence = say("It may have failed because of an earlier exercise. {earlier}", earlier=earlier)
         if sentence:
@@ -48,8 +48,8 @@ def _find_attempted(assignment: Assignment, submission: Submission) -> set[str]:
     return {graded.id for answer, graded in assignment.pair_answers() if answer.id in answered}
 
 
-def _doubt_imports(cell: CellResult, not_imported: Mapping[str, str]) -> str:
+def _doubt_lacks(cell: CellResult, lacking: Mapping[str, str]) -> str:
     if module := MISSING_MODULE.match(cell.trouble):
         return say("The answer imports {module!r}, which is not here.", module=module[1])
-    names = find_used_names(cell.source) & not_imported.keys() if cell.kind == "test" else set()
-    return not_imported[min(names)] if names else ""
+    names = find_used_names(cell.source) & lacking.keys() if cell.kind == "test" else set()
+    return lacking[min(names)] if names else ""

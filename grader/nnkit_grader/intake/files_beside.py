@@ -51,17 +51,17 @@ class FilesBeside:
 
 
 def read_files_beside(
-    folder: SafeFolder, assignment: Assignment, markdown: Sequence[str], code: Sequence[str]
+    folder: SafeFolder, assignment: Assignment, notebook: str, markdown: Sequence[str], code: Sequence[str]
 ) -> FilesBeside:
     """Read the pictures that a notebook shows, and describe the other files. Never raises.
 
-    `markdown` and `code` are the sources of the notebook's cells.
+    `notebook` is the name of its own file, `markdown` and `code` are the sources of the notebook's cells.
     """
     shown = "\n".join(markdown)
     pictures: dict[str, Mapping[str, str]] = {}
     files: dict[str, bytes] = {}
     unused, sentences, room = [], [], MAX_ALL_PICTURES_BYTES
-    for path in _list_unlisted(folder, assignment):
+    for path in _list_unlisted(folder, assignment, notebook):
         is_shown, is_opened = _mentions(shown, path), _opens(code, path)
         if not find_image_type(path) or not (is_shown or is_opened):
             unused.append(path)
@@ -88,9 +88,9 @@ def read_files_beside(
     return FilesBeside(pictures, files, tuple(sentences), doubt, unread)
 
 
-def _list_unlisted(folder: SafeFolder, assignment: Assignment) -> list[str]:
+def _list_unlisted(folder: SafeFolder, assignment: Assignment, notebook: str) -> list[str]:
     """Return the paths of the learner's files that are neither the assignment's nor notebooks."""
-    known = {*NBGRADER_NOTES, RECEIPT_FILE, *assignment.files, *assignment.course_files}
+    known = {notebook, *NBGRADER_NOTES, RECEIPT_FILE, *assignment.files, *assignment.course_files}
     paths = (path for path in folder.list_files() if not any(map(LEFT_BY_PROGRAMS.fullmatch, path.split("/"))))
     return sorted(path for path in paths if path not in known and not path.lower().endswith(".ipynb"))
 

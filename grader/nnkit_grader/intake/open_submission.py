@@ -91,7 +91,7 @@ def _search_folder(
     chosen = choose_notebook(opened, assignment)
     if chosen is not None:
         files = {name: opened.read_file(name) for name in assignment.files if opened.contains(name)}
-        yield chosen, files, _read_beside(opened, assignment, chosen.read)
+        yield chosen, files, _read_beside(opened, assignment, chosen)
     elif depth < MAX_FOLDER_DEPTH:
         for name in opened.find_folders()[:MAX_FOLDERS]:
             with opened.open_folder(name) as below:
@@ -103,13 +103,14 @@ def _search_folder(
                     )
 
 
-def _read_beside(folder: SafeFolder, assignment: Assignment, read: Submission | RefusedSubmission) -> FilesBeside:
-    if isinstance(read, RefusedSubmission):
+def _read_beside(folder: SafeFolder, assignment: Assignment, chosen: Candidate) -> FilesBeside:
+    if isinstance(chosen.read, RefusedSubmission):
         return FilesBeside()
+    cells = chosen.read.cells
     markdown, code = (
-        [cell.source for cell in read.cells if (cell.cell_type == "code") == is_code] for is_code in (False, True)
+        [cell.source for cell in cells if (cell.cell_type == "code") == is_code] for is_code in (False, True)
     )
-    return read_files_beside(folder, assignment, markdown, code)
+    return read_files_beside(folder, assignment, chosen.name, markdown, code)
 
 
 def _attach_pictures(cell: SubmittedCell, beside: FilesBeside) -> SubmittedCell:

@@ -16,6 +16,7 @@ from typing import Any
 
 from nnkit.language import say, say_count
 from nnkit_grader.intake.merge_marks import has_conflict, resolve_conflicts
+from nnkit_grader.sanitize.text import quote_value
 
 MAX_FILE_BYTES = 100_000_000
 MAX_NOTEBOOK_BYTES = 20_000_000
@@ -29,6 +30,18 @@ MAX_LISTS_AND_OBJECTS = 500_000
 MAX_INTEGER_DIGITS = 18
 """Longer integers are read as infinity: no field of a notebook that matters has more digits."""
 MAX_COMMA_REPAIRS = 10
+MAX_QUOTED_CHARACTERS = 20
+"""Characters of a file that is no notebook that a sentence quotes."""
+OTHER_FILES = (
+    (b"PK\x03\x04", "ZIP"),
+    (b"\x1f\x8b", "gzip"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+    (b"Rar!", "RAR"),
+    (b"%PDF", "PDF"),
+    (b"\x89PNG", "PNG"),
+    (b"\xff\xd8\xff", "JPEG"),
+)
+"""First bytes of files that are handed in under a notebook's name, and what the files are."""
 
 ENCODINGS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -45,6 +58,10 @@ STEPS = {"[": 1, "{": 1, "]": -1, "}": -1}
 
 class UnreadableNotebook(ValueError):
     """A file that is not a usable notebook; the message is a sentence for the learner."""
+
+
+class NotJson(UnreadableNotebook):
+    """A file of which no part could be read as JSON."""
 
 
 @dataclass
@@ -65,11 +82,22 @@ def read_json(raw: bytes) -> ReadJson:
     start = max(text.find("{"), 0)
     if text[:start].strip():
         read.repairs.append(say("Text above the notebook was left out."))
-    read.value, rest = _parse_object(text[start:], read)
+    try:
+        read.value, rest = _parse_object(text[start:], read)
+    except NotJson as fault:
+        raise UnreadableNotebook(_describe_other(raw, text.lstrip()) or str(fault)) from None
     if rest.strip():
         read.repairs.append(say("Text below the notebook's last brace was left out."))
         read.doubt = say("Another notebook stands below it in the file.") if '"cells"' in rest else read.doubt
     return read
+
+
+def _describe_other(raw: bytes, text: str) -> str:
+    """Return a sentence on a file that is no notebook, by how it begins; "" if it begins as a notebook does."""
+    if kind := next((kind for mark, kind in OTHER_FILES if raw.startswith(mark)), ""):
+        return say("The file is not a notebook, but a {kind} file.", kind=kind)
+    begins = quote_value(text[:MAX_QUOTED_CHARACTERS])
+    return "" if text.startswith("{") else say("The file is not a notebook: it begins with {begins}.", begins=begins)
 
 
 def drop_outputs(raw: bytes) -> bytes:
@@ -199,9 +227,7 @@ def _parse_cut_off(text: str, decoder: json.JSONDecoder, fault: json.JSONDecodeE
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
-        raise UnreadableNotebook(
-            say("The notebook is not JSON (line {line}): was it cut off?", line=fault.lineno)
-        ) from None
+        raise NotJson(say("The notebook is not JSON (line {line}): was it cut off?", line=fault.lineno)) from None
     read.repairs.append(
         say("The notebook was cut off, or is not JSON (line {line}): its complete cells were read.", line=fault.lineno)
     )

@@ -79,8 +79,8 @@ def describe_repairs(
     )
     gone = [c.grade_id for c in _find_unknown(course, raw, claimed) if _is_as_released(c)]
     yield from _format_sentence(
-        to_say("The cell {cells} was of another version of the assignment: no points are given there."),
-        to_say("The cells {cells} were of another version of the assignment: no points are given there."),
+        to_say("The cell {cells} was of another assignment or version: no points are given there."),
+        to_say("The cells {cells} were of another assignment or version: no points are given there."),
         gone,
     )
     yield from _format_sentence(
@@ -163,6 +163,12 @@ def _find_unknown(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed:
     used = set(claimed.values())
     added = [cell for index, cell in enumerate(raw) if index not in used]
     return [cell for cell in added if cell.mark and cell.mark.get("grade") and cell.grade_id not in known]
+
+
+def is_of_another(course: Sequence[CourseCell], raw: Sequence[RawCell], claimed: Mapping[int, int]) -> bool:
+    """Return True if more of the tests, as some release had them, are unknown here than known."""
+    known = sum(course[number].kind == "test" for number in claimed)
+    return sum(map(_is_as_released, _find_unknown(course, raw, claimed))) > known
 
 
 def _is_as_released(cell: RawCell) -> bool:

@@ -25,6 +25,7 @@ from nnkit_grader.intake.repairs import (
     describe_moved,
     describe_repairs,
     describe_tampering,
+    is_of_another,
 )
 from nnkit_grader.intake.stub_code import read_code
 from nnkit_grader.intake.submitted_cell import SubmittedCell
@@ -78,7 +79,7 @@ def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedS
     is_short = sum(len(cell.source) for cell in cells) <= MAX_SEARCHED_NOTEBOOK_CHARACTERS
     found = find_answers(course, cells, claimed) if is_short else {}
     matches = {**claimed, **found}
-    doubt = parsed.doubt or _doubt_match(course, cells, matches)
+    strange = _doubt_match(course, cells, matches) or _doubt_version(course, cells, claimed)
     places = list(_keep_edited_texts(course, cells, order_cells(course, matches, len(cells))))
     ids = _choose_ids(assignment, cells, [index for number, index in places if number is None and index is not None])
     built = tuple(_make_cell(course, cells, ids, number, index) for number, index in places)
@@ -95,7 +96,7 @@ def repair_notebook(raw: bytes, assignment: Assignment) -> Submission | RefusedS
         (*parsed.repairs, *repairs, *describe_code_repairs(built)),
         tuple(describe_tampering(course, cells, claimed)),
         moved,
-        {**doubt_all(course, doubt), **doubts},
+        {**doubt_all(course, parsed.doubt), **doubts, **doubt_all(course, strange)},
         dict(assignment.files),
         digest,
     )
@@ -105,6 +106,11 @@ def _doubt_match(course: Sequence[CourseCell], cells: Sequence[RawCell], matches
     """Return a doubt about a notebook that has no cell of the assignment; a text may be any notebook's."""
     known = any(course[number].kind != "written" for number in matches)
     return "" if known or not cells else say("None of the notebook's cells is one of the assignment's.")
+
+
+def _doubt_version(course: Sequence[CourseCell], cells: Sequence[RawCell], claimed: Mapping[int, int]) -> str:
+    another = is_of_another(course, cells, claimed)
+    return say("Most of the notebook's tests are of another assignment, or another version of it.") if another else ""
 
 
 def _keep_edited_texts(

@@ -95,7 +95,8 @@ def test_what_only_binds_a_name_is_there_before_the_test(statement: str) -> None
         "with f(1) as size:\n    pass",
         "if f(1):\n    size = 3",
         "size = 3\nsize += f(1)",
-        "size = 3\nsize = 4",
+        "size = 3\nsize = f(1)",
+        "size = 3\nfor size in (1, 2):\n    pass",
         "size, tau = 3, 4",
         "@f\ndef size(v):\n    return v",
         "def size(v=f(1)):\n    return v",
@@ -169,6 +170,20 @@ def test_a_right_answer_keeps_its_points(sandbox: Sandbox, answer: str, test: st
     again = "assert f(0) == 2" if "count[0]" in answer else "assert f(0)" if "random()" in answer else "assert True"
     course = make_course(SOLUTION, ("test", test), ("test", again))
     assert grade(sandbox, course, hand_in(course, answer)) == {"test1": 1.0, "test2": 1.0}
+
+
+def test_a_name_that_a_test_binds_twice_is_lent_when_the_test_has_run() -> None:
+    lent = find_lent("def f(v):\n    return size", "size = 3\nassert f(1)\nsize, other = 4, 5\nassert f(1)")
+    assert lent is not None
+    assert lent.before == ()
+    assert [loan.source for loan in lent.after] == ["size = 3", "size, other = (4, 5)"]
+
+
+def test_a_later_test_meets_the_last_value_of_an_earlier_one(sandbox: Sandbox) -> None:
+    twice = "size = 2\nassert f(size) == 2\nsize = 3\nassert f(size) == 3"
+    course = make_course(SOLUTION, ("test", twice), ("test", "assert f(0) == 3"))
+    submission = hand_in(course, "def f(v):\n    return v or size")
+    assert grade(sandbox, course, submission) == {"test1": 1.0, "test2": 1.0}
 
 
 def test_each_test_lends_its_own_value(sandbox: Sandbox) -> None:

@@ -162,6 +162,26 @@ def test_code_without_prose_is_no_answer_in_words(tmp_path: Path, assignment: As
     assert not result.doubts
 
 
+def test_a_notebook_under_another_name_is_not_said_to_be_unused(
+    tmp_path: Path, assignment: Assignment, sandbox: Sandbox
+) -> None:
+    odd = Oddity("renamed", FULL, {"hw.ipynb.txt": solve(assignment).to_bytes()})
+    repairs = grade(odd, tmp_path, assignment, sandbox).repairs
+    assert repairs == ("The notebook is called 'hw.ipynb.txt'; it was read as hw.ipynb.",)
+
+
+def test_an_answer_that_is_no_python_is_named_where_its_points_are_lost(
+    tmp_path: Path, assignment: Assignment, sandbox: Sandbox
+) -> None:
+    """It is wrong, so no grader need look at it; but "triple is not defined" would not say why."""
+    notebook = solve(assignment)
+    notebook.list("answer")[1]["source"] = "def triple(x):\n\u00a0\u00a0return 3 * x\n"
+    result = grade(Oddity("blanks", FULL, {"hw.ipynb": notebook.to_bytes()}), tmp_path, assignment, sandbox)
+    test = next(one for one in result.cells if one.id == "test-triple")
+    assert test.outputs[-1]["text"] == "The cell 'triple' ended with 'SyntaxError'.\n"
+    assert "test-triple" not in result.doubts
+
+
 @pytest.mark.parametrize(
     "wrong", ["return 5 * x", "return undefined_name", "return NotImplemented", "raise ValueError"]
 )
