@@ -58,6 +58,24 @@ OF_ANY: dict[str, Change] = {
     to_say("{x} is added to the gradient at {gate}"): lambda v, s: v["upstream"] * s + v["x"],
     to_say("{out} is added to the gradient at {gate}"): lambda v, s: v["upstream"] * s + v["out"],
 }
+PLURALS = {
+    "{slope} is missing": to_say("{slope} are missing"),
+    "{slope} is multiplied in twice": to_say("{slope} are multiplied in twice"),
+    "{slope} is divided by the upstream gradient where it must be multiplied": to_say(
+        "{slope} are divided by the upstream gradient where it must be multiplied"
+    ),
+    "{slope} is subtracted from the upstream gradient where it must be multiplied": to_say(
+        "{slope} are subtracted from the upstream gradient where it must be multiplied"
+    ),
+    "{slope} is doubled": to_say("{slope} are doubled"),
+    "{slope} is halved": to_say("{slope} are halved"),
+    "{slope} is multiplied in without its sign": to_say("{slope} are multiplied in without their signs"),
+    "{slope} has the wrong sign": to_say("{slope} have the wrong sign"),
+    "{slope} is passed on without what arrives from above": to_say(
+        "{slope} are passed on without what arrives from above"
+    ),
+}
+"""Changes of several slopes, where that reads otherwise."""
 
 
 # ---- at a gate ----------------------------------------------------------------------------------------
@@ -106,12 +124,8 @@ def _say(spot: Spot, chosen: Sequence[int], words: str) -> str:
         slope = say("the slopes of {gate}, {rights},", gate=gate, rights=rights)
     else:
         slope = say("the slope of {gate}, {rights},", gate=spot.name(chosen[0]), rights=rights)
-    words = say(words)
-    if many:
-        words = words.replace("by it", "by them").replace("its sign", "their signs")
-        if words.startswith("{slope}"):
-            words = words.replace(" is ", " are ", 1).replace(" has ", " have ", 1)
-    return words.format(slope=slope, gate=gate, x=spot.write("x"), out=spot.write("out"))
+    title = PLURALS.get(words, words) if many else words
+    return say(title, slope=slope, gate=gate, x=spot.write("x"), out=spot.write("out"))
 
 
 # ---- at some gates of a kind --------------------------------------------------------------------------
